@@ -1,1 +1,1 @@
-"""What usage management means. Pure: the standard library only, no clock, no I/O."""
+"""The rules of usage management. Pure: no clock, no I/O, and the standard library only."""

@@ -1,6 +1,6 @@
-"""Access: what each role allows, and who a key stands for.
+"""Access: the permissions of each role, and the identity behind a key.
 
-The table is the whole truth; permissions are the words that the methods of the protos ask for.
+This table is the only definition; permissions are the words that the methods of the protos require.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from server.domain.ids import CredentialId, TenantId
 
 
 class Role(StrEnum):
-    """What a credential may be given; several add up."""
+    """A role of a credential; the permissions of several roles add up."""
 
     OPERATOR = "OPERATOR"
     ADMIN = "ADMIN"
@@ -34,7 +34,7 @@ _READ_RUN_TIME = {
     "runs.read",
 }
 _WRITE_CATALOG = {"catalog.write", "catalog.activate"}
-_SET_UP = {"catalog.setup"}  # writes and activates the catalogue, and writes rates
+_SET_UP = {"catalog.setup"}  # writes and activates the catalog, and writes rates
 _WRITE_RATES = {"rates.write"}
 _WRITE_RUN_TIME = {"accounts.write", "sales.write", "sales.activate", "usage.record"}
 _ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}
@@ -64,7 +64,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a key stands for, and what that one may do."""
+    """The tenant and credential of a key, and their permissions."""
 
     tenant_id: TenantId
     credential_id: CredentialId
@@ -72,19 +72,19 @@ class Identity:
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[str]:
-    """What several roles allow together."""
+    """Return the permissions of several roles together."""
     return frozenset().union(*(PERMISSIONS[role] for role in roles))
 
 
 def is_operator(permissions: frozenset[str]) -> bool:
-    """Whether somebody works across tenants."""
+    """Return whether the permissions reach across tenants."""
     return "tenants.write" in permissions
 
 
 def refuse_escalation(own: frozenset[str], roles: Iterable[Role], *, is_own_tenant: bool) -> None:
-    """Nobody gives what they do not have; an operator gives others' tenants anything but operators.
+    """Raise ESCALATION if a caller would give permissions that it does not have.
 
-    Raises ESCALATION.
+    An operator may give any role except OPERATOR in other tenants.
     """
     for role in roles:
         beyond = PERMISSIONS[role] - own

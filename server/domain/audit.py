@@ -10,8 +10,8 @@ from server.domain.ids import CredentialId
 class Audit:
     """The times of creation and last change of a resource, and the credentials behind them.
 
-    A credential is None where the service itself did it. What was never changed was last changed
-    when it was made.
+    A credential is None if the service itself made the change. The last change of an unchanged
+    resource is its creation.
     """
 
     create_time: datetime
@@ -21,5 +21,5 @@ class Audit:
 
     @classmethod
     def at(cls, instant: datetime) -> "Audit":
-        """Return the audit of what the service made at `instant`, and nobody changed."""
+        """Return the audit fields of a resource that the service creates at `instant`."""
         return cls(create_time=instant, update_time=instant)

@@ -1,7 +1,7 @@
-"""Caches: each has one owner, a bound in entries and in bytes, and a name for its metric.
+"""Caches: each has one owner, bounds in entries and bytes, and a name for its metric.
 
-`memoize` is for pure functions of small arguments. `BoundedCache` is for everything that a module
-puts in and takes out by itself. Both register themselves, so that `caches()` lists all of them.
+`memoize` is for pure functions of small arguments. `BoundedCache` is for values that a module adds
+and removes itself. Both register themselves, so that `caches()` lists all of them.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class CacheState:
-    """The name of a cache, what it holds, and the most that it may hold."""
+    """The name of a cache, its entries, and its bounds."""
 
     name: str
     entries: int
@@ -32,15 +32,16 @@ class Measured(Protocol):
 
     @property
     def state(self) -> CacheState:
-        """What it holds, and its bounds."""
+        """The entries and the bounds."""
 
 
+# Weak, so that this list does not keep caches alive.
 _measured: "WeakSet[Any]" = WeakSet()
 _memoized: list[Callable[[], CacheState]] = []
 
 
 def register(cache: Measured) -> None:
-    """List a cache for as long as it lives."""
+    """List a cache until it is garbage-collected."""
     _measured.add(cache)
 
 
@@ -55,11 +56,11 @@ def caches() -> Iterator[CacheState]:
 def memoize(
     *, entries: int, entry_bytes: int, longest: int | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that remembers the results of a pure function.
+    """Return a decorator that caches the results of a pure function.
 
-    It holds at most `entries` results. `entry_bytes` is the most that one takes with its arguments:
-    the caller knows it, because the arguments were validated. Where nothing bounds the last
-    argument, a text longer than `longest` is not remembered.
+    It caches at most `entries` results. `entry_bytes` bounds the size of one with its arguments:
+    the caller knows it, because the arguments were validated. If nothing bounds the last argument,
+    a text longer than `longest` is not cached.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -98,7 +99,7 @@ class BoundedCache(Generic[K, V]):
 
     @property
     def state(self) -> CacheState:
-        """What it holds, and its bounds."""
+        """The entries and the bounds."""
         return CacheState(self._name, len(self._values), self._entries, self._bytes)
 
     def get(self, key: K) -> V | None:
@@ -106,12 +107,13 @@ class BoundedCache(Generic[K, V]):
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value as the newest; the oldest leaves when there are too many."""
+        """Add a value as the newest, and remove the oldest if there are too many."""
         self._values[key] = value
+        # A value that replaces another becomes the newest, too.
         self._values.move_to_end(key)
         if len(self._values) > self._entries:
             self._values.popitem(last=False)
 
     def pop(self, key: K) -> None:
-        """Forget the value of a key."""
+        """Remove the value of a key, if there is one."""
         self._values.pop(key, None)

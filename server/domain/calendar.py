@@ -1,8 +1,8 @@
-"""Days, months and periods in a time zone, and the only place that knows how long they are.
+"""Days, months and periods in a time zone. No other module computes their lengths.
 
 Instants are aware UTC datetimes. Periods are half-open: the start is in, the end is out. Periods
-are counted from an anchor, never from the previous period, so the 31st stays the 31st wherever a
-month has one. A civil day is the stretch from one local midnight to the next.
+are counted from an anchor, never from the previous period, so that the 31st stays the 31st in every
+month that has one. A civil day runs from one local midnight to the next.
 """
 
 from bisect import bisect_right
@@ -24,7 +24,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start` until just before `end`."""
+    """The time from `start` until just before `end`."""
 
     start: datetime
     end: datetime
@@ -34,11 +34,11 @@ class Period:
         assert self.start < self.end, self
 
     def contains(self, instant: datetime) -> bool:
-        """Whether `instant` is in the period; its end is not."""
+        """Return whether `instant` is in the period; its end is not."""
         return self.start <= instant < self.end
 
     def split(self, at: datetime) -> "tuple[Period, ...]":
-        """The parts before and from `at`; the whole when `at` is not inside."""
+        """Return the parts before and from `at`, or the whole period if `at` is not inside."""
         if not self.start < at < self.end:
             return (self,)
         return Period(self.start, at), Period(at, self.end)
@@ -53,25 +53,25 @@ class RatingPeriod(NamedTuple):
 
 
 class Days(NamedTuple):
-    """Civil days in a row, from `start` until the day before `end`."""
+    """Consecutive civil days, from `start` until the day before `end`."""
 
     start: date
     end: date
 
     @staticmethod
     def around(day: date, edges: Sequence[date]) -> "Days":
-        """The days around `day` from one edge to the next; `edges` are in their order."""
+        """Return the days around `day` between two edges; `edges` are sorted."""
         after = bisect_right(edges, day)
         start = edges[after - 1] if after > 0 else date.min
         return Days(start, edges[after] if after < len(edges) else date.max)
 
     def meet(self, other: "Days") -> "Days":
-        """Those that both have, which have one in common."""
+        """Return the days that both have; they must have one in common."""
         return Days(max(self.start, other.start), min(self.end, other.end))
 
 
 class CadenceUnit(StrEnum):
-    """What a cadence counts."""
+    """The unit of a cadence."""
 
     DAY = "DAY"
     WEEK = "WEEK"
@@ -96,29 +96,30 @@ class Cadence:
 
     @property
     def months(self) -> int:
-        """Length in months; 0 for cadences of days."""
+        """The length in months; 0 for cadences of days."""
         return _MONTHS.get(self.unit, 0) * self.count
 
     @property
     def days(self) -> int:
-        """Length in days; 0 for cadences of months."""
+        """The length in days; 0 for cadences of months."""
         return _DAYS.get(self.unit, 0) * self.count
 
     def nth(self, anchor: date, k: int) -> date:
-        """The `k`-th date from `anchor`, which is the zeroth; `k` may be negative."""
+        """Return the `k`-th date from `anchor`, which is the zeroth; `k` may be negative."""
         return add_months(anchor, self.months * k) + timedelta(days=self.days * k)
 
     def index(self, anchor: date, day: date) -> int:
-        """The greatest `k` with `nth(anchor, k)` on or before `day`."""
+        """Return the greatest `k` with `nth(anchor, k)` on or before `day`."""
         if self.days:
             return (day - anchor).days // self.days
         months = (day.year - anchor.year) * 12 + day.month - anchor.month
         k = months // self.months
+        # The month count ignores the day of the month, so the estimate may be one too high.
         return k - 1 if self.nth(anchor, k) > day else k
 
 
 class PolicyPeriod(StrEnum):
-    """How long a window of usage is, from short to long; rating knows days and months."""
+    """The length of a window of usage, from short to long."""
 
     HOUR = "HOUR"
     DAY = "DAY"
@@ -129,17 +130,17 @@ class PolicyPeriod(StrEnum):
 
     @property
     def cadence(self) -> Cadence:
-        """The same as a cadence; an hour is none."""
+        """The same length as a cadence; HOUR has none."""
         return _CADENCES[self]
 
     @property
     def adverb(self) -> str:
-        """Return how often it comes, as in `monthly`."""
+        """The adverb, as in `monthly`."""
         return "daily" if self is PolicyPeriod.DAY else f"{self.lower()}ly"
 
     @property
     def length(self) -> int:
-        """Its place among the others: the longer, the higher."""
+        """The rank by length: the longer, the higher."""
         return list(PolicyPeriod).index(self)
 
 
@@ -153,7 +154,7 @@ _CADENCES = {
 
 
 class DelayUnit(StrEnum):
-    """Days are civil days in a zone, hours are elapsed."""
+    """DAYS are civil days in a time zone, HOURS are elapsed hours."""
 
     DAYS = "DAYS"
     HOURS = "HOURS"
@@ -161,7 +162,7 @@ class DelayUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long a rating period waits for late usage after its end."""
+    """The time after its end in which a rating period still accepts usage."""
 
     count: int
     unit: DelayUnit = DelayUnit.DAYS
@@ -169,7 +170,7 @@ class Delay:
 
 @memoize(entries=1_024, entry_bytes=65_536)
 def zone_info(zone: str) -> ZoneInfo:
-    """The zone with this IANA name. Raises `TIME_ZONE`."""
+    """Return the zone with this IANA name. Raises `TIME_ZONE`."""
     try:
         return ZoneInfo(zone)
     except (LookupError, ValueError, OSError) as error:
@@ -183,24 +184,26 @@ def zone_info(zone: str) -> ZoneInfo:
 
 @memoize(entries=65_536, entry_bytes=512)
 def local_midnight(zone: str, day: date) -> datetime:
-    """The instant `day` begins in `zone`.
+    """Return the instant at which `day` begins in `zone`.
 
-    A midnight that the clock skips is the first instant after the gap; one that comes twice is the
-    first of the two.
+    If the clock skips midnight, it is the first instant after the gap; if midnight comes twice, it
+    is the first of the two.
     """
     info = zone_info(zone)
     midnight = datetime.combine(day, time(), info)
     first = midnight.astimezone(UTC)
+    # Converting there and back changes the clock time only inside a gap.
     if first.astimezone(info).replace(tzinfo=None) == midnight.replace(tzinfo=None):
         return first
     return _first_after_gap(info, midnight)
 
 
 def _first_after_gap(info: ZoneInfo, midnight: datetime) -> datetime:
-    """The first whole second, as UTC, at which the clock shows `midnight` or later."""
+    """Return the first whole second, as UTC, at which the clock shows `midnight` or later."""
     before = midnight.replace(fold=1).astimezone(UTC)
     after = midnight.astimezone(UTC)
     wanted = midnight.replace(tzinfo=None)
+    # A binary search, because `zoneinfo` does not expose its transitions.
     while after - before > SECOND:
         middle = before + (after - before) // (2 * SECOND) * SECOND
         if middle.astimezone(info).replace(tzinfo=None) < wanted:
@@ -211,9 +214,9 @@ def _first_after_gap(info: ZoneInfo, midnight: datetime) -> datetime:
 
 
 def local_date(zone: str, instant: datetime) -> date:
-    """The civil day that `instant` belongs to: the one whose midnight came last.
+    """Return the civil day of `instant`: the day whose midnight came last.
 
-    That is the date on the clock, but for the minutes that some zones repeat around midnight.
+    This is the date on the clock, except in the minutes that some zones repeat around midnight.
     """
     day = instant.astimezone(zone_info(zone)).date()
     following = day + DAY
@@ -221,30 +224,33 @@ def local_date(zone: str, instant: datetime) -> date:
 
 
 def day_of(zone: str, instant: datetime) -> Period:
-    """The civil day around `instant`; 23 to 25 hours in most zones."""
+    """Return the civil day around `instant`, which has 23 to 25 hours in most zones."""
     day = local_date(zone, instant)
     return Period(local_midnight(zone, day), local_midnight(zone, day + DAY))
 
 
 def hour_of(zone: str, instant: datetime) -> Period:
-    """The hour around `instant`, counted from local midnight; a day may end with a shorter one."""
+    """Return the hour around `instant`, counted from local midnight; the last one may be
+    shorter.
+    """
     day = day_of(zone, instant)
     start = day.start + (instant - day.start) // HOUR * HOUR
     return Period(start, min(start + HOUR, day.end))
 
 
 def add_months(anchor: date, months: int) -> date:
-    """`anchor` moved by months; a day that the month lacks becomes the month's last."""
+    """Return `anchor` plus months; a day that the month lacks becomes the month's last day."""
     total = anchor.year * 12 + anchor.month - 1 + months
     year, month = total // 12, total % 12 + 1
     return date(year, month, min(anchor.day, monthrange(year, month)[1]))
 
 
 def anchor_date(day: int, on_or_before: date) -> date:
-    """The latest date with exactly this day of the month (1 to 31), on or before a date.
+    """Return the latest date with this day of the month (1 to 31), on or before a date.
 
-    Counting from it keeps the 31st: it is never one of the clamped dates.
+    Counting from it keeps the 31st, because it is never a clamped date.
     """
+    # Twelve months back include every day of the month, also the 31st.
     candidates = (add_months(on_or_before.replace(day=1), -back) for back in range(12))
     return next(
         month.replace(day=day)
@@ -254,7 +260,7 @@ def anchor_date(day: int, on_or_before: date) -> date:
 
 
 def period_containing(zone: str, anchor: date, cadence: Cadence, instant: datetime) -> Period:
-    """The period of this cadence, counted from `anchor`, around `instant`."""
+    """Return the period of this cadence, counted from `anchor`, around `instant`."""
     return _period_of_day(zone, anchor, cadence, local_date(zone, instant))
 
 
@@ -266,22 +272,23 @@ def _period_of_day(zone: str, anchor: date, cadence: Cadence, day: date) -> Peri
 
 
 def period_after(zone: str, anchor: date, cadence: Cadence, period: Period) -> Period:
-    """The period that begins where `period` ends."""
+    """Return the period that begins where `period` ends."""
     return period_containing(zone, anchor, cadence, period.end)
 
 
 def rating_period(zone: str, anchor: date, length: PolicyPeriod, instant: datetime) -> Period:
-    """The rating period around `instant`: its civil day, or its month by the anchor's day."""
+    """Return the rating period around `instant`, counted from `anchor`."""
     return period_containing(zone, anchor, length.cadence, instant)
 
 
 def last_day(zone: str, period: Period) -> datetime:
-    """The midnight at which the last civil day of `period` begins."""
+    """Return the midnight at which the last civil day of `period` begins."""
+    # The last instant of the period, because its end belongs to the next day.
     return max(period.start, day_of(zone, period.end - timedelta(microseconds=1)).start)
 
 
 def freeze_time(zone: str, end: datetime, delay: Delay) -> datetime:
-    """The instant from which usage of a rating period ending at `end` is late."""
+    """Return the instant from which usage of a rating period that ends at `end` is late."""
     match delay.unit:
         case DelayUnit.HOURS:
             return end + delay.count * HOUR

@@ -1,22 +1,22 @@
-"""Everything this service can refuse, and why.
+"""All refusals of this service.
 
     UsageError
-    ├── InvalidArgument       wrong whatever the state: correct the request
-    ├── Unauthenticated       not known
-    ├── PermissionDenied      known, not allowed
-    ├── NotFound              nothing by that name
-    ├── AlreadyExists         that id or key is taken
+    ├── InvalidArgument       wrong in any state: correct the request
+    ├── Unauthenticated       unknown caller
+    ├── PermissionDenied      known caller without the permission
+    ├── NotFound              no such name
+    ├── AlreadyExists         the id or key is taken
     ├── FailedPrecondition    right request, wrong state
-    ├── Aborted               someone was quicker: read again, retry
-    ├── OutOfRange            past the end of what can be read
+    ├── Aborted               a concurrent change was first: read again, retry
+    ├── OutOfRange            past the end of a readable range
     ├── ResourceExhausted     a limit: send less, or wait
-    ├── Unavailable           ours to mend: retry
-    ├── DeadlineExceeded      what was waited for did not come in the time given
-    └── Unimplemented         this service cannot do that yet
+    ├── Unavailable           a fault of the service: retry
+    ├── DeadlineExceeded      the result did not come in the given time
+    └── Unimplemented         not supported yet
 
-A refusal carries a `reason` from `ErrorDetails.Reason` in `errors.proto`, a sentence, and the facts
-of that sentence. It knows nothing of gRPC; `server.api.errors` gives each group its code. Reasons
-that need no behavior of their own are given to the group:
+A refusal has a `reason` from `ErrorDetails.Reason` in `errors.proto`, a sentence, and the facts in
+that sentence. It is independent of gRPC; `server.api.errors` gives each group its status code.
+Reasons that need no behavior of their own are passed to the group:
 `FailedPrecondition("ORDER_NOT_DRAFT", "…")`.
 """
 
@@ -26,7 +26,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field that is wrong: its path in the request, the reason, a sentence."""
+    """One wrong field: its path in the request, the reason, a sentence."""
 
     field: str
     reason: str
@@ -35,15 +35,16 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The thing a refusal is about: its kind (`Wallet`) and the name the caller used."""
+    """The object of a refusal: its kind (`Wallet`) and the name that the caller used."""
 
     kind: str
     name: str
 
 
+# A generated `__eq__` would make the exception unhashable.
 @dataclass(eq=False)
 class UsageError(Exception):
-    """A refusal. `facts` holds every changing part of `message`, as text."""
+    """A refusal. `facts` has every variable part of `message`, as text."""
 
     reason: str
     message: str
@@ -56,28 +57,29 @@ class UsageError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An exception is pickled by its arguments, of which a dataclass keeps no record.
+        # An exception is pickled by its `args`, which a dataclass does not set. Refusals cross
+        # process boundaries.
         return _restored, (type(self), {one.name: getattr(self, one.name) for one in fields(self)})
 
 
 def _restored(kind: type[UsageError], values: dict[str, Any]) -> UsageError:
-    """A refusal that was made in another process."""
+    """Return a refusal that another process made."""
     return kind(**values)
 
 
 class InvalidArgument(UsageError):
-    """Wrong whatever the state."""
+    """The request is wrong in any state."""
 
     @classmethod
     def at(cls, path: str, reason: str, description: str, **facts: str) -> "InvalidArgument":
-        """One field is wrong; the message names it."""
+        """Return the refusal of one field; the message names it."""
         violation = Violation(path, reason, description)
         message = f"{path}: {description}" if path else description
         return cls(reason, message, {"field": path, **facts}, (violation,))
 
     @classmethod
     def of(cls, violations: "tuple[Violation, ...]") -> "InvalidArgument":
-        """Several fields are wrong; the first one gives the reason."""
+        """Return the refusal of several fields; the first one gives the reason."""
         first = violations[0]
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
         message = f"{first.field}: {first.description}{more}"
@@ -93,11 +95,11 @@ class PermissionDenied(UsageError):
 
 
 class NotFound(UsageError):
-    """There is nothing by that name, or it belongs to another tenant."""
+    """No object has that name, or it belongs to another tenant."""
 
     @classmethod
     def of(cls, kind: str, name: str) -> "NotFound":
-        """`kind` is the message name of the resource, as in `Wallet`."""
+        """Return the refusal for `kind`, the message name of the resource, as in `Wallet`."""
         reason = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(kind)).upper()
         return cls(
             f"{reason}_NOT_FOUND",
@@ -108,7 +110,7 @@ class NotFound(UsageError):
 
 
 class AlreadyExists(UsageError):
-    """That id or key is taken."""
+    """The id or key is taken."""
 
 
 class FailedPrecondition(UsageError):
@@ -116,7 +118,7 @@ class FailedPrecondition(UsageError):
 
 
 class Aborted(UsageError):
-    """Someone was quicker; the whole unit may be tried again."""
+    """A concurrent change was first; the whole unit may be retried."""
 
 
 class OutOfRange(UsageError):
@@ -124,16 +126,16 @@ class OutOfRange(UsageError):
 
 
 class ResourceExhausted(UsageError):
-    """A limit of `limits.py` is met."""
+    """A limit of `limits.py` is reached."""
 
 
 class Unavailable(UsageError):
-    """Ours to mend; the call may be tried again."""
+    """A fault of the service; the call may be retried."""
 
 
 class DeadlineExceeded(UsageError):
-    """What was waited for did not come in the time that the caller gave."""
+    """The result did not come in the time that the caller gave."""
 
 
 class Unimplemented(UsageError):
-    """The contract has a place for this; the service does not do it yet, and says why."""
+    """The contract allows this, and the service does not support it; the message says why."""

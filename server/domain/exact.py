@@ -1,9 +1,9 @@
 """Decimal arithmetic that is exact, or raises.
 
-Addition, subtraction, multiplication and comparison run in the context `EXACT`, where a rounding
-nobody asked for, or a float, is an exception. Division exists in `divide` and nowhere else, with
-its places and its mode named. Quantities and rates have at most 12 places and 26 integer digits,
-so that the product of any two of them fits.
+Addition, subtraction, multiplication and comparison run in the context `EXACT`, in which any
+rounding or float is an exception. `divide` is the only division; its places and mode are explicit.
+Quantities and rates have at most 12 places and 26 integer digits, so that the product of any two of
+them fits.
 """
 
 import re
@@ -33,6 +33,7 @@ INTEGER_DIGITS = 26
 AMOUNT_PLACES = 24
 MAX_CHARACTERS = 40
 
+# 76 digits hold every product of two numbers of 26 + 12 digits.
 EXACT = Context(
     prec=76, traps=[Inexact, FloatOperation, InvalidOperation, DivisionByZero, Overflow]
 )
@@ -48,7 +49,7 @@ _WELL_FORMED = re.compile(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
 
 class Rounding(StrEnum):
-    """What happens to the digits that are left out."""
+    """The rule for digits that are cut off."""
 
     HALF_UP = "HALF_UP"
     HALF_EVEN = "HALF_EVEN"
@@ -60,7 +61,7 @@ _ROUNDINGS = {mode: f"ROUND_{mode}" for mode in Rounding}
 
 
 class DecimalError(ValueError):
-    """A text that is not one of our decimals; `reason` is the code for the wire."""
+    """A text that is not a valid decimal; `reason` is the reason of the refusal."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -68,11 +69,12 @@ class DecimalError(ValueError):
 
 
 def exact(function: Callable[P, R]) -> Callable[P, R]:
-    """Run `function` where any silent rounding, or any float, raises."""
+    """Run `function` in a context in which any silent rounding, or any float, raises."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         outside = getcontext()
+        # Nested calls are frequent, and entering the context again would cost more than the check.
         if outside is EXACT:
             return function(*args, **kwargs)
         setcontext(EXACT)
@@ -85,12 +87,12 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def divide(a: Decimal, b: Decimal, *, places: int, mode: Rounding) -> Decimal:
-    """`a` ÷ `b` with `places` decimals: the only division of the service."""
+    """Return `a` ÷ `b` with `places` decimals. This is the only division of the service."""
     return round_to(_WIDE.divide(a, b), places, mode)
 
 
 def round_to(value: Decimal, places: int, mode: Rounding = Rounding.HALF_UP) -> Decimal:
-    """`value` with exactly `places` decimals, rounded once."""
+    """Return `value` with exactly `places` decimals, rounded once."""
     return value.quantize(_quantum(places), rounding=_ROUNDINGS[mode], context=_WIDE)
 
 
@@ -100,15 +102,15 @@ def _quantum(places: int) -> Decimal:
 
 
 def truncate(value: Decimal, places: int) -> Decimal:
-    """`value` without the digits after `places`: nobody is given what was not promised."""
+    """Return `value` without the digits after `places`."""
     return round_to(value, places, Rounding.DOWN)
 
 
 def parse_decimal(text: str) -> Decimal:
-    """Read a decimal from outside: plain digits, at most 26 before the point and 12 after it.
+    """Return the decimal of a text: at most 26 digits before the point and 12 after it.
 
     Raises `DecimalError`: `DECIMAL_RANGE` for more digits before the point, `DECIMAL_SCALE` for
-    more after it, `DECIMAL_FORMAT` for all else, such as exponents, signs of zero and anything
+    more after it, `DECIMAL_FORMAT` for everything else, such as exponents, signed zeros and texts
     longer than 40 characters. Nothing is rounded.
     """
     if len(text) > MAX_CHARACTERS or _GRAMMAR.fullmatch(text) is None:
@@ -129,13 +131,13 @@ def _fault(text: str) -> str:
 
 
 def decimal_places(value: Decimal) -> int:
-    """How many decimals `value` needs, trailing zeros aside."""
+    """Return the number of decimals that `value` needs without trailing zeros."""
     _, _, decimals = plain(value).partition(".")
     return len(decimals)
 
 
 def plain(value: Decimal) -> str:
-    """The one text of a number: no exponent, no trailing zeros, no negative zero."""
+    """Return the canonical text of a number: no exponent, no trailing zeros, no negative zero."""
     text = str(value)
     if "E" in text:
         text = format(value, "f")

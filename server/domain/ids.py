@@ -1,8 +1,8 @@
-"""Typed ids: mixing a wallet with an asset is a type error, at no cost.
+"""Typed ids: using a wallet id as an asset id is a type error, at no run-time cost.
 
-Catalogue things and accounts have codes that their owner chooses (`CODE`); run-time things have
-UUIDv7 made by `Env.new_id`, or a UUIDv5 derived from what they are about, so that making them
-twice is making them once.
+Catalog records and accounts have codes that their owner chooses (`CODE`). Run-time objects have a
+UUIDv7 made by `Env.new_id`, or a UUIDv5 derived from their subject, so that creating one twice has
+the effect of creating it once.
 """
 
 import re
@@ -50,5 +50,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}", re.ASCII)
 
 
 def derive(base: UUID, *parts: object) -> UUID:
-    """The id of what `parts` describe within `base`: the same parts, the same id."""
+    """Return the id of the subject that `parts` describe within `base`: equal parts, equal id."""
+    # A control character separates the parts, so that ("a", "bc") and ("ab", "c") give different
+    # ids.
     return uuid5(base, "\x1f".join(map(str, parts)))

@@ -1,4 +1,4 @@
-"""Every limit of the service, in one table: what, how much, in what, and the reason given."""
+"""All limits of the service in one table: id, value, unit, and the reason of the refusal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from server.domain.errors import InvalidArgument, ResourceExhausted
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit, and the reason of the refusal when it is met."""
+    """A limit, and the reason of the refusal when it is exceeded."""
 
     id: str
     value: int
@@ -68,7 +68,7 @@ _VALUES = {limit.id: limit.value for limit in LIMITS}
 
 
 def value_of(limit_id: str) -> int:
-    """Return the value of a limit, for whatever enforces it. Raises KeyError."""
+    """Return the value of a limit, for the code that enforces it. Raises KeyError."""
     return _VALUES[limit_id]
 
 
@@ -80,12 +80,12 @@ MOST_STEPS = value_of("procedure.steps")
 
 
 def limits(configured: Mapping[str, int]) -> tuple[Limit, ...]:
-    """The table as it is configured."""
+    """Return the table with the configured values."""
     return tuple(replace(limit, value=configured.get(limit.id, limit.value)) for limit in LIMITS)
 
 
 def check_steps(lines: int, elements: int) -> None:
-    """Raise `TOO_MANY_STEPS` for a simulation that would take longer than others can wait."""
+    """Raise `TOO_MANY_STEPS` for a simulation that would keep other calls waiting too long."""
     steps = lines * elements
     if steps > MOST_STEPS:
         most = max(1, MOST_STEPS // elements)
@@ -98,7 +98,7 @@ def check_steps(lines: int, elements: int) -> None:
 
 
 def check_candidates(candidates: int, questions: int) -> None:
-    """Raise `TOO_MANY_STEPS` when explaining some questions compared more than others can wait."""
+    """Raise `TOO_MANY_STEPS` if explaining questions compared more candidates than a call may."""
     if candidates > MOST_CANDIDATES:
         most = max(1, questions - 1)
         raise ResourceExhausted(
@@ -110,7 +110,7 @@ def check_candidates(candidates: int, questions: int) -> None:
 
 
 def check_lines(count: int, *, most: int) -> None:
-    """Raise `TOO_MANY_ITEMS` for a quote of more lines than are allowed."""
+    """Raise `TOO_MANY_ITEMS` for a quote with too many lines."""
     if count > most:
         text = f"has {count} lines; a quote has at most {most}"
         raise InvalidArgument.at(

@@ -1,11 +1,11 @@
-"""Money: an amount that knows its currency. It converts nothing and divides nothing."""
+"""Money: an amount with its currency. There is no conversion and no division."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 from server.domain.exact import Rounding, exact, round_to
 
-# What money has on the wire: whole units in 64 bits (google.type.Money).
+# On the wire, money has whole units in 64 bits (google.type.Money).
 MOST_AMOUNT = Decimal(2) ** 63
 
 
@@ -25,7 +25,7 @@ class Money:
         return Money(self.currency_code, self.amount - self._same(other))
 
     def rounded(self, places: int, mode: Rounding = Rounding.HALF_UP) -> "Money":
-        """The amount as it is invoiced; done once, when a liable line is made."""
+        """Return the invoiced amount; rounding happens once, when a liable line is made."""
         return Money(self.currency_code, round_to(self.amount, places, mode))
 
     def _same(self, other: "Money") -> Decimal:

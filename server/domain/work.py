@@ -1,10 +1,10 @@
-"""The kinds of job there are, and which goes first when several are due at one moment."""
+"""The kinds of job, and their order when several are due at one moment."""
 
 from enum import StrEnum
 
 
 class JobKind(StrEnum):
-    """What a job does; `workers.tasks` has one task for each."""
+    """The kind of a job; `workers.tasks` has one task for each."""
 
     CLOSE_PERIOD = "close_period"
     REFRESH_GRANTS = "refresh_grants"
@@ -14,12 +14,13 @@ class JobKind(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Freeze and drawdown come before refresh; the clock moves when nothing else is due."""
+        """The order at one moment: drawdown before refresh, and the clock after everything else."""
         return _RANKS[self]
 
 
 _RANKS = {
     JobKind.CLOSE_PERIOD: 0,
+    # Rank 1 is CLOSE_TOKENS_RANK.
     JobKind.REFRESH_GRANTS: 2,
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,
@@ -27,4 +28,4 @@ _RANKS = {
 }
 
 CLOSE_TOKENS_RANK = 1
-"""Tokens are closed after what is rated in them."""
+"""Periods of tokens are closed after those of the usage that is rated in them."""

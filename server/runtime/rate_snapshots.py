@@ -17,7 +17,7 @@ from server.domain.errors import DeadlineExceeded
 from server.domain.ids import TenantId
 from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY_VERSIONS, DiscoveryVersions
 from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, RatingVersions
-from server.domain.rating.rate_index import CatalogueRates
+from server.domain.rating.rate_index import CatalogRates
 from server.runtime.answer_cache import MEBIBYTE, AnswerCache, ResponseCache, SizedCache
 from server.store.connection import ControlTransaction
 from server.store.rating.rate_snapshots import (
@@ -58,7 +58,7 @@ class CompiledRates:
     """
 
     revision: int
-    rates: CatalogueRates
+    rates: CatalogRates
     versions: RatingVersions = SHIPPED_VERSIONS
     finders: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
     marks: Marks = field(default_factory=dict)
@@ -205,14 +205,14 @@ class RateSnapshots:
         for tenant_id in [t for t, holder in self._holders.items() if holder.used < idle]:
             del self._holders[tenant_id]
 
-    def _let_go(self, rates: CatalogueRates, new: CatalogueRates) -> None:
+    def _let_go(self, rates: CatalogRates, new: CatalogRates) -> None:
         """Take an old index apart in a thread: freed at once, a large one would stop the loop."""
         task = asyncio.create_task(asyncio.to_thread(_forgotten, [rates], new))
         self._partings.add(task)
         task.add_done_callback(self._partings.discard)
 
 
-def _compiled(loaded: LoadedRates, old: CatalogueRates | None) -> CatalogueRates:
+def _compiled(loaded: LoadedRates, old: CatalogRates | None) -> CatalogRates:
     """In a thread: the index, and the rows freed a few at a time."""
     kept = None
     if old is not None and loaded.changed is not None:
@@ -223,7 +223,7 @@ def _compiled(loaded: LoadedRates, old: CatalogueRates | None) -> CatalogueRates
     return made
 
 
-def _forgotten(one: list[CatalogueRates], new: CatalogueRates) -> None:
+def _forgotten(one: list[CatalogRates], new: CatalogRates) -> None:
     """In a thread: an index, which is freed before its parts are, since these are held apart."""
     parts = [*one[0].parts(but_of=new)]
     one.clear()

@@ -1,7 +1,8 @@
-"""The clock of a sandbox: it moves from one due moment to the next, and waits for what is due.
+"""The clock of a sandbox: it moves from one due time to the next, and waits for the due jobs.
 
-A run moves it by a chain of jobs, each a short transaction. Jobs due at one moment are done in the
-order of their ranks before the clock goes on; one that will not end stops the run and is named.
+A run moves it by a chain of jobs, each a short transaction. Jobs that are due at one time finish,
+in the order of their ranks, before the clock goes on. A job that does not finish stops the run,
+whose error names it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from server.store.jobs import Job
 from server.store.runs import Run
 
 KIND = "ADVANCE_CLOCK"
-# How long a step waits for jobs that others have in hand.
+# The pause before the next step while other workers still run due jobs.
 PAUSE = timedelta(milliseconds=20)
 STOPPED = "JOB_FAILED"
 WHAT_TO_DO = "correct the cause and retry the job (RetryJob), or give it up (WaiveJob)"
@@ -27,18 +28,19 @@ WHAT_TO_DO = "correct the cause and retry the job (RetryJob), or give it up (Wai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceClock:
-    """Where a sandbox's clock is to go."""
+    """The time to which a sandbox's clock moves."""
 
     to: datetime
 
 
 async def advance(tx: Transaction, command: AdvanceClock) -> Run:
-    """Begin to move the clock. Raises CLOCK_NOT_SANDBOX, CLOCK_BACKWARD, RUN_IN_PROGRESS."""
+    """Start to move the clock. Raises CLOCK_NOT_SANDBOX, CLOCK_BACKWARD, RUN_IN_PROGRESS."""
     clock = await tenants.lock_clock(tx)
     if clock is None:
         raise FailedPrecondition(
-            "CLOCK_NOT_SANDBOX", "the clock of this tenant is the database's; nobody moves it"
+            "CLOCK_NOT_SANDBOX", "this tenant is not a sandbox: its clock is that of the database"
         )
+    # Under the clock's lock, so that two concurrent calls cannot both start a run.
     under_way = await runs.running(tx, KIND)
     if under_way is not None:
         name = f"runs/{under_way}"
@@ -53,7 +55,7 @@ async def advance(tx: Transaction, command: AdvanceClock) -> Run:
 
 
 async def get(tx: Transaction, run_id: RunId) -> Run:
-    """One run. Raises RUN_NOT_FOUND."""
+    """Return one run. Raises RUN_NOT_FOUND."""
     run = await runs.find(tx, run_id)
     if run is None:
         raise NotFound.of("Run", f"runs/{run_id}")
@@ -61,11 +63,13 @@ async def get(tx: Transaction, run_id: RunId) -> Run:
 
 
 async def step(tx: Transaction, job: Job) -> None:
-    """Take one step of a run: wait for what is due, go on to the next moment, or end."""
+    """Do one step of a run: wait for due jobs, move to the next due time, or end."""
     run = await get(tx, RunId(UUID(job.payload["run_id"])))
     clock = await tenants.lock_clock(tx)
+    # A step may run again after its run has ended.
     if clock is None or run.state != "RUNNING":
         return
+    # A run must not wait forever for a job that is in quarantine or was refused.
     stuck = await runs.stuck(tx, clock, run.audit.create_time)
     if stuck is not None:
         error = f"{STOPPED}: {stuck.kind} is {stuck.state}: {stuck.error}; {WHAT_TO_DO}"
@@ -77,6 +81,7 @@ async def step(tx: Transaction, job: Job) -> None:
         await runs.end(tx, run.run_id, state="DONE")
         return
     number = int(job.payload["number"]) + 1
+    # Only to the next due time, so that each job runs while the clock shows its own time.
     if due > clock:
         await tenants.set_clock(tx, due)
         await jobs.add(tx, [_step(run.run_id, due, number)])
@@ -85,7 +90,7 @@ async def step(tx: Transaction, job: Job) -> None:
 
 
 async def give_up(tx: Transaction, job: Job, error: str) -> None:
-    """End the run whose step was given up, so that another may begin."""
+    """End the run whose step was waived, so that another run can start."""
     run_id = RunId(UUID(job.payload["run_id"]))
     text = f"{STOPPED}: its step was given up: {error}"
     await runs.end(tx, run_id, state="FAILED", error=text, failed_job_id=job.id)

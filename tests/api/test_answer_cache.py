@@ -16,7 +16,7 @@ from server.domain.calendar import Days
 from server.domain.rating.compiled_discovery import CompiledDiscovery, DiscoveryVersions
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType
-from server.domain.rating.rate_index import CatalogueRates
+from server.domain.rating.rate_index import CatalogRates
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow
 from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.runtime.rate_snapshots import CompiledRates
@@ -90,7 +90,7 @@ def compiled() -> CompiledRates:
         PriceBook(id="always", cards={ALWAYS.type: ALWAYS.id}),
     )
     finders = DiscoveryVersions("own", tuple(map(CompiledDiscovery.of, VERSIONS)))
-    return CompiledRates(1, CatalogueRates(books, (*CARDS, ALWAYS), ENTRIES), finders=finders)
+    return CompiledRates(1, CatalogRates(books, (*CARDS, ALWAYS), ENTRIES), finders=finders)
 
 
 def question(day: tuple[int, int, int], **reader: Any) -> pb.RateQuestion:

@@ -14,7 +14,7 @@ import psutil
 
 from server.app import tune_garbage_collector
 from server.domain.ids import TenantId
-from server.domain.rating.rate_index import CatalogueRates, Question
+from server.domain.rating.rate_index import CatalogRates, Question
 from server.runtime.rate_snapshots import RateSnapshots
 from server.store.pool import open_pool
 from server.store.rating.rate_snapshots import compiled, rows_of_tenant
@@ -132,7 +132,7 @@ async def _measure(pool: asyncpg.Pool, tenant_id: TenantId, size: int) -> list[d
     ]
 
 
-def _look_up(made: CatalogueRates, size: int) -> float:
+def _look_up(made: CatalogRates, size: int) -> float:
     """Seconds a look-up takes, in the best of some rounds; as many are asked whatever the size."""
     every = max(1, size // 1_000)
     questions = [

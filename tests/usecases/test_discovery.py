@@ -21,7 +21,7 @@ from server.env import new_id
 from server.runtime import rate_snapshots
 from server.runtime.rate_snapshots import RateSnapshots
 from server.store.transaction import transact
-from server.usecases.rating.discovery import Priced, catalogue_terms
+from server.usecases.rating.discovery import Priced, catalog_terms
 from server.usecases.rating.rate_entries import create_entry
 from server.usecases.rating.rate_entry_edits import EntryRevision, change_states, delete
 from server.usecases.rating.rates import create_card
@@ -101,9 +101,9 @@ async def test_a_sale_sees_the_rates_of_its_own_transaction(world):
 
     async def look(tx):
         how = Priced(price_book_id="book", product_id="plan", units=UNITS, day=TODAY)
-        before = await catalogue_terms(tx, how)
+        before = await catalog_terms(tx, how)
         await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
-        return before, await catalogue_terms(tx, how)
+        return before, await catalog_terms(tx, how)
 
     before, after = await transact(world.pool, world.tenant_id, look)
 

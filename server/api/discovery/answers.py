@@ -230,7 +230,7 @@ def _days(
     answer: pb.RateAnswer, read: DiscoveryQuestion, day: date, compiled: CompiledRates
 ) -> Days:
     """The days around that of a question on which it has this answer; a refusal names its day."""
-    question = read.in_catalogue(day)
+    question = read.in_catalog(day)
     if question is None or answer.HasField("status"):
         return Days(day, day + DAY)
     return compiled.rates.around(question).meet(compiled.finders.around(day))

@@ -1,8 +1,8 @@
-"""Closing: what makes a rating period final, and what follows it.
+"""Closing: the results that make a rating period final, and the next period.
 
-The usage of the period is drawn on the grants by the walk that makes the live balance, with every
-boundary through its end, and what is left of it is rated. At the end of a billing period what is
-owed becomes invoice-ready lines.
+The usage of the period is drawn on the grants by the walk that computes the live balance, with
+every boundary through its end, and the overage is rated. At the end of a billing period the owed
+amounts become liable lines.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletCalendar:
-    """The calendar by which usage of a wallet is rated and billed."""
+    """The rating and billing calendar of a wallet."""
 
     zone: str
     anchor: date
@@ -39,7 +39,7 @@ class WalletCalendar:
     frequency: RatingFrequency
 
     def billing_of(self, period: Period) -> Period:
-        """Return the billing period around the start of a rating period."""
+        """Return the billing period that contains the start of a rating period."""
         return period_containing(self.zone, self.anchor, self.billing, period.start)
 
     def following(self, period: Period) -> RatingPeriod:
@@ -48,7 +48,7 @@ class WalletCalendar:
         return self.with_freeze(period_after(self.zone, self.anchor, cadence, period))
 
     def with_freeze(self, period: Period) -> RatingPeriod:
-        """Return a rating period with the time of its freeze."""
+        """Return a rating period with its freeze time."""
         freeze = freeze_time(self.zone, period.end, self.frequency.delay)
         return RatingPeriod(period.start, period.end, freeze)
 
@@ -57,8 +57,8 @@ class WalletCalendar:
 class Closing:
     """The outcome of closing a rating period.
 
-    `billing` is the billing period that ends with it, if one does; `following` the rating period
-    that is opened after it, if anything may still happen in the wallet.
+    `billing` is the billing period that ends with it, or None. `following` is the next rating
+    period to open, or None if nothing can happen in the wallet any more.
     """
 
     settlement: Settlement
@@ -70,7 +70,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceReady:
-    """A liable line and its id; `is_whole` is False when some of it could not be rated."""
+    """A liable line and its id; `is_whole` is False if part of it could not be rated."""
 
     id: LiableSummaryId
     is_whole: bool
@@ -85,15 +85,17 @@ def closing(
     *,
     reopened: int,
 ) -> Closing:
-    """Return what the close of a period comes to that was opened again so many times.
+    """Return the outcome of closing a period that was reopened `reopened` times.
 
-    `ends` are those of the assets that draw on the wallet, None for one without.
+    `ends` are the ends of the assets that draw on the wallet, None for an unbounded one.
     """
+    # All cells that the period handles, also corrections of earlier periods.
     own = [cell for cell in state.cells if cell.period.start == period.start]
     settlement = revised(walked(state, own, through=period.end), reopened)
     billing = calendar.billing_of(period)
     is_billed = period.end >= billing.end
-    goes_on = not is_billed or lives_on(ends, settlement.grants, period.end)
+    # A wallet stays open to the end of its billing period, which may have more rating periods.
+    goes_on = not is_billed or continues_after(ends, settlement.grants, period.end)
     return Closing(
         settlement=settlement,
         lines=rated(state, settlement.results),
@@ -103,24 +105,26 @@ def closing(
     )
 
 
-def lives_on(ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime) -> bool:
-    """Return whether an asset or a grant outlives `end`, so that more may happen in a wallet."""
-    has_asset = any(one is None or one > end for one in ends)
+def continues_after(
+    ends: Iterable[datetime | None], grants: Iterable[Grant], end: datetime
+) -> bool:
+    """Return whether an asset or a grant with a balance continues after `end`."""
+    has_asset = any(asset_end is None or asset_end > end for asset_end in ends)
     return has_asset or any(
         grant.balance and (grant.expire is None or grant.expire > end) for grant in grants
     )
 
 
 def execution_id(wallet_id: WalletId, period: Period, reopened: int) -> ExecutionId:
-    """Return what the lines have in common that one close rates: the same close, the same id."""
+    """Return the id that all lines rated by one close share; the same close has the same id."""
     return ExecutionId(derive(wallet_id, "execution", period.start.isoformat(), reopened))
 
 
 def out_of_turn(earlier: datetime) -> Aborted:
-    """Return the refusal to close a period before one that starts earlier.
+    """Return the refusal to close a period before an earlier one.
 
-    Periods of a wallet become final in the order of time: grants go from one to the next. Those of
-    tokens do so after those of what is rated in them.
+    Periods of a wallet become final in order of time, because grants carry over from one to the
+    next. Periods of tokens become final after those of the usage rated in them.
     """
     message = f"the period from {earlier.isoformat()} has to be closed first"
     return Aborted("PREVIOUS_PERIOD_OPEN", message, {"start_time": earlier.isoformat()})
@@ -134,10 +138,11 @@ def invoice_ready(
     currency_code: str,
     places: int,
 ) -> list[InvoiceReady]:
-    """Return a line for each asset, stretch of terms, and own usage or correction.
+    """Return a liable line for each asset, terms segment, and own usage or correction.
 
-    Where something could not be rated the line is kept with what could, marked as failed; so is
-    one whose amount is more than money can be. What came to tokens is owed where these are held.
+    A line with usage that could not be rated has the amount of the rest and is marked as failed; so
+    is a line whose amount exceeds the range of money. Amounts in tokens are left out: they are owed
+    through the token's wallet.
     """
     owed = [line for line in lines if not _is_in_tokens(line, currency_code)]
     ordered = sorted(owed, key=lambda line: liable_group(line.key))
@@ -156,12 +161,13 @@ def invoice_ready(
 
 
 def _is_in_tokens(line: RatableLine, currency_code: str) -> bool:
-    """Return whether what a line came to is owed elsewhere; one that failed is shown here."""
+    """Return whether a line's amount is owed in the token's wallet; a failed line is shown here."""
     is_money = line.terms is None or line.terms.unit == currency_code
     return line.failure is None and not is_money
 
 
 def _summable(line: RatableLine) -> RatableLine:
+    # A line that failed adds nothing; `is_whole` of the liable line says that a part is missing.
     return line if line.failure is None else replace(line, amount=ZERO)
 
 

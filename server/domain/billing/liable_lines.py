@@ -1,4 +1,4 @@
-"""Liable lines: the amounts that an asset owes for a resource and a period, rounded."""
+"""Liable lines: the rounded amounts that an asset owes for a resource and a period."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from server.domain.settlement.ratable_lines import RatableKey, RatableLine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiableLine:
-    """An invoice-ready line: quantities summed, `amount` rounded once to money.
+    """An invoice-ready line: summed quantities, and `amount` rounded once to money.
 
-    An amount that money cannot hold on the wire is one that cannot be invoiced.
+    An amount beyond the range of money cannot be invoiced.
     """
 
     asset_id: AssetId
@@ -39,7 +39,7 @@ class LiableLine:
 
     @property
     def is_money(self) -> bool:
-        """Return whether the amount is within the range of money."""
+        """True if the amount is within the range of money."""
         return abs(self.amount) < MOST_AMOUNT
 
 
@@ -47,10 +47,10 @@ class LiableLine:
 def liable_lines(
     lines: Iterable[RatableLine], *, places: int, mode: Rounding = Rounding.HALF_UP
 ) -> tuple[LiableLine, ...]:
-    """The invoice lines of one billing period: one per asset, terms, dimensions, and own usage or
-    correction.
+    """Return the liable lines of one billing period.
 
-    Raises `RATING_FAILED` when a line has no amount.
+    There is one for each asset, terms segment, set of dimension values, and own usage or
+    correction. Raises `RATING_FAILED` if a line has no amount.
     """
     groups: dict[tuple[int, AssetId, datetime, bool, str], list[RatableLine]] = {}
     for line in sorted(lines, key=lambda line: (line.key, line.id)):
@@ -61,14 +61,14 @@ def liable_lines(
 
 
 def liable_group(key: RatableKey) -> tuple[int, AssetId, datetime, bool, str]:
-    """What the ratable lines of one invoice line have in common."""
+    """Return the group key that ratable lines of one liable line share."""
     asset = (key.asset_number, key.asset_id)
     return (*asset, key.segment_start, key.is_correction, key.dimensions)
 
 
 @exact
 def total(lines: Iterable[LiableLine]) -> Decimal:
-    """The sum of the rounded lines, which must be in one unit."""
+    """Return the sum of the rounded lines, which must be in one unit."""
     found = tuple(lines)
     assert len({line.unit for line in found if line.unit is not None}) <= 1, found
     return sum((line.amount for line in found), ZERO)
@@ -81,6 +81,7 @@ def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> Liabl
         facts = {"ratable_summary": str(failed.id), "failure": failed.failure or ""}
         raise FailedPrecondition("RATING_FAILED", message, facts)
     first = lines[0]
+    # Exact amounts are added and then rounded once, so that rounding errors do not add up.
     amount = sum((line.amount for line in lines if line.amount is not None), ZERO)
     overage = sum((line.overage for line in lines), ZERO)
     return LiableLine(

@@ -23,9 +23,9 @@ from server.domain.selling.sales import SoldEntitlement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceCalendar:
-    """The calendar of one usage resource of an asset, which has it from `start` until `end`.
+    """The calendar of one usage resource, which the asset has from `start` until `end`.
 
-    `kept` is the last rating period that was opened by the time that is asked about, if any.
+    `kept` is the last rating period that was opened by the time of the question, or None.
     """
 
     resource_id: ResourceId
@@ -60,7 +60,7 @@ class ResourcePeriods:
 
 
 def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods | None:
-    """The periods around `instant`; None when the asset does not have the resource then."""
+    """Return the periods that contain `instant`, or None if the asset lacks the resource then."""
     if instant < calendar.start or (calendar.end is not None and calendar.end <= instant):
         return None
     zone, anchor = calendar.zone, calendar.anchor
@@ -80,10 +80,10 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
 def account_billing_period(
     zone: str, day: int, months: int, anchors: Iterable[date], instant: datetime
 ) -> Period | None:
-    """The billing period around `instant` of an account that is billed on `day` of a month.
+    """Return the billing period at `instant` of an account that is billed on `day` of a month.
 
-    Periods of several months are counted from `anchors`, those of the account's targets; None if
-    there are none or they differ. Periods of one month are the same from every anchor.
+    Periods of several months are counted from `anchors`, those of the account's targets; the result
+    is None if there are none or they differ. Periods of one month are the same from every anchor.
     """
     billing = Cadence(CadenceUnit.MONTH, months)
     found = anchors if months > 1 else (anchor_date(day, local_date(zone, instant)),)
@@ -91,13 +91,13 @@ def account_billing_period(
 
 
 def same(periods: Iterable[Period]) -> Period | None:
-    """The one period that all of `periods` are; None if there are none or they differ."""
+    """Return the one period that all of `periods` equal, or None."""
     found = set(periods)
     return found.pop() if len(found) == 1 else None
 
 
 def _rating(calendar: ResourceCalendar, instant: datetime) -> RatingPeriod:
-    """The rating period around `instant`; one that was opened late freezes later than planned."""
+    """Return the rating period at `instant`; one that was opened late has its stored freeze."""
     zone, frequency = calendar.zone, calendar.frequency
     found = rating_period(zone, calendar.anchor, frequency.period, instant)
     if calendar.kept is not None and calendar.kept.start == found.start:

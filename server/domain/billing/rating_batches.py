@@ -1,7 +1,7 @@
-"""rating batches: lines to be priced, and what became of them.
+"""Rating batches: lines to price, and their results.
 
-A request is pending until all its lines are priced at once; it is complete when each has an amount
-and failed when one has none. Either way it says what became of every line, and never changes again.
+A batch is pending until all its lines are priced together. It is complete if each line has an
+amount, and failed if one has none. It has a result for every line and does not change again.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineResult:
-    """What a line came to; with an `error` it has no amount, and perhaps no quantities."""
+    """The result of a line; with an `error` it has no amount, and may have no quantities."""
 
     error: UsageError | None = None
     used: Decimal | None = None
@@ -41,7 +41,7 @@ class LineResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingBatch:
-    """A request as it stands; `lines` and `results` are empty where it is listed."""
+    """A batch in its current state; `lines` and `results` are empty in a list."""
 
     id: RatingBatchId
     account_id: AccountId
@@ -57,7 +57,7 @@ class RatingBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchVerdict:
-    """What a request ends as, and the code and the words of why it failed."""
+    """The final state of a batch, and the code and text of its first failure."""
 
     state: RequestState
     code: str = ""
@@ -65,7 +65,7 @@ class BatchVerdict:
 
 
 def verdict(results: Sequence[LineResult]) -> BatchVerdict:
-    """Complete when every line has an amount; else failed, for the first that has none."""
+    """Return RATING_COMPLETE if every line has an amount, or FAILED with the first error."""
     failed = [(n, one.error) for n, one in enumerate(results) if one.error is not None]
     if not failed:
         return BatchVerdict(RequestState.RATING_COMPLETE)

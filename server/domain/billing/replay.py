@@ -1,7 +1,7 @@
-"""Replay: what usage that is final would have cost at the rates of another price book.
+"""Replay: the cost that final usage would have had at the rates of another price book.
 
-The rating is done again, by what rated it the first time, and where other rates draw otherwise the
-drawdown before it. What was negotiated goes before what the catalogue says, there as here.
+The usage is rated again by the procedure version that rated it. If other rates change the drawdown,
+that is done again too. Negotiated rates win over the catalog's, as they did before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,15 +28,15 @@ from server.domain.settlement.walk import Commitments, SettledIncrement
 from server.domain.settlement.wallet_states import WalletState, walked_anew
 
 Stretch = tuple[AssetId, datetime]
-"""An asset, and the start of a stretch of its rates."""
+"""An asset, and the start of a segment of its rates."""
 
 Found = Mapping[Stretch, RateTerms | UsageError | None]
-"""What a catalogue has for each stretch, or why nothing; what adds to others may have nothing."""
+"""The other catalog's terms for each segment, or the error; additions may have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What was rated, and what it would have come to; None where there is no amount."""
+    """The original and the replayed amount; None for a missing amount."""
 
     unit: UnitId
     rated: Decimal | None
@@ -45,7 +45,7 @@ class Pair:
     @property
     @exact
     def difference(self) -> Decimal | None:
-        """What it would have been more."""
+        """The replayed amount less the original one."""
         if self.rated is None or self.replayed is None:
             return None
         return self.replayed - self.rated
@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """The sums of pairs that have both amounts, in one unit."""
+    """The sums of the pairs that have both amounts, in one unit."""
 
     unit: UnitId
     rated: Decimal
@@ -63,7 +63,7 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalUsage:
-    """The final usage of a wallet: its cells, how they are paid for, and what that comes to."""
+    """The final usage of a wallet: its cells, their payment, and the rated lines."""
 
     cells: tuple[Cell, ...]
     results: tuple[SettledIncrement, ...]
@@ -71,23 +71,28 @@ class FinalUsage:
 
 
 def at_other_rates(sold: WalletRateSources, found: Found) -> WalletRateSources:
-    """What was sold with the terms that another catalogue has for it, or none."""
+    """Return the sold terms with those of another catalog in their place."""
     own = {
         asset_id: tuple(
-            replace(one, terms=_terms_there(one.terms, found.get((asset_id, one.start))))
-            for one in segments
+            replace(
+                segment, terms=_terms_there(segment.terms, found.get((asset_id, segment.start)))
+            )
+            for segment in segments
         )
         for asset_id, segments in sold.own.items()
     }
     additions = tuple(
-        replace(one, terms=_terms_there(one.terms, found.get((one.asset_id, one.start))))
-        for one in sold.additions
+        replace(
+            addition,
+            terms=_terms_there(addition.terms, found.get((addition.asset_id, addition.start))),
+        )
+        for addition in sold.additions
     )
     return replace(sold, own=own, additions=additions)
 
 
 def is_drawn_alike(one: Commitments, other: Commitments) -> bool:
-    """Whether a unit takes as much of each commitment under one as under the other."""
+    """Return whether a unit takes the same amount from each commitment under both."""
     return all(
         _discount(one.get(asset_id)) == _discount(other.get(asset_id))
         for asset_id in one.keys() | other.keys()
@@ -101,9 +106,9 @@ def tokens_again(
     *,
     closed: datetime | None,
 ) -> tuple[Cell, ...] | None:
-    """The final cells of a wallet of tokens, with other tokens for the usage they come from.
+    """Return the final cells of a token wallet, with new tokens for their source usage.
 
-    None where the cells are not what usage came to `before`.
+    None if the stored cells differ from the tokens that usage cost `before`.
     """
     final = {cell.id: cell for cell in known}
     if any(final[key].measure.sum != before[key].measure.sum for key in final.keys() & before):
@@ -122,13 +127,14 @@ def tokens_again(
 def drawn_again(
     wallet: WalletState, before: FinalUsage, cells: tuple[Cell, ...], commitments: Commitments
 ) -> tuple[SettledIncrement, ...]:
-    """Return how usage would be paid for: as it was, unless there is more or it takes more.
+    """Return the payment of usage: the stored one, unless there is more usage or a unit takes more.
 
-    Raises NOT_SUPPORTED where the walk does not come to what was drawn.
+    Raises NOT_SUPPORTED if the walk does not reproduce the stored drawdown.
     """
     is_alike = is_drawn_alike(wallet.commitments, commitments)
     if is_alike and set(cells) == set(before.cells):
         return before.results
+    # A second walk is trusted only if it first reproduces the stored drawdown.
     as_it_was = _paid(walked_anew(wallet, before.cells, wallet.commitments))
     if as_it_was != _paid(before.results):
         what = "the tokens used" if is_alike else "the discount of a commitment"
@@ -140,10 +146,14 @@ def drawn_again(
 def rated_again(
     wallet: WalletState, results: tuple[SettledIncrement, ...], rates: Rates, raters: AsRated
 ) -> tuple[RatableLine, ...]:
-    """Return what usage would come to; parts of a line are rated by what rated the line."""
+    """Return the lines of usage; parts of a line are rated by the version that rated the line."""
     wallet_id = wallet.terms.id
     lines = ratable_lines(wallet_id, results, rates, raters=raters)
-    parts = {one.id: line_before(wallet, one.key) for one in lines if one.id not in raters.lines}
+    # Two passes: the first finds lines that are new parts of an old line; the second rates them by
+    # the version of that line.
+    parts = {
+        line.id: line_before(wallet, line.key) for line in lines if line.id not in raters.lines
+    }
     known = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
     if not known:
         return lines
@@ -152,49 +162,49 @@ def rated_again(
 
 
 def line_before(wallet: WalletState, key: RatableKey) -> RatableSummaryId:
-    """Return the line that usage was rated in, or would have been."""
+    """Return the id of the line in which usage was rated, or would have been."""
     segments = wallet.rates.get(key.asset_id, ())
-    held = next((one for one in segments if one.contains(key.segment_start)), None)
+    held = next((segment for segment in segments if segment.contains(key.segment_start)), None)
     moved = key if held is None else key._replace(segment_start=held.start)
     return line_id(wallet.terms.id, moved)
 
 
-def differs() -> Unimplemented:
-    """Return the refusal of a replay whose rates of before do not give what is kept."""
+def not_reproduced() -> Unimplemented:
+    """Return the refusal of a replay whose original rates do not reproduce the stored amounts."""
     text = "its rates do not give what it came to; `usage verify` says more"
     return Unimplemented("NOT_SUPPORTED", text)
 
 
 def _paid(results: Iterable[SettledIncrement]) -> dict[CellId, tuple[Decimal, Decimal]]:
-    return {one.increment.cell_id: (one.drawn, one.overage) for one in results}
+    return {result.increment.cell_id: (result.drawn, result.overage) for result in results}
 
 
 @exact
 def totals(pairs: Iterable[Pair]) -> tuple[Total, ...]:
-    """The sums by unit; a pair that lacks an amount is in none."""
+    """Return the sums by unit; a pair without an amount is left out."""
     found: dict[UnitId, Total] = {}
-    for one in pairs:
-        if one.rated is None or one.replayed is None:
+    for pair in pairs:
+        if pair.rated is None or pair.replayed is None:
             continue
-        known = found.get(one.unit) or Total(unit=one.unit, rated=ZERO, replayed=ZERO, count=0)
-        found[one.unit] = Total(
-            unit=one.unit,
-            rated=known.rated + one.rated,
-            replayed=known.replayed + one.replayed,
+        known = found.get(pair.unit) or Total(unit=pair.unit, rated=ZERO, replayed=ZERO, count=0)
+        found[pair.unit] = Total(
+            unit=pair.unit,
+            rated=known.rated + pair.rated,
+            replayed=known.replayed + pair.replayed,
             count=known.count + 1,
         )
     return tuple(found[unit] for unit in sorted(found))
 
 
 def _discount(terms: RateTerms | None) -> tuple[tuple[Tier, ...], TierBounds] | None:
-    """What of a commitment's terms changes what is drawn."""
+    """Return the part of a commitment's terms that changes the drawdown."""
     if terms is None or not terms.effective_tiers:
         return None
     return terms.effective_tiers, terms.bounds
 
 
 def _terms_there(old: RateTerms | None, found: RateTerms | UsageError | None) -> RateTerms | None:
-    """The terms by the book with what was negotiated, which holds where the book has none, too."""
+    """Return the book's terms with the negotiated ones, which also apply if the book has none."""
     if isinstance(found, RateTerms):
         return _with_negotiated(found, old)
     if old is None or not is_negotiated(old):

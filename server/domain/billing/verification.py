@@ -1,4 +1,4 @@
-"""Verification: what a cache should say, beside what it says."""
+"""Verification: the expected content of a cache compared with the stored content."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from server.domain.settlement.ratable_lines import RatableLine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The first difference of one thing: what it is, its name, what was due and what is there."""
+    """The first difference of one item: its kind, its name, the expected and the found value."""
 
     what: str
     name: str
@@ -24,7 +24,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was looked at, and what differed."""
+    """The number of checked items, and the differences."""
 
     accounts: int = 0
     wallets: int = 0
@@ -45,18 +45,18 @@ class Verified:
 def different(
     what: str, name: str, due: Decimal | None, is_: Decimal | None
 ) -> Iterator[Difference]:
-    """Return the difference of one figure, if there is one; None where there is no figure."""
+    """Yield the difference of one figure, if there is one; None stands for a missing figure."""
     if due != is_:
-        expected, found = ("none" if one is None else plain(one) for one in (due, is_))
+        expected, found = ("none" if figure is None else plain(figure) for figure in (due, is_))
         yield Difference(what=what, name=name, expected=expected, found=found)
 
 
 @exact
 def differing_packages(name: str, line: RatableLine, is_: Packages) -> list[Difference]:
-    """Return the differences of the units by rate per package, from which late usage goes on."""
+    """Return the differences of the units by package rate, from which late usage continues."""
     due: Packages = {}
-    for one in line.packaged:
-        due[one.rate] = due.get(one.rate, ZERO) + one.quantity
+    for package in line.packaged:
+        due[package.rate] = due.get(package.rate, ZERO) + package.quantity
     found: list[Difference] = []
     for rate in due.keys() | is_.keys():
         what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"

@@ -1,9 +1,9 @@
-"""From usage to increments: what each cell adds to its rating period.
+"""Aggregation: the increment that each cell adds to its rating period.
 
-A cell holds the usage of one series for at most one civil day. Usage that differs in dimensions is
-of different series. Its increment is what combining
-cells 1…i by the policy exceeds combining cells 1…i−1, so the increments of a rating period always
-sum to its combined quantity. Quantities are in the resource's default unit and never negative.
+A cell has the usage of one series for at most one civil day; usage with other dimensions belongs to
+another series. A cell's increment is combine(1…i) − combine(1…i−1), so the increments of a rating
+period always add up to its combined quantity. Quantities are in the resource's default unit and
+never negative.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What is kept of a set of records. Merging in any order and grouping gives the same."""
+    """The aggregates of a set of records. The order and grouping of merges do not matter."""
 
     sum: Decimal
     count: int
@@ -33,7 +33,7 @@ class Measure:
 
     @classmethod
     def of(cls, quantity: Decimal, time: datetime, record_id: RecordId) -> "Measure":
-        """The measure of one record."""
+        """Return the measure of one record."""
         return cls(
             sum=quantity,
             count=1,
@@ -45,7 +45,9 @@ class Measure:
         )
 
     def merge(self, other: "Measure") -> "Measure":
-        """The measure of both sets, which have no record in common."""
+        """Return the measure of both sets, which have no record in common."""
+        # Records of one time are ordered by their ids, so that the order of merging does not
+        # matter.
         mine, theirs = (
             (self.last_time, self.last_record_id),
             (other.last_time, other.last_record_id),
@@ -66,8 +68,8 @@ class Measure:
 class Cell:
     """The usage of one asset, with the same dimensions, in one civil day or less.
 
-    `origin_start` begins the rating period in which the usage happened; `period` is the one in
-    which it is drawn and rated. They differ for late usage, which makes the cell a correction.
+    `origin_start` begins the rating period in which the usage happened; `period` is the one that
+    draws and rates it. They differ for late usage, which makes the cell a correction.
     """
 
     id: CellId
@@ -83,13 +85,13 @@ class Cell:
 
     @property
     def is_correction(self) -> bool:
-        """Whether the usage came after its own period was frozen."""
+        """True if another period than its own handles the usage."""
         return self.origin_start != self.period.start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increment:
-    """What one cell adds: `used_at` is when it was used, `at` when it is drawn."""
+    """The quantity that one cell adds, used at `used_at` and drawn at `at`."""
 
     cell_id: CellId
     asset_id: AssetId
@@ -103,7 +105,7 @@ class Increment:
     dimensions: str = ""
 
 
-# What combines by the policy: an asset, its dimensions, the rating period of the usage.
+# Cells of one series are combined by the policy: an asset, its dimensions, the origin period.
 Series = tuple[AssetId, str, datetime]
 
 # The first day of a window, its place in the rating period, or the start of its hour.
@@ -111,7 +113,7 @@ Window = date | int | datetime
 
 
 class Turn(NamedTuple):
-    """The place of an increment among those of its wallet."""
+    """The position of an increment among those of its wallet."""
 
     period_start: datetime
     is_correction: bool
@@ -121,7 +123,7 @@ class Turn(NamedTuple):
 
 
 def turn(increment: Increment) -> Turn:
-    """Period by period; own usage before corrections; then by time, asset and cell."""
+    """Return the sort key: period, own usage before corrections, time, asset number, cell."""
     return Turn(
         increment.period_start,
         increment.is_correction,
@@ -139,21 +141,22 @@ def increments(
     zone: str,
     settled: Iterable[Cell] = (),
 ) -> tuple[Increment, ...]:
-    """What each of `cells` adds, in the order in which it is drawn.
+    """Return what each of `cells` adds, in the order of drawdown.
 
-    A figure that may become smaller again – an average, a minimum, the latest – is added whole by
-    the last cell of its asset and period.
-    Corrections are measured against what their origin period combined to before them, so `settled`
-    must hold all cells of those origins that are final already. A correction is dated at the last
-    civil day of the period that handles it. Always: the increments of an asset and origin, with
-    those of `settled`, sum to `combined` of all its cells.
+    Corrections are measured against the combination of their origin period before them, so
+    `settled` must have all final cells of those origins. A correction is dated at the last civil
+    day of the period that handles it. A figure that can fall again (an average, a minimum, the
+    latest) is added as a whole by the last cell of its asset and period. Always: the increments of
+    an asset and origin, with those of `settled`, add up to `combined` of all its cells.
     """
     if not policy.method.only_grows:
         return _added_at_the_end(cells, policy, zone)
     fresh = [(cell, True) for cell in cells]
     known = [(cell, False) for cell in settled]
     running: dict[Series, _Running] = {}
-    found: list[Increment] = []
+    added_by_cell: list[Increment] = []
+    # Settled cells run through the same series to reach its total; only fresh ones become
+    # increments.
     for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
         key = (cell.asset_id, cell.dimensions, cell.origin_start)
         series = running.get(key)
@@ -161,13 +164,13 @@ def increments(
             series = running[key] = _Running(policy, zone)
         added = series.add(cell)
         if is_fresh:
-            found.append(_increment(cell, added, zone))
-    return tuple(found)
+            added_by_cell.append(_increment(cell, added, zone))
+    return tuple(added_by_cell)
 
 
 @exact
 def combined(cells: Iterable[Cell], policy: AggregationPolicy, *, zone: str) -> Decimal:
-    """What the cells of one asset and one origin period amount to under `policy`."""
+    """Return the quantity of the cells of one asset and origin period under `policy`."""
     if not policy.method.only_grows:
         return _whole(cells, policy, zone)
     series = _Running(policy, zone)
@@ -177,13 +180,13 @@ def combined(cells: Iterable[Cell], policy: AggregationPolicy, *, zone: str) -> 
 
 
 def merged(measures: Iterable[Measure]) -> Measure:
-    """The measure of all sets together; there must be at least one."""
+    """Return the measure of all sets together; there must be at least one."""
     return reduce(Measure.merge, measures)
 
 
 @dataclass(slots=True)
 class _Running:
-    """The combination of the cells seen so far of one asset and origin period."""
+    """The combination of the cells so far of one asset and origin period."""
 
     policy: AggregationPolicy
     zone: str
@@ -191,7 +194,7 @@ class _Running:
     windows: dict[Window, Decimal] = field(default_factory=dict)
 
     def add(self, cell: Cell) -> Decimal:
-        """Take one more cell; answer with what it adds to the total."""
+        """Add one more cell, and return its increment."""
         key = window(cell.start, cell.origin_start, self.policy.period, self.zone)
         before = self.windows.get(key, ZERO)
         after = self._with(before, cell.measure)
@@ -212,12 +215,12 @@ class _Running:
         return max(value, measure.max)
 
 
-# A record whose value is new in its window counts one, every other none.
+# UNIQUE_COUNT is a sum too: a record counts 1 if its value is new in the window, and 0 otherwise.
 _ADDED = (AggregationMethod.SUM, AggregationMethod.UNIQUE_COUNT)
 
 
 def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: str) -> Window:
-    """The window of a day or hour within its rating period, from whose first day they count."""
+    """Return the window of a day or hour; windows count from the first day of the rating period."""
     if length is PolicyPeriod.HOUR:
         return start
     day = local_date(zone, start)
@@ -239,10 +242,12 @@ def _added_at_the_end(
 
 
 def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decimal:
-    """The figures of all windows together."""
+    """Return the combined figure of all windows."""
     windows: dict[Window, Measure] = {}
     for cell in cells:
         key = window(cell.start, cell.origin_start, policy.period, zone)
+        # Records are merged within a window first: an average of the averages of cells would be
+        # wrong.
         known = windows.get(key)
         windows[key] = cell.measure if known is None else known.merge(cell.measure)
     figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
@@ -263,7 +268,7 @@ _FIGURES: dict[AggregationMethod, Callable[[Measure], Decimal]] = {
 
 
 def _cell_turn(cell: Cell) -> Turn:
-    """The turn of the cell's increment."""
+    """Return the turn of the cell's increment."""
     return Turn(cell.period.start, cell.is_correction, cell.start, cell.asset_number, cell.id)
 
 

@@ -1,9 +1,8 @@
-"""Dimensions: what usage is told apart by beside its asset, as in a region or a model.
+"""Dimensions: labels by which usage is counted separately, such as a region or a model.
 
-A resource names the labels that matter. Usage with other values of these is counted, drawn and
-rated apart; which tier it is in depends on all that the wallet used, as it does for several assets.
-The values of one piece of usage travel as one text, the same for the same values.
-Source: rates by attribute.
+A resource names its dimensions. Usage with different values is counted, drawn and rated separately;
+its tier depends on all usage of the wallet, as it does with several assets. The values are stored
+as one text, which is equal for equal values. Source: rates by attribute.
 """
 
 import json
@@ -15,18 +14,19 @@ from server.domain.limits import value_of
 MOST_DIMENSIONS = value_of("resource.dimensions")
 
 NONE = ""
-"""The text of usage without any."""
+"""The text of usage without dimensions."""
 
 
 def dimensions_text(names: tuple[str, ...], labels: Mapping[str, str] | None) -> str:
-    """The values that `labels` have of the dimensions; a label that is not there is none."""
+    """Return the text of the values that `labels` have of the named dimensions."""
     if not names or not labels:
         return NONE
     found = {name: labels[name] for name in names if name in labels}
+    # Sorted and without spaces, so that equal values give equal texts.
     return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else NONE
 
 
 @memoize(entries=16_384, entry_bytes=8_192, longest=4_096)
 def dimensions_of(text: str) -> Mapping[str, str]:
-    """The values that a text tells of."""
+    """Return the values of a text."""
     return json.loads(text) if text else {}

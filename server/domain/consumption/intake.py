@@ -1,7 +1,7 @@
-"""Intake: a record held against what was sold, and against the clock.
+"""Intake: the checks of a record against the sale and the clock.
 
-Whatever is asked here does not depend on the state of rating periods, so the answer is the same
-however often and in whatever batch a record is sent, until time or the catalogue moves on.
+These checks do not depend on the state of rating periods. The answer is therefore the same in any
+batch and for any repetition of a record, until the time or the catalog changes.
 """
 
 import json
@@ -26,11 +26,11 @@ SEPARATOR = "\x1f"
 
 @dataclass(slots=True)
 class Intake:
-    """What a batch is held against: the tenant's time, the meters, the units somebody named.
+    """The data for checking a batch: the tenant's time, the meters, and the named units.
 
-    A meter is None where the asset is there and the resource was not sold with it; a unit comes
-    with whether it is active. `most` is the largest quantity, as counted.
-    Calendars and prefixes are worked out once a batch.
+    A meter is None if the asset exists and was not sold with the resource. A unit comes with its
+    active flag. `most` is the largest counted quantity. Calendars and prefixes are computed once
+    for each batch.
     """
 
     now: datetime
@@ -40,16 +40,19 @@ class Intake:
     _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
 
     def assess(self, usage: Usage) -> Counted | Refused:
-        """Hold one record against all that does not depend on the state of periods.
+        """Check one record against everything except the state of periods.
 
-        Raises ASSET_NOT_FOUND and RESOURCE_NOT_ENTITLED where no record can ever have been kept.
-        Refusals that a repeat of a kept record may meet come as values.
+        Raises ASSET_NOT_FOUND and RESOURCE_NOT_ENTITLED if no such record can have been stored
+        before. A refusal that may meet a repeated record is returned: the repeat of a stored record
+        is a duplicate, even if it would be refused now.
         """
         key = usage.meter_key
         series = self._series.get(key) or self._find(key)
         meter = series.meter
         unit_id = usage.unit_id or meter.unit.id
         text = plain(usage.quantity)
+        # Before the checks: the digest identifies the repeat of a stored record even if it fails
+        # now.
         digest = content_hash(series.prefix, usage, unit_id, text)
         try:
             self._check_time(usage.time)
@@ -103,6 +106,7 @@ class Intake:
 
     def _count(self, quantity: Decimal, text: str, unit_id: UnitId, own: Unit) -> Decimal:
         unit = own if unit_id == own.id else self._unit(unit_id, own)
+        # Counting decimals in the text is cheap; the full check runs only for its refusal.
         point = text.find(".")
         if point >= 0 and len(text) - point - 1 > unit.scale:
             check_scale(quantity, unit)
@@ -121,7 +125,7 @@ class Intake:
                 subject=Subject("UnitOfMeasure", name),
             )
         unit, is_active = self.units[unit_id]
-        # A unit of another class never becomes right, whatever its state; `convert` says so.
+        # A unit of another class is wrong in any state; `convert` refuses it with a better reason.
         if not is_active and unit.class_id == own.class_id:
             raise FailedPrecondition(
                 "UNIT_INACTIVE", f"{name} is not active", {"unit_of_measure": name}
@@ -130,10 +134,10 @@ class Intake:
 
 
 def content_hash(prefix: str, usage: Usage, unit_id: UnitId, text: str) -> bytes:
-    """A digest of all that two equal records have in common.
+    """Return a digest of the content that equal records share.
 
-    `prefix` names asset and resource, `text` is the quantity as plain text. Fields are told apart
-    by a control character, which none of them may contain; labels come as JSON.
+    `prefix` names the asset and resource, `text` is the quantity as plain text. A control character
+    that no field may contain separates the fields; labels are JSON.
     """
     labels = json.dumps(sorted(usage.labels.items())) if usage.labels else ""
     fields = (prefix, text, unit_id, usage.time.isoformat(), labels)
@@ -142,7 +146,7 @@ def content_hash(prefix: str, usage: Usage, unit_id: UnitId, text: str) -> bytes
 
 @dataclass(slots=True)
 class _Series:
-    """A meter with the days of it that a batch has touched, by the UTC dates they reach into."""
+    """A meter with its days in a batch, by the UTC dates that they overlap."""
 
     meter: Meter
     prefix: str
@@ -150,11 +154,13 @@ class _Series:
     by_start: dict[datetime, Slot] = field(default_factory=dict)
 
     def slot(self, instant: datetime) -> Slot:
+        # The UTC date finds the slot without a time zone conversion for each record.
         day = instant.date()
         for slot in self.by_date.get(day, ()):
             if slot.day.start <= instant < slot.day.end:
                 return slot
         civil, period = self.meter.day_and_period(instant)
+        # A day has one slot even if it overlaps two UTC dates: slots are compared by identity.
         found = self.by_start.get(civil.start)
         if found is None:
             found = self.by_start[civil.start] = Slot(self.meter, civil, period)

@@ -1,8 +1,8 @@
-"""Placement: which rating period takes usage in, and which cell of it.
+"""Placement: the rating period and the cell that take usage.
 
-Usage goes to its own rating period while that is open. What comes later is handled as the late
-policy of its wallet says: its own period is opened again, or the first period that is open takes
-it in, or it is refused. Recording, preview and whatever else places usage ask here.
+Usage goes to its own rating period while that is open. Later usage follows the late policy of its
+wallet: its own period is reopened, or the first open period takes it, or it is refused. Recording,
+preview and all other callers place usage with these functions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -29,10 +29,10 @@ INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPeriods:
-    """The rating periods that usage may go to.
+    """The rating periods that can take usage.
 
-    `opened` take usage in, also those that late usage opens again, which are `reopened`.
-    `first_open` takes in the late usage of each wallet that has any.
+    `opened` take usage, including those that late usage reopens, which are in `reopened`.
+    `first_open` takes the late usage of each wallet that has any.
     """
 
     opened: Set[PeriodKey]
@@ -41,11 +41,12 @@ class KnownPeriods:
 
 
 def place_of(slot: Slot, dimensions: str, periods: KnownPeriods) -> Place | FailedPrecondition:
-    """Return where usage of a slot is counted, or PERIOD_CLOSED where it comes too late.
+    """Return the cell for usage of a slot, or PERIOD_CLOSED if it comes too late.
 
-    Never: two places of one cell in one call; `places_of` keeps them.
+    Never: two places of one cell in one call; `places_of` caches them.
     """
     meter = slot.meter
+    # Reopened periods are among these; for them the place also records that the usage was late.
     if slot.period_key in periods.opened:
         reopened = periods.reopened.get(slot.period_key)
         late = None if reopened is None else LateUsage(LatePolicy.REOPEN, reopened)
@@ -60,9 +61,10 @@ def place_of(slot: Slot, dimensions: str, periods: KnownPeriods) -> Place | Fail
 def places_of(
     items: Iterable[Counted], periods: KnownPeriods
 ) -> Iterator[Place | FailedPrecondition]:
-    """Return where each record is counted, one place for all of a cell, or its refusal."""
+    """Return the place of each record, one object for each cell, or its refusal."""
     found: dict[tuple[Slot, str], Place | FailedPrecondition] = {}
     for item in items:
+        # Places are compared by identity when records are folded, so a cell needs one place only.
         key = (item.slot, item.dimensions)
         place = found.get(key)
         if place is None:
@@ -71,40 +73,41 @@ def places_of(
 
 
 def takes_late(slot: Slot) -> bool:
-    """Return whether the wallet of a slot takes usage of a period that is closed."""
+    """Return whether the slot's wallet accepts usage of a closed period."""
     return slot.meter.late_policy is not LatePolicy.REJECT
 
 
 def may_reopen(slot: Slot) -> bool:
-    """Return whether late usage of a slot may open its own period again."""
+    """Return whether late usage of a slot may reopen its own period."""
     return slot.meter.late_policy is LatePolicy.REOPEN
 
 
 def is_closed(slot: Slot, closed_until: datetime | None) -> bool:
-    """Return whether the own period of a slot is final; periods become final in order of time."""
+    """Return whether the slot's own period is final; periods become final in order of time."""
     return closed_until is not None and slot.period.start < closed_until
 
 
 def first_open(meter: Meter, closed_until: datetime, now: datetime) -> RatingPeriod:
-    """Return the period that is opened for late usage of a wallet without an open one."""
+    """Return the period to open for late usage of a wallet without an open one."""
     return meter.with_freeze(meter.first_unfrozen(closed_until, now))
 
 
 def reopened_period(
     meter: Meter, period: Period, *, now: datetime, next_freeze: datetime | None
 ) -> RatingPeriod:
-    """Return a final period as it is opened again.
+    """Return a final period as it is reopened.
 
-    It freezes after the waiting time, but before the period that follows it.
+    It freezes after the rating delay, but before the following period does.
     """
     due = freeze_time(meter.zone, max(period.end, now), meter.frequency.delay)
     if next_freeze is not None:
+        # Periods of a wallet close in order of time, so this one must be due first.
         due = max(now, min(due, next_freeze - INSTANT))
     return RatingPeriod(period.start, period.end, due)
 
 
 def cell_of(item: Counted, place: Place, asset_number: int) -> Cell:
-    """Return the usage of one record, as a cell of its own."""
+    """Return the usage of one record as a cell of its own."""
     usage, slot = item.usage, item.slot
     is_own = place.period_start == slot.period.start
     return Cell(

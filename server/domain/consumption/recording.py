@@ -1,8 +1,8 @@
-"""Recording: which day and period a record belongs to, what it counts, what it adds to a cell.
+"""Recording: the day and period of a record, its counted quantity, and its cell.
 
 A record is sent in any unit of its resource's class and counted in the unit of its wallet. It goes
-to a cell, one civil day of one resource of one asset, in the rating period that handles it: its own
-while that is open, else a later one. Nothing here reads or writes; `usecases.recording` does.
+to a cell, which is one civil day of one resource of one asset, in the rating period that handles
+it: its own period while that is open, or a later one. `usecases.intake.recording` loads and saves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,8 +43,9 @@ PeriodKey = tuple[AccountId, WalletId, datetime]
 
 
 class Usage(NamedTuple):
-    """A record as it was sent; `unit_id` is empty for the resource's own, `labels` if there are
-    none. The time is cut to the microsecond.
+    """A record as it was sent; `unit_id` is empty for the resource's own unit.
+
+    `labels` is None if there are none. The time is truncated to the microsecond.
     """
 
     account_id: AccountId
@@ -58,21 +59,21 @@ class Usage(NamedTuple):
 
     @property
     def key(self) -> RecordKey:
-        """What there can be only one of."""
+        """The key that is unique among records."""
         return self.account_id, self.record_id
 
     @property
     def meter_key(self) -> MeterKey:
-        """What it is usage of."""
+        """The key of the asset's resource."""
         return self.account_id, self.asset_id, self.resource_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """Where usage of one resource of one asset goes, when it may happen, how it is rated.
+    """The wallet, time span and rating calendar of one resource of one asset.
 
-    The wallets that are `blocking` refuse what they cannot pay for. With a `unique_label`, the
-    different values of it in each window of `unique_period` are what counts.
+    The wallets in `blocking` refuse usage that they cannot cover. With a `unique_label`, its
+    distinct values in each window of `unique_period` are counted.
     """
 
     account_id: AccountId
@@ -94,33 +95,33 @@ class Meter:
 
     @property
     def wallet(self) -> WalletKey:
-        """The wallet that pays."""
+        """The key of the wallet that pays."""
         return self.account_id, self.wallet_id
 
     def period_of(self, instant: datetime) -> Period:
-        """The rating period around `instant`."""
+        """Return the rating period that contains `instant`."""
         return self.day_and_period(instant)[1]
 
     def day_and_period(self, instant: datetime) -> tuple[Period, Period]:
-        """The civil day, or the hour where hours are counted, and the rating period."""
+        """Return the civil day, or the hour for hourly usage, and the rating period."""
         day = calendar.local_date(self.zone, instant)
         found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
         return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found
 
     def freeze_time(self, period: Period) -> datetime:
-        """From when on usage of `period` is late."""
+        """Return the time from which usage of `period` is late."""
         return calendar.freeze_time(self.zone, period.end, self.frequency.delay)
 
     def with_freeze(self, period: Period) -> RatingPeriod:
-        """`period` with the time of its freeze."""
+        """Return `period` with its freeze time."""
         return RatingPeriod(period.start, period.end, self.freeze_time(period))
 
     def entitles(self, instant: datetime) -> bool:
-        """Whether the asset had the resource at `instant`."""
+        """Return whether the asset had the resource at `instant`."""
         return self.start <= instant and (self.end is None or instant < self.end)
 
     def first_unfrozen(self, since: datetime, now: datetime) -> Period:
-        """The first rating period from `since` on whose usage is not late yet."""
+        """Return the first rating period at or after `since` whose usage is not late yet."""
         period = self.period_of(since)
         while self.freeze_time(period) <= now:
             period = self.period_of(period.end)
@@ -129,7 +130,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """A civil day or hour of a meter and the rating period around it; one object for each."""
+    """A civil day or hour of a meter and its rating period; there is one object for each."""
 
     meter: Meter
     day: Period
@@ -150,7 +151,7 @@ class LateUsage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """The cell that the usage of a slot goes to, in the rating period that handles it."""
+    """The cell for the usage of a slot, in the rating period that handles it."""
 
     slot: Slot
     period_start: datetime
@@ -160,9 +161,9 @@ class Place:
 
     @classmethod
     def of(cls, slot: Slot, late: LateUsage | None = None) -> "Place":
-        """The cell of `slot` in its own rating period, or in that of `late`.
+        """Return the cell of `slot` in its own rating period, or in the period of `late`.
 
-        `late` is what was done about usage that came after its own period was closed.
+        `late` is the handling of usage that came after its own period was closed.
         """
         period_start = slot.period.start if late is None else late.period.start
         meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
@@ -170,7 +171,7 @@ class Place:
         return cls(slot, period_start, cell_id, late)
 
     def with_dimensions(self, dimensions: str) -> "Place":
-        """The cell of usage with these dimensions, of the same slot in the same period."""
+        """Return the cell of usage with these dimensions, of the same slot in the same period."""
         starts = (self.slot.day.start, self.slot.period.start, self.period_start)
         meter = self.slot.meter
         cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, dimensions)
@@ -178,9 +179,9 @@ class Place:
 
 
 class Counted(NamedTuple):
-    """A record that nothing speaks against but, perhaps, the state of its period.
+    """A record that passed all checks except the state of its period.
 
-    `quantity` is in the wallet's unit; the texts are what was sent, and that, as plain text.
+    `quantity` is in the wallet's unit. The texts are the sent and the counted quantity.
     """
 
     usage: Usage
@@ -194,7 +195,7 @@ class Counted(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A record that cannot be taken now; it may repeat one that could."""
+    """A record that cannot be accepted now; it may still be the duplicate of a stored one."""
 
     usage: Usage
     content_hash: bytes
@@ -202,7 +203,7 @@ class Refused(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A record as it is kept."""
+    """A record as it is stored."""
 
     asset_id: AssetId
     resource_id: ResourceId
@@ -225,7 +226,7 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a record: the reason it is not kept, or how it is handled though late."""
+    """The outcome of a record: the error if it is refused, or the handling of late usage."""
 
     code: OutcomeCode
     error: UsageError | None = None
@@ -233,7 +234,7 @@ class Outcome:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the record was kept by this very call."""
+        """True if this call stored the record."""
         return self.code in (OutcomeCode.ACCEPTED, OutcomeCode.LATE)
 
 
@@ -242,21 +243,22 @@ DUPLICATE = Outcome(OutcomeCode.DUPLICATE)
 
 
 def rejected(error: UsageError) -> Outcome:
-    """Not kept, and why."""
+    """Return the outcome of a record that is not stored."""
     return Outcome(OutcomeCode.REJECTED, error)
 
 
 def kept(place: Place) -> Outcome:
-    """Kept and counted at `place`."""
+    """Return the outcome of a record that is stored and counted at `place`."""
     if place.late is None:
         return ACCEPTED
     return Outcome(OutcomeCode.LATE, late=place.late)
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
-    """What a record is beside the one that has its id: the same, or in conflict."""
+    """Return DUPLICATE for a record equal to the first one with its id, or else CONFLICT."""
     if item.content_hash == first.content_hash:
         return DUPLICATE
+    # The digests differ already; the fields are compared only to name those that do.
     other = first if isinstance(first, Stored) else _as_stored(first)
     mine = _as_stored(item)
     pairs = {
@@ -275,7 +277,7 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
 
 
 def period_closed(slot: Slot) -> FailedPrecondition:
-    """The refusal of usage that is late where late usage is not wanted."""
+    """Return the refusal of late usage where the policy rejects it."""
     start, end = slot.period.start.isoformat(), slot.period.end.isoformat()
     return FailedPrecondition(
         "PERIOD_CLOSED",
@@ -286,19 +288,20 @@ def period_closed(slot: Slot) -> FailedPrecondition:
 
 @exact
 def fold(items: Iterable[tuple[Place, Counted]]) -> list[tuple[Place, Measure]]:
-    """What records add to their cells, each cell once, in the order of the cells' keys.
+    """Return the measure that records add to each cell, in the order of the cells' keys.
 
-    Always: merging the measures of any partition of the records gives the measures of them all.
+    Always: merging the measures of any partition of the records gives the measures of all of them.
     """
     cells: dict[Place, list[Counted]] = {}
     for place, item in items:
         cells.setdefault(place, []).append(item)
+    # Cells come in one order in every call, so that concurrent calls lock their rows in that order.
     folded = [(place, _measure(found)) for place, found in cells.items()]
     return sorted(folded, key=lambda cell: (cell[0].slot.meter.account_id, cell[0].cell_id))
 
 
 class RecordState(StrEnum):
-    """Where a kept record stands."""
+    """The state of a stored record."""
 
     PENDING = "PENDING"
     FROZEN = "FROZEN"
@@ -308,7 +311,7 @@ class RecordState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordTrace:
-    """What became of a record: drawn and overage quantity are those of its cell."""
+    """The processing of a record; drawn and overage quantity are those of its cell."""
 
     state: RecordState
     counted_quantity: Decimal
@@ -322,7 +325,7 @@ class RecordTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
-    """A kept record."""
+    """A stored record."""
 
     account_id: AccountId
     id: RecordId
@@ -337,7 +340,7 @@ class UsageRecord:
     trace: RecordTrace
 
 
-# Batches come back to the same days and cells again and again.
+# Memoized, because batches refer to the same days and cells many times.
 @memoize(entries=65_536, entry_bytes=1_024)
 def _day_and_period(
     zone: str, anchor: date, length: PolicyPeriod, day: date

@@ -1,6 +1,6 @@
-"""Different values: the first of each in its window counts one, and those after it nothing.
+"""Unique counts: the first record of each value in a window counts 1, later ones count 0.
 
-A value belongs to the window in which usage happened, whichever period handles it.
+A value belongs to the window in which the usage happened, whichever period handles it.
 """
 
 from decimal import Decimal
@@ -13,11 +13,11 @@ from server.domain.ids import AssetId, WalletId
 ONE = Decimal(1)
 
 UniqueValue = tuple[WalletId, AssetId, str, str]
-"""A value in its window, of an asset and a wallet."""
+"""A value in its window, for an asset and a wallet."""
 
 
 def unique_value(item: Counted) -> UniqueValue | None:
-    """Return the value that is counted; None for usage whose quantity is."""
+    """Return the value to count, or None for usage whose quantity is counted."""
     meter, usage = item.slot.meter, item.usage
     if meter.unique_label is None or not usage.labels:
         return None
@@ -25,14 +25,14 @@ def unique_value(item: Counted) -> UniqueValue | None:
 
 
 def window_key(item: Counted) -> str:
-    """Return within which equal values count once."""
+    """Return the key of the window within which equal values count once."""
     slot, meter = item.slot, item.slot.meter
     place = window(slot.day.start, slot.period.start, meter.unique_period, meter.zone)
     return f"{slot.period.start.isoformat()}/{place}"
 
 
 def as_counted(item: Counted, is_new: bool) -> Counted:
-    """Return the record with what it counts: of different values, one for a new one."""
+    """Return the record with its counted quantity: 1 for a new value, 0 for a known one."""
     if item.slot.meter.unique_label is None:
         return item
     quantity = ONE if is_new else ZERO

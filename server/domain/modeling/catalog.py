@@ -1,8 +1,8 @@
-"""The catalogue as values: what can be consumed, what a product includes, under which policies.
+"""The catalog as values: resources, products and their grants, and the policies.
 
-A value holds the content of a record and nothing else, so that creating a thing twice is comparing
-two values. `StoredRecord` adds the state of the record. Ids of policies are absent where the level
-above, or in the end the service's default, decides.
+A value has the content of a record and nothing else, so two requests to create the same record are
+compared as two values. `StoredRecord` adds the state of the record. A policy id is None where a
+weaker level, or in the end the service's default, decides.
 """
 
 from dataclasses import dataclass, fields
@@ -40,7 +40,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class CatalogState(StrEnum):
-    """Where a record of the catalogue stands."""
+    """The state of a catalog record."""
 
     DRAFT = "DRAFT"
     ACTIVE = "ACTIVE"
@@ -48,7 +48,7 @@ class CatalogState(StrEnum):
 
 
 class Category(StrEnum):
-    """What kind of thing a resource is."""
+    """The kind of a resource."""
 
     USAGE = "USAGE"
     TOKEN = "TOKEN"
@@ -56,7 +56,7 @@ class Category(StrEnum):
 
 
 class UsageModelType(StrEnum):
-    """How a product takes part in consumption; only anchors can be sold yet."""
+    """The role of a product in consumption."""
 
     ANCHOR = "ANCHOR"
     PACK = "PACK"
@@ -66,12 +66,12 @@ class UsageModelType(StrEnum):
 
     @property
     def is_commitment(self) -> bool:
-        """Whether it is a promise of the buyer's."""
+        """True if it is a promise of the buyer."""
         return self not in (UsageModelType.ANCHOR, UsageModelType.PACK)
 
 
 class SellingModelType(StrEnum):
-    """For how long something is sold."""
+    """The kind of term of a sale."""
 
     ONE_TIME = "ONE_TIME"
     EVERGREEN = "EVERGREEN"
@@ -79,7 +79,7 @@ class SellingModelType(StrEnum):
 
 
 class GrantType(StrEnum):
-    """What a promise is: quantity that is included, or quantity that is committed to."""
+    """The kind of a product grant: an included quantity, or a committed one."""
 
     GRANT = "GRANT"
     COMMIT = "COMMIT"
@@ -87,7 +87,7 @@ class GrantType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord(Generic[T_co]):
-    """A record: its content, and where it stands; of a policy, which version of it this is."""
+    """A record: its content and its state; for a policy, also the number of its version."""
 
     content: T_co
     state: CatalogState
@@ -98,7 +98,7 @@ class StoredRecord(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitClass:
-    """Units that convert into each other; `default_unit_id` may be named before it exists."""
+    """Units that convert into each other; `default_unit_id` may be named before the unit exists."""
 
     id: UnitClassId
     display_name: str
@@ -108,7 +108,7 @@ class UnitClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitOfMeasure:
-    """One unit: how many default units it is, how finely it is counted, its place for people."""
+    """One unit: its factor to the default unit, its scale, and its position in lists."""
 
     id: UnitId
     display_name: str
@@ -121,7 +121,7 @@ class UnitOfMeasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyIds:
-    """The policies that a level of the catalogue names, and the order in which grants pay."""
+    """The policies that one level of the catalog names, and the drawdown order."""
 
     aggregation: PolicyId | None = None
     rating_frequency: PolicyId | None = None
@@ -132,10 +132,10 @@ class PolicyIds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageResource:
-    """Something metered; its overage may cost so many of a token instead of money.
+    """A metered resource; its overage may be rated in a token instead of money.
 
-    What is billed of it is billed as `definition_product_id`, if there is one. Usage is told apart
-    by the labels that are its `dimensions`.
+    It is invoiced as the product `definition_product_id`, if there is one. Usage is counted
+    separately for each combination of the labels in `dimensions`.
     """
 
     id: ResourceId
@@ -151,7 +151,7 @@ class UsageResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """Something sold; its grants go where `binding` says, or else where the sale does."""
+    """A product for sale; its grants go to `binding`, or to the target that the sale names."""
 
     id: ProductId
     display_name: str
@@ -161,9 +161,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductResource:
-    """A resource that a product meters, from a day until another; optional ones can be left out.
+    """A resource that a product meters, for a span of days; optional ones can be omitted in a sale.
 
-    A product may have several stretches of one resource, which do not overlap while in force.
+    A product may have several records of one resource, which do not overlap while they are in
+    force.
     """
 
     product_id: ProductId
@@ -178,9 +179,10 @@ class ProductResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductGrant:
-    """What a product promises of one of its resources for each unit sold, in `unit_id` or its unit.
+    """The quantity of a resource that each sold unit of a product includes.
 
-    To those who buy under its selling model, or under any, from a day until another.
+    The quantity is in `unit_id`, or else in the resource's unit. The grant applies to sales under
+    its selling model (or any, if None) that start in its span of days.
     """
 
     product_id: ProductId
@@ -200,7 +202,7 @@ class ProductGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """How usage adds up; `unique_label` is what a UNIQUE_COUNT counts the values of."""
+    """The policy for adding up usage; UNIQUE_COUNT counts the values of `unique_label`."""
 
     id: PolicyId
     display_name: str
@@ -212,7 +214,7 @@ class Aggregation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingFrequencyPolicy:
-    """When usage is rated, and what late usage does."""
+    """The policy for the rating period, the rating delay, and late usage."""
 
     id: PolicyId
     display_name: str
@@ -223,7 +225,7 @@ class RatingFrequencyPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overage:
-    """What usage beyond the grants does."""
+    """The policy for usage beyond the grants."""
 
     id: PolicyId
     display_name: str
@@ -232,7 +234,7 @@ class Overage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """What usage costs once a commitment is used up."""
+    """The policy for the rate of usage beyond a commitment."""
 
     id: PolicyId
     display_name: str
@@ -241,7 +243,7 @@ class Commitment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SellingModel:
-    """For how long something is sold; only terms have a length."""
+    """The term of a sale; only the type TERM has a length."""
 
     id: SellingModelId
     display_name: str
@@ -251,7 +253,7 @@ class SellingModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """When a grant is issued again."""
+    """The policy for issuing a grant again."""
 
     id: PolicyId
     display_name: str
@@ -260,7 +262,7 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollover:
-    """How often and how much of a remainder rolls over; None without limit."""
+    """The policy for the number and size of rollovers; None means no limit."""
 
     id: PolicyId
     display_name: str
@@ -270,28 +272,29 @@ class Rollover:
 
 
 def differences(a: object, b: object) -> list[str]:
-    """The names of the fields in which two values of one kind differ."""
+    """Return the names of the fields in which two values of one kind differ."""
     names = [field.name for field in fields(a)]  # type: ignore[arg-type]
     return [name for name in names if getattr(a, name) != getattr(b, name)]
 
 
 def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMeasure | None:
-    """The unit that everything of a class is converted to: by name, else the one with factor 1."""
+    """Return the default unit of a class: the named one, or else the one with factor 1."""
     own = [unit for unit in units if unit.unit_class_id == unit_class.id]
+    # The named unit wins; a class without one uses the first unit with factor 1.
     named = [unit for unit in own if unit.id == unit_class.default_unit_id]
     plain = sorted((unit for unit in own if unit.factor == 1), key=lambda unit: unit.id)
     return next(iter(named or plain), None)
 
 
 def check_money(unit_class: UnitClass, source: Unit, target: Unit) -> None:
-    """Raise `UNIT_CLASS_MISMATCH` for two currencies: rates are said in each, never converted."""
+    """Raise `UNIT_CLASS_MISMATCH` for two currencies, because money is never converted."""
     if unit_class.kind is UnitClassKind.CURRENCY and source.id != target.id:
         text = f"{source.id} is not converted to {target.id}: money has no fixed factor"
         raise InvalidArgument.at("unit_of_measure", "UNIT_CLASS_MISMATCH", text)
 
 
 def as_unit(unit: UnitOfMeasure) -> Unit:
-    """A unit as conversion sees it."""
+    """Return a unit in the form that conversion needs."""
     return Unit(
         id=unit.id,
         class_id=unit.unit_class_id,

@@ -1,6 +1,6 @@
-"""Policies as frozen values, and the one rule between them: the order of their periods.
+"""Policies as frozen values, and the rules between them: periods, tokens and late usage.
 
-What a policy does is told by the module that applies it.
+The module that applies a policy documents its effect.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LONGEST_BILLING = Cadence(CadenceUnit.MONTH, 60)
 
 
 class AggregationMethod(StrEnum):
-    """How the records of one window become one figure."""
+    """The way in which the records of one window become one figure."""
 
     SUM = "SUM"
     PEAK = "PEAK"
@@ -29,19 +29,19 @@ class AggregationMethod(StrEnum):
 
     @property
     def only_grows(self) -> bool:
-        """Whether more records never make the figure smaller."""
+        """True if more records can never make the figure smaller."""
         return self in _GROWING
 
 
 class Combination(StrEnum):
-    """How the windows of one rating period become one figure."""
+    """The way in which the windows of one rating period become one figure."""
 
     TOTAL = "TOTAL"
     HIGHEST = "HIGHEST"
 
 
 class OveragePolicy(StrEnum):
-    """What happens to usage that no grant covers."""
+    """The handling of usage that no grant covers."""
 
     CHARGE = "CHARGE"
     FREE = "FREE"
@@ -49,7 +49,7 @@ class OveragePolicy(StrEnum):
 
 
 class DrawdownOrder(StrEnum):
-    """Which of several open grants pays first."""
+    """The order in which open grants pay."""
 
     EXPIRING_FIRST = "EXPIRING_FIRST"
     GRANTED_FIRST = "GRANTED_FIRST"
@@ -57,14 +57,14 @@ class DrawdownOrder(StrEnum):
 
 
 class CommitmentRate(StrEnum):
-    """What usage costs once a commitment is used up."""
+    """The rate of usage beyond a commitment."""
 
     LOWEST = "LOWEST"
     BOUNDED = "BOUNDED"
 
 
 class PolicyLevel(StrEnum):
-    """Which level supplied a policy, from the weakest to the strongest."""
+    """The level that supplied a policy, from the weakest to the strongest."""
 
     DEFAULT = "DEFAULT"
     USAGE_RESOURCE = "USAGE_RESOURCE"
@@ -74,7 +74,7 @@ class PolicyLevel(StrEnum):
 
 
 class LatePolicy(StrEnum):
-    """What happens to usage that arrives after its rating period was frozen."""
+    """The handling of usage that arrives after its rating period was frozen."""
 
     NEXT_PERIOD = "NEXT_PERIOD"
     REOPEN = "REOPEN"
@@ -92,13 +92,13 @@ _GROWING = frozenset(
 
 
 def usual_combination(method: AggregationMethod) -> Combination:
-    """Peaks keep the highest, everything else is added up."""
+    """Return HIGHEST for peaks and TOTAL for every other method."""
     return Combination.HIGHEST if method is AggregationMethod.PEAK else Combination.TOTAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
-    """Which policy, in which version, holds, and who says so; none is the service's own."""
+    """The policy in force with its version and level; no id means the service's default."""
 
     level: PolicyLevel = PolicyLevel.DEFAULT
     id: PolicyId | None = None
@@ -110,7 +110,7 @@ NO_SOURCE = PolicySource()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySources:
-    """Where the policies of a sale come from."""
+    """The sources of a sale's policies."""
 
     aggregation: PolicySource = NO_SOURCE
     rating_frequency: PolicySource = NO_SOURCE
@@ -124,9 +124,9 @@ NO_SOURCES = PolicySources()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregationPolicy:
-    """Windows of one `period`, each made one figure by `method`, together by `combine`.
+    """Windows of one `period`: `method` makes one figure of each, `combine` one of all.
 
-    UNIQUE_COUNT counts the different values that records have under the `label`.
+    UNIQUE_COUNT counts the distinct values of the label `label`.
     """
 
     method: AggregationMethod
@@ -138,13 +138,13 @@ class AggregationPolicy:
     def usual(
         cls, method: AggregationMethod, period: PolicyPeriod = PolicyPeriod.DAY
     ) -> "AggregationPolicy":
-        """The policy that combines as its method usually does."""
+        """Return the policy with the usual combination of its method."""
         return cls(method=method, period=period, combine=usual_combination(method))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingFrequency:
-    """How long a rating period is, and how long it waits before it is frozen."""
+    """The length of a rating period, and the delay before it freezes."""
 
     period: PolicyPeriod = PolicyPeriod.MONTH
     delay: Delay = DEFAULT_DELAY
@@ -152,17 +152,17 @@ class RatingFrequency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshPolicy:
-    """A grant is issued anew at this cadence."""
+    """The cadence at which a grant is issued again."""
 
     cadence: Cadence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloverPolicy:
-    """A remainder rolls over `max_count` times; `None` is without limit.
+    """A remainder rolls over at most `max_count` times; None means no limit.
 
-    At most `max_quantity`, and at most `max_percent` of what one issue holds, roll into the same
-    window, all remainders together.
+    All remainders together, at most `max_quantity` and at most `max_percent` of one issue's
+    quantity roll into one window.
     """
 
     max_count: int | None
@@ -172,13 +172,13 @@ class RolloverPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """How long one issue lives; `None` is as long as the asset."""
+    """The lifetime of one issue; None means that of the asset."""
 
     cadence: Cadence | None
 
 
 def assumed_billing(rating: PolicyPeriod) -> Cadence:
-    """How whoever buys is billed, as long as nobody does: by the month, or longer if need be."""
+    """Return the billing cadence to check against before there is a buyer: monthly, or longer."""
     is_longer = rating.length > PolicyPeriod.MONTH.length
     return LONGEST_BILLING if is_longer else USUAL_BILLING
 
@@ -186,10 +186,12 @@ def assumed_billing(rating: PolicyPeriod) -> Cadence:
 def check_period_order(
     *, billing: Cadence, rating: PolicyPeriod, accumulation: PolicyPeriod
 ) -> None:
-    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and not all three are the same.
+    """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and the three are not all equal.
 
-    A billing cadence of days or weeks holds no whole month, so it allows rating by days or weeks.
+    A billing cadence of days or weeks contains no whole month, so it allows rating by days or
+    weeks.
     """
+    # Days and weeks have 0 months, so they fit into every billing period.
     months = rating.cadence.months
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"
@@ -215,22 +217,25 @@ def check_token(
     method: AggregationMethod,
     late: LatePolicy = LatePolicy.NEXT_PERIOD,
 ) -> None:
-    """Raise `POLICY_CONFLICT` where tokens would have to be rated before what comes to them."""
+    """Raise `POLICY_CONFLICT` if tokens would be rated before the usage that is rated in them."""
     fault = None
     if method is not AggregationMethod.SUM:
-        fault = f"tokens are added up; a token cannot be counted by {method}"
+        fault = f"tokens are summed; a token cannot be aggregated by {method}"
     elif frequency.period.length > token.period.length:
-        fault = f"what is rated {frequency.period} cannot be rated in a token rated {token.period}"
+        fault = f"a resource rated by {frequency.period} needs a token rated by the same or longer"
+        fault += f" period, not by {token.period}"
     elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
-        fault = "a token waits for usage as long as what is rated in it; give both the same policy"
+        fault = "a token and the resources rated in it need one rating delay; use the same policy"
     elif late is LatePolicy.REOPEN:
-        fault = "what is rated in a token cannot reopen its periods: the tokens are drawn already"
+        fault = (
+            "a resource rated in a token cannot reopen its periods: the tokens are drawn already"
+        )
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
 
 
 def check_late(method: AggregationMethod, late: LatePolicy) -> None:
-    """Raise `POLICY_CONFLICT` where late usage could take back what was drawn already."""
+    """Raise `POLICY_CONFLICT` if late usage could reduce what was drawn already."""
     if method.only_grows or late is LatePolicy.REJECT:
         return
     fault = (

@@ -1,9 +1,10 @@
-"""What a product comes to when it is sold: its resources with their policies, and its grants.
+"""Resolved products: the resources of a product with their policies, and its grants.
 
-Each policy is supplied by the strongest level that names one: the target that a sale is bound to,
-the line, the product's resource, the usage resource, and at the last the service itself: sum by
-day, rated monthly after three days, late usage in the next period, overage charged, the lowest
-committed rate goes on, what expires first pays first. Source: usage resource policies.
+The strongest level that names a policy supplies it: the binding target of a sale, the line, the
+product's resource, the usage resource, or the service. The service's defaults are: sum by day,
+rated monthly after three days, late usage in the next period, overage charged, the lowest committed
+rate also beyond the commitment, grants that expire first pay first. Source: usage resource
+policies.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def _own(content: T) -> StoredRecord[T]:
-    """A policy of the service's own, which nobody keeps."""
+    """Return a default policy of the service, which is not stored."""
     return StoredRecord(
         content, CatalogState.ACTIVE, 0, Audit.at(datetime.fromtimestamp(0, UTC)), version=0
     )
@@ -88,7 +89,7 @@ DEFAULT_COMMITMENT = _own(Commitment(id=NAMELESS, display_name="", rate=Commitme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What one level says of a resource; None where it leaves that to the level below."""
+    """The policies that one level names for a resource; None leaves them to a weaker level."""
 
     level: PolicyLevel
     aggregation: StoredRecord[Aggregation] | None = None
@@ -100,7 +101,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Supplied(Generic[T_co]):
-    """A policy that holds, and the level that supplied it."""
+    """A policy in force, and the level that supplied it."""
 
     policy: StoredRecord[T_co]
     level: PolicyLevel
@@ -108,7 +109,7 @@ class Supplied(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChain:
-    """The policies that hold for a resource, each with the level that supplied it."""
+    """The policies in force for a resource, each with the level that supplied it."""
 
     aggregation: Supplied[Aggregation]
     rating_frequency: Supplied[RatingFrequencyPolicy]
@@ -118,11 +119,11 @@ class PolicyChain:
 
 
 def resolve(said: Sequence[Said]) -> PolicyChain:
-    """The policies that hold where `said`, the strongest level first, is all that anybody said.
+    """Return the policies that result from the levels `said`, the strongest first.
 
-    Always: each of them resolves, to what the first level says that says anything of it.
+    Always: each policy resolves, to that of the first level that names one, or to the default.
     """
-    orders = ((one.order, one.level) for one in said if one.order is not None)
+    orders = ((choice.order, choice.level) for choice in said if choice.order is not None)
     return PolicyChain(
         aggregation=_first(said, lambda one: one.aggregation, DEFAULT_AGGREGATION),
         rating_frequency=_first(said, lambda one: one.rating_frequency, DEFAULT_RATING),
@@ -135,17 +136,17 @@ def resolve(said: Sequence[Said]) -> PolicyChain:
 def _first(
     said: Sequence[Said], policy: Callable[[Said], StoredRecord[T] | None], default: StoredRecord[T]
 ) -> Supplied[T]:
-    for one in said:
-        found = policy(one)
+    for choice in said:
+        found = policy(choice)
         if found is not None:
-            return Supplied(found, one.level)
+            return Supplied(found, choice.level)
     return Supplied(default, PolicyLevel.DEFAULT)
 
 
 def sold_policies(
     chain: PolicyChain, unit_id: UnitId, dimensions: tuple[str, ...] = ()
 ) -> SoldPolicies:
-    """What a sale keeps of the policies that hold, and of what tells usage apart."""
+    """Return the policies and dimensions that a sale freezes."""
     counting, rating = chain.aggregation.policy.content, chain.rating_frequency.policy.content
     return SoldPolicies(
         wallet=WalletPolicies(
@@ -179,7 +180,7 @@ def _source(supplied: Supplied[object], policy_id: PolicyId) -> PolicySource:
 
 
 def chain_of(policies: SoldPolicies, commitment: CommitmentRate | None) -> PolicyChain:
-    """The policies under which something was sold, as they were then."""
+    """Return the policies under which something was sold, as they were at that time."""
     wallet, sources = policies.wallet, policies.sources
     counting = wallet.aggregation
     return PolicyChain(
@@ -226,7 +227,7 @@ def _kept(source: PolicySource, content: T) -> Supplied[T]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedGrant:
-    """A promise with its policies, in the resource's unit."""
+    """A product grant with its policies, in the resource's unit."""
 
     id: ProductGrantId
     quantity: Decimal
@@ -240,7 +241,7 @@ class ResolvedGrant:
     end_date: date | None = None
 
     def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
-        """Whether a sale under a selling model that starts on `day` includes it."""
+        """Return whether a sale under a selling model that starts on `day` includes it."""
         if self.selling_model_id not in (None, model_id):
             return False
         has_begun = self.start_date is None or self.start_date <= day
@@ -249,7 +250,7 @@ class ResolvedGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedResource:
-    """A resource of a product with what every level said of it, the strongest first."""
+    """A resource of a product with the policies of every level, the strongest first."""
 
     resource_id: ResourceId
     unit: Unit
@@ -263,23 +264,23 @@ class ResolvedResource:
     dimensions: tuple[str, ...] = ()
 
     def is_sold_on(self, day: date) -> bool:
-        """Whether a sale may start on `day`."""
+        """Return whether a sale may start on `day`."""
         has_begun = self.start_date is None or self.start_date <= day
         return has_begun and (self.end_date is None or day < self.end_date)
 
     @property
     def chain(self) -> PolicyChain:
-        """The policies that hold."""
+        """The policies in force."""
         return resolve(self.said)
 
     @property
     def policies(self) -> SoldPolicies:
-        """What a sale keeps of them."""
+        """The policies that a sale freezes."""
         return sold_policies(self.chain, self.unit.id, self.dimensions)
 
     def under(self, *said: Said | None) -> "ResolvedResource":
-        """The same where stronger levels, the strongest first, say something too."""
-        return replace(self, said=(*(one for one in said if one is not None), *self.said))
+        """Return it with the policies of further, stronger levels, the strongest first."""
+        return replace(self, said=(*(choice for choice in said if choice is not None), *self.said))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,15 +293,16 @@ class ResolvedProduct:
     resources: tuple[ResolvedResource, ...]
 
     def on(self, day: date) -> "ResolvedProduct":
-        """The product with the stretch of each resource that is sold on `day`, or else any."""
+        """Return the product with one record of each resource, if possible one sold on `day`."""
         chosen: dict[ResourceId, ResolvedResource] = {}
-        for one in self.resources:
-            if one.resource_id not in chosen or one.is_sold_on(day):
-                chosen[one.resource_id] = one
+        for resource in self.resources:
+            # A resource that is not sold on the day is kept, so that its refusal can name it.
+            if resource.resource_id not in chosen or resource.is_sold_on(day):
+                chosen[resource.resource_id] = resource
         return replace(self, resources=tuple(chosen.values()))
 
     def rate_unit(self, resource: ResolvedResource, currency_code: str) -> str:
-        """What a resource is rated in: its token's unit, or else money."""
-        units = {one.resource_id: one.unit.id for one in self.resources}
+        """Return the unit in which a resource is rated: its token's unit, or else the currency."""
+        units = {resource.resource_id: resource.unit.id for resource in self.resources}
         token = resource.token_resource_id
         return currency_code if token is None else units[token]

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Binding(StrEnum):
-    """Where the grants of a line go."""
+    """The target of a line's grants."""
 
     SELF = "SELF"
     ACCOUNT = "ACCOUNT"
@@ -14,7 +14,7 @@ class Binding(StrEnum):
 
 
 class ProductRole(StrEnum):
-    """What an asset is to the wallets it is bound to: usage is recorded of anchors only."""
+    """The role of an asset for its wallets: usage is recorded for anchors only."""
 
     ANCHOR = "ANCHOR"
     PACK = "PACK"
@@ -23,5 +23,5 @@ class ProductRole(StrEnum):
 
     @property
     def is_commitment(self) -> bool:
-        """Whether it is a promise of the buyer's."""
+        """True if it is a promise of the buyer."""
         return self not in (ProductRole.ANCHOR, ProductRole.PACK)

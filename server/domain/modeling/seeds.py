@@ -1,7 +1,7 @@
-"""The units that a new tenant begins with: classes, and how many default units each unit is.
+"""The units that a new tenant starts with: classes, and the factor of each unit.
 
-Ids are the usual symbols; where two differ in case only, which ids may not, the rarer one is left
-out. Currencies come from a library; see `usecases.currencies`.
+Ids are the usual symbols. Ids may not differ in case only; of such symbols the rarer one is left
+out. Currencies come from a library; see `usecases.modeling.currencies`.
 """
 
 from decimal import Decimal

@@ -1,7 +1,7 @@
-"""Guided setup: what is done with each record of a description, and how a policy gets its name.
+"""Guided setup: the action for each record of a description, and the ids of policies.
 
-A policy described by its settings alone is the one that is there with the same settings, or a new
-one whose id tells them: the second product shares the policies of the first.
+A policy described by its settings alone is an existing one with the same settings, or a new one
+whose id is made of them. A second product therefore shares the policies of the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ NAMELESS = PolicyId("")
 
 
 class Action(StrEnum):
-    """What is done with a record."""
+    """The action for a record."""
 
     CREATED = "CREATED"
     REUSED = "REUSED"
@@ -45,7 +45,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupStep:
-    """One record by its resource name, what is done with it, and in a conflict what differs."""
+    """The name of a record, the action for it, and the fields in conflict."""
 
     name: str
     action: Action
@@ -55,7 +55,7 @@ class SetupStep:
 def decide(
     name: str, *, is_there: bool, is_shared: bool, differing: Sequence[str], is_withdrawn: bool
 ) -> SetupStep:
-    """What is done with a record: made, used as it is, or in the way of what is described."""
+    """Return the step for a record: create it, use it as it is, or report a conflict."""
     fields = (*differing, *(("state",) if is_withdrawn else ()))
     if fields:
         return SetupStep(name=name, action=Action.CONFLICT, fields=fields)
@@ -65,12 +65,12 @@ def decide(
 
 
 def conflicts(steps: Iterable[SetupStep]) -> tuple[SetupStep, ...]:
-    """The steps that cannot be taken."""
+    """Return the steps that cannot be taken."""
     return tuple(step for step in steps if step.action is Action.CONFLICT)
 
 
 def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
-    """Why a setup with these conflicts does not happen."""
+    """Return the refusal of a setup with these conflicts."""
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     fields = ", ".join(first.fields)
@@ -86,10 +86,10 @@ def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
 
 
 def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | None = None) -> P:
-    """The policy with these settings: one that is there, or a new one.
+    """Return the policy with these settings: an existing one, or a new one.
 
-    Of several it is the one that is `named` already, so that a repeat chooses the same; else an
-    active one.
+    Of several, the one with the id `named` is preferred, so that a repeated setup chooses the same;
+    then an active one.
     """
     kept = list(known)
     same = [one for one in kept if _settings(one.content) == _settings(policy)]
@@ -98,6 +98,7 @@ def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | Non
         return min(
             usable, key=lambda one: (one.content.id != named, one.state, one.content.id)
         ).content
+    # Ids that differ only in case are the same id.
     taken = {one.content.id.lower() for one in kept}
     wanted = derived_id(policy)
     ids = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
@@ -105,7 +106,7 @@ def chosen(policy: P, known: Iterable[StoredRecord[P]], *, named: PolicyId | Non
 
 
 def derived_id(policy: Policy) -> str:
-    """An id that tells the settings: `sum-daily`, `monthly-after-3-days`, `refresh-1-month`."""
+    """Return an id made of the settings: `sum-daily`, `monthly-after-3-days`, `refresh-1-month`."""
     words: list[str]
     match policy:
         case Aggregation(method=method, period=period, combine=combine):
@@ -127,7 +128,7 @@ def derived_id(policy: Policy) -> str:
 
 
 def check_size(records: int) -> None:
-    """Raise TOO_MANY_ITEMS for a description of more than is activated at once."""
+    """Raise TOO_MANY_ITEMS for a description of more records than one setup may have."""
     if records > MOST_RECORDS:
         raise InvalidArgument(
             "TOO_MANY_ITEMS",
@@ -137,9 +138,12 @@ def check_size(records: int) -> None:
 
 
 def placed(error: UsageError, path: str) -> UsageError:
-    """A refusal of one record as a refusal of the description that has it at `path`."""
+    """Return the refusal of one record with the field paths of the description, below `path`."""
     if isinstance(error, InvalidArgument) and error.violations:
-        moved = tuple(replace(one, field=_place(one.field, path)) for one in error.violations)
+        moved = tuple(
+            replace(violation, field=_place(violation.field, path))
+            for violation in error.violations
+        )
         made = InvalidArgument.of(moved)
         made.facts = {**error.facts, **made.facts}
         return made
@@ -147,6 +151,7 @@ def placed(error: UsageError, path: str) -> UsageError:
     new = path if old is None else _place(old, path)
     error.facts["field"] = new
     if old is not None:
+        # Only the first mention: a message starts with the path of its field.
         error.message = error.message.replace(old, new, 1)
     return error
 
@@ -156,7 +161,7 @@ def _settings(policy: P) -> P:
 
 
 def _place(field: str, path: str) -> str:
-    """`unit_class.kind` of the first class of a description is `unit_classes[0].kind`."""
+    """Return the path in the description: `unit_class.kind` becomes `unit_classes[0].kind`."""
     head, dot, rest = field.partition(".")
     if dot:
         return f"{path}.{rest}"

@@ -18,7 +18,7 @@ from server.domain.modeling.policies import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletPolicies:
-    """How a wallet counts, is rated and spends: all that is bound to it must agree in this."""
+    """The policies of a wallet, which all assets bound to it must share."""
 
     unit_id: UnitId
     aggregation: AggregationPolicy
@@ -28,14 +28,14 @@ class WalletPolicies:
     dimensions: tuple[str, ...] = ()
 
     def differences(self, other: "WalletPolicies") -> tuple[str, ...]:
-        """The names of what is not the same."""
+        """Return the names of the policies that differ."""
         names = (field.name for field in fields(self))
         return tuple(name for name in names if getattr(self, name) != getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldPolicies:
-    """The policies a resource is sold under, and where they come from."""
+    """The policies under which a resource is sold, and their sources."""
 
     wallet: WalletPolicies
     overage: OveragePolicy

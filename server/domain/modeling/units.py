@@ -1,6 +1,7 @@
-"""Units of measure: conversion within a class, exact or refused.
+"""Units of measure: conversion within a class.
 
-A unit's factor says how many of its class's default unit it is; nothing here rounds.
+A unit's factor is the number of default units of its class that one unit equals. `convert` is exact
+or raises; `rounded` rounds as the target unit does.
 """
 
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from server.domain.exact import (
 )
 from server.domain.ids import UnitClassId, UnitId
 
+# The smallest number with too many digits before the point.
 LIMIT = Decimal(10) ** INTEGER_DIGITS
 
 
 class UnitClassKind(StrEnum):
-    """What a class of units measures."""
+    """The kind of quantity that a class of units measures."""
 
     USAGE = "USAGE"
     CURRENCY = "CURRENCY"
@@ -41,7 +43,7 @@ class UnitClassKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One unit: how many default units it is, and how finely it is counted."""
+    """One unit: its factor to the default unit, and its scale."""
 
     id: UnitId
     class_id: UnitClassId
@@ -52,10 +54,10 @@ class Unit:
 
 @exact
 def convert(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
-    """`quantity`, given in `source`, in `target`.
+    """Return `quantity` converted from `source` to `target`.
 
-    Raises `UNIT_CLASS_MISMATCH` between classes, `UNIT_SCALE` when the result needs more than 12
-    places, `DECIMAL_RANGE` when it needs more than 26 digits before the point.
+    Raises `UNIT_CLASS_MISMATCH` between classes, `UNIT_SCALE` if the result needs more than 12
+    places, `DECIMAL_RANGE` if it needs more than 26 digits before the point.
     """
     if source.class_id != target.class_id:
         raise _refusal("UNIT_CLASS_MISMATCH", "is in a unit of another class", source, target)
@@ -63,6 +65,7 @@ def convert(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
     result = divide(in_default_units, target.factor, places=PLACES, mode=Rounding.DOWN)
     if abs(result) >= LIMIT:
         raise _refusal("DECIMAL_RANGE", "is too large after conversion", source, target)
+    # Multiplying back shows whether the division was exact.
     if result * target.factor != in_default_units:
         raise _refusal("UNIT_SCALE", "has no exact value after conversion", source, target)
     return result
@@ -70,7 +73,7 @@ def convert(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
 
 @exact
 def rounded(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
-    """`quantity`, given in `source`, in `target`, rounded as that is counted.
+    """Return `quantity` converted from `source` to `target`, rounded to the scale of `target`.
 
     Raises `UNIT_CLASS_MISMATCH` between classes, `DECIMAL_RANGE` beyond 26 digits.
     """
@@ -84,7 +87,7 @@ def rounded(quantity: Decimal, source: Unit, target: Unit) -> Decimal:
 
 
 def check_scale(quantity: Decimal, unit: Unit, *, path: str = "quantity") -> None:
-    """Raise `UNIT_SCALE` if `quantity` is finer than its unit is counted."""
+    """Raise `UNIT_SCALE` if `quantity` has more decimals than its unit."""
     if decimal_places(quantity) > unit.scale:
         raise InvalidArgument.at(
             path,

@@ -1,19 +1,19 @@
-"""What else the wallets of an asset were sold, and which rate holds when.
+"""Terms that compete with an asset's own: packs, commitments and agreements for the target.
 
-A pack may bring rates of its own. While several hold, what was negotiated wins over what was not,
-then the one that started last, and of those that started together the cheapest; when it ends the
-earlier rate returns.
+A pack may bring its own rates. Of several packs in force, a negotiated one wins over one that was
+not negotiated, then the one that started last, then the cheapest. When it ends, the earlier rate
+returns.
 
-What was negotiated on an anchor that is bound to the account, a contract or a custom target is
-agreed for that target: it holds for the other anchors of the target too, unless they have
-something of their own that was negotiated, or a rate that is fixed. It holds as a whole: where only
-tiers were negotiated, the rate beneath them is the one of the line on which they were, and so are
-its adjustments by attribute; which of these fits is still for the attributes of the usage and its
-own asset to say. Of several agreements one holds as of several packs, and packs compete with it as
-with what was negotiated on the asset itself.
+What was negotiated on an anchor that is bound to the account, a contract or a custom target is an
+agreement for that target. It also applies to the other anchors of the target, unless they have
+negotiated terms of their own or a fixed rate. It applies as a whole: where only tiers were
+negotiated, the rate and the adjustments by attribute are those of the line that negotiated them.
+The attributes of the usage and of its own asset still choose among the adjustments. Several
+agreements compete like several packs, and packs compete with an agreement as with terms negotiated
+on the asset itself.
 
-A commitment lowers what is used beyond it as well, unless its policy says that the anchor's rate
-holds again. Source: precedence of rates, commitment policy.
+A commitment also lowers the rate of usage beyond it, unless its policy returns to the anchor's
+rate. Source: precedence of rates, commitment policy.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +31,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """A pack, a commitment with its policy, or what was agreed for the target on another anchor.
+    """A pack, a commitment with its policy, or an agreement for the target from another anchor.
 
-    It is there from one local midnight to another.
+    It is in force from one local midnight to another.
     """
 
     asset_id: AssetId
@@ -44,7 +44,7 @@ class Addition:
     is_agreed: bool = False
 
     def is_open(self, at: datetime) -> bool:
-        """Whether it is in force at `at`."""
+        """Return whether it is in force at `at`."""
         return self.start <= at and (self.end is None or at < self.end)
 
 
@@ -55,10 +55,10 @@ def overlaid_all(
     is_shared: bool,
     fixed: Collection[AssetId] = (),
 ) -> dict[AssetId, tuple[RateSegment, ...]]:
-    """The terms of all anchors of a wallet, each with what was added, from edge to edge.
+    """Return the terms of all anchors of a wallet, each with its additions, cut at every change.
 
-    With `is_shared` it is that of a target for which its anchors agree; the rates of those that are
-    `fixed` stay what they are.
+    With `is_shared` the anchors of the wallet agree terms for each other. The rates of assets in
+    `fixed` do not change.
     """
     agreed = standing(agreements(rates)) if is_shared else ()
     return {
@@ -68,35 +68,47 @@ def overlaid_all(
 
 
 def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, ...]:
-    """What competes with the terms of an asset; where these are fixed nothing that was agreed."""
-    return tuple(one for one in additions if not (is_fixed and one.is_agreed))
+    """Return the additions that compete with an asset's terms; agreements do not if they
+    are fixed.
+    """
+    return tuple(addition for addition in additions if not (is_fixed and addition.is_agreed))
 
 
 def agreements(rates: Mapping[AssetId, Sequence[RateSegment]]) -> Iterator[Addition]:
-    """What was negotiated on any of these anchors."""
+    """Yield the terms that were negotiated on any of these anchors."""
     for asset_id, segments in rates.items():
-        for one in segments:
-            if is_negotiated(one.terms):
+        for segment in segments:
+            if is_negotiated(segment.terms):
                 yield Addition(
-                    asset_id=asset_id, start=one.start, end=one.end, terms=one.terms, is_agreed=True
+                    asset_id=asset_id,
+                    start=segment.start,
+                    end=segment.end,
+                    terms=segment.terms,
+                    is_agreed=True,
                 )
 
 
 def standing(agreements: Iterable[Addition]) -> tuple[Addition, ...]:
-    """What of these holds at some time, cut so that of each unit one holds at a time.
+    """Return the agreements that win at some time, cut so that one is in force for each unit.
 
-    Any anchor of the target may be given them, since where one of its own holds it has terms that
-    were negotiated, and needs none of them.
+    Every anchor of the target may receive them: an anchor whose own agreement is among them has
+    negotiated terms then, and agreements do not compete with those.
     """
     by_unit: dict[UnitId | None, list[Addition]] = {}
-    for one in agreements:
-        by_unit.setdefault(None if one.terms is None else one.terms.unit, []).append(one)
+    for agreement in agreements:
+        by_unit.setdefault(None if agreement.terms is None else agreement.terms.unit, []).append(
+            agreement
+        )
     return tuple(piece for same in by_unit.values() for piece in _in_turn(same))
 
 
 def _in_turn(agreements: list[Addition]) -> Iterator[Addition]:
-    edges = sorted({edge for one in agreements for edge in (one.start, one.end) if edge})
-    coming = sorted(agreements, key=lambda one: one.start, reverse=True)
+    edges = sorted(
+        {edge for agreement in agreements for edge in (agreement.start, agreement.end) if edge}
+    )
+    # A sweep over the edges with a heap of open agreements: the best is on top, and an agreement
+    # that has ended is dropped only when it reaches the top.
+    coming = sorted(agreements, key=lambda agreement: agreement.start, reverse=True)
     held: list[tuple[Turn, Addition]] = []
     last: Addition | None = None
     for start, end in zip(edges, [*edges[1:], None], strict=True):
@@ -105,6 +117,7 @@ def _in_turn(agreements: list[Addition]) -> Iterator[Addition]:
         while held and not held[0][1].is_open(start):
             heappop(held)
         best = held[0][1] if held else None
+        # The same agreement goes on, so its piece is extended.
         if last is not None and best is not None and last.terms is best.terms:
             last = replace(last, end=end)
             continue
@@ -118,17 +131,18 @@ def _in_turn(agreements: list[Addition]) -> Iterator[Addition]:
 def overlaid(
     segments: Sequence[RateSegment], additions: Iterable[Addition]
 ) -> tuple[RateSegment, ...]:
-    """An asset's own terms with those of what was added, from edge to edge.
+    """Return an asset's own terms overlaid with those of its additions, cut at every change.
 
-    Always: the segments together cover what they did, and nothing else.
+    Always: the segments together cover the same time as before.
     """
-    added = [one for one in additions if one.terms is not None]
+    added = [addition for addition in additions if addition.terms is not None]
     if not added:
         return tuple(segments)
     found: list[RateSegment] = []
     for segment in segments:
+        # An agreement for the target never replaces terms that were negotiated on the asset itself.
         rivals = competing(added, is_negotiated(segment.terms))
-        edges = {edge for one in rivals for edge in (one.start, one.end) if edge is not None}
+        edges = {edge for rival in rivals for edge in (rival.start, rival.end) if edge is not None}
         starts = sorted({edge for edge in edges if segment.contains(edge)} | {segment.start})
         ends = [*starts[1:], segment.end]
         for start, end, held in zip(starts, ends, _open_from(starts, rivals), strict=True):
@@ -139,18 +153,18 @@ def overlaid(
 def _open_from(
     starts: Sequence[datetime], added: Iterable[Addition]
 ) -> Iterator[tuple[Addition, ...]]:
-    """What is there at each of these instants, which are in order."""
-    coming = sorted(added, key=lambda one: one.start, reverse=True)
+    """Yield the additions that are open at each of these instants, which are in order."""
+    coming = sorted(added, key=lambda addition: addition.start, reverse=True)
     there: list[Addition] = []
     for start in starts:
         while coming and coming[-1].start <= start:
             there.append(coming.pop())
-        there = [one for one in there if one.is_open(start)]
+        there = [addition for addition in there if addition.is_open(start)]
         yield tuple(there)
 
 
 def append_piece(found: list[RateSegment], piece: RateSegment) -> None:
-    """Add a piece, or let the one before it go on if nothing changes."""
+    """Append a piece, or extend the last one if the terms do not change."""
     if found and found[-1].end == piece.start:
         last = found[-1]
         if (last.terms, last.overage) == (piece.terms, piece.overage):
@@ -160,14 +174,15 @@ def append_piece(found: list[RateSegment], piece: RateSegment) -> None:
 
 
 def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> RateSegment:
-    """The segment with the terms that hold at `at`; what is rated in another unit adds nothing."""
+    """Return the segment with the terms in force at `at`; additions in another unit are ignored."""
     held = _held(segment.terms, at, added)
     winner = chosen(segment.terms, at, held)
     terms = segment.terms if winner is None else brought(winner, segment.terms)
+    # BOUNDED commitments are left out: their terms end with what they grant.
     committed = tuple(
-        replace(one.terms, commitment=one.asset_id)
-        for one in sorted(held, key=_turn)
-        if one.terms and one.commitment is CommitmentRate.LOWEST
+        replace(addition.terms, commitment=addition.asset_id)
+        for addition in sorted(held, key=_turn)
+        if addition.terms and addition.commitment is CommitmentRate.LOWEST
     )
     if terms is not None and committed:
         terms = replace(terms, committed=committed)
@@ -176,7 +191,8 @@ def in_force(segment: RateSegment, at: datetime, added: Iterable[Addition]) -> R
 
 
 def brought(winner: Addition, own: RateTerms | None) -> RateTerms | None:
-    """The terms of what was added; what was agreed of an asset's usage is still true of it."""
+    """Return the terms of an addition. Under an agreement the asset keeps its own attributes."""
+    # A pack brings its own attributes; an agreement is about rates, not about what the asset is.
     if winner.terms is None or not winner.is_agreed:
         return winner.terms
     attributes = {} if own is None else own.attributes
@@ -184,7 +200,7 @@ def brought(winner: Addition, own: RateTerms | None) -> RateTerms | None:
 
 
 def chosen(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> Addition | None:
-    """What holds at `at` in the place of these terms: a pack, else what was agreed, if anything."""
+    """Return the addition that replaces these terms at `at`: a pack, an agreement, or None."""
     held = _held(terms, at, added)
     agreed = chosen_agreement(terms, at, held)
     return chosen_pack(terms if agreed is None else agreed.terms, at, held) or agreed
@@ -193,36 +209,46 @@ def chosen(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> 
 def chosen_agreement(
     terms: RateTerms | None, at: datetime, added: Iterable[Addition]
 ) -> Addition | None:
-    """What was agreed for the target and holds at `at`, unless these terms were negotiated."""
+    """Return the target's agreement in force at `at`, or None if these terms were negotiated."""
     if terms is None or is_negotiated(terms):
         return None
     return best_agreement(terms.unit, at, added)
 
 
 def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Addition | None:
-    """What was agreed for the target in this unit and holds at `at`."""
-    there = (one for one in added if one.is_agreed and one.is_open(at))
+    """Return the winning agreement for the target in this unit at `at`."""
+    there = (addition for addition in added if addition.is_agreed and addition.is_open(at))
     return min(
-        (one for one in there if one.terms and one.terms.unit == unit), key=_turn, default=None
+        (addition for addition in there if addition.terms and addition.terms.unit == unit),
+        key=_turn,
+        default=None,
     )
 
 
 def chosen_for_target(at: datetime, added: Iterable[Addition]) -> Addition | None:
-    """What a target has at `at`: a pack that was negotiated, what was agreed, or another pack."""
-    there = [one for one in added if one.is_open(at) and one.terms and one.commitment is None]
-    packs = [one for one in there if not one.is_agreed]
+    """Return a target's addition at `at`: a negotiated pack, an agreement, or another pack."""
+    there = [
+        addition
+        for addition in added
+        if addition.is_open(at) and addition.terms and addition.commitment is None
+    ]
+    packs = [addition for addition in there if not addition.is_agreed]
     best = min(packs, key=_turn, default=None)
     if best is not None and is_negotiated(best.terms):
         return best
-    return min((one for one in there if one.is_agreed), key=_turn, default=None) or best
+    return (
+        min((addition for addition in there if addition.is_agreed), key=_turn, default=None) or best
+    )
 
 
 def chosen_pack(
     terms: RateTerms | None, at: datetime, added: Iterable[Addition]
 ) -> Addition | None:
-    """The pack whose rate holds at `at` in the place of these terms, if one does."""
+    """Return the pack whose rate replaces these terms at `at`, or None."""
     held = _held(terms, at, added)
-    packs = [one for one in held if one.commitment is None and not one.is_agreed]
+    packs = [
+        addition for addition in held if addition.commitment is None and not addition.is_agreed
+    ]
     best = min(packs, key=_turn, default=None)
     if best is None or (is_negotiated(terms) and not is_negotiated(best.terms)):
         return None
@@ -231,11 +257,15 @@ def chosen_pack(
 
 def _held(terms: RateTerms | None, at: datetime, added: Iterable[Addition]) -> list[Addition]:
     unit = None if terms is None else terms.unit
-    return [one for one in added if one.is_open(at) and one.terms and one.terms.unit == unit]
+    return [
+        addition
+        for addition in added
+        if addition.is_open(at) and addition.terms and addition.terms.unit == unit
+    ]
 
 
 def is_negotiated(terms: RateTerms | None) -> bool:
-    """Whether any part of these terms was agreed on a quote."""
+    """Return whether any part of these terms was negotiated on a quote."""
     if terms is None:
         return False
     return terms.negotiated_rate is not None or terms.negotiated_tiers is not None
@@ -244,9 +274,10 @@ def is_negotiated(terms: RateTerms | None) -> bool:
 Turn = tuple[bool, timedelta, bool, Fraction, AssetId]
 
 
-def _turn(one: Addition) -> Turn:
-    """What was negotiated comes first, then what started last, then the cheapest, then by id."""
-    rate = None if one.terms is None else one.terms.effective_rate
+def _turn(addition: Addition) -> Turn:
+    """Return the sort key: negotiated first, then the latest start, the cheapest, the id."""
+    rate = None if addition.terms is None else addition.terms.effective_rate
+    # A fraction, because `value / per` may have no end and comparing must not round.
     price = Fraction(0) if rate is None else Fraction(rate.value) / Fraction(rate.per)
-    is_listed = not is_negotiated(one.terms)
-    return is_listed, EPOCH - one.start, rate is None, price, one.asset_id
+    is_listed = not is_negotiated(addition.terms)
+    return is_listed, EPOCH - addition.start, rate is None, price, addition.asset_id

@@ -1,4 +1,4 @@
-"""Comparison: what a quantity comes to with each commitment alone, and which of them is used."""
+"""Comparison: the amount of a quantity with each commitment alone, and the one that is used."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +15,7 @@ from server.domain.rating.rates import RateTerms
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The amount with each commitment alone, and the one that is used, if any is cheaper."""
+    """The amount with each commitment alone, and the cheapest one if it lowers the amount."""
 
     amounts: Mapping[AssetId, Decimal]
     lowest: AssetId | None = None
@@ -27,7 +27,7 @@ def compared(
     overage: OveragePolicy,
     rater: CompiledRating | None,
 ) -> Compared:
-    """The comparison for a quantity; nothing without one, or without commitments."""
+    """Return the comparison for a quantity; it is empty without a quantity or commitments."""
     if quantity is None or won is None or not won.committed or rater is None:
         return Compared({})
     amounts: dict[AssetId, Decimal] = {}
@@ -37,6 +37,7 @@ def compared(
         if committed.commitment is not None and amount is not None:
             amounts[committed.commitment] = amount
     best = min(amounts, key=lambda asset_id: (amounts[asset_id], asset_id), default=None)
+    # A commitment is used only if it lowers the amount.
     without = _amount(quantity, replace(won, committed=()), overage, rater)
     if best is not None and without is not None and amounts[best] >= without:
         best = None
@@ -47,6 +48,7 @@ def _amount(
     quantity: Decimal, terms: RateTerms, overage: OveragePolicy, rater: CompiledRating
 ) -> Decimal | None:
     line = Line(quantity=quantity, terms=terms, tier_quantity=quantity, overage=overage)
+    # A commitment that cannot be priced is left out of the comparison.
     with suppress(RatingFailed):
         return rater.price(line).amount
     return None

@@ -1,9 +1,10 @@
-"""Finders: the versions by which a tenant's rates are found, compiled, and which of them looks.
+"""Compiled discovery: the versions of a tenant's discovery procedure, and the one in force on a
+day.
 
-A version of a discovery procedure says where is looked, in which order: the first place that has an
-answer gives it, and what the version does not name is not looked at. Of the catalogue it may leave
-out tiers and adjustments by attribute. Where a tenant has no procedure of its own, the one that is
-shipped finds.
+A version of a discovery procedure defines which sources are searched, and in which order. The first
+source with an answer gives it, and sources that the version does not name are not searched. A
+version may leave out the tiers or the adjustments by attribute of the catalog. A tenant without a
+procedure of its own uses the shipped one.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from server.domain.rating.rate_cards import RateCardType
 from server.domain.rating.rate_index import EVERY_PART, Parts
 
 PLACES = (LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES)
-"""Where a rate can be; the other sources add to one of the catalogue."""
+"""The sources that can have a rate; the others only complete a rate of the catalog."""
 
 PARTS: Mapping[LookupSource, RateCardType] = {
     LookupSource.CATALOG_RATES: RateCardType.BASE,
@@ -31,7 +32,7 @@ SOURCES = {part: source for source, part in PARTS.items()}
 
 
 def _sources(elements: tuple[ProcedureElement, ...]) -> list[LookupSource]:
-    return [one.source for one in elements if isinstance(one, Lookup)]
+    return [element.source for element in elements if isinstance(element, Lookup)]
 
 
 def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: LookupSource) -> bool:
@@ -40,12 +41,12 @@ def _goes_before(places: tuple[LookupSource, ...], one: LookupSource, other: Loo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledDiscovery:
-    """A version, the places where it looks in their order, and what it takes of the catalogue.
+    """A version with the sources that it searches and the parts that it takes from the catalog.
 
-    Its `name` is empty when it is not kept. `unheld` are the places that know of more than assets;
-    `asks_target` when what was agreed for a target goes before what its assets took from the
-    catalogue, as it does unless the catalogue is looked in first; `is_usual` when it looks
-    everywhere, in the order of what is shipped.
+    `name` is empty if the version is not stored. `unheld` are the sources that can answer a
+    question without an asset or target. `asks_target` is true if the target is searched before the
+    catalog, or the catalog not at all: then agreements for a target win over what its assets took
+    from the catalog. `is_usual` is true if it searches every source in the shipped order.
     """
 
     version: Version
@@ -58,10 +59,11 @@ class CompiledDiscovery:
 
     @staticmethod
     def of(version: Version) -> "CompiledDiscovery":
-        """The finder of a version that was checked when it was saved."""
+        """Return the compiled form of a version that was checked when it was saved."""
         sources = _sources(version.elements)
         places = tuple(source for source in sources if source in PLACES)
         parts = frozenset(PARTS[source] for source in sources if source in PARTS)
+        # Tiers and adjustments by attribute only complete a rate of the catalog.
         if LookupSource.CATALOG_RATES not in places:
             parts = frozenset()
         name = f"procedures/{version.procedure_id}/versions/{version.id}" if version.id else ""
@@ -71,18 +73,19 @@ class CompiledDiscovery:
             places=places,
             unheld=tuple(place for place in places if place is LookupSource.CATALOG_RATES),
             asks_target=_goes_before(places, LookupSource.TARGET, LookupSource.CATALOG_RATES),
+            # The one EVERY_PART object: the rate index compares it by identity.
             parts=EVERY_PART if parts == EVERY_PART else parts,
             is_usual=(places, parts) == (PLACES, EVERY_PART),
         )
 
     @property
     def words(self) -> str:
-        """What it is called in a sentence."""
+        """The name to use in a sentence."""
         return self.name or "the procedure"
 
     @property
     def looked_in(self) -> str:
-        """The sources in their order, in words."""
+        """The sources in order, as text."""
         return ", ".join(_sources(self.version.elements))
 
 
@@ -97,15 +100,15 @@ class DiscoveryVersions:
     finders: tuple[CompiledDiscovery, ...]
 
     def on(self, day: date) -> CompiledDiscovery:
-        """The one that looks for the rates of `day`. Raises PROCEDURE_NOT_IN_FORCE."""
-        for one in self.finders:
-            if one.version.is_in_force(day):
-                return one
+        """Return the version that searches on `day`. Raises PROCEDURE_NOT_IN_FORCE."""
+        for finder in self.finders:
+            if finder.version.is_in_force(day):
+                return finder
         raise _not_in_force(self.procedure_id, day)
 
     def around(self, day: date) -> Days:
-        """The days around `day` on which the same one looks."""
-        spans = ((one.version.start_date, one.version.end_date) for one in self.finders)
+        """Return the days around `day` on which the same version searches."""
+        spans = ((finder.version.start_date, finder.version.end_date) for finder in self.finders)
         return Days.around(day, sorted(edge for span in spans for edge in span if edge is not None))
 
 

@@ -1,8 +1,7 @@
-"""Raters: the versions by which a tenant rates, compiled, and which of them rates what.
+"""Compiled rating: the versions of a tenant's rating procedure, and the one that rates a line.
 
-A rating period is rated by the version in force on the day on which it begins; usage that comes
-late by that of the period in which it happened. Where a tenant has no procedure of its own the one
-that is shipped rates.
+A rating period is rated by the version in force on its first day; late usage by the version of the
+period in which it happened. A tenant without a procedure of its own uses the shipped one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +27,9 @@ SHIPPED_KEY: VersionKey = (SHIPPED_VERSION.procedure_id, SHIPPED_VERSION.id)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledRating:
-    """A version and its program; the time that a line may take is counted where there is a clock.
+    """A version and its program. Time limits apply only if there is a clock.
 
-    The one that is shipped takes a short way to the same amounts.
+    The shipped version takes a shorter path to the same amounts.
     """
 
     version: Version
@@ -40,7 +39,7 @@ class CompiledRating:
 
     @staticmethod
     def of(version: Version, clock: Clock | None = None) -> "CompiledRating":
-        """The rater of a version that was checked when it was saved."""
+        """Return the compiled form of a version that was checked when it was saved."""
         if _is_shipped(version):
             return replace(SHIPPED_RATING, version=version)
         program = compile_rating(version.elements, version.limits)
@@ -48,7 +47,7 @@ class CompiledRating:
 
     @property
     def key(self) -> VersionKey | None:
-        """What names the version; None is the one that is shipped."""
+        """The ids of the version, or None for the shipped one."""
         return None if self.is_shipped else self.name
 
     @property
@@ -57,14 +56,14 @@ class CompiledRating:
         return self.version.procedure_id, self.version.id
 
     def rate(self, lines: Sequence[Line]) -> tuple[Outcome, ...]:
-        """What each line comes to, in their order; so many at a time as a run takes."""
+        """Return the outcome of each line in order, in runs of at most MOST_LINES."""
         if self.is_shipped:
             return tuple(map(_shipped, lines))
         slices = (lines[at : at + MOST_LINES] for at in range(0, len(lines), MOST_LINES))
         return tuple(one for some in slices for one in self.program.run(some, clock=self.clock))
 
     def price(self, line: Line) -> Rated:
-        """What a line comes to by itself. Raises RatingFailed."""
+        """Return the price of one line by itself. Raises RatingFailed."""
         [outcome] = self.rate([line])
         if isinstance(outcome, RatingFailed):
             raise outcome
@@ -78,71 +77,71 @@ SHIPPED_RATING = CompiledRating(
 
 @dataclass(frozen=True, slots=True)
 class RatingVersions:
-    """The active versions of a tenant's procedure, the highest rank first; None without one."""
+    """The active versions of a tenant's procedure by rank, the highest first; None without one."""
 
     raters: tuple[CompiledRating, ...] | None = None
 
     def on(self, day: date) -> CompiledRating | None:
-        """The one that rates on `day`, if any is in force."""
+        """Return the version that rates on `day`, or None."""
         if self.raters is None:
             return SHIPPED_RATING
-        return next((one for one in self.raters if one.version.is_in_force(day)), None)
+        return next((rater for rater in self.raters if rater.version.is_in_force(day)), None)
 
 
 SHIPPED_VERSIONS = RatingVersions()
 
 
 class RatingVersionSource(Protocol):
-    """Says which version rates a line."""
+    """The choice of the version that rates a line."""
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
-        """The rater of a line of a rating period; None when no version is in force."""
+        """Return the version for a line of a rating period, or None if no version is in force."""
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The version in force as a rating period begins, in the zone of its account."""
+    """The version in force when a rating period begins, in the time zone of its account."""
 
     versions: RatingVersions = SHIPPED_VERSIONS
     zone: str = "UTC"
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
-        """By the day on which the period began."""
+        """Return the version in force on the first day of the period."""
         return self.versions.on(local_date(self.zone, origin_start))
 
 
 SHIPPED = InForce()
-"""What is shipped rates everything."""
+"""The shipped version rates everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class AsRated:
-    """The versions by which lines were rated, whatever is in force by now."""
+    """The versions that rated the lines, whichever are in force now."""
 
     lines: Mapping[RatableSummaryId, CompiledRating | None]
     otherwise: RatingVersionSource
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
-        """That of the line, where it was rated."""
+        """Return the version that rated the line, or the one for a line that was not rated."""
         if line_id in self.lines:
             return self.lines[line_id]
         return self.otherwise.of(line_id, origin_start)
 
 
 def not_in_force(start: datetime | date) -> RatingFailed:
-    """A tenant has a procedure of its own, and nothing of it rates on that day."""
+    """Return the failure for a tenant's own procedure without a version in force on that day."""
     text = "no version of the default rating procedure is in force on that day"
     return RatingFailed("PROCEDURE_NOT_IN_FORCE", text, {"start": start.isoformat()})
 
 
 def _is_shipped(version: Version) -> bool:
-    """Whether it does what is shipped, as it was shipped; names and days are of no matter."""
+    """Return whether the version has the shipped elements; names and dates may differ."""
     same = (version.procedure_id, version.id) == SHIPPED_KEY
     return same and version.elements == SHIPPED_VERSION.elements
 
 
 def _shipped(line: Line) -> Outcome:
-    """By the short way of the procedure that is shipped."""
+    """Rate a line by the short path of the shipped procedure."""
     try:
         if line.terms is None or not line.attributes:
             return rate_line(line)

@@ -1,10 +1,10 @@
-"""Discovery: what a unit costs, by the first place that knows of those where a finder looks.
+"""Discovery: the price of a unit, from the first source that has an answer.
 
-Usually an asset's own rates come first, with those of the packs and commitments that were added to
-it, then what was agreed for the target that it is bound to, then what it took from the catalogue
-when it was sold: all that is one contest, the one by which usage is rated. Where it has none on the
-day, or none in the currency that is asked for, the catalogue answers, if the question says where to
-look in it. Nothing is ever free because nobody said what it costs.
+By default an asset's own rates come first, with those of its packs and commitments, then the
+agreements for the target that it is bound to, then its rates from the catalog at the time of sale.
+These compete in the same way as when usage is rated. If the asset has no rate on the day, or none
+in the currency of the question, the catalog answers, if the question names a place in it. A missing
+rate is an error, never a price of zero.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from server.domain.rating.compiled_rating import (
 from server.domain.rating.line_rating import Rated
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.procedures.state import Line
-from server.domain.rating.rate_index import CatalogueRates, Missing, Parts, Question, RateNotFound
+from server.domain.rating.rate_index import CatalogRates, Missing, Parts, Question, RateNotFound
 from server.domain.rating.rates import RateSegment, RateTerms
 from server.domain.rating.sold_rates import (
     AssetRates,
@@ -46,11 +46,11 @@ from server.domain.rating.sold_rates import (
 OWN, TARGET, LISTED = LookupSource.ASSET, LookupSource.TARGET, LookupSource.CATALOG_RATES
 
 RatesByTarget = Mapping[AssetResourceKey | TargetResourceKey, SoldRates | None]
-"""What was sold of resources of assets, and of targets; None for a resource that is not there."""
+"""The sold rates of resources of assets and targets; None for an unknown resource."""
 
 
 class Source(StrEnum):
-    """Where a rate was found."""
+    """The kind of place in which a rate was found."""
 
     CATALOG = "CATALOG"
     ASSET = "ASSET"
@@ -59,9 +59,9 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryQuestion:
-    """A question as it was asked: of an asset or a target, of the catalogue, or of both.
+    """A question about an asset or a target, about the catalog, or about both.
 
-    Without a day it is about today; a quantity is to be priced as the overage of a rating period.
+    Without a day it is about today. A quantity is priced as the overage of a rating period.
     """
 
     resource_id: ResourceId
@@ -74,8 +74,8 @@ class DiscoveryQuestion:
     selling_model_id: SellingModelId | None = None
     attributes: Mapping[str, str] | None = None
 
-    def in_catalogue(self, today: date) -> Question | None:
-        """The question for the catalogue; None when it was not said where to look."""
+    def in_catalog(self, today: date) -> Question | None:
+        """Return the question for the catalog, or None if the question names no place in it."""
         if self.price_book_id is None or self.product_id is None or self.currency_code is None:
             return None
         day = self.day or today
@@ -91,10 +91,10 @@ class DiscoveryQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a unit costs, where that was found, and what a quantity comes to if it was asked.
+    """The price of a unit, its source, and the price of the quantity if there was one.
 
-    `asset_id` is the asset or the pack whose rate it is, or the one on which it was agreed for the
-    target; `version` is that of the procedure that made the amount.
+    `asset_id` is the asset or pack that has the rate, or the asset on which it was agreed for the
+    target. `version` is the procedure version that computed the amount.
     """
 
     terms: RateTerms
@@ -108,18 +108,18 @@ class Answer:
 def answer(
     asked: DiscoveryQuestion,
     today: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
     finder: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Answer:
-    """The answer of the first place where `finder` looks and there is one.
+    """Return the answer of the first source that `finder` searches and that has one.
 
-    `sold` has every asset and target that is asked about and exists; one that does not is refused
-    wherever is looked.
+    `sold` has every asset and target that exists; one that is missing is refused, whichever sources
+    are searched.
 
-    A quantity is priced by the version of the rating procedure that is in force: for an asset on
-    the day on which its rating period begins, else on the day that is asked for.
+    A quantity is priced by the rating version in force: for an asset on the first day of its rating
+    period, otherwise on the day of the question.
 
     Raises ASSET_NOT_FOUND, ACCOUNT_NOT_FOUND, BINDING_TARGET_NOT_FOUND, `RateNotFound`
     (RATE_NOT_FOUND), `RatingFailed`.
@@ -131,26 +131,27 @@ def answer(
     for place in finder.unheld if asked.held is None else finder.places:
         try:
             if place is LISTED:
-                found = _in_catalogue(asked, day, rates, versions, finder.parts)
+                found = _in_catalog(asked, day, rates, versions, finder.parts)
             else:
                 found = _of_sold(asked, day, sold, versions, finder, place)
+        # A later source may still answer. The catalog's error says what is nearest, so it is kept.
         except RateNotFound as error:
             missing = error
             continue
         if found is not None:
             return found
-    raise _said(missing or _none(asked, day, sold, finder), finder)
+    raise _with_sources(missing or _nothing_found(asked, day, sold, finder), finder)
 
 
-def _in_catalogue(
+def _in_catalog(
     asked: DiscoveryQuestion,
     day: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     versions: RatingVersions,
     parts: Parts,
 ) -> Answer | None:
-    """What the catalogue has, if it is asked for. Raises `RateNotFound`: what comes nearest."""
-    question = asked.in_catalogue(day)
+    """Return the catalog's answer, or None. Raises `RateNotFound` with the nearest candidate."""
+    question = asked.in_catalog(day)
     if question is None:
         return None
     found = rates.find(question, parts)
@@ -167,12 +168,13 @@ def _of_sold(
     finder: CompiledDiscovery,
     place: LookupSource,
 ) -> Answer | None:
-    """What an asset was sold under, or what was agreed for a target, with what was added."""
+    """Return the answer from an asset's or a target's sold rates with their additions, or None."""
     rates = None if asked.held is None else sold[asked.held]
     found = None if rates is None else _in_force(rates, asked, day, finder, place)
     if rates is None or found is None or found.terms is None or asked.held is None:
         return None
     terms = _used(found.terms, asked)
+    # A period is rated by the version in force on its first day.
     start = day if asked.quantity is None else rates.rated_from(day)
     of_target = isinstance(rates, TargetRates) or terms.agreed_on is not None
     own_id = None if isinstance(asked.held, TargetResourceKey) else asked.held[1]
@@ -192,7 +194,7 @@ def _in_force(
     finder: CompiledDiscovery,
     place: LookupSource,
 ) -> RateSegment | None:
-    """What holds of what was sold, where `finder` looks."""
+    """Return the sold segment in force in this source, or None."""
     currency_code = asked.currency_code
     if isinstance(rates, AssetRates):
         if place is OWN:
@@ -208,7 +210,7 @@ def _used(terms: RateTerms, asked: DiscoveryQuestion) -> RateTerms:
 
 
 class _Priced(TypedDict, total=False):
-    """What a quantity comes to, and by what; empty when none is asked for."""
+    """The price of a quantity and the version that computed it; empty without a quantity."""
 
     rated: Rated
     version: VersionKey
@@ -221,7 +223,7 @@ def _rated(
     versions: RatingVersions,
     overage: OveragePolicy,
 ) -> _Priced:
-    """What a quantity comes to as the overage of a rating period. Raises `RatingFailed`."""
+    """Return the price of a quantity as the overage of a rating period. Raises `RatingFailed`."""
     quantity = asked.quantity
     if quantity is None:
         return {}
@@ -231,6 +233,7 @@ def _rated(
     line = Line(
         quantity=quantity,
         terms=terms,
+        # The quantity of a question stands for the whole overage of a period.
         tier_quantity=quantity,
         overage=overage,
         attributes=asked.attributes or {},
@@ -238,8 +241,8 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _said(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
-    """The refusal, with where was looked unless that is the usual."""
+def _with_sources(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
+    """Return the error, with the searched sources unless they are the usual ones."""
     if finder.is_usual:
         return error
     text = f"{error.message}; {finder.words} looks in {finder.looked_in} only"
@@ -247,10 +250,10 @@ def _said(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
-def _none(
+def _nothing_found(
     asked: DiscoveryQuestion, day: date, sold: RatesByTarget, finder: CompiledDiscovery
 ) -> RateNotFound:
-    """What is missing where the catalogue was not asked, or not looked in."""
+    """Return the error if the catalog was not part of the question or was not searched."""
     held, places = asked.held, finder.places
     if isinstance(held, TargetResourceKey) and TARGET in places:
         return _target_has_none(held, day)
@@ -258,7 +261,7 @@ def _none(
         return _asset_has_none(held, day, sold[held])
     return RateNotFound(
         "RATE_NOT_FOUND",
-        f"no rate for {asked.resource_id} on {day}: nothing is looked in that the question names",
+        f"no rate for {asked.resource_id} on {day}: no source is searched that the question names",
         {
             "usage_resource": asked.resource_id,
             "date": day.isoformat(),
@@ -293,9 +296,9 @@ def _asset_has_none(held: AssetResourceKey, day: date, rates: SoldRates | None) 
     if not isinstance(rates, AssetRates):
         missing, fault = Missing.USAGE_RESOURCE, "it has no such resource"
     elif not rates.stretches:
-        missing, fault = Missing.BASE_RATE, "it was sold without one"
+        missing, fault = Missing.BASE_RATE, "it was sold without a rate"
     else:
-        missing, fault = Missing.DATE, "it was sold under none on that day, or in other money"
+        missing, fault = Missing.DATE, "it has no rate on that day, or one in another currency"
     return RateNotFound(
         "RATE_NOT_FOUND",
         f"no rate for {resource_id} of the asset {asset_id} on {day}: {fault}",

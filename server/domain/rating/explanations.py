@@ -1,8 +1,8 @@
-"""Why the others lost: every candidate for a question that did not win, and the reason.
+"""Explanations: every candidate for a question that was rejected, with the reason.
 
-Candidates are the active entries for the product's resource on the cards of the book, what the
-asset was sold under, and what was added to it. Nothing here decides what wins; `discovery` and
-`additions` do.
+Candidates are the active entries for the product's resource on the cards of the book, the terms of
+the asset, and its additions. Nothing here decides which candidate wins; `discovery` and `additions`
+do.
 """
 
 from contextlib import suppress
@@ -17,7 +17,7 @@ from server.domain.rating.discovery import DiscoveryQuestion, RatesByTarget, Sou
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import RateCard, RateCardEntry, in_force
 from server.domain.rating.rate_index import (
-    CatalogueRates,
+    CatalogRates,
     Question,
     RateNotFound,
     span_text,
@@ -27,13 +27,13 @@ from server.domain.rating.rejected_candidates import RANKS, WORDS, RejectedCandi
 from server.domain.rating.rejected_sold_rates import Contest, lost
 from server.domain.rating.sold_rates import AssetRates
 
-# What one question is told; how many more there are is counted.
-MOST_LOSERS = 50
+# The most that one answer lists; the rest is only counted.
+MOST_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The losers that came nearest, and how many more there were."""
+    """The rejected candidates that came nearest, and the number of further ones."""
 
     rejected: tuple[RejectedCandidate, ...] = ()
     omitted: int = 0
@@ -42,17 +42,18 @@ class Explanation:
 def explained(
     asked: DiscoveryQuestion,
     today: date,
-    rates: CatalogueRates,
+    rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
     finder: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Explanation:
-    """Who else could have answered the question where `finder` looks, and why they did not.
+    """Return the candidates that `finder` rejected for the question, with the reasons.
 
-    Commitments are compared as `versions` of the rating procedure price them.
+    Commitments are compared at the prices of `versions` of the rating procedure.
     """
     day = asked.day or today
-    question = asked.in_catalogue(today)
+    question = asked.in_catalog(today)
+    # The entries that make the catalog's rate; they lose only to sold terms.
     listed = set() if question is None else _won(question, rates, finder)
     owned = None if asked.held is None else sold.get(asked.held)
     rejected: list[RejectedCandidate] = []
@@ -68,16 +69,17 @@ def explained(
     others: list[RejectedCandidate] = []
     total = 0
     if question is not None:
-        told = {one.entry for one in rejected if one.source is Source.CATALOG}
-        catalogue = _Catalogue(question, rates, listed, first, finder)
-        total, others = _of_catalogue(catalogue, told)
+        # An entry that negotiated terms replaced is in the list already.
+        told = {candidate.entry for candidate in rejected if candidate.source is Source.CATALOG}
+        catalog = _Catalog(question, rates, listed, first, finder)
+        total, others = _of_catalog(catalog, told)
     found = [*rejected, *others]
-    omitted = max(0, len(rejected) + total - MOST_LOSERS)
-    return Explanation(tuple(found[:MOST_LOSERS]), omitted)
+    omitted = max(0, len(rejected) + total - MOST_REJECTED)
+    return Explanation(tuple(found[:MOST_REJECTED]), omitted)
 
 
 def _first(contest: Contest) -> Why | None:
-    """Why the catalogue lost to what was sold, if it did."""
+    """Return why sold terms win over the catalog, or None if they do not."""
     if contest.won is None or contest.won.terms is None:
         return None
     is_agreed = contest.won.terms.agreed_on is not None
@@ -86,36 +88,37 @@ def _first(contest: Contest) -> Why | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Catalogue:
-    """A question for the catalogue, the entries that answer it, and why others did first."""
+class _Catalog:
+    """A question for the catalog, the winning entries, and the reason if sold terms came first."""
 
     question: Question
-    rates: CatalogueRates
+    rates: CatalogRates
     won: set[RateEntryId]
     first: Why | None
     finder: CompiledDiscovery
 
 
-def _of_catalogue(
-    catalogue: _Catalogue, told: set[RateEntryId | None]
+def _of_catalog(
+    catalog: _Catalog, told: set[RateEntryId | None]
 ) -> tuple[int, list[RejectedCandidate]]:
-    """How many entries lost, and those that came nearest."""
-    question, finder = catalogue.question, catalogue.finder
-    candidates = list(catalogue.rates.candidates(question))
-    chosen = catalogue.rates.chosen(question)
+    """Return the number of rejected entries, and those that came nearest."""
+    question, finder = catalog.question, catalog.finder
+    candidates = list(catalog.rates.candidates(question))
+    chosen = catalog.rates.chosen(question)
     winners = {card.id: entry for card, entry in candidates if entry.key in chosen}
     lost: list[tuple[int, int, RateEntryId, RateCard, RateCardEntry, Why]] = []
     for card, entry in candidates:
         key = entry.key
-        why = _why(catalogue, card, entry, winners.get(card.id))
+        why = _why(catalog, card, entry, winners.get(card.id))
         if why is not None and key not in told:
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
-    nearest = nsmallest(MOST_LOSERS, lost, key=lambda one: one[:3])
-    return len(lost), [_loser(card, entry, why, finder) for *_, card, entry, why in nearest]
+    # A question can have thousands of candidates, of which only the nearest are listed.
+    nearest = nsmallest(MOST_REJECTED, lost, key=lambda one: one[:3])
+    return len(lost), [_rejected(card, entry, why, finder) for *_, card, entry, why in nearest]
 
 
-def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -> set[RateEntryId]:
-    """The entries that make a rate of the catalogue, as far as it is looked in."""
+def _won(question: Question, rates: CatalogRates, finder: CompiledDiscovery) -> set[RateEntryId]:
+    """Return the entries that make the catalog's rate, if the catalog is searched."""
     if LookupSource.CATALOG_RATES not in finder.places:
         return set()
     with suppress(RateNotFound):
@@ -126,16 +129,16 @@ def _won(question: Question, rates: CatalogueRates, finder: CompiledDiscovery) -
 
 
 def _why(
-    catalogue: _Catalogue,
+    catalog: _Catalog,
     card: RateCard,
     entry: RateCardEntry,
     chosen: RateCardEntry | None,
 ) -> Why | None:
-    """Why an entry lost; None for one that won. Of its card the chosen one is that of the day."""
-    question = catalogue.question
-    if entry.key in catalogue.won:
-        return catalogue.first
-    if entry is chosen and card.type not in catalogue.finder.parts:
+    """Return why an entry was rejected, or None. `chosen` is its card's entry of the day."""
+    question = catalog.question
+    if entry.key in catalog.won:
+        return catalog.first
+    if entry is chosen and card.type not in catalog.finder.parts:
         return Why.NOT_LOOKED_AT
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY
@@ -151,7 +154,7 @@ def _why(
     return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
 
 
-def _loser(
+def _rejected(
     card: RateCard, entry: RateCardEntry, why: Why, finder: CompiledDiscovery
 ) -> RejectedCandidate:
     span = card if why is Why.CARD_NOT_IN_FORCE else entry

@@ -1,7 +1,7 @@
-"""Rating: what a quantity costs under its terms, by the procedure that is shipped as the default.
+"""Line rating: the price of a quantity under its terms, by the shipped default procedure.
 
-Amounts keep 24 places and are rounded to money elsewhere, once. The net unit rate is for display;
-no amount is made from it. A quantity that no rate covers is refused, never priced at zero.
+Amounts keep 24 places; `billing.liable_lines` rounds them to money, once. The net unit rate is for
+display only. A quantity without a rate is refused, never priced at zero.
 """
 
 from server.domain.exact import exact
@@ -13,17 +13,18 @@ from server.domain.rating.procedures.waterfall import Element, Rated, RatingFail
 
 __all__ = ["Element", "Rated", "RatingFailed", "WaterfallStep", "rate_line"]
 
+# Compiled once at import, because every line of every close and balance is rated by it.
 _PROGRAM = compiled(NEGOTIABLE[1])
 
 
 @exact
 def rate_line(line: Line) -> Rated:
-    """Price a line; its terms have the attributes that adjust it.
+    """Return the price of a line whose terms include the attributes for adjustments.
 
-    Units outside every tier fall back to the rate itself.
+    Units outside every tier get the rate before tiers.
 
     Raises `RatingFailed`: `RATE_NOT_FOUND` without any rate, `NO_TIER_FOR_QUANTITY` outside every
-    tier and without a rate to fall back to, `RATE_NEGATIVE`, `AMOUNT_RANGE`.
+    tier and without such a rate, `RATE_NEGATIVE`, `AMOUNT_RANGE`.
     """
     quantity, terms, before = line.quantity, line.terms, line.before
     assert min(quantity, before) >= 0, (quantity, before)

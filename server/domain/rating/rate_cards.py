@@ -1,7 +1,7 @@
-"""Price books, rate cards and their entries as values, and what an entry must be to be kept.
+"""Price books, rate cards and their entries as values, and the checks of an entry before saving.
 
-A book has one card of each type at most. Dates are civil, ends are exclusive; an absent start is
-from ever, an absent end for ever. Source: rate cards.
+A book has at most one card of each type. Dates are civil, ends are exclusive. An absent start or
+end means that the span is unbounded. Source: rate cards.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,11 +34,11 @@ from server.domain.rating.rates import (
 )
 
 ALL_RESOURCES = ResourceId("")
-"""What an entry is for that leaves the resource empty: all that a commitment discounts."""
+"""The resource of an entry without one: everything that a commitment discounts."""
 
 
 class RateCardType(StrEnum):
-    """What the entries of a card say."""
+    """The content of a card's entries."""
 
     BASE = "BASE"
     TIER = "TIER"
@@ -46,7 +46,7 @@ class RateCardType(StrEnum):
 
 
 class EntryState(StrEnum):
-    """Where an entry stands; only active ones price anything."""
+    """The state of an entry; only active entries price usage."""
 
     DRAFT = "DRAFT"
     ACTIVE = "ACTIVE"
@@ -55,7 +55,7 @@ class EntryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowVersion:
-    """What the database knows of a row besides its content."""
+    """The revision and the audit data of a stored row."""
 
     revision: int
     audit: Audit
@@ -63,7 +63,7 @@ class RowVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
-    """The cards that apply together. `kept` is absent until it is stored, here and below."""
+    """The cards that apply together. `kept` is None until the value is stored, here and below."""
 
     id: PriceBookId
     display_name: str = ""
@@ -85,14 +85,15 @@ class RateCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateCardEntry:
-    """What one resource of one product costs in one currency, for a span of days.
+    """The price of one resource of one product in one currency, for a span of days.
 
-    With a selling model it is for what is sold under that, and goes before one for all. Tiers of a
-    commitment may be for `ALL_RESOURCES`, and an entry for the resource itself goes before them.
+    An entry with a selling model applies to sales under that model, and wins over one without.
+    Tiers of a commitment may be for `ALL_RESOURCES`; an entry for the resource itself wins over
+    them.
 
-    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers, whose overrides
-    count `per` units where there is no base rate. An attribute entry has adjustments, of which the
-    first that fits is made.
+    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers; without a base
+    rate, their overrides are for `per` units. An attribute entry has adjustments, of which the
+    first match applies.
     """
 
     id: RateEntryId
@@ -115,33 +116,33 @@ class RateCardEntry:
 
     @property
     def key(self) -> RateEntryId:
-        """The id that no other card's entry has: `card/entry`."""
+        """The id that is unique among all cards: `card/entry`."""
         return RateEntryId(f"{self.card_id}/{self.id}")
 
     @property
     def name(self) -> str:
-        """The resource name, as callers know it."""
+        """The resource name in the API."""
         return f"rateCards/{self.card_id}/entries/{self.id}"
 
     @property
     def prices(self) -> tuple[RateCardId, ProductId, ResourceId, str, str]:
-        """What no two entries in force price on one day."""
+        """The key that is unique among the entries in force on one day."""
         model = self.selling_model_id or ""
         return self.card_id, self.product_id, self.resource_id, self.currency_code, model
 
     @property
     def is_blanket(self) -> bool:
-        """Whether it is for all resources of a commitment."""
+        """True if it is for all resources of a commitment."""
         return self.resource_id == ALL_RESOURCES
 
     @property
     def size(self) -> int:
-        """How many tiers or adjustments it has."""
+        """The number of its tiers and adjustments."""
         return len(self.tiers) + len(self.adjustments)
 
     @property
     def stands_alone(self) -> bool:
-        """Whether it prices a unit without a base rate."""
+        """True if it prices a unit without a base rate."""
         if self.rate is not None:
             return True
         overrides = [t.adjustment.kind is AdjustmentKind.OVERRIDE for t in self.tiers]
@@ -150,7 +151,7 @@ class RateCardEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSize:
-    """How many entries and tiers a card has, or may have; adjustments by attribute are tiers."""
+    """The entries and tiers of a card, as a count or a limit; adjustments count as tiers."""
 
     entries: int
     tiers: int
@@ -160,7 +161,7 @@ USUAL_SIZE = CardSize(entries=value_of("rate.card_entries"), tiers=value_of("rat
 
 
 def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
-    """Raise LIMIT_RATE_CARD for a card that would have more than it may."""
+    """Raise LIMIT_RATE_CARD if a card would exceed its limits."""
     name = f"rateCards/{card_id}"
     counts = (("entries", size.entries, most.entries), ("tiers", size.tiers, most.tiers))
     for what, got, limit in counts:
@@ -172,24 +173,25 @@ def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
 
 
 def in_force(start: date | None, end: date | None, day: date) -> bool:
-    """Whether a span of days has `day`."""
+    """Return whether `day` is in a span of days."""
     return (start is None or start <= day) and (end is None or day < end)
 
 
 def overlapping(
     entering: Iterable[RateCardEntry], there: Iterable[RateCardEntry] = ()
 ) -> list[tuple[RateCardEntry, RateCardEntry]]:
-    """Entries that are to be in force, each with another that would be on some of its days.
+    """Return each entry that would be in force with another one on the same days, with that other.
 
-    What was in force before is replaced by what enters under the same id. Of several that are in
-    the way of one, the one that reaches furthest is named.
+    An entering entry replaces an entry in force with the same id. If several overlap one, the
+    result names the one that ends last.
     """
     new = {entry.key: entry for entry in entering}
     spans = new | {entry.key: entry for entry in there if entry.key not in new}
     found: list[tuple[RateCardEntry, RateCardEntry]] = []
+    # One sweep in the order of starts: an entry overlaps if it starts before the latest end so far.
     furthest: RateCardEntry | None = None
     for entry in sorted(
-        spans.values(), key=lambda one: (one.prices, one.start or date.min, one.id)
+        spans.values(), key=lambda entry: (entry.prices, entry.start or date.min, entry.id)
     ):
         if furthest is None or entry.prices != furthest.prices:
             furthest = entry
@@ -203,23 +205,24 @@ def overlapping(
 
 
 def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
-    """Entries with the drafts among them in force: no two price the same on one day.
+    """Return the entries as if the drafts among them were in force, without overlaps.
 
-    A draft takes its days from what is active, and of two drafts the one that starts later does.
+    A draft takes its days from active entries, and of two drafts the one that starts later wins.
     """
     found: dict[tuple[str, ...], list[RateCardEntry]] = {}
-    for entry in sorted(entries, key=_trial_turn):
+    # Drafts come last, by start, so each of them cuts the days of the entries before it.
+    for entry in sorted(entries, key=_trial_key):
         over = found.setdefault(entry.prices, [])
         found[entry.prices] = [*(part for one in over for part in _outside(one, entry)), entry]
     return [one for same in found.values() for one in same]
 
 
-def _trial_turn(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
+def _trial_key(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
     return entry.state is EntryState.DRAFT, entry.start or date.min, entry.id
 
 
 def _outside(entry: RateCardEntry, of: RateCardEntry) -> Iterable[RateCardEntry]:
-    """What of an entry's days is before those of another, and what is after them."""
+    """Yield the parts of an entry's days before and after those of another."""
     if of.start is not None and (entry.start or date.min) < of.start:
         yield replace(entry, end=min(of.start, entry.end or of.start))
     if of.end is not None and of.end < (entry.end or date.max):
@@ -229,10 +232,10 @@ def _outside(entry: RateCardEntry, of: RateCardEntry) -> Iterable[RateCardEntry]
 def checked(
     entry: RateCardEntry, card: RateCardType, *, scale: int, path: str = "rate_card_entry"
 ) -> RateCardEntry:
-    """The entry as it is kept on a card of this type: with the gaps of inclusive tiers closed.
+    """Return the entry as a card of this type stores it: gaps of inclusive tiers are closed.
 
-    `scale` is that of the resource's unit, of all resources' the finest. Raises FIELD_REQUIRED,
-    RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
+    `scale` is the scale of the resource's unit; for all resources, the finest. Raises
+    FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
     """
     says = {
         RateCardType.BASE: ("rate", entry.rate is not None),
@@ -243,6 +246,7 @@ def checked(
     _need(is_there, f"{path}.{field}", f"required on a card of type {card}")
     for field, is_there in says.values():
         _refuse(is_there, f"{path}.{field}", f"a card of type {card} has none")
+    # Only tiers have a number of units of their own; a base rate has it in the rate.
     if card is not RateCardType.TIER:
         _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
     if card is RateCardType.BASE:
@@ -260,7 +264,7 @@ def checked(
 
 
 def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
-    """Raise TIERS_INVALID for one price of whatever resource: all have in common is a discount."""
+    """Raise TIERS_INVALID for an override in an entry for all resources."""
     for index, tier in enumerate(tiers):
         if tier.adjustment.kind is AdjustmentKind.OVERRIDE:
             fault = "must adjust the rate: without a usage_resource there is none to override"
@@ -268,7 +272,7 @@ def _check_adjusts(tiers: tuple[Tier, ...], path: str) -> None:
 
 
 def _check_rows(rows: tuple[AttributeRow, ...], path: str) -> None:
-    """Raise ATTRIBUTES_INVALID for a row that nothing reaches: all it fits, an earlier one fits."""
+    """Raise ATTRIBUTES_INVALID for a row that is never reached after an earlier one."""
     for index, row in enumerate(rows):
         for place, earlier in enumerate(rows[:index]):
             if set(earlier.attributes) <= set(row.attributes):

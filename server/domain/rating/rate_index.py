@@ -1,10 +1,10 @@
-"""The index of active rates: what applies to a product's resource on a day, and why nothing does.
+"""The index of active rates: the rate of a product's resource on a day, or why there is none.
 
-A price book names a card of each type. The base rate is the entry of its BASE card in force on the
-day, the tiers are those of its TIER card, the adjustments by attribute those of its ATTRIBUTE card;
-a card outside its own dates says nothing. On each, an entry for the selling model goes before one
-for all, and either before one for all resources of a commitment, which only adjusts. Currencies are
-not converted, and what is not found is refused with what comes nearest.
+A price book names one card of each type. The base rate is the entry in force on the day on its BASE
+card, the tiers on its TIER card, the adjustments by attribute on its ATTRIBUTE card. A card outside
+its own dates has no entries in force. On each card an entry for the selling model wins over one for
+all models, and both win over one for all resources of a commitment, which can only adjust.
+Currencies are not converted. A refusal names the nearest candidate.
 """
 
 from bisect import bisect_right
@@ -41,13 +41,13 @@ _Dayless = tuple[PriceBookId, Key, SellingModelId | None]
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
 
 Parts = frozenset[RateCardType]
-"""Of which cards of a book an answer is made."""
+"""The card types from which an answer is made."""
 
 EVERY_PART: Parts = frozenset(RateCardType)
 
 
 class Missing(StrEnum):
-    """What there would have to be for a rate to be found."""
+    """The record that would have to exist for a rate to be found."""
 
     PRICE_BOOK = "PRICE_BOOK"
     RATE_CARD = "RATE_CARD"
@@ -61,12 +61,12 @@ class Missing(StrEnum):
 
 
 class RateNotFound(FailedPrecondition):
-    """Nobody said what this costs; `facts["missing"]` says what is not there."""
+    """There is no rate; `facts["missing"]` names the missing record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What does a unit cost? In the catalogue, by this price book, on this day."""
+    """A question for the catalog: the price of a unit by this price book on this day."""
 
     price_book_id: PriceBookId
     product_id: ProductId
@@ -77,50 +77,51 @@ class Question:
 
     @property
     def key(self) -> Key:
-        """What it is about, on whatever card."""
+        """The subject of the question, on any card."""
         return self.product_id, self.resource_id, self.currency_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueTerms:
-    """What the catalogue says; `is_fixed` when a quote may not depart from it."""
+class CatalogTerms:
+    """Terms of the catalog; `is_fixed` if a quote may not change them."""
 
     terms: RateTerms
     is_fixed: bool
 
 
 class _Line:
-    """The answers to a question by its day, as far as they were asked for.
+    """The known answers to one question, by day.
 
-    They can change on some days only, and there are as many as asked for at least once.
+    The answer can change on certain days only, so the number of answers is bounded by those days.
     """
 
     __slots__ = ("_days", "_found")
 
     def __init__(self, days: Iterable[date]) -> None:
         self._days = sorted(set(days))
-        self._found: list[CatalogueTerms | None] = [None] * (len(self._days) + 1)
+        # One slot for each span between two days of change, and one before the first.
+        self._found: list[CatalogTerms | None] = [None] * (len(self._days) + 1)
 
-    def at(self, day: date) -> CatalogueTerms | None:
-        """The answer of a day, if it is known."""
+    def at(self, day: date) -> CatalogTerms | None:
+        """Return the answer of a day, if it is known."""
         return self._found[bisect_right(self._days, day)]
 
-    def keep(self, day: date, found: CatalogueTerms) -> None:
-        """Know the answer of a day, and so of all until the next on which it can change."""
+    def keep(self, day: date, found: CatalogTerms) -> None:
+        """Store the answer for all days between two changes around `day`."""
         self._found[bisect_right(self._days, day)] = found
 
     def around(self, day: date) -> Days:
-        """The days around `day` on which the answer is the same."""
+        """Return the days around `day` on which the answer is the same."""
         return Days.around(day, self._days)
 
 
-class CatalogueRates:
-    """An index of active entries: an answer takes a look-up and a bisection for each card.
+class CatalogRates:
+    """An index of active entries: an answer takes one look-up and one bisection for each card.
 
-    With a selling model it takes another of each, and when it was given before, one of each in all.
-    Entries of one card, product, resource, currency and selling model never overlap. Nothing
-    changes after it is made, but for answers it remembers. What it keeps of an older index are the
-    entries of cards that are not among its own.
+    With a selling model it takes one more of each; an answer given before takes one of each in all.
+    Entries of one card, product, resource, currency and selling model never overlap. The index does
+    not change after it is made, except for the answers that it caches. From an older index it
+    reuses the entries of unchanged cards.
     """
 
     def __init__(
@@ -136,19 +137,21 @@ class CatalogueRates:
             for book in books
         }
         self._spans = {card_id: Spans() for card_id in by_id} | dict(kept or {})
+        # Spans take their entries in the order of their starts.
         for entry in sorted(entries, key=first_day):
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
-        # By the identity of entries, which live as long as the index: hashing them would cost more.
-        self._found: dict[tuple[int, int, int], CatalogueTerms] = {}
+        # Keyed by the identity of entries, which exist as long as the index: hashing costs more.
+        self._found: dict[tuple[int, int, int], CatalogTerms] = {}
         self._lines: dict[_Dayless, _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
-        """What the next index keeps as it is: the entries of cards that have not changed."""
+        """Return the entries of the cards that have not changed, for the next index."""
         return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
 
-    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms:
-        """The terms that apply, of these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+    def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogTerms:
+        """Return the terms from these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
         if parts is not EVERY_PART:
+            # Not cached: the key of the cache does not include the parts.
             return self._find(question, parts)
         key = self._dayless(question)
         line = self._lines.get(key)
@@ -160,15 +163,15 @@ class CatalogueRates:
         return found
 
     def around(self, question: Question) -> Days:
-        """The days around that of a question with an answer on which the answer is the same."""
+        """Return the days around a question's day on which its answer is the same."""
         return self._line_of(self._dayless(question)).around(question.day)
 
     @property
     def remembered(self) -> Collection[_Dayless]:
-        """What was asked for and is known by the day from then on."""
+        """The questions, without their days, whose answers are cached."""
         return self._lines.keys()
 
-    def _find(self, question: Question, parts: Parts) -> CatalogueTerms:
+    def _find(self, question: Question, parts: Parts) -> CatalogTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
         if cards is None:
             fault = f"there is no price book {question.price_book_id}"
@@ -177,6 +180,7 @@ class CatalogueRates:
             cards = _only(cards, parts)
         base, tier, attribute = self._chosen(cards, question)
         entries = (id(base), id(tier), id(attribute))
+        # Many questions choose the same entries and share one object for their terms.
         known = self._found.get(entries)
         if known is not None:
             return known
@@ -188,8 +192,10 @@ class CatalogueRates:
         return found
 
     def _dayless(self, question: Question) -> _Dayless:
-        """What is asked on whatever day; a selling model without a rate of its own is none."""
+        """Return the cache key without the day, and without a selling model that has no entries."""
         book_id, key, model = question.price_book_id, question.key, question.selling_model_id
+        # A model without entries gets the answer for all models. One shared key keeps the cache
+        # small.
         if model is not None:
             cards = self._books.get(book_id, {}).values()
             if not any(self._spans[card.id].knows(key, model) for card in cards):
@@ -197,9 +203,10 @@ class CatalogueRates:
         return book_id, key, model
 
     def _line_of(self, asked: _Dayless) -> _Line:
-        """The days on which the answer may change to what has one.
+        """Return the cached answers of a question, with the days on which the answer may change.
 
-        Only that has a line: names that somebody made up would be kept for ever.
+        Callers ask only after an answer was found. Unknown names are not cached, so that the cache
+        stays bounded.
         """
         line = self._lines.get(asked)
         if line is None:
@@ -212,8 +219,8 @@ class CatalogueRates:
             self._lines[asked] = line
         return line
 
-    def parts(self, but_of: "CatalogueRates | None" = None) -> Iterator[object]:
-        """All that it is made of, and no other, for whoever takes it apart piece by piece."""
+    def parts(self, but_of: "CatalogRates | None" = None) -> Iterator[object]:
+        """Yield each span and entry that `but_of` does not share, to be released one by one."""
         for card_id, spans in self._spans.items():
             if but_of is not None and but_of._spans.get(card_id) is spans:
                 continue
@@ -221,8 +228,8 @@ class CatalogueRates:
                 yield span
                 yield from span
 
-    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogueTerms | None:
-        """The terms of what adds to an anchor, which may adjust the anchor's rate and have none."""
+    def find_addition(self, question: Question, parts: Parts = EVERY_PART) -> CatalogTerms | None:
+        """Return the terms that adjust an anchor, which may have no rate of their own, or None."""
         cards = _only(self._books.get(question.price_book_id, {}), parts)
         base, tier, attribute = self._chosen(cards, question)
         if base or tier or attribute:
@@ -230,12 +237,12 @@ class CatalogueRates:
         return None
 
     def chosen(self, question: Question) -> set[RateEntryId]:
-        """The entries that hold on the cards of the book, whether or not they make a rate."""
+        """Return the entries in force on the cards of the book, whether or not they make a rate."""
         cards = self._books.get(question.price_book_id, {})
         return {entry.key for entry in self._chosen(cards, question) if entry is not None}
 
     def candidates(self, question: Question) -> Iterator[tuple[RateCard, RateCardEntry]]:
-        """Every active entry for the resource of the product on the cards of the book."""
+        """Yield every active entry for the product's resource on the cards of the book."""
         product_id, resource_id = question.product_id, question.resource_id
         for card in self._books.get(question.price_book_id, {}).values():
             spans = self._spans[card.id]
@@ -279,6 +286,8 @@ class CatalogueRates:
         product_id, resource_id = question.product_id, question.resource_id
         facts = {"rate_card": str(card.id)}
         spans = self._spans[card.id]
+        # From the widest to the narrowest, so that the refusal names the first thing that is
+        # missing.
         if product_id not in spans.products:
             fault = f"the rate card {card.id} has no active entry for the product"
             return _not_found(question, Missing.PRODUCT, fault, **facts)
@@ -302,7 +311,7 @@ class CatalogueRates:
 
 
 KeptCards = Mapping[RateCardId, Spans]
-"""The entries of cards, as one index hands them to the next."""
+"""The entries of unchanged cards, passed from one index to the next."""
 
 
 def _only(cards: Mapping[RateCardType, RateCard], parts: Parts) -> Mapping[RateCardType, RateCard]:
@@ -318,7 +327,7 @@ def _terms(
     tier: RateCardEntry | None,
     attribute: RateCardEntry | None,
     currency_code: str,
-) -> CatalogueTerms:
+) -> CatalogTerms:
     parts = [entry for entry in (base, tier, attribute) if entry is not None]
     tiers = {} if tier is None else {"tiers": tier.tiers, "bounds": tier.bounds, "mode": tier.mode}
     terms = RateTerms(
@@ -331,11 +340,11 @@ def _terms(
         attribute_entry=_entry_key(attribute),
         **tiers,  # type: ignore[arg-type]
     )
-    return CatalogueTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+    return CatalogTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
 
 
 def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:
-    """Overrides count the units of the base rate; tiers that say they count others are refused."""
+    """Raise RATE_NOT_FOUND if tiers count other units than the base rate that they override."""
     assert base.rate is not None, base
     if tier.per not in (ONE, base.rate.per):
         fault = f"the tiers of {tier.key} are for {tier.per} units, the rate of {base.key} is not"
@@ -344,7 +353,7 @@ def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> 
 
 
 def span_text(start: date | None, end: date | None) -> str:
-    """Days in words."""
+    """Return a span of days as text."""
     if start is None and end is None:
         return "always"
     if end is None:

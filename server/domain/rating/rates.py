@@ -1,7 +1,7 @@
-"""Rates and tiers as values: how a rate is written down, adjusted and picked.
+"""Rates and tiers as values, and the rules that adjust and pick them.
 
-A rate is a pair, so many units of `unit` for `per` units of the resource; it is never divided
-here. Source: rate cards, rate adjustments by tier.
+A rate is a pair: an amount of `unit` for `per` units of the resource. It is never divided here.
+Source: rate cards, rate adjustments by tier.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ ONE = Decimal(1)
 
 
 class AdjustmentKind(StrEnum):
-    """What an adjustment does to a rate."""
+    """The effect of an adjustment on a rate."""
 
     OVERRIDE = "OVERRIDE"
     PERCENTAGE = "PERCENTAGE"
@@ -29,14 +29,14 @@ class AdjustmentKind(StrEnum):
 
 
 class TierBounds(StrEnum):
-    """Which end of a tier belongs to it."""
+    """The end of a tier that belongs to it."""
 
     LOWER_INCLUSIVE = "LOWER_INCLUSIVE"
     UPPER_INCLUSIVE = "UPPER_INCLUSIVE"
 
 
 class TierMode(StrEnum):
-    """Whether one tier prices all units, or each tier its own."""
+    """VOLUME: one tier prices all units. GRADUATED: each tier prices its own units."""
 
     VOLUME = "VOLUME"
     GRADUATED = "GRADUATED"
@@ -46,7 +46,7 @@ class TierMode(StrEnum):
 class Rate:
     """`value` in `unit` (a currency or a token) for every `per` units of the resource.
 
-    Of a package, for every `per` units that are started.
+    For a package, the value is charged for every `per` units that are begun.
     """
 
     value: Decimal
@@ -60,7 +60,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """OVERRIDE replaces the rate, PERCENTAGE takes so many percent off, AMOUNT is added, signed."""
+    """OVERRIDE replaces the rate, PERCENTAGE is subtracted from it, AMOUNT (signed) is added."""
 
     kind: AdjustmentKind
     value: Decimal
@@ -68,7 +68,7 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """A range of quantities and what it does to the rate; `upper` absent means without end."""
+    """A range of quantities and its adjustment; without `upper` it is unbounded."""
 
     lower: Decimal
     upper: Decimal | None
@@ -85,14 +85,14 @@ class AttributeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateTerms:
-    """Everything that prices one resource of one asset for a stretch of time, and where it is from.
+    """All terms that price one resource of one asset for a span of time, with their origin.
 
-    What was negotiated replaces what the catalogue says: the rate the rate, the tiers the tiers.
-    Without a rate, tiers must override, and count `per` units. `committed` are the terms of
-    commitments, the lowest of which holds if it is lower. Of the `adjustments` by attribute the
-    first holds that fits the usage and the `attributes` that were agreed. `commitment` is the asset
-    whose terms these are, among `committed`. `agreed_on` is the asset on whose line they were
-    negotiated, where they hold because that was for a target which both are bound to.
+    A negotiated rate replaces the listed rate; negotiated tiers replace the listed tiers. Without a
+    rate, tiers must override, and are for `per` units. `committed` are the terms of commitments;
+    the lowest applies if it is lower than the rate. The first of the `adjustments` that matches the
+    attributes of the usage and the agreed `attributes` applies. `commitment` is the asset of an
+    element of `committed`. `agreed_on` is the asset on whose line the terms were negotiated, if
+    they apply because of an agreement for a shared target.
     """
 
     unit: UnitId
@@ -117,7 +117,7 @@ class RateTerms:
         assert self.negotiated_rate is None or self.negotiated_rate.unit == self.unit, self
 
     def used_with(self, attributes: Mapping[str, str]) -> "RateTerms":
-        """The terms for usage with these attributes, which come before those that were agreed."""
+        """Return the terms with the attributes of usage, which replace agreed ones."""
         if not attributes:
             return self
         return replace(self, attributes={**self.attributes, **attributes})
@@ -135,7 +135,7 @@ class RateTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateParts:
-    """What was named of a negotiated rate; a part that is None stays the catalogue's."""
+    """The given parts of a negotiated rate; a part that is None is taken from the catalog."""
 
     value: Decimal
     per: Decimal | None = None
@@ -143,7 +143,7 @@ class RateParts:
     is_package: bool | None = None
 
     def over(self, terms: RateTerms) -> Rate:
-        """Return the whole rate, with what the catalogue says where nothing was named."""
+        """Return the whole rate, with the catalog's value for each part that is not given."""
         listed = terms.rate or Rate(value=self.value, per=terms.per, unit=terms.unit)
         return Rate(
             value=self.value,
@@ -157,7 +157,7 @@ class RateParts:
 class RateSegment:
     """The terms from one local midnight to another; without `terms` there is no rate.
 
-    `sold_with` is the asset that brought them, where they are not the asset's own.
+    `sold_with` is the asset that brought the terms, if they are not the asset's own.
     """
 
     start: datetime
@@ -167,13 +167,13 @@ class RateSegment:
     sold_with: AssetId | None = None
 
     def contains(self, instant: datetime) -> bool:
-        """Whether these terms hold at `instant`."""
+        """Return whether these terms are in force at `instant`."""
         return self.start <= instant and (self.end is None or instant < self.end)
 
 
 @exact
 def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Rate | None:
-    """`rate` after `adjustment`; nothing when there is no rate to adjust."""
+    """Return `rate` after `adjustment`, or None if there is no rate to adjust."""
     match adjustment.kind:
         case AdjustmentKind.OVERRIDE:
             if rate is not None:
@@ -182,25 +182,27 @@ def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Ra
         case AdjustmentKind.PERCENTAGE:
             if rate is None:
                 return None
+            # Times 0.01, because a division could have to be rounded.
             return replace(rate, value=rate.value * (HUNDRED - adjustment.value) * HUNDREDTH)
         case AdjustmentKind.AMOUNT:
             return None if rate is None else replace(rate, value=rate.value + adjustment.value)
 
 
 def committed_rate(rate: Rate, committed: RateTerms, quantity: Decimal) -> Rate:
-    """What a commitment makes of `rate`: its own, adjusted by the tier that `quantity` is in."""
+    """Return the rate under a commitment: its own or `rate`, adjusted by the tier of `quantity`."""
     own = committed.effective_rate or rate
     tier = pick(committed.effective_tiers, committed.bounds, quantity)
     return own if tier is None else adjust(own, tier.adjustment, terms=committed) or own
 
 
 def is_lower(a: Rate, b: Rate) -> bool:
-    """Whether a unit costs less at `a` than at `b`."""
+    """Return whether a unit costs less at `a` than at `b`."""
+    # Multiplied crosswise, because a quotient could have to be rounded.
     return a.value * b.per < b.value * a.per
 
 
 def pick(tiers: tuple[Tier, ...], bounds: TierBounds, quantity: Decimal) -> Tier | None:
-    """The one tier that `quantity` is in, if any."""
+    """Return the tier that contains `quantity`, or None."""
     return next((tier for tier in tiers if _is_in(tier, bounds, quantity)), None)
 
 
@@ -211,7 +213,7 @@ def _is_in(tier: Tier, bounds: TierBounds, quantity: Decimal) -> bool:
 
 
 def check_tiers(tiers: tuple[Tier, ...], *, path: str = "tiers") -> None:
-    """Raise `TIERS_INVALID`, naming the first tier that does not continue the one before it."""
+    """Raise `TIERS_INVALID` for the first tier that does not continue the one before it."""
     for index, tier in enumerate(tiers):
         fault = _tier_fault(tier, tiers[index - 1] if index else None)
         if fault:
@@ -247,10 +249,10 @@ def _seam_fault(previous: Tier, tier: Tier) -> str | None:
 
 @exact
 def close_gaps(tiers: tuple[Tier, ...], *, scale: int) -> tuple[Tier, ...]:
-    """Tiers written "0-10, 11-60" with both ends inside, as UPPER_INCLUSIVE ones: 0, 10, 60.
+    """Return tiers written as "0-10, 11-60", both ends inclusive, as UPPER_INCLUSIVE: 0, 10, 60.
 
-    Only a gap of one step of the unit's scale is closed; any other is left for `check_tiers`. A
-    first tier that starts one step above zero starts at zero.
+    Only a gap of one step of the unit's scale is closed; `check_tiers` refuses any other. A first
+    tier that starts one step above zero starts at zero.
     """
     step = Decimal((0, (1,), -scale))
     closed: list[Tier] = []

@@ -1,4 +1,4 @@
-"""Losers: rates that could have answered a question, and the reasons why they did not."""
+"""Rejected candidates: rates that could have answered a question, and why they did not."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +10,7 @@ from server.domain.rating.rates import Rate
 
 
 class Why(StrEnum):
-    """Why a candidate lost. Those that came nearest are first, and are told first."""
+    """The reason for a rejection. Reasons of the nearest candidates come first."""
 
     ASSET_FIRST = "ASSET_FIRST"
     TARGET_FIRST = "TARGET_FIRST"
@@ -40,19 +40,19 @@ WORDS = {
     Why.TARGET_FIRST: "what was agreed for the target goes before the catalog's",
     Why.PLACE_LATER: "{finder} looks in {place} after the place that has an answer",
     Why.NOT_LOOKED_AT: "{finder} does not look in {place}",
-    Why.NEGOTIATED: "another was negotiated in its place",
+    Why.NEGOTIATED: "a negotiated one replaces it",
     Why.ADDITION_FIRST: "a pack was added, whose rate goes before this one",
     Why.ASSET_NEGOTIATED: "what was negotiated for the asset itself goes before the target's",
     Why.RATE_FIXED: "the asset's rate is fixed; nothing that is agreed for the target changes it",
     Why.NOT_NEGOTIATED: "it was not negotiated, and another in force was",
     Why.STARTED_EARLIER: "another {kind} started later",
     Why.NOT_CHEAPER: "another {kind} that started with it is cheaper, or as cheap and was first",
-    Why.NOT_LOWEST: "it does not make the quantity cheaper than all others do",
+    Why.NOT_LOWEST: "another commitment, or none, makes the quantity cheaper",
     Why.NO_QUANTITY: "a commitment is compared when a quantity is asked for",
-    Why.ENDS_WITH_COMMITMENT: "its policy says that its rate ends with what was committed to",
-    Why.SELLING_MODEL_FIRST: "it is for all, and there is one for the selling model",
-    Why.RESOURCE_FIRST: "it is for all resources, and there is one for the resource",
-    Why.NO_BASE_RATE: "it adjusts a base rate for as many units, and none applies",
+    Why.ENDS_WITH_COMMITMENT: "its policy ends its rate with the committed quantity",
+    Why.SELLING_MODEL_FIRST: "it is for all selling models, and one for this selling model exists",
+    Why.RESOURCE_FIRST: "it is for all resources, and one for this resource exists",
+    Why.NO_BASE_RATE: "it adjusts a base rate for the same number of units, and none applies",
     Why.NOT_IN_FORCE: "it applies {dates}",
     Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",
     Why.OTHER_SELLING_MODEL: "it is for the selling model {model}",
@@ -63,9 +63,10 @@ RANKS = {why: rank for rank, why in enumerate(Why)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedCandidate:
-    """A candidate that did not win: where it is, what it says, when, and why it lost.
+    """A candidate that did not win: its place, rate and dates, and the reason.
 
-    Of the catalogue it has an entry, of an asset or an addition an asset, perhaps both.
+    A candidate of the catalog has an entry; one of an asset or an addition has an asset, and may
+    have an entry.
     """
 
     why: Why

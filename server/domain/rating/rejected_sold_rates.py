@@ -1,6 +1,6 @@
-"""Why what was sold lost: an asset's own rates, what was agreed for its target, what was added.
+"""Rejected sold rates: an asset's own rates, agreements for its target, and its additions.
 
-Nothing here decides what wins; `discovery`, `sold_rates` and `additions` do.
+Nothing here decides which candidate wins; `discovery`, `sold_rates` and `additions` do.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ from server.domain.rating.sold_rates import AssetRates, SoldRates, TargetRates, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """What was sold, as a question about a day finds it.
+    """The sold rates that compete for one question on one day.
 
-    `own` is what an asset would answer, `at_target` what a target would; `answering` are all places
-    that would, of which the first where `finder` looks does.
+    `own` is the asset's answer, `at_target` the target's. `answering` are all sources with an
+    answer; the first of them in the order of `finder` wins.
     """
 
     asked: DiscoveryQuestion
@@ -49,7 +49,7 @@ class Contest:
         finder: CompiledDiscovery,
         rater: CompiledRating | None,
     ) -> "Contest":
-        """What an asset or a target says to a question; nothing else is asked yet."""
+        """Return the contest with the answers of the asset and the target."""
         own, currency_code = None, asked.currency_code
         if isinstance(rates, AssetRates):
             own = rates.on(day, currency_code, asks_target=finder.asks_target)
@@ -71,37 +71,46 @@ class Contest:
 
     @property
     def at(self) -> datetime:
-        """When the day begins."""
+        """The local midnight that begins the day."""
         return local_midnight(self.rates.zone, self.day)
 
     @property
     def won(self) -> RateSegment | None:
-        """The answer, if it is of an asset or a target."""
+        """The winning segment, if an asset or a target won."""
         places = (place for place in self.finder.places if place in self.answering)
         found = {LookupSource.ASSET: self.own, LookupSource.TARGET: self.at_target}
         return found.get(next(places, LookupSource.CATALOG_RATES))
 
     @property
     def terms(self) -> RateTerms | None:
-        """The terms of the asset itself, whatever competes with them, or else of the target."""
+        """The asset's own terms, whatever competes with them, or otherwise the target's."""
         if isinstance(self.rates, AssetRates):
             return self.rates.own_at(self.at)
         return None if self.at_target is None else self.at_target.terms
 
     def winner(self, segment: RateSegment | None) -> Addition | None:
-        """What brought the terms of a segment, where they are not the asset's own."""
+        """Return the addition that brought the terms of a segment, or None for the asset's own."""
         of = None if segment is None else segment.sold_with
         added = self.rates.additions
-        return next((one for one in added if one.asset_id == of and one.is_open(self.at)), None)
+        return next(
+            (
+                addition
+                for addition in added
+                if addition.asset_id == of and addition.is_open(self.at)
+            ),
+            None,
+        )
 
     def best(self) -> Addition | None:
-        """What was agreed for the target and goes before all else that was."""
+        """Return the agreement for the target that wins over the others."""
         if isinstance(self.rates, AssetRates):
             return self.rates.agreed_at_target(self.day, None)
-        return chosen_for_target(self.at, [one for one in self.rates.additions if one.is_agreed])
+        return chosen_for_target(
+            self.at, [addition for addition in self.rates.additions if addition.is_agreed]
+        )
 
     def beaten(self, place: LookupSource) -> Why | None:
-        """Why nothing of a place wins, whatever is there; None where something may."""
+        """Return why no candidate of a source can win, or None if one can."""
         places = self.finder.places
         if place not in places:
             return Why.NOT_LOOKED_AT
@@ -110,24 +119,26 @@ class Contest:
 
 
 def lost(of: Contest) -> Iterator[RejectedCandidate]:
-    """What was sold and what was added to it, as far as it did not win."""
+    """Yield the sold terms and additions that did not win."""
     if of.won is not None and of.won.terms is not None:
         yield from _replaced(of.won.terms)
     if isinstance(of.rates, AssetRates):
         yield from _own(of, of.rates)
-    best, alone = of.best(), _alone(of)
+    best, alone = of.best(), _compared_alone(of)
     held, won = of.winner(of.own or of.at_target), of.winner(of.won)
-    for one in of.rates.additions:
-        if one is won:
+    for addition in of.rates.additions:
+        if addition is won:
             continue
-        why = _not_there(one, of)
-        if why is None and one.is_agreed:
-            why = _why_not_agreed(one, best, of)
+        why = _not_there(addition, of)
+        if why is None and addition.is_agreed:
+            why = _why_not_agreed(addition, best, of)
         elif why is None:
-            why = _why_not_added(one, held, of, alone)
-        if why is not None and one.terms is not None:
-            place = LookupSource.TARGET if one.is_agreed else _place_of(of)
-            yield _loser(why, one, one.terms, of, place, alone.amounts.get(one.asset_id))
+            why = _why_not_added(addition, held, of, alone)
+        if why is not None and addition.terms is not None:
+            place = LookupSource.TARGET if addition.is_agreed else _place_of(of)
+            yield _rejected(
+                why, addition, addition.terms, of, place, alone.amounts.get(addition.asset_id)
+            )
 
 
 def _own(of: Contest, rates: AssetRates) -> Iterator[RejectedCandidate]:
@@ -139,11 +150,11 @@ def _own(of: Contest, rates: AssetRates) -> Iterator[RejectedCandidate]:
             sold = Addition(
                 asset_id=of.asked.held[1], start=stretch.start, end=stretch.end, terms=stretch.terms
             )
-            yield _loser(why, sold, stretch.terms, of, LookupSource.ASSET)
+            yield _rejected(why, sold, stretch.terms, of, LookupSource.ASSET)
 
 
 def _replaced(terms: RateTerms) -> Iterator[RejectedCandidate]:
-    """What the catalogue said, where something else was agreed."""
+    """Yield the catalog's terms that negotiated ones replaced."""
     replaced = (
         (terms.base_entry, terms.rate, terms.negotiated_rate is not None),
         (terms.tier_entry, None, terms.negotiated_tiers is not None),
@@ -172,11 +183,11 @@ def _why_not_own(of: Contest, terms: RateTerms, is_open: bool) -> Why | None:
     return Why.TARGET_FIRST if is_agreed else Why.ADDITION_FIRST
 
 
-def _not_there(one: Addition, of: Contest) -> Why | None:
-    """Why something that was added does not compete at all."""
-    if not one.is_open(of.at):
+def _not_there(addition: Addition, of: Contest) -> Why | None:
+    """Return why an addition does not compete at all, or None."""
+    if not addition.is_open(of.at):
         return Why.NOT_IN_FORCE
-    unit = None if one.terms is None else one.terms.unit
+    unit = None if addition.terms is None else addition.terms.unit
     if of.asked.currency_code not in (None, unit):
         return Why.OTHER_CURRENCY
     if of.terms is None:
@@ -184,8 +195,8 @@ def _not_there(one: Addition, of: Contest) -> Why | None:
     return None if unit == of.terms.unit else Why.OTHER_CURRENCY
 
 
-def _why_not_agreed(one: Addition, best: Addition | None, of: Contest) -> Why | None:
-    """Why something that was agreed for the target lost to the `best` such, a pack or the asset."""
+def _why_not_agreed(addition: Addition, best: Addition | None, of: Contest) -> Why | None:
+    """Return why an agreement lost to the `best` agreement, a pack or the asset."""
     place = LookupSource.TARGET
     if place not in of.finder.places:
         return Why.NOT_LOOKED_AT
@@ -194,33 +205,33 @@ def _why_not_agreed(one: Addition, best: Addition | None, of: Contest) -> Why | 
     if of.finder.asks_target and of.beaten(LookupSource.ASSET) is None:
         if isinstance(of.rates, AssetRates) and is_negotiated(of.terms):
             return Why.ASSET_NEGOTIATED
-        if one is best:
+        if addition is best:
             return Why.ADDITION_FIRST
-    if one is best:
+    if addition is best:
         return of.beaten(place) or Why.ADDITION_FIRST
-    return Why.STARTED_EARLIER if one.start < best.start else Why.NOT_CHEAPER
+    return Why.STARTED_EARLIER if addition.start < best.start else Why.NOT_CHEAPER
 
 
 def _why_not_added(
-    one: Addition, winner: Addition | None, of: Contest, alone: Compared
+    addition: Addition, winner: Addition | None, of: Contest, alone: Compared
 ) -> Why | None:
-    """Why a pack or a commitment lost to what holds of all that was sold."""
+    """Return why a pack or a commitment lost to the winning sold terms."""
     place = _place_of(of)
-    if one is winner:
+    if addition is winner:
         return of.beaten(place)
-    if one.commitment is CommitmentRate.BOUNDED:
+    if addition.commitment is CommitmentRate.BOUNDED:
         return Why.ENDS_WITH_COMMITMENT
-    if one.commitment is CommitmentRate.LOWEST:
-        return _why_not_committed(one.asset_id, of.asked.quantity, alone) or of.beaten(place)
+    if addition.commitment is CommitmentRate.LOWEST:
+        return _why_not_committed(addition.asset_id, of.asked.quantity, alone) or of.beaten(place)
     if winner is None or winner.is_agreed:
         return Why.NOT_NEGOTIATED
-    if is_negotiated(winner.terms) and not is_negotiated(one.terms):
+    if is_negotiated(winner.terms) and not is_negotiated(addition.terms):
         return Why.NOT_NEGOTIATED
-    return Why.STARTED_EARLIER if one.start < winner.start else Why.NOT_CHEAPER
+    return Why.STARTED_EARLIER if addition.start < winner.start else Why.NOT_CHEAPER
 
 
 def _place_of(of: Contest) -> LookupSource:
-    """Where packs and commitments are found."""
+    """Return the source that has packs and commitments."""
     return LookupSource.ASSET if isinstance(of.rates, AssetRates) else LookupSource.TARGET
 
 
@@ -230,8 +241,8 @@ def _why_not_committed(asset_id: AssetId, quantity: Decimal | None, alone: Compa
     return None if asset_id == alone.lowest else Why.NOT_LOWEST
 
 
-def _alone(of: Contest) -> Compared:
-    """Each commitment alone, with what would hold of all that was sold."""
+def _compared_alone(of: Contest) -> Compared:
+    """Return the comparison of each commitment alone, on top of the winning sold terms."""
     segment = of.own or of.at_target
     if segment is None or segment.terms is None:
         return Compared({})
@@ -239,7 +250,7 @@ def _alone(of: Contest) -> Compared:
     return compared(of.asked.quantity, terms, segment.overage, of.rater)
 
 
-def _loser(
+def _rejected(
     why: Why,
     sold: Addition,
     terms: RateTerms,

@@ -1,4 +1,4 @@
-"""What assets and targets were sold under, by resource, and what of that holds on a day."""
+"""The rates that assets and targets were sold under, by resource, and those in force on a day."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -22,7 +22,7 @@ AssetResourceKey = tuple[AccountId, AssetId, ResourceId]
 
 
 class TargetResourceKey(NamedTuple):
-    """A resource of what assets are bound to: a contract or custom target, the account without."""
+    """A resource of a contract or custom target, or of the account if `target_id` is empty."""
 
     account_id: AccountId
     target_id: str
@@ -37,22 +37,22 @@ class TargetResourceKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetStretch:
-    """Terms an asset was sold under, from one local midnight to another."""
+    """The terms that an asset was sold under, from one local midnight to another."""
 
     start: datetime
     end: datetime | None
     terms: RateTerms
 
     def is_open(self, instant: datetime) -> bool:
-        """Whether it holds at `instant`."""
+        """Return whether they are in force at `instant`."""
         return self.start <= instant and (self.end is None or instant < self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldRates:
-    """What was added to a wallet whose rating periods are of this `length`.
+    """The additions of a wallet whose rating periods have this `length`.
 
-    They begin as the `anchor` says, in the `zone` of the buyer.
+    The periods are counted from the `anchor`, in the time `zone` of the buyer.
     """
 
     zone: str
@@ -61,7 +61,7 @@ class SoldRates:
     additions: tuple[Addition, ...] = ()
 
     def rated_from(self, day: date) -> date:
-        """The first day of the rating period around the beginning of `day`."""
+        """Return the first day of the rating period that contains the start of `day`."""
         midnight = local_midnight(self.zone, day)
         period = rating_period(self.zone, self.anchor, self.length, midnight)
         return local_date(self.zone, period.start)
@@ -69,7 +69,7 @@ class SoldRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetRates(SoldRates):
-    """What one resource of an asset was sold under, and what was added, for its target too."""
+    """The rates that one resource of an asset was sold under, with additions and agreements."""
 
     is_fixed: bool
     overage: OveragePolicy
@@ -78,9 +78,9 @@ class AssetRates(SoldRates):
     def on(
         self, day: date, currency_code: str | None, *, asks_target: bool = True
     ) -> RateSegment | None:
-        """What holds as `day` begins, if it is in that currency or none is named.
+        """Return the segment in force as `day` begins, in that currency if one is given.
 
-        Without `asks_target` nothing that was agreed for the target competes.
+        Without `asks_target`, agreements for the target do not compete.
         """
         midnight = local_midnight(self.zone, day)
         own = self._own(midnight, currency_code)
@@ -92,16 +92,16 @@ class AssetRates(SoldRates):
         )
 
     def own_at(self, instant: datetime) -> RateTerms | None:
-        """What the asset itself was sold under, whatever was added to it."""
+        """Return the terms of the asset itself, without additions."""
         for stretch in self.stretches:
             if stretch.is_open(instant):
                 return stretch.terms
         return None
 
     def at_target(self, day: date, currency_code: str | None) -> RateSegment | None:
-        """What was agreed for its target, with the packs and commitments that go before that.
+        """Return the agreement for its target, with the packs and commitments that win over it.
 
-        Whether the asset has something negotiated of its own is not asked.
+        Negotiated terms of the asset itself are not considered.
         """
         midnight = local_midnight(self.zone, day)
         agreed = self.agreed_at_target(day, currency_code)
@@ -113,9 +113,9 @@ class AssetRates(SoldRates):
         return replace(found, sold_with=found.sold_with or agreed.asset_id)
 
     def agreed_at_target(self, day: date, currency_code: str | None) -> Addition | None:
-        """What was agreed on another anchor of its target and holds as `day` begins.
+        """Return the agreement from another anchor of its target that is in force as `day` begins.
 
-        None where the asset has a fixed rate, or no rate that says in what it is rated.
+        The result is None if the asset has a fixed rate, or no rate that defines its unit.
         """
         midnight = local_midnight(self.zone, day)
         own = self._own(midnight, currency_code)
@@ -130,17 +130,20 @@ class AssetRates(SoldRates):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRates(SoldRates):
-    """What was agreed for one resource of a target, and what else was added to its wallet."""
+    """The agreements for one resource of a target, and the other additions of its wallet."""
 
     def on(self, day: date, currency_code: str | None) -> RateSegment | None:
-        """What the target has as `day` begins, if it is in that currency or none is named."""
+        """Return the target's segment as `day` begins, in that currency if one is given."""
         midnight = local_midnight(self.zone, day)
-        added = [one for one in self.additions if currency_code in (None, _unit(one))]
+        added = [
+            addition for addition in self.additions if currency_code in (None, _unit(addition))
+        ]
         best = chosen_for_target(midnight, added)
         if best is None:
             return None
         segment = RateSegment(start=midnight, terms=brought(best, best.terms))
-        promised = [one for one in added if one.commitment is not None]
+        # Packs and agreements were compared above, so only commitments are left to apply.
+        promised = [addition for addition in added if addition.commitment is not None]
         return replace(in_force(segment, midnight, promised), sold_with=best.asset_id)
 
 

@@ -1,4 +1,4 @@
-"""What a wallet was sold with: by these terms, or by others, it follows what holds when."""
+"""The terms and additions of a wallet, from which the terms in force follow."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ from server.domain.rating.rates import RateSegment, RateTerms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletRateSources:
-    """The own terms of a wallet's assets, and what was added, each by itself.
+    """The own terms of a wallet's assets, and its additions, each by itself.
 
-    `discounting` are the commitments whose terms are a discount on what is drawn. With `is_shared`
-    its anchors agree for their target, but not for those whose rates are `fixed`.
+    `discounting` are the commitments whose terms discount what is drawn. With `is_shared` its
+    anchors agree terms for their target, except for assets in `fixed`.
     """
 
     own: Mapping[AssetId, tuple[RateSegment, ...]]
@@ -33,22 +33,22 @@ class WalletRateSources:
 
     @property
     def rates(self) -> dict[AssetId, tuple[RateSegment, ...]]:
-        """What holds when."""
+        """The terms in force, as segments by asset."""
         return overlaid_all(self.own, self.additions, is_shared=self.is_shared, fixed=self.fixed)
 
     @property
     def commitments(self) -> dict[AssetId, RateTerms | None]:
-        """The commitments, with terms where these are a discount on what is drawn."""
+        """The commitments, with their terms if these discount what is drawn."""
         return {
-            one.asset_id: one.terms if one.asset_id in self.discounting else None
-            for one in self.additions
-            if one.commitment is not None
+            addition.asset_id: addition.terms if addition.asset_id in self.discounting else None
+            for addition in self.additions
+            if addition.commitment is not None
         }
 
     def cut_like(
         self, rates: Mapping[AssetId, tuple[RateSegment, ...]]
     ) -> dict[AssetId, tuple[RateSegment, ...]]:
-        """What holds when, where others held: each of their stretches is one here, or several."""
+        """Return the terms in force, cut at least where the segments of `rates` are cut."""
         agreed = standing(agreements(self.own)) if self.is_shared else ()
         added = (*self.additions, *agreed)
         return {
@@ -61,14 +61,17 @@ def _cut(
     stretches: Iterable[RateSegment], own: Iterable[RateSegment], added: tuple[Addition, ...]
 ) -> tuple[RateSegment, ...]:
     bases = tuple(own)
-    edges = {edge for one in added for edge in (one.start, one.end) if edge is not None}
-    edges |= {one.start for one in bases}
+    edges = {
+        edge for addition in added for edge in (addition.start, addition.end) if edge is not None
+    }
+    edges |= {base.start for base in bases}
     found: list[RateSegment] = []
     for stretch in stretches:
         starts = sorted({edge for edge in edges if stretch.contains(edge)} | {stretch.start})
         pieces: list[RateSegment] = []
         for start, end in zip(starts, [*starts[1:], stretch.end], strict=True):
-            base = next(one for one in bases if one.contains(start))
+            # The whole stretch is inside the asset's own terms, so there is always one.
+            base = next(base for base in bases if base.contains(start))
             held = in_force(base, start, competing(added, is_negotiated(base.terms)))
             append_piece(pieces, replace(held, start=start, end=end))
         found += pieces

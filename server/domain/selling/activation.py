@@ -1,9 +1,8 @@
-"""Activation: what an order brings about when it takes effect.
+"""Activation: everything that an order creates when it takes effect.
 
-Each line becomes an asset. What it grants goes to a target, the asset itself or the account, which
-holds one wallet for each resource; a wallet that exists must count, rate and spend as the line was
-sold. All issues that are due are opened, however far back the line starts, and the rating periods
-from its start through today are named. Nothing is saved here.
+Each line becomes an asset. Its grants go to a target, which has one wallet for each resource. An
+existing wallet must have the policies under which the line was sold. All due issues are opened,
+however early the line starts, and the rating periods from its start through today are listed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,7 +54,7 @@ INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What the account has already: targets by what they were asked for as, wallets, numbers."""
+    """The existing data of the account: targets by key, wallets, and the highest numbers."""
 
     targets: Mapping[TargetKey, EntitlementAccount] = field(default_factory=dict)
     wallets: tuple[Wallet, ...] = ()
@@ -65,7 +64,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuePeriod:
-    """A rating period of a wallet, and when to close it: not before `close_time`."""
+    """A rating period of a wallet, and the earliest time to close it."""
 
     wallet_id: WalletId
     period: Period
@@ -74,9 +73,9 @@ class DuePeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activation:
-    """What comes into being. `targets` and `wallets` are all that are touched, by id.
+    """Everything that is created. `targets` and `wallets` are all that are affected, by id.
 
-    `grants` are new, oldest first; `refreshes` say when a wallet is due for its next issue.
+    `grants` are new, oldest first. `refreshes` are the times of each wallet's next issue.
     """
 
     assets: tuple[Asset, ...]
@@ -90,7 +89,7 @@ class Activation:
 def activate(
     order: Order, buyer: Buyer, before: Before, *, now: datetime, new_id: Callable[[], UUID]
 ) -> Activation:
-    """Decide what `order` brings about at `now`, tenant time.
+    """Return everything that `order` creates at `now`, tenant time.
 
     Raises POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
     """
@@ -110,23 +109,23 @@ def activate(
 
 
 def next_issue(entitlement: Entitlement, zone: str, now: datetime) -> tuple[int, datetime] | None:
-    """The place of the first issue after `now`, and when it starts; None when there is none."""
+    """Return the index and start of the first issue after `now`, or None."""
     refresh = entitlement.refresh
-    k = _next_index(entitlement, zone, now)
-    if k is None:
+    index = _next_index(entitlement, zone, now)
+    if index is None:
         first = refresh.cadence.index(entitlement.anchor, entitlement.start) if refresh else 0
         return first, local_midnight(zone, entitlement.start)
     if refresh is None:
         return None
-    day = refresh.cadence.nth(entitlement.anchor, k)
+    day = refresh.cadence.nth(entitlement.anchor, index)
     if entitlement.end is not None and day >= entitlement.end:
         return None
-    return k, local_midnight(zone, day)
+    return index, local_midnight(zone, day)
 
 
 def next_due(entitlements: Iterable[Entitlement], zone: str, *, after: datetime) -> datetime | None:
-    """Return when the first issue after a time starts; None when there is none."""
-    found = (next_issue(one, zone, after) for one in entitlements)
+    """Return the start of the first issue after a time, or None."""
+    found = (next_issue(entitlement, zone, after) for entitlement in entitlements)
     return min(
         (issue[1] for issue in found if issue is not None and issue[1] > after), default=None
     )
@@ -134,7 +133,7 @@ def next_due(entitlements: Iterable[Entitlement], zone: str, *, after: datetime)
 
 @dataclass(slots=True, kw_only=True)
 class _Plan:
-    """The activation as it grows, line by line."""
+    """The activation while it is built, line by line."""
 
     order: Order
     buyer: Buyer
@@ -150,11 +149,13 @@ class _Plan:
     refreshes: set[tuple[WalletId, datetime]] = field(default_factory=set)
 
     def sell(self, line: SaleLine, position: int, number: int) -> None:
-        """Make the asset of one line, and all that comes with it."""
+        """Add the asset of one line, and everything that it needs."""
         asset_id = AssetId(self.new_id())
         sale = _Sale(line, asset_id, self._target(line, asset_id))
-        # Wallets of tokens first: those of what is rated in them refer to them.
-        ordered = sorted(line.resources, key=lambda one: one.token_resource_id is not None)
+        # Tokens first: a resource that is rated in a token refers to the token's wallet.
+        ordered = sorted(
+            line.resources, key=lambda resource: resource.token_resource_id is not None
+        )
         held = tuple(self._hold(sale, resource) for resource in ordered)
         self.assets.append(
             Asset(
@@ -172,7 +173,7 @@ class _Plan:
         )
 
     def result(self) -> Activation:
-        """All of it, in a total order."""
+        """Return the activation with sorted lists, so that the same order gives the same result."""
         used = {wallet.entitlement_account_id for wallet in self.touched.values()}
         targets = {target.id: target for target in self.targets.values() if target.id in used}
         return Activation(
@@ -185,7 +186,7 @@ class _Plan:
         )
 
     def _target(self, line: SaleLine, asset_id: AssetId) -> EntitlementAccount:
-        """The target of a line, made if it does not exist, with the line's days in its window."""
+        """Return the target of a line, created if necessary and widened to the line's days."""
         key = target_key(line.binding, line.target_id, asset_id)
         known = self.targets.get(key)
         target = known or EntitlementAccount(
@@ -200,6 +201,7 @@ class _Plan:
             end_date=line.end_date,
         )
         wide = target.widened(line.start_date, line.end_date)
+        # Several keys can name one target, so each of them gets the wider window.
         for same, one in self.targets.items():
             if one.id == wide.id:
                 self.targets[same] = wide
@@ -207,7 +209,7 @@ class _Plan:
         return wide
 
     def _hold(self, sale: "_Sale", resource: LineResource) -> AssetResource:
-        """What the asset holds of one resource: its wallet's periods, its grants' first issues."""
+        """Return the asset's part of one resource; opens its periods and first issues."""
         wallet = self._wallet(sale, resource)
         self._open_periods(sale, wallet)
         zone, line = sale.target.zone, sale.line
@@ -241,7 +243,7 @@ class _Plan:
         return self.wallets[sale.target.id, resource.token_resource_id].id
 
     def _wallet(self, sale: "_Sale", resource: LineResource) -> Wallet:
-        """The target's wallet of a resource, made if it does not exist."""
+        """Return the target's wallet of a resource, created if necessary."""
         key = (sale.target.id, resource.resource_id)
         policies = resource.policies.wallet
         wallet = self.wallets.get(key)
@@ -265,10 +267,11 @@ class _Plan:
     def _open_periods(self, sale: "_Sale", wallet: Wallet) -> None:
         rating, zone = wallet.policies.rating, sale.target.zone
         if rating.period is PolicyPeriod.DAY:
+            # Before the periods are made: a sale far in the past would have thousands of them.
             days = (sale.last_day(self.now) - sale.line.start_date).days
             sale.check_back(days, MOST_DAYS_BACK, "days of usage that is rated daily")
         for period in sale.periods(rating.period, self.now):
-            # A period that is over waits from now on, so that its usage can still be brought in.
+            # The rating delay of a past period starts now, so that its usage can still be recorded.
             close = freeze_time(zone, max(period.end, self.now), rating.delay)
             due = DuePeriod(wallet_id=wallet.id, period=period, close_time=close)
             self.periods[wallet.id, period.start] = due
@@ -278,7 +281,7 @@ class _Plan:
     def _entitle(
         self, sale: "_Sale", wallet: Wallet, grant: LineGrant, unit_scale: int
     ) -> Entitlement:
-        """What one promise of the line comes to, counted from the day of the sale."""
+        """Return the entitlement of one grant of the line, and open its due issues."""
         self.entitlement_number += 1
         line, zone = sale.line, sale.target.zone
         entitlement = Entitlement(
@@ -307,27 +310,29 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Sale:
-    """One line, the asset it becomes, and the target it is bound to."""
+    """One line, the asset that it becomes, and its target."""
 
     line: SaleLine
     asset_id: AssetId
     target: EntitlementAccount
 
     def last_day(self, now: datetime) -> date:
-        """Today, or the line's end if that is past."""
+        """Return today, or the line's end if that is earlier."""
         today = local_date(self.target.zone, now)
         return min(today, self.line.end_date or today)
 
     def check_back(self, count: int, limit: int, what: str) -> None:
-        """Raise BACKDATED_TOO_FAR when `count` are due at once."""
+        """Raise BACKDATED_TOO_FAR if `count` exceeds the limit."""
         if count > limit:
             line = self.line
-            message = f"{line.product_id} from {line.start_date}: more than {limit} {what} back"
+            message = (
+                f"{line.product_id} from {line.start_date}: more than {limit} {what} in the past"
+            )
             facts = {"product": line.product_id, "start_date": str(line.start_date)}
             raise FailedPrecondition("BACKDATED_TOO_FAR", message, {**facts, "limit": str(limit)})
 
     def periods(self, length: PolicyPeriod, now: datetime) -> Iterator[Period]:
-        """The rating periods from the line's start through `now` or its end; one always."""
+        """Yield the rating periods from the line's start through `now` or its end; at least one."""
         zone, line = self.target.zone, self.line
         anchor = self.target.anchor
         until = now
@@ -341,17 +346,18 @@ class _Sale:
 
 
 def _in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ...]:
-    """Periods, in order, with those of a wallet that are over together closed one by one."""
-    found: list[DuePeriod] = []
+    """Return the periods with close times that increase within each wallet."""
+    ordered: list[DuePeriod] = []
     for due in periods:
-        is_first = not found or found[-1].wallet_id != due.wallet_id
-        before = now if is_first else found[-1].close_time
-        found.append(replace(due, close_time=max(due.close_time, before + INSTANT)))
-    return tuple(found)
+        is_first = not ordered or ordered[-1].wallet_id != due.wallet_id
+        before = now if is_first else ordered[-1].close_time
+        # Backdated periods would all be due at once; closing them out of order is refused.
+        ordered.append(replace(due, close_time=max(due.close_time, before + INSTANT)))
+    return tuple(ordered)
 
 
 def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | None:
-    """The first issue that is not due at `now`; None before the first."""
+    """Return the index of the first issue that is not due, or None before the first one."""
     today = local_date(zone, now)
     if today < entitlement.start:
         return None
@@ -363,7 +369,7 @@ def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | Non
 def _no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
     return FailedPrecondition(
         "BINDING_TARGET",
-        f"{line.product_id} adds to {resource.resource_id}, of which its target has no wallet",
+        f"{line.product_id} adds to {resource.resource_id}, and its target has no wallet of it",
         {"product": line.product_id, "usage_resource": resource.resource_id},
     )
 
@@ -378,6 +384,5 @@ def _policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondi
 
 
 def _limit(reason: str, what: str, limit: int) -> ResourceExhausted:
-    return ResourceExhausted(
-        reason, f"an order may touch at most {limit} {what}", {"limit": str(limit)}
-    )
+    text = f"an order may affect at most {limit} {what}"
+    return ResourceExhausted(reason, text, {"limit": str(limit)})

@@ -1,4 +1,4 @@
-"""Bindings: what the grants of a sale go to."""
+"""Bindings: the targets to which the grants of a sale go."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NAMED = (Binding.ASSET, Binding.CONTRACT, Binding.CUSTOM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedBinding:
-    """The target that a line asks for; nothing of it has to be said."""
+    """The target that a line requests; every field is optional."""
 
     binding: Binding | None = None
     asset_id: AssetId | None = None
@@ -28,9 +28,9 @@ UNBOUND = AskedBinding()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundTarget:
-    """The target of a line, and what it says of policies.
+    """The target of a line, and its policies.
 
-    Of what adds to wallets, these and what they are rated in.
+    For a pack or a commitment it also has the target's wallets and their rate units.
     """
 
     binding: Binding
@@ -44,12 +44,14 @@ def binding_of(
     asked: AskedBinding, product: ResolvedProduct, path: str
 ) -> tuple[Binding, str | None]:
     """Return the binding and the id of its target, if they go together. Raises BINDING_TARGET."""
+    # A commitment has no target of its own: it draws on the wallets of the anchor that it is linked
+    # to.
     if product.role.is_commitment:
         if asked.binding or asked.asset_id or asked.target_id:
             fault = "a commitment has no target; link it to an anchor by linked_asset"
             raise _refusal(path, "binding_target", fault)
         if asked.linked_asset_id is None:
-            fault = "a commitment that is linked to no anchor does nothing; name the asset"
+            fault = "a commitment must be linked to an anchor; name the asset"
             raise _refusal(path, "linked_asset", fault)
         return Binding.ASSET, str(asked.linked_asset_id)
     if asked.linked_asset_id is not None:
@@ -61,25 +63,25 @@ def binding_of(
     if binding is Binding.SELF and product.role is ProductRole.PACK:
         raise _refusal(path, "binding_target", "a pack needs a target to add to; name one")
     if other is not None or (target is not None and binding not in NAMED):
-        raise _refusal(path, "binding_target", f"cannot be there with the binding {binding}")
+        raise _refusal(path, "binding_target", f"is not allowed with the binding {binding}")
     if target is None and binding in NAMED:
-        raise _refusal(path, "binding_target", f"is needed with the binding {binding}")
+        raise _refusal(path, "binding_target", f"is required with the binding {binding}")
     return binding, None if target is None else str(target)
 
 
 def needs_sale(binding: Binding, role: ProductRole) -> bool:
-    """Return whether something must have been sold to the target already."""
+    """Return whether something must have been sold to the target before."""
     return binding is Binding.ASSET or role is not ProductRole.ANCHOR
 
 
 def check_kind(kind: TargetKind, binding: Binding, path: str) -> None:
-    """Raise BINDING_TARGET for a contract that is no contract, or the like."""
+    """Raise BINDING_TARGET if the target's kind does not match the binding."""
     if kind is not TargetKind(binding):
         raise _refusal(path, "binding_target", f"is a {kind}, not a {binding}")
 
 
 def nothing_sold(binding: Binding, role: ProductRole, path: str) -> InvalidArgument:
-    """Return the refusal of a target that nothing was sold to."""
+    """Return the refusal of a target to which nothing was sold."""
     if binding is Binding.ASSET:
         fault = "is no anchor; name the asset whose usage it is for"
     else:

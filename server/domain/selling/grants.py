@@ -1,7 +1,7 @@
-"""Grants: the issues of an entitlement, when they start and expire, and what rolls over.
+"""Grants: the issues of an entitlement, with their starts and expiries.
 
 Every date is counted from the entitlement's anchor. Dates are civil dates in the account's zone,
-ends are exclusive, and an issue begins and expires at local midnight. Source: usage entitlement
+ends are exclusive, and an issue starts and expires at local midnight. Source: usage entitlement
 refresh and rollover policies.
 """
 
@@ -19,7 +19,7 @@ from server.domain.modeling.policies import RefreshPolicy, RolloverPolicy, Valid
 
 
 class GrantKind(StrEnum):
-    """Where a grant came from."""
+    """The origin of a grant."""
 
     SALE = "SALE"
     REFRESH = "REFRESH"
@@ -28,11 +28,11 @@ class GrantKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entitlement:
-    """What one asset action granted, and under which policies.
+    """The grant of one asset action, with its policies.
 
-    `start` and `end` are the first day and the day after the last. Issues are counted from
-    `anchor`. Without `validity` an issue lives one refresh interval, or as long as the entitlement
-    if it is not refreshed. `next_index` is the first issue not posted yet.
+    `start` is the first day, `end` the day after the last. Issues are counted from `anchor`.
+    Without `validity` an issue lasts for one refresh interval, or as long as the entitlement if
+    there is no refresh. `next_index` is the first issue that is not posted yet.
     """
 
     id: EntitlementId
@@ -52,10 +52,10 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One issue in a wallet: `quantity` when it was opened, `balance` now.
+    """One issue in a wallet: its `quantity` when it was opened, and its `balance` now.
 
-    `index` is the issue's place from the anchor; a remainder that rolled over carries the place of
-    the issue it joins, and `rollovers` counts how often it did.
+    `index` is the issue's position from the anchor. A remainder that rolled over has the index of
+    the issue whose window it joins, and the number of its `rollovers`.
     """
 
     id: GrantId
@@ -70,7 +70,8 @@ class Grant:
     balance: Decimal
 
     def holding(self, balance: Decimal) -> "Grant":
-        """This grant with another balance; `replace` would take three times as long."""
+        """Return this grant with another balance."""
+        # Written out, because `replace` takes three times as long and every movement comes here.
         return Grant(
             id=self.id,
             wallet_id=self.wallet_id,
@@ -85,20 +86,21 @@ class Grant:
         )
 
     def is_open(self, at: datetime) -> bool:
-        """Whether it may pay for usage at `at`."""
+        """Return whether it can pay for usage at `at`."""
         return self.start <= at and (self.expire is None or at < self.expire)
 
 
 @exact
 def issues(entitlement: Entitlement, zone: str, *, through: datetime) -> tuple[Grant, ...]:
-    """The issues not posted yet that start at or before `through`, oldest first, with full balance.
+    """Return the unposted issues that start by `through`, oldest first, with full balance.
 
-    An issue whose refresh interval the entitlement covers in part is prorated by days and truncated
-    at the unit's scale; one of nothing is not issued.
+    An issue whose refresh interval is covered in part is prorated by days and truncated at the
+    unit's scale. An issue of zero is left out.
     """
     found: list[Grant] = []
     for k in _indices(entitlement):
         start, end = _days(entitlement, k)
+        # Issues come in the order of their starts, and may go on without end.
         if (end and start >= end) or local_midnight(zone, start) > through:
             break
         issue = _issue(entitlement, zone, k)
@@ -110,13 +112,17 @@ def issues(entitlement: Entitlement, zone: str, *, through: datetime) -> tuple[G
 def due_issues(
     entitlements: Iterable[Entitlement], zone: str, *, through: datetime
 ) -> tuple[Grant, ...]:
-    """Return the issues of several entitlements that are due, in the order of their posting."""
-    found = (issue for one in entitlements for issue in issues(one, zone, through=through))
+    """Return the due issues of several entitlements, in the order of their posting."""
+    found = (
+        issue
+        for entitlement in entitlements
+        for issue in issues(entitlement, zone, through=through)
+    )
     return tuple(sorted(found, key=lambda issue: (issue.start, issue.id)))
 
 
 def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datetime | None:
-    """When the next issue after `after` starts; posted ones are not looked at."""
+    """Return the start of the next issue after `after`, or None. Posted issues are skipped."""
     for k in _indices(entitlement):
         start, end = _days(entitlement, k)
         if end and start >= end:
@@ -128,10 +134,10 @@ def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datet
 
 @exact
 def refresh_window(entitlement: Entitlement, zone: str, instant: datetime) -> Period | None:
-    """The refresh interval around `instant`, cut where the entitlement starts and ends.
+    """Return the refresh interval that contains `instant`, clipped to the entitlement.
 
-    None if the entitlement is not refreshed or not in force at `instant`, or if the interval has so
-    few days that nothing is issued for it.
+    None if the entitlement has no refresh or is not in force at `instant`, or if the interval has
+    so few days that its issue is zero.
     """
     day = local_date(zone, instant)
     has_ended = entitlement.end is not None and entitlement.end <= day
@@ -147,28 +153,29 @@ def refresh_window(entitlement: Entitlement, zone: str, instant: datetime) -> Pe
 
 @exact
 def prorated(quantity: Decimal, *, days: int, whole: int, scale: int) -> Decimal:
-    """The part of `quantity` that `days` are of `whole`, truncated at the unit's scale."""
+    """Return the share `days` / `whole` of `quantity`, truncated at the unit's scale."""
     if days == whole:
         return truncate(quantity, scale)
+    # Truncated, so that a part of an interval never grants more than its share.
     return divide(quantity * days, Decimal(whole), places=scale, mode=Rounding.DOWN)
 
 
 def _indices(entitlement: Entitlement) -> Iterable[int]:
-    """The places of the issues not posted yet; without end if the entitlement is refreshed."""
+    """Return the indexes of the unposted issues, without end for a refreshed entitlement."""
     first = _first_index(entitlement)
     after = first if entitlement.next_index is None else entitlement.next_index
     return range(after, first + 1) if entitlement.refresh is None else count(after)
 
 
 def _first_index(entitlement: Entitlement) -> int:
-    """The place of the issue whose interval holds the entitlement's first day."""
+    """Return the index of the issue whose interval contains the entitlement's first day."""
     if entitlement.refresh is None:
         return 0
     return entitlement.refresh.cadence.index(entitlement.anchor, entitlement.start)
 
 
 def _days(entitlement: Entitlement, k: int) -> tuple[date, date | None]:
-    """The days of interval `k` that the entitlement covers; none when start is not before end."""
+    """Return the start and end of the covered days of interval `k`; none if they are reversed."""
     if entitlement.refresh is None:
         return entitlement.start, entitlement.end
     start, end = _interval(entitlement, entitlement.refresh.cadence, k)
@@ -212,7 +219,7 @@ def _issue(entitlement: Entitlement, zone: str, k: int) -> Grant | None:
 
 
 def expiry(entitlement: Entitlement, zone: str, k: int) -> datetime | None:
-    """When issue `k` ends: its validity, counted from the anchor, or the entitlement's end."""
+    """Return the end of issue `k`: its validity from the anchor, or the entitlement's end."""
     ends = [day for day in (_valid_to(entitlement, k), entitlement.end) if day]
     return local_midnight(zone, min(ends)) if ends else None
 
@@ -227,7 +234,8 @@ def _valid_to(entitlement: Entitlement, k: int) -> date | None:
     day = _valid_from_anchor(entitlement.anchor, refresh, validity, k)
     if day > entitlement.start:
         return day
-    # Sold so late in its interval that the validity is over: it counts from the sale.
+    # Sold so late in its interval that the validity would be over already, so it counts from the
+    # sale: otherwise the customer would get nothing for the first interval.
     return validity.nth(entitlement.start, 1)
 
 
@@ -238,6 +246,7 @@ def _validity(entitlement: Entitlement) -> Cadence | None:
 
 
 def _valid_from_anchor(anchor: date, refresh: Cadence, validity: Cadence, k: int) -> date:
+    # The months are added at once: two steps from the 31st would lose days twice.
     if refresh.months:
         months = refresh.months * k + validity.months
         return add_months(anchor, months) + timedelta(days=validity.days)

@@ -1,4 +1,4 @@
-"""Negotiation: what a quote departs from the catalogue in, and what nobody may agree to."""
+"""Negotiation: the differences of a quote from the catalog, and the limits on them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from server.domain.selling.sales import LineResource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negotiated:
-    """What departs from the catalogue for one resource: a rate, tiers, or both.
+    """The negotiated rate or tiers of one resource, or both.
 
-    Without `bounds` and `mode` the tiers have those of the catalogue's; `tiers` without any tier
-    drop the catalogue's.
+    Without `bounds` and `mode` the tiers have those of the catalog. An empty tuple of `tiers`
+    removes the catalog's tiers.
     """
 
     resource_id: ResourceId
@@ -37,7 +37,7 @@ class Negotiated:
     mode: TierMode | None = None
 
     def closed_tiers(self, terms: RateTerms, scale: int) -> tuple[Tier, ...] | None:
-        """The tiers, those written with both ends inside without the gaps that come of it."""
+        """Return the tiers; if both ends are inclusive, the gaps between them are closed."""
         bounds = self.bounds or terms.bounds
         if self.tiers is None or bounds is TierBounds.LOWER_INCLUSIVE:
             return self.tiers
@@ -51,7 +51,7 @@ def check_negotiated(
     currency_code: str,
     path: str,
 ) -> None:
-    """Refuse what cannot be negotiated, in the order given.
+    """Raise for the first negotiation that is not allowed, in the given order.
 
     Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
     NOT_NEGOTIABLE, TIERS_INVALID.
@@ -71,7 +71,7 @@ def check_negotiated(
 
 
 def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
-    """The resource with the negotiated rate and tiers, each whole, beside the catalogue's."""
+    """Return the resource with the negotiated rate and tiers beside those of the catalog."""
     terms = resource.terms
     assert terms is not None, resource
     rate, tiers = wish.rate, wish.closed_tiers(terms, resource.unit_scale)
@@ -84,7 +84,7 @@ def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
 
 
 def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
-    """Raise RATE_NOT_FOUND for overage that is charged and has no rate."""
+    """Raise RATE_NOT_FOUND for a resource whose overage is charged and that has no rate."""
     for resource in resources:
         terms = resource.terms
         has_rate = terms is not None and (terms.effective_rate or terms.effective_tiers)
@@ -95,7 +95,7 @@ def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code
 
 @exact
 def check_prices(resources: Iterable[LineResource], *, path: str) -> None:
-    """Raise RATE_NEGATIVE for a tier that would take the rate it adjusts below zero."""
+    """Raise RATE_NEGATIVE for a tier that would adjust its rate below zero."""
     for resource in resources:
         terms = resource.terms
         if terms is None or terms.effective_rate is None:
@@ -112,7 +112,7 @@ def check_prices(resources: Iterable[LineResource], *, path: str) -> None:
 
 
 def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:
-    """The refusal of a resource without a rate."""
+    """Return the refusal of a resource without a rate."""
     return FailedPrecondition(
         "RATE_NOT_FOUND",
         f"{resource_id} has no rate in {currency_code} on {day}",
@@ -154,6 +154,7 @@ def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None
             f"{at}: {wish.resource_id} has no rate in the catalog but its tiers; name a rate",
             {"field": f"{at}.clear_tiers", "usage_resource": wish.resource_id},
         )
+    # Without any rate there is nothing to adjust, so every tier has to override.
     adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
     if any(adjusts):
         fault = "must override: there is no rate to adjust"

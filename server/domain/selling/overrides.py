@@ -1,4 +1,4 @@
-"""Overrides: what a line of a sale, and the target it is bound to, say of a product's policies."""
+"""Overrides: a product's policies, as a line of a sale and its binding target change them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,14 +10,14 @@ from server.domain.modeling.policies import check_late, check_token
 from server.domain.modeling.resolved import ResolvedProduct, Said
 
 Overrides = Mapping[ResourceId, tuple[Said | None, ...]]
-"""The policies that stronger levels name for resources, the strongest first."""
+"""The policies of stronger levels by resource, the strongest level first."""
 
 
 def check_in_product(
     product: ResolvedProduct, resource_ids: Iterable[ResourceId], path: str
 ) -> None:
     """Raise RESOURCE_NOT_IN_PRODUCT for a resource that the product does not meter."""
-    held = {one.resource_id for one in product.resources}
+    held = {resource.resource_id for resource in product.resources}
     for resource_id in resource_ids:
         if resource_id not in held:
             text = f"{resource_id} is not a resource of the product"
@@ -25,33 +25,35 @@ def check_in_product(
 
 
 def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
-    """Return the product under what was said of its resources.
+    """Return the product with the overrides of its resources.
 
     Raises RESOURCE_INACTIVE for a policy that is not in force, POLICY_CONFLICT.
     """
     for levels in said.values():
-        for one in levels:
-            _check_in_force(one)
-    resources = tuple(one.under(*said.get(one.resource_id, ())) for one in product.resources)
+        for level in levels:
+            _check_in_force(level)
+    resources = tuple(
+        resource.under(*said.get(resource.resource_id, ())) for resource in product.resources
+    )
     for resource in resources:
         wallet = resource.policies.wallet
         check_late(wallet.aggregation.method, wallet.late)
-    found = replace(product, resources=resources)
-    _check_tokens(found)
-    return found
+    changed = replace(product, resources=resources)
+    _check_tokens(changed)
+    return changed
 
 
 def _check_tokens(product: ResolvedProduct) -> None:
-    """Raise POLICY_CONFLICT where tokens would have to be rated before what comes to them."""
-    wallets = {one.resource_id: one.policies.wallet for one in product.resources}
-    for one in product.resources:
-        if one.token_resource_id is not None:
-            own, token = wallets[one.resource_id], wallets[one.token_resource_id]
+    """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
+    wallets = {resource.resource_id: resource.policies.wallet for resource in product.resources}
+    for resource in product.resources:
+        if resource.token_resource_id is not None:
+            own, token = wallets[resource.resource_id], wallets[resource.token_resource_id]
             check_token(own.rating, token.rating, token.aggregation.method, own.late)
 
 
 def _check_in_force(said: Said | None) -> None:
-    """Raise RESOURCE_INACTIVE for a policy that is no longer, or not yet, in force."""
+    """Raise RESOURCE_INACTIVE for a policy that is not in force."""
     named = () if said is None else (said.aggregation, said.rating_frequency, said.overage)
     for kept in (*named, said and said.commitment):
         if kept is not None and kept.state is not CatalogState.ACTIVE:

@@ -1,4 +1,4 @@
-"""Quoting: what a line of a quote comes to, of what was asked for and what the catalogue says."""
+"""Quoting: a line of a quote, made of the request and the catalog."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
-from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rate_index import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
 from server.domain.selling.negotiation import (
@@ -41,7 +41,7 @@ from server.domain.selling.sales import Buyer, LineGrant, LineResource, SaleLine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedLine:
-    """One product, so many times, and what is to depart from the catalogue."""
+    """One product with a quantity, and the requested differences from the catalog."""
 
     product_id: ProductId
     quantity: Decimal
@@ -57,22 +57,22 @@ class AskedLine:
 
 @dataclass(frozen=True, slots=True)
 class LineInputs:
-    """A line as it was asked for, the product, what it is bound to, and what the catalogue says.
+    """A requested line, its product, its binding target, and the catalog's rates.
 
-    The product is the one that is sold on the first day of the line, under all overrides; `path` is
-    where the line stands in the request.
+    `product` is the product as sold on the first day of the line, with all overrides. `path` is the
+    line's field path in the request.
     """
 
     asked: AskedLine
     product: ResolvedProduct
     to: BoundTarget
-    rates: Mapping[ResourceId, CatalogueTerms]
+    rates: Mapping[ResourceId, CatalogTerms]
     buyer: Buyer
     path: str
 
 
 def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str) -> AskedLine:
-    """Return the line with the day on which it ends, by its selling model or as it says.
+    """Return the line with its end date, from its selling model or the request.
 
     Raises RESOURCE_INACTIVE, INTERVAL_INVALID.
     """
@@ -93,36 +93,40 @@ def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str
 def rate_units(
     product: ResolvedProduct, to: BoundTarget, currency_code: str
 ) -> dict[ResourceId, str]:
-    """Return what each resource is rated in: what adds to wallets, as they are."""
+    """Return the rate unit of each resource; for packs and commitments, that of the wallet."""
     if product.role is ProductRole.ANCHOR:
-        return {one.resource_id: product.rate_unit(one, currency_code) for one in product.resources}
+        return {
+            resource.resource_id: product.rate_unit(resource, currency_code)
+            for resource in product.resources
+        }
     return {
-        one.resource_id: to.rate_units.get(one.resource_id, currency_code)
-        for one in product.resources
+        resource.resource_id: to.rate_units.get(resource.resource_id, currency_code)
+        for resource in product.resources
     }
 
 
 def quoted(inputs: LineInputs) -> SaleLine:
-    """Return the line with what the catalogue says of each resource, and what was negotiated.
+    """Return the line with the catalog's rates of each resource and the negotiated ones.
 
     Raises RESOURCE_NOT_OPTIONAL, RESOURCE_INACTIVE, PERIOD_ORDER, BINDING_TARGET, TIERS_INVALID,
     DECIMAL_RANGE, RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
     NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
-    sold = [one for one in product.resources if _is_sold(inputs, one)]
+    # Omitted resources are left out before all checks, so that they need no rate.
+    sold = [resource for resource in product.resources if _is_sold(inputs, resource)]
     for resource in sold:
         _check_sellable(asked, resource, inputs.buyer.billing)
-    resources = {one.resource_id: _resource(inputs, one) for one in sold}
+    resources = {resource.resource_id: _resource(inputs, resource) for resource in sold}
     currency = inputs.buyer.currency_code
     check_negotiated(asked.negotiated, resources, currency_code=currency, path=path)
     for wish in asked.negotiated:
         resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
-    found = tuple(resources[key] for key in sorted(resources))
-    check_prices(found, path=path)
-    _check_reached(found, asked.product_id, path)
+    resources_by_id = tuple(resources[key] for key in sorted(resources))
+    check_prices(resources_by_id, path=path)
+    _check_reached(resources_by_id, asked.product_id, path)
     if product.role is ProductRole.ANCHOR:
-        check_rates(found, day=asked.start_date, currency_code=currency)
+        check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
     return SaleLine(
         product_id=asked.product_id,
         quantity=asked.quantity,
@@ -132,7 +136,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         binding=inputs.to.binding,
         target_id=inputs.to.target_id,
         selling_model_id=asked.selling_model_id,
-        resources=found,
+        resources=resources_by_id,
     )
 
 
@@ -154,7 +158,7 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     if role.is_commitment and terms is not None:
         _check_discount(terms, asked.product_id, resource.resource_id)
-    # Usage costs this once a commitment is used up, and nothing of what is none.
+    # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
     return LineResource(
         resource_id=resource.resource_id,
@@ -174,7 +178,7 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
-    """Return the policies of the wallet that is added to. Raises BINDING_TARGET."""
+    """Return the policies of the wallet to which the line adds. Raises BINDING_TARGET."""
     product_id, role = inputs.asked.product_id, inputs.product.role
     wallet = inputs.to.wallets.get(resource.resource_id)
     if wallet is None:
@@ -197,9 +201,11 @@ def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
 
 
 def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
-    """Raise TIERS_INVALID for a commitment that would give everything for nothing."""
+    """Raise TIERS_INVALID for a commitment with a discount of 100 percent or more."""
     for tier in terms.effective_tiers:
         adjustment = tier.adjustment
+        # At 100 percent a unit of usage would take nothing from the commitment, which would never
+        # end.
         if adjustment.kind is AdjustmentKind.PERCENTAGE and adjustment.value >= HUNDRED:
             text = (
                 f"{product_id} takes {adjustment.value} % off {resource_id}; it must be below 100"
@@ -208,11 +214,11 @@ def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: Resour
 
 
 def _check_reached(resources: Sequence[LineResource], product_id: ProductId, path: str) -> None:
-    """Raise RATE_UNREACHABLE for a committed rate that ends with what is not even granted."""
-    for one in resources:
-        is_bounded = one.commitment is CommitmentRate.BOUNDED
-        if is_bounded and one.terms is not None and not one.grants:
-            name = one.resource_id
+    """Raise RATE_UNREACHABLE for a BOUNDED commitment rate without any grant."""
+    for resource in resources:
+        is_bounded = resource.commitment is CommitmentRate.BOUNDED
+        if is_bounded and resource.terms is not None and not resource.grants:
+            name = resource.resource_id
             text = (
                 f"{path}: {product_id} has a rate for {name}, which under a BOUNDED commitment"
                 f" policy ends with what is granted of {name}, and nothing is; let the policy of"
@@ -241,7 +247,7 @@ def _check_sellable(asked: AskedLine, resource: ResolvedResource, billing: Caden
 
 
 def _rollover(rollover: RolloverPolicy | None, count: Decimal, path: str) -> RolloverPolicy | None:
-    """A cap on what rolls over is for each unit sold, as the promise is."""
+    """Return the rollover policy with its cap multiplied by the quantity, as grants are."""
     if rollover is None or rollover.max_quantity is None:
         return rollover
     return replace(rollover, max_quantity=granted(rollover.max_quantity, count, path=path))

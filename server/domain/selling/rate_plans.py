@@ -1,4 +1,4 @@
-"""Rate plans: what a resource of an asset costs on a day, and what will make amounts of it."""
+"""Rate plans: the rate of an asset's resource on a day, and the procedure version that rates it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from server.domain.selling.sales import AssetResource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metering:
-    """Where the days and rating periods of a wallet begin."""
+    """The time zone, anchor and length that define the rating periods of a wallet."""
 
     zone: str
     anchor: date
@@ -25,9 +25,9 @@ class Metering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanLine:
-    """How usage of a day will be rated, or why it cannot be.
+    """The rate and the version that will rate usage of a day, or the error.
 
-    `period` is the first day of the rating period that the day is in.
+    `period` is the first day of the rating period that contains the day.
     """
 
     resource_id: ResourceId
@@ -40,7 +40,7 @@ class PlanLine:
 
     @property
     def source(self) -> tuple[Source, AssetId | None]:
-        """Where the terms are from, and which other asset they were sold with, if one."""
+        """The kind of source of the terms, and the other asset that brought them, if any."""
         if self.segment is None or self.segment.terms is None:
             return Source.ASSET, None
         of_target = self.segment.terms.agreed_on is not None
@@ -54,11 +54,11 @@ def planned(
     versions: RatingVersions,
     day: date,
 ) -> PlanLine:
-    """What a resource costs as `day` begins, by `segments` that no two hold at once."""
+    """Return the rate of a resource as `day` begins; `segments` do not overlap."""
     midnight = local_midnight(metering.zone, day)
     period = rating_period(metering.zone, metering.anchor, metering.length, midnight)
     first = local_date(metering.zone, period.start)
-    segment = next((one for one in segments if one.contains(midnight)), None)
+    segment = next((segment for segment in segments if segment.contains(midnight)), None)
     rater = versions.on(first)
     error = None
     if segment is None or segment.terms is None:

@@ -1,7 +1,7 @@
-"""Sales as values: what is quoted, ordered and bought, and what a line froze when it was made.
+"""Sales as values: quotes, orders and assets, and what a line froze when it was made.
 
 Quantities are in the resource's unit, dates are civil dates in the account's zone, ends are
-exclusive. What activation brings about is decided in `activation`.
+exclusive. `activation` decides what an order creates.
 """
 
 from collections.abc import Mapping
@@ -44,14 +44,14 @@ from server.domain.selling.grants import Entitlement
 
 
 class QuoteState(StrEnum):
-    """Where a quote stands."""
+    """The state of a quote."""
 
     DRAFT = "DRAFT"
     ORDERED = "ORDERED"
 
 
 class OrderState(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     DRAFT = "DRAFT"
     ACTIVE = "ACTIVE"
@@ -59,7 +59,7 @@ class OrderState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buyer:
-    """What a sale has to know of an account."""
+    """The data of an account that a sale needs."""
 
     id: AccountId
     zone: str
@@ -69,13 +69,13 @@ class Buyer:
 
     @property
     def billing(self) -> Cadence:
-        """How long its billing periods are."""
+        """The length of its billing periods."""
         return Cadence(CadenceUnit.MONTH, self.billing_months)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineGrant:
-    """What a line includes of a resource: `quantity` is the promise times the line's quantity."""
+    """A grant of a line: `quantity` is the product's grant times the line's quantity."""
 
     product_grant_id: ProductGrantId
     quantity: Decimal
@@ -88,9 +88,9 @@ class LineGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineResource:
-    """What a line carries for one resource; without `terms` it has no rate and needs none.
+    """The terms and policies of one resource of a line; without `terms` it has and needs no rate.
 
-    With a token, `terms` are in its unit, and the line has the token as a resource too.
+    With a token, `terms` are in the token's unit, and the token is another resource of the line.
     """
 
     resource_id: ResourceId
@@ -106,9 +106,10 @@ class LineResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleLine:
-    """One product, so many times, for a span of days. The same on quote and order.
+    """One product with a quantity, for a span of days. Quotes and orders have the same lines.
 
-    `target_id` is the asset, contract or custom target it is bound to; of a commitment, its anchor.
+    `target_id` is the asset, contract or custom target to which it is bound; for a commitment, its
+    anchor.
     """
 
     product_id: ProductId
@@ -123,13 +124,15 @@ class SaleLine:
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """What was agreed of all its usage; the terms of each resource have the same."""
-        return next((one.terms.attributes for one in self.resources if one.terms), {})
+        """The attributes agreed for all its usage, which the terms of every resource repeat."""
+        return next(
+            (resource.terms.attributes for resource in self.resources if resource.terms), {}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What would be sold to an account."""
+    """A proposed sale to an account."""
 
     id: QuoteId
     account_id: AccountId
@@ -143,7 +146,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What an account has agreed to buy; `asset_ids` are one for each line, none in a draft."""
+    """A sale that an account has agreed to; `asset_ids` has one for each line, none in a draft."""
 
     id: OrderId
     account_id: AccountId
@@ -160,7 +163,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldEntitlement:
-    """An entitlement, and the promise and policies it comes from."""
+    """An entitlement with the product grant and the policies that it comes from."""
 
     entitlement: Entitlement
     product_id: ProductId
@@ -171,7 +174,7 @@ class SoldEntitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetResource:
-    """What an asset holds for one resource, from one local midnight to another."""
+    """One resource of an asset, from one local midnight to another."""
 
     resource_id: ResourceId
     wallet_id: WalletId
@@ -189,9 +192,9 @@ class AssetResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """Something an account has bought. `number` counts the account's assets from 1.
+    """A product that an account owns. `number` counts the account's assets from 1.
 
-    `audit` is absent until it is stored.
+    `audit` is None until it is stored.
     """
 
     id: AssetId
@@ -209,9 +212,9 @@ class Asset:
 
 @exact
 def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
-    """What an issue of `promise` holds for `quantity` of the product. Raises DECIMAL_RANGE."""
+    """Return the quantity of an issue for so many products. Raises DECIMAL_RANGE."""
     product = promise * quantity
     if product >= LIMIT:
-        fault = "so many of the product would grant more than 26 digits can hold"
+        fault = "the granted quantity would have more than 26 digits"
         raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
     return product

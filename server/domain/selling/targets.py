@@ -1,4 +1,4 @@
-"""Targets: what grants are bound to, its calendar and window, and the wallets it holds."""
+"""Targets: the objects to which grants are bound, with their calendar, window and wallets."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,7 +10,7 @@ from server.domain.modeling.sold_policies import WalletPolicies
 
 
 class TargetKind(StrEnum):
-    """What wallets are bound to."""
+    """The kind of object to which wallets are bound."""
 
     ASSET = "ASSET"
     ACCOUNT = "ACCOUNT"
@@ -19,11 +19,11 @@ class TargetKind(StrEnum):
 
 
 TargetKey = tuple[TargetKind, str]
-"""What a line is bound to: an asset by its id, the account by none, or a target of its own."""
+"""The key of a binding target: an asset by its id, the account by "", or a target's own id."""
 
 
 def target_key(binding: Binding, target_id: str | None, asset_id: AssetId | str) -> TargetKey:
-    """What a line with this binding is bound to, which is to become `asset_id`."""
+    """Return the target key of a line with this binding, which becomes `asset_id`."""
     if binding is Binding.SELF:
         return TargetKind.ASSET, str(asset_id)
     return TargetKind(binding), target_id or ""
@@ -31,9 +31,9 @@ def target_key(binding: Binding, target_id: str | None, asset_id: AssetId | str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementAccount:
-    """One target: an asset by its id or the account by no id; its calendar, its service window.
+    """One target: an asset by its id, or the account by an empty id, with its calendar and window.
 
-    Its periods are counted from `anchor`, also those before it.
+    Its periods are counted from `anchor`, including those before it.
     """
 
     id: EntitlementAccountId
@@ -47,7 +47,7 @@ class EntitlementAccount:
     end_date: date | None
 
     def widened(self, start: date, end: date | None) -> "EntitlementAccount":
-        """The same with a window that holds these days too."""
+        """Return it with a window that includes these days too."""
         is_open = self.end_date is None or end is None
         last = None if is_open else max(day for day in (self.end_date, end) if day)
         return replace(self, start_date=min(self.start_date, start), end_date=last)
@@ -55,7 +55,7 @@ class EntitlementAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """Everything one target holds of one resource, and how it counts."""
+    """All grants of one resource at one target, and their policies."""
 
     id: WalletId
     entitlement_account_id: EntitlementAccountId

@@ -1,1 +1,1 @@
-"""Rules of settlement: grants that are held, drawdown, the ledger, ratable lines and tokens."""
+"""Rules of settlement: grants in wallets, drawdown, the ledger, ratable lines and tokens."""

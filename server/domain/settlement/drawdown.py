@@ -1,7 +1,7 @@
-"""Drawdown: spending usage against the grants of one wallet.
+"""Drawdown: spending usage on the grants of one wallet.
 
-Quantities are in the usage resource's default unit. What becomes of overage is another policy's
-business. Source: drawdown order of usage entitlement buckets.
+Quantities are in the usage resource's default unit. The overage policy, not this module, decides
+whether overage is charged. Source: drawdown order of usage entitlement buckets.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 ONE = Decimal(1)
 
 Ratios = Mapping[EntitlementId, Decimal]
-"""What a unit takes of the grants of commitments; of all others it takes one."""
+"""The amount that a unit of usage takes from the grants of a commitment; 1 from others."""
 
 NONE_COMMITTED: Ratios = {}
 
@@ -39,8 +39,9 @@ def _granted_last(grant: Grant) -> Turn:
     return (EPOCH - grant.start, grant.expire or FOREVER, grant.rollovers, grant.id)
 
 
-# Whose turn it is. What rolled over was granted earlier than the issue it joined. Ties break by id,
-# so the result depends on the grants alone.
+# A remainder that rolled over was granted earlier than the issue it joined, so of equal grants the
+# one that rolled over more often pays first (under GRANTED_LAST: last). The id breaks ties, so that
+# the result depends on the grants alone, not on the order in which they were read.
 TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
     DrawdownOrder.EXPIRING_FIRST: _expiring_first,
     DrawdownOrder.GRANTED_FIRST: _granted_first,
@@ -50,7 +51,10 @@ TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """What one grant pays for, and what that takes of it: less of a discounted commitment."""
+    """The quantity that one grant pays for, and the amount that this takes from the grant.
+
+    The amount is less than the quantity where the grant's commitment has a discount.
+    """
 
     grant_id: GrantId
     quantity: Decimal
@@ -59,7 +63,7 @@ class Debit:
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """What each grant pays, in turn, and what none does."""
+    """The debits of the grants in their order, and the overage that no grant covers."""
 
     debits: tuple[Debit, ...]
     overage: Decimal
@@ -67,7 +71,7 @@ class Drawdown:
     @property
     @exact
     def drawn(self) -> Decimal:
-        """What the grants pay for together."""
+        """The quantity that the grants pay for together."""
         return sum((debit.quantity for debit in self.debits), ZERO)
 
 
@@ -80,7 +84,7 @@ def draw_down(
     at: datetime,
     ratios: Ratios = NONE_COMMITTED,
 ) -> Drawdown:
-    """Spend `quantity` on the grants open at `at`, commitments first, in the policy's order.
+    """Spend `quantity` on the grants open at `at`: commitments first, then in the policy's order.
 
     Always: the debits plus the overage equal `quantity`, and no grant is debited twice or below
     zero.
@@ -90,7 +94,9 @@ def draw_down(
     owed = quantity
     payers = (grant for grant in grants if grant.balance > 0 and grant.is_open(at))
     turn = TURN[order]
-    ordered = sorted(payers, key=lambda one: (one.entitlement_id not in ratios, turn(one)))
+    ordered = sorted(
+        payers, key=lambda candidate: (candidate.entitlement_id not in ratios, turn(candidate))
+    )
     for grant in ordered if owed else ():
         debit = _debit(grant, owed, ratios.get(grant.entitlement_id, ONE))
         debits.append(debit)
@@ -101,12 +107,15 @@ def draw_down(
 
 
 def _debit(grant: Grant, owed: Decimal, ratio: Decimal) -> Debit:
-    """What a grant pays for of what is owed, when a unit takes `ratio` of it."""
+    """Return the debit of a grant for `owed`, when a unit of usage takes `ratio` from it."""
     if ratio == ONE:
         spent = min(grant.balance, owed)
         return Debit(grant.id, spent, spent)
-    amount = round_to(owed * ratio, PLACES, Rounding.UP)  # what pays for something takes something
+    # Rounded up: a small quantity would otherwise be paid for by an amount of zero, for free.
+    amount = round_to(owed * ratio, PLACES, Rounding.UP)
     if amount <= grant.balance:
         return Debit(grant.id, owed, amount)
+    # Rounded down, so that the grant never pays for more than its balance covers. The whole balance
+    # is taken: a remainder that covers nothing would stay open.
     covered = divide(grant.balance, ratio, places=PLACES, mode=Rounding.DOWN)
     return Debit(grant.id, min(covered, owed), grant.balance)

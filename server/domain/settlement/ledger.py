@@ -1,8 +1,8 @@
-"""The ledger: from movements to chained entries, and the check that nobody touched them.
+"""The ledger: chained entries made of movements, and the check of a chain.
 
-An entry moves exactly one grant and carries two chains, its wallet's and its grant's, each with
-the balance before and after. Entries are appended in posting order; `effective_time` says when a
-movement is true. Nothing is ever changed or taken out.
+An entry moves exactly one grant. It belongs to two chains, its wallet's and its grant's, and has
+the balance of each before and after it. Entries are appended in posting order; `effective_time` is
+the time at which a movement counts. Entries are never changed or removed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ NO_HASH = bytes(32)
 
 
 class EntryKind(StrEnum):
-    """Why a balance moved."""
+    """The reason for a change of a balance."""
 
     GRANT = "GRANT"
     REFRESH = "REFRESH"
@@ -33,7 +33,7 @@ class EntryKind(StrEnum):
 
 
 class CauseKind(StrEnum):
-    """What the cause's id names: a grant being issued or ending, a cell, an asset action."""
+    """The kind of record that caused a movement."""
 
     ISSUE = "ISSUE"
     BOUNDARY = "BOUNDARY"
@@ -45,8 +45,8 @@ class CauseKind(StrEnum):
 class Movement:
     """A change of one grant's balance. A cause moves each of its legs once in a revision.
 
-    What is moved has an even `cause_revision`, what takes it back the odd one after it. `covered`
-    is the usage that it paid for, where that is not what it took.
+    A movement has an even `cause_revision`; the movement that reverses it has the next odd one.
+    `covered` is the usage that was paid for, if it differs from the amount taken.
     """
 
     kind: EntryKind
@@ -62,7 +62,7 @@ class Movement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The end of a wallet's chain: its last position (positions count from 1), balance and hash."""
+    """The end of a wallet's chain: its last position (counted from 1), balance and hash."""
 
     wallet_id: WalletId
     seq: int = 0
@@ -81,7 +81,7 @@ class GrantHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One line of the ledger."""
+    """One entry of the ledger."""
 
     wallet_id: WalletId
     seq: int
@@ -103,12 +103,13 @@ class LedgerEntry:
     hash: bytes = NO_HASH
 
 
+# In the order of the fields of LedgerEntry: moving or renaming a field would change every hash.
 _HASHED = tuple(f.name for f in fields(LedgerEntry) if f.name not in ("hash", "prev_hash"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """New entries, and the heads after them; `grant_heads` holds those that moved, by grant."""
+    """New entries and the heads after them; `grant_heads` has only the grants that moved."""
 
     entries: tuple[LedgerEntry, ...]
     head: Head
@@ -117,7 +118,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """The first entry of a chain that does not follow from those before it."""
+    """The first entry of a chain that does not follow from the entries before it."""
 
     seq: int
     field: str
@@ -127,7 +128,7 @@ class ChainFault:
 
 @exact
 def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movement]) -> Posting:
-    """Chain `movements` onto the heads, in the order given. A grant without a head begins a chain.
+    """Chain `movements` onto the heads in the given order. A grant without a head begins a chain.
 
     Always: no grant goes below zero.
     """
@@ -136,6 +137,7 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
     entries: list[LedgerEntry] = []
     for movement in movements:
         grant_id = movement.grant_id
+        # A grant can move several times in one posting, so its newest head comes first.
         grant = moved.get(grant_id) or grants.get(grant_id) or GrantHead(grant_id=grant_id)
         entry = _chained(head, grant, movement)
         assert entry.grant_after >= 0, entry
@@ -145,7 +147,7 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
 
 
 def reversals(entries: Iterable[LedgerEntry]) -> tuple[Movement, ...]:
-    """What undoes `entries`, which come the last first: each as a correction of the same cause."""
+    """Return the corrections that reverse `entries`, which come newest first."""
     return tuple(
         Movement(
             kind=EntryKind.CORRECTION,
@@ -163,16 +165,18 @@ def reversals(entries: Iterable[LedgerEntry]) -> tuple[Movement, ...]:
 
 
 def canonical_text(entry: LedgerEntry) -> str:
-    """The text an entry's hash covers: every field but the hashes, in their order, one a line.
+    """Return the text that an entry's hash covers: all fields except the hashes, one on each line.
 
-    What is absent has none.
+    The fields come in their order; fields without a value are left out.
     """
+    # Absent fields are left out, so that a new optional field does not change the hashes of old
+    # entries.
     values = ((name, getattr(entry, name)) for name in _HASHED)
     return "".join(f"{name}={_text(value)}\n" for name, value in values if value is not None)
 
 
 def entry_hash(entry: LedgerEntry) -> bytes:
-    """SHA-256 over the hash before it and its own text."""
+    """Return the SHA-256 of the hash before the entry and the entry's own text."""
     return sha256(entry.prev_hash + canonical_text(entry).encode()).digest()
 
 
@@ -183,14 +187,16 @@ def check_chain(
     head: Head | None = None,
     grant_heads: Mapping[GrantId, GrantHead] | None = None,
 ) -> ChainFault | None:
-    """The first difference between one wallet's `entries`, in order, and what they should be.
+    """Return the first fault in one wallet's `entries`, which are in order, or None.
 
-    Without heads the entries are the wallet's first.
+    Without heads, `entries` start with the wallet's first entry.
     """
     grants = dict(grant_heads or {})
     for entry in entries:
         head = head or Head(wallet_id=entry.wallet_id)
         grant = grants.get(entry.grant_id) or GrantHead(grant_id=entry.grant_id)
+        # Each entry is made again from its own movement and the heads so far. This checks every
+        # field that was copied or computed, not only the hash.
         fault = _difference(entry, _chained(head, grant, _movement(entry)))
         if fault:
             return fault
@@ -232,7 +238,7 @@ def _heads_after(entry: LedgerEntry) -> tuple[Head, GrantHead]:
 
 
 def _movement(entry: LedgerEntry) -> Movement:
-    return Movement(**{name.name: getattr(entry, name.name) for name in fields(Movement)})
+    return Movement(**{field.name: getattr(entry, field.name) for field in fields(Movement)})
 
 
 def _difference(found: LedgerEntry, expected: LedgerEntry) -> ChainFault | None:
@@ -249,6 +255,7 @@ def _text(value: object) -> str:
     match value:
         case Decimal():
             return plain(value)
+        # In UTC with microseconds, so that the hash does not depend on the time zone of a session.
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="microseconds")
         case bytes():

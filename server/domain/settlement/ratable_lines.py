@@ -1,8 +1,7 @@
-"""Summaries: from settled usage to lines that can be rated, and from those to invoice lines.
+"""Ratable lines: settled usage, grouped by terms and rated.
 
 A ratable line is one asset's usage of one origin period under one set of terms, with its amount to
-24 places. A liable line gathers the ratable lines of a billing period that belong together; it is
-where money is rounded, once. A total is the sum of rounded lines.
+24 places. Liable lines, which `billing.liable_lines` makes of them, round money once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +36,7 @@ from server.domain.rating.rates import RateSegment, RateTerms
 from server.domain.settlement.walk import SettledIncrement
 
 Rates = Mapping[AssetId, tuple[RateSegment, ...]]
-"""The terms of each asset, as segments that neither overlap nor leave a gap."""
+"""The terms of each asset, as segments without overlaps or gaps."""
 
 Origin = tuple[AssetId, datetime]
 """An asset and the start of a rating period in which it was used."""
@@ -45,19 +44,19 @@ Origin = tuple[AssetId, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What of an origin is rated already: all that was used, what of it was overage, packages."""
+    """The rated part of an origin: all its usage, the overage, and the begun packages."""
 
     used: Decimal = ZERO
     overage: Decimal = ZERO
     packages: Packages = field(default_factory=dict)
 
     def copy(self) -> "Tally":
-        """Another, to whose packages lines may add what they begin."""
+        """Return a copy with its own dict of packages, to which lines may add."""
         return replace(self, packages=dict(self.packages))
 
 
 class RatableKey(NamedTuple):
-    """What makes a ratable line, in the order of the lines."""
+    """The key of a ratable line; lines are sorted by it."""
 
     period_start: datetime
     is_correction: bool
@@ -70,11 +69,11 @@ class RatableKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableLine:
-    """Usage that one set of terms prices; `before` is what of its origin is rated already, and
-    `origin_used` all that its origin used.
+    """Usage that one set of terms prices.
 
-    `version` is that of the procedure which rated it; None is the one that is shipped. Without an
-    amount, `failure` says why, and `failure_text` in words.
+    `before` is the overage of its origin that was rated before it, and `origin_used` all usage of
+    its origin. `version` is the procedure version that rated it; None is the shipped one. A line
+    without an amount has the reason in `failure`, and the message in `failure_text`.
     """
 
     id: RatableSummaryId
@@ -109,16 +108,17 @@ def ratable_lines(
 ) -> tuple[RatableLine, ...]:
     """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
 
-    `raters` say by which procedure; the lines of one period that have the same go through it
-    together.
+    `raters` chooses the procedure version of each line. The lines of one period with the same
+    version are rated together, because elements of a procedure may read the whole list.
 
-    Usage is priced by the terms in force when it happened. A VOLUME tier is picked by all overage
-    of the (asset, origin period) known by then; GRADUATED tiers go on where the line before it
-    stopped, and so does a package, as long as the rate is the same. `rated_before` is what of
-    corrected origins is rated already. What cannot be priced becomes a line with a failure, never
-    a zero.
+    Usage is priced by the terms in force when it happened. All overage of the asset and origin
+    period known so far picks a VOLUME tier. GRADUATED tiers continue where the line before stopped,
+    and so does a package while the rate is the same. `rated_before` is what is rated already of the
+    origins that are corrected. Usage that cannot be priced becomes a line with a failure, never an
+    amount of zero.
     """
     groups = _grouped(results, rates)
+    # Copied, because rating a line adds the packages that it begins.
     tallies = {origin: tally.copy() for origin, tally in (rated_before or {}).items()}
     sized: list[_Sized] = []
     for origin, keys in _by_origin(groups):
@@ -134,12 +134,14 @@ def ratable_lines(
             before += groups[key].overage
         tallies[origin] = replace(tally, used=used, overage=whole)
     outcomes = _outcomes(sized)
-    return tuple(_rated_line(wallet_id, one, outcomes[one.id]) for one in sized)
+    return tuple(
+        _rated_line(wallet_id, sized_line, outcomes[sized_line.id]) for sized_line in sized
+    )
 
 
 @dataclass(slots=True)
 class _Group:
-    """The results that one ratable line is made of."""
+    """The results that make one ratable line."""
 
     segment: RateSegment | None
     cell_ids: list[CellId] = field(default_factory=list)
@@ -158,9 +160,9 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sizes:
-    """Of an asset and origin: all overage, what of it comes before a line, and all usage.
+    """The quantities of an asset and origin: all overage, the overage before a line, and all usage.
 
-    All lines of it share the packages that were begun.
+    All lines of the origin share `packages`, the packages that were begun.
     """
 
     whole: Decimal
@@ -171,7 +173,7 @@ class _Sizes:
 
 @dataclass(frozen=True, slots=True)
 class _Sized:
-    """A line that is to be rated, and by what."""
+    """A line that is not rated yet, and the compiled procedure that will rate it."""
 
     id: RatableSummaryId
     key: RatableKey
@@ -185,11 +187,13 @@ class _Sized:
 
     @property
     def policy(self) -> OveragePolicy:
+        # Without terms the policy is unknown. CHARGE makes the missing rate a failure; FREE would
+        # hide it.
         return self.group.segment.overage if self.group.segment else OveragePolicy.CHARGE
 
     @property
     def overflow(self) -> RatingFailed | None:
-        """Why the line cannot be rated: procedures count with quantities of up to 26 digits."""
+        """The failure of a line with a quantity of more than 26 digits, or None."""
         if max(self.group.used, self.sizes.whole, self.sizes.used) < LIMIT:
             return None
         asset = str(self.key.asset_id)
@@ -222,6 +226,7 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
             increment.origin_start,
             increment.asset_number,
             increment.asset_id,
+            # Usage without terms still makes a line, which fails: it must not disappear.
             segment.start if segment else increment.origin_start,
             increment.dimensions,
         )
@@ -233,44 +238,46 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
 
 
 def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableKey]]]:
-    """The keys in order, those of one period, asset and origin together."""
-    found: dict[tuple[datetime, Origin], list[RatableKey]] = {}
+    """Return the sorted keys, grouped by period, asset and origin."""
+    by_origin: dict[tuple[datetime, Origin], list[RatableKey]] = {}
     for key in sorted(groups):
         origin = (key.asset_id, key.origin_start)
-        found.setdefault((key.period_start, origin), []).append(key)
-    return [(origin, keys) for (_, origin), keys in found.items()]
+        by_origin.setdefault((key.period_start, origin), []).append(key)
+    return [(origin, keys) for (_, origin), keys in by_origin.items()]
 
 
 def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
-    """What the lines come to, those of one period and version together."""
-    found: dict[RatableSummaryId, Outcome] = {}
+    """Return the outcome of each line; lines of one period and version are rated in one run."""
+    outcomes_by_id: dict[RatableSummaryId, Outcome] = {}
     runs: dict[tuple[datetime, VersionKey | None], list[_Sized]] = {}
-    for one in sized:
-        overflow = one.overflow
+    for sized_line in sized:
+        overflow = sized_line.overflow
         if overflow is not None:
-            found[one.id] = overflow
-        elif one.rater is None:
-            found[one.id] = not_in_force(one.key.origin_start)
+            outcomes_by_id[sized_line.id] = overflow
+        elif sized_line.rater is None:
+            outcomes_by_id[sized_line.id] = not_in_force(sized_line.key.origin_start)
         else:
-            runs.setdefault((one.key.period_start, one.rater.key), []).append(one)
-    for some in runs.values():
-        rater = some[0].rater
-        assert rater is not None, some
-        outcomes = rater.rate([one.line for one in some])
-        found.update(zip((one.id for one in some), outcomes, strict=True))
-    return found
+            runs.setdefault((sized_line.key.period_start, sized_line.rater.key), []).append(
+                sized_line
+            )
+    for run in runs.values():
+        rater = run[0].rater
+        assert rater is not None, run
+        outcomes = rater.rate([sized_line.line for sized_line in run])
+        outcomes_by_id.update(zip((sized_line.id for sized_line in run), outcomes, strict=True))
+    return outcomes_by_id
 
 
-def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLine:
-    group, sizes = one.group, one.sizes
+def _rated_line(wallet_id: WalletId, sized: _Sized, outcome: Outcome) -> RatableLine:
+    group, sizes = sized.group, sized.sizes
     rated = outcome if isinstance(outcome, Rated) else None
     failed = outcome if isinstance(outcome, RatingFailed) else None
     return RatableLine(
-        id=one.id,
+        id=sized.id,
         wallet_id=wallet_id,
-        key=one.key,
-        terms=one.terms,
-        overage_policy=one.policy,
+        key=sized.key,
+        terms=sized.terms,
+        overage_policy=sized.policy,
         cell_ids=tuple(group.cell_ids),
         used=group.used,
         drawn=group.drawn,
@@ -284,12 +291,13 @@ def _rated_line(wallet_id: WalletId, one: _Sized, outcome: Outcome) -> RatableLi
         steps=outcome.steps,
         failure=failed.reason if failed else None,
         failure_text=failed.message if failed else "",
-        version=one.rater.key if one.rater else None,
+        version=sized.rater.key if sized.rater else None,
     )
 
 
 def line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
-    """The id of the one line of a wallet with this key."""
+    """Return the id derived for the ratable line of a wallet with this key."""
+    # Derived, so that closing a reopened period again gives the same ids.
     times = (key.period_start, key.origin_start, key.segment_start)
     texts = [instant.isoformat() for instant in times]
     texts += [key.dimensions] if key.dimensions else []

@@ -1,4 +1,4 @@
-"""Rollover: the grant that the rest of a grant becomes when it expires."""
+"""Rollover: the grant that a remainder becomes when its grant expires."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,12 +12,12 @@ from server.domain.selling.grants import Entitlement, Grant, GrantKind, expiry
 
 @exact
 def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
-    """What the remainder of `grant` becomes when it expires, if it may roll over.
+    """Return the grant that the remainder of `grant` becomes when it expires, or None.
 
-    It joins the window of the following issue, or of the first that ends later: of issues a day
-    apart that live a month, the last two of a month end together. Nothing rolls over when the
-    policy does not allow it or its count is used up, when nothing is left, or when the entitlement
-    has ended by then.
+    It joins the window of the following issue, or of the first issue that ends later: of issues a
+    day apart with a validity of a month, the last two of a month can end together. The result is
+    None if the policy does not allow rollover or its count is used up, if nothing is left, or if
+    the entitlement has ended by then.
     """
     policy = entitlement.rollover
     if policy is None or grant.expire is None or grant.balance == 0:
@@ -43,7 +43,7 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
 
 @exact
 def rollover_cap(entitlement: Entitlement) -> Decimal | None:
-    """How much may roll into one window; None without limit."""
+    """Return the most that may roll over into one window, or None for no limit."""
     policy = entitlement.rollover
     caps = [] if policy is None or policy.max_quantity is None else [policy.max_quantity]
     if policy is not None and policy.max_percent is not None:
@@ -54,10 +54,13 @@ def rollover_cap(entitlement: Entitlement) -> Decimal | None:
 
 
 def _later_window(
-    entitlement: Entitlement, zone: str, k: int, after: datetime
+    entitlement: Entitlement, zone: str, index: int, after: datetime
 ) -> tuple[int, datetime | None]:
-    """The first issue after `k` that ends after `after`, which the entitlement does too."""
-    for later in count(k + 1):
+    """Return the index and expiry of the first issue after `k` that ends after `after`.
+
+    It exists, because the entitlement ends after `after`.
+    """
+    for later in count(index + 1):
         expire = expiry(entitlement, zone, later)
         if expire is None or expire > after:
             return later, expire

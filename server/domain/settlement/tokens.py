@@ -1,9 +1,9 @@
-"""Tokens: what usage costs in a token becomes usage of the token.
+"""Tokens: the cost of usage in a token becomes usage of the token.
 
-A resource with a token is rated twice. Its overage is rated in tokens; these are drawn on what was
-granted of the token, and what is left of them is rated in money. Each cell whose overage came to
-tokens becomes one cell of the token's wallet, of the same asset and the same stretch of time.
-Source: token resources, two-step rating.
+A resource with a token is rated twice. Its overage is rated in tokens. Grants of the token pay for
+these tokens, and the rest is rated in money. Each cell whose overage costs tokens becomes one cell
+of the token's wallet, of the same asset and the same time. Source: token resources, two-step
+rating.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -27,7 +27,7 @@ NO_RECORD = RecordId("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenWallet:
-    """A wallet of tokens; its rating periods until `closed` take none any more."""
+    """A wallet of tokens. Its rating periods up to `closed` accept no more tokens."""
 
     id: WalletId
     unit: UnitId
@@ -37,11 +37,11 @@ class TokenWallet:
     closed: datetime | None = None
 
     def period_of(self, instant: datetime) -> Period:
-        """The rating period around `instant`."""
+        """Return the rating period that contains `instant`."""
         return rating_period(self.zone, self.anchor, self.length, instant)
 
     def handling(self, instant: datetime) -> Period:
-        """The period that takes tokens of `instant`: its own while that is open."""
+        """Return the period that accepts tokens of `instant`: its own period while that is open."""
         return self.period_of(max(instant, self.closed or instant))
 
 
@@ -52,10 +52,10 @@ def token_cells(
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """The cells of `purse` that settled usage comes to, each after the cell it comes from.
+    """Return the token cells that settled usage costs, each with its source cell's id.
 
-    The tokens of a line's cells add up to what the line costs, to 12 places. A line that could not
-    be rated comes to none; it says so itself.
+    The tokens of a line's cells add up to the amount of the line, to 12 places. A line that could
+    not be rated makes no cells; its failure is on the line.
     """
     known = {cell.id: cell for cell in cells}
     overages = {result.increment.cell_id: result.overage for result in results}
@@ -76,7 +76,9 @@ def tokens_of(
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the cells of tokens that usage of these assets comes to, each after its own."""
+    """Return the token cells that the usage of these assets costs, each with its source
+    cell's id.
+    """
     due = [line for line in lines if line.key.asset_id in assets]
     return token_cells(token_wallet, cells, results, due)
 
@@ -84,10 +86,12 @@ def tokens_of(
 def _shares(
     line: RatableLine, overages: Mapping[CellId, Decimal]
 ) -> Iterator[tuple[CellId, Decimal]]:
-    """What each cell adds to the tokens of a line: those through it less those before it."""
+    """Yield each cell's part of a line's tokens: tokens through the cell less tokens before it."""
     overage = tokens = ZERO
     for cell_id in line.cell_ids:
         overage += overages[cell_id]
+        # Differences of running totals add up to the whole line; rounding each cell by itself would
+        # not.
         through = _tokens(line, overage)
         if through > tokens:
             yield cell_id, through - tokens
@@ -95,10 +99,10 @@ def _shares(
 
 
 def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
-    """What the first units of a line cost.
+    """Return the tokens that the first `overage` units of a line cost.
 
-    By a procedure of the tenant's own they cost as much of the line's amount as they are of its
-    units: such a procedure may look at lines together, and at how many units there are.
+    Under a procedure of the tenant's own they cost their share of the line's amount in proportion,
+    because such a procedure may read all lines together, and the number of units.
     """
     if line.version is not None and line.amount is not None and line.overage:
         tokens = round_to(line.amount, PLACES, Rounding.HALF_EVEN)
@@ -118,7 +122,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
 
 
 def token_cell_id(cell_id: CellId, wallet_id: WalletId) -> CellId:
-    """Return the cell of a wallet of tokens that usage of a cell comes to."""
+    """Return the id of the cell in a wallet of tokens that the usage of a cell becomes."""
     return CellId(derive(cell_id, "tokens", wallet_id))
 
 
@@ -132,5 +136,6 @@ def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
         end=cell.end,
         origin_start=token_wallet.period_of(cell.start).start,
         period=token_wallet.handling(cell.period.start),
+        # The tokens of a cell are one figure, with no single record behind it.
         measure=Measure.of(tokens, cell.start, NO_RECORD),
     )

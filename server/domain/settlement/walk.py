@@ -1,9 +1,9 @@
 """Settlement: the walk through time that turns increments into movements.
 
-The walk takes increments in turn. Before one that is drawn at t it handles every boundary up to t:
-remainders expire or roll over, then issues that are due are credited. It serves both the final
-drawdown of one rating period and, over all periods that are not final, the live balance; doing
-the periods one after the other is doing them at once.
+The walk takes increments in turn. Before an increment that is drawn at t it handles every boundary
+up to t: remainders expire or roll over, then due issues are credited. The same walk computes the
+final drawdown of one rating period and, over all periods that are not final, the live balance.
+Settling periods one after the other gives the same result as settling them at once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,16 +23,17 @@ from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
 from server.domain.settlement.rollover import rolled, rollover_cap
 
 Commitments = Mapping[AssetId, RateTerms | None]
-"""The assets that are commitments; with terms where these are a discount on what is drawn."""
+"""The assets that are commitments, with their terms where these discount what is drawn."""
 
 NO_COMMITMENTS: Commitments = {}
 
+# Before every instant, since a walk starts with the first boundary of its grants.
 _DAWN = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletTerms:
-    """How one wallet counts and spends."""
+    """The aggregation and drawdown policies of one wallet."""
 
     id: WalletId
     zone: str
@@ -42,7 +43,7 @@ class WalletTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledIncrement:
-    """How one increment was paid for."""
+    """An increment with its payment."""
 
     increment: Increment
     drawn: Decimal
@@ -52,9 +53,9 @@ class SettledIncrement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Movements in posting order, results in turn, all grants, and those of them that are new.
+    """Movements in posting order, results in turn, all grants, and the new grants.
 
-    `grants` (by start) and `opened` (in posting order) carry the balances after the walk.
+    `grants` (by start) and `opened` (in posting order) have the balances after the walk.
     """
 
     movements: tuple[Movement, ...]
@@ -75,13 +76,13 @@ def settle(
 ) -> Settlement:
     """Draw `increments` on the grants, and handle all boundaries up to and including `through`.
 
-    What the assets of `commitments` granted pays first.
-
-    `grants` are those posted so far, of any time. Always: drawn plus overage is the quantity, the
-    movements sum to the change of the balances, and no grant goes below zero.
+    Grants of `commitments` pay first. `grants` are all that were posted so far. Always: drawn plus
+    overage is the quantity, the movements add up to the change of the balances, and no grant goes
+    below zero.
     """
     before = tuple(grants)
     turns = sorted(increments, key=turn)
+    # A late increment may be drawn after `through`, and then needs the issues up to its own time.
     horizon = max([through, *(increment.at for increment in turns)])
     walk = _Walk(terms, {entitlement.id: entitlement for entitlement in entitlements})
     walk.commit(commitments, turns)
@@ -104,14 +105,15 @@ def settled_anew(
     ends: Mapping[datetime, datetime],
     commitments: Commitments,
 ) -> tuple[SettledIncrement, ...]:
-    """How increments are paid for, period by period, from the first issue of all that was granted.
+    """Return the payment of increments, period by period, computed from the first issue on.
 
-    `ends` says when the periods end in which they are drawn.
+    `ends` has the end of each period in which they are drawn, by its start.
     """
-    unissued = tuple(replace(one, next_index=None) for one in entitlements)
+    # Without `next_index` the walk issues every grant again, with the ids that they have already.
+    unissued = tuple(replace(entitlement, next_index=None) for entitlement in entitlements)
     periods: dict[datetime, list[Increment]] = {}
-    for one in increments:
-        periods.setdefault(one.period_start, []).append(one)
+    for increment in increments:
+        periods.setdefault(increment.period_start, []).append(increment)
     grants: tuple[Grant, ...] = ()
     results: list[SettledIncrement] = []
     for start in sorted(periods):
@@ -129,12 +131,15 @@ def settled_anew(
 
 
 def revision(reopened: int) -> int:
-    """That of what the close of a period moves which was opened again so many times."""
+    """Return the cause revision for closing a period that was reopened `reopened` times."""
     return 2 * reopened
 
 
 def revised(settlement: Settlement, reopened: int) -> Settlement:
-    """The settlement as a period's next close posts it; issues are posted once and stay."""
+    """Return the settlement as the next close of a reopened period posts it.
+
+    Issues keep their revision, because they are posted once and are not reversed.
+    """
     moved = tuple(
         movement
         if movement.cause_kind is CauseKind.ISSUE
@@ -145,7 +150,7 @@ def revised(settlement: Settlement, reopened: int) -> Settlement:
 
 
 def opening(grant: Grant) -> Movement:
-    """The movement that credits a new issue."""
+    """Return the movement that credits a new issue."""
     return Movement(
         kind=EntryKind.GRANT if grant.kind is GrantKind.SALE else EntryKind.REFRESH,
         grant_id=grant.id,
@@ -157,7 +162,7 @@ def opening(grant: Grant) -> Movement:
 
 
 Window = tuple[EntitlementId, datetime, datetime | None]
-"""An entitlement, and when a remainder of it that rolled over starts and expires."""
+"""An entitlement, and the start and expiry of a remainder of it that rolled over."""
 
 # Boundaries at one instant: what expires goes first, what is issued comes after.
 _ENDS, _BEGINS = 0, 1
@@ -165,7 +170,7 @@ _ENDS, _BEGINS = 0, 1
 
 @dataclass(slots=True)
 class _Walk:
-    """The grants as they are at `now`, and the boundaries still ahead."""
+    """The grants as they are at `now`, and the boundaries that are still ahead."""
 
     terms: WalletTerms
     entitlements: dict[EntitlementId, Entitlement]
@@ -180,25 +185,37 @@ class _Walk:
     ratios: dict[datetime, Ratios] = field(default_factory=dict)
 
     def begin(self, grants: tuple[Grant, ...], horizon: datetime) -> None:
-        """Take the grants that exist, and look up which issues are due by `horizon`."""
+        """Add the existing grants, and queue the issues that are due by `horizon`."""
         for grant in grants:
             self._keep(grant)
         for entitlement in self.entitlements.values():
             for issue in issues(entitlement, self.terms.zone, through=horizon):
                 if issue.id not in self.grants:
                     self.issues[issue.id] = issue
+                    # The id makes the order total: the same wallet always gives the same entries.
                     heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
 
     def commit(self, commitments: Commitments, increments: Iterable[Increment]) -> None:
-        """Work out what a unit takes of each commitment, by all that its period used."""
-        committed = [e for e in self.entitlements.values() if e.asset_id in commitments]
+        """Compute what a unit takes from each commitment, by all usage of its origin period."""
+        committed = [
+            entitlement
+            for entitlement in self.entitlements.values()
+            if entitlement.asset_id in commitments
+        ]
         if not committed:
             return
+        # The whole period picks the tier of a discount, so all usage is added up before anything is
+        # drawn.
         used: dict[datetime, Decimal] = {}
-        for one in increments:
-            used[one.origin_start] = used.get(one.origin_start, ZERO) + one.quantity
+        for increment in increments:
+            used[increment.origin_start] = (
+                used.get(increment.origin_start, ZERO) + increment.quantity
+            )
         self.ratios = {
-            start: {one.id: _ratio(commitments[one.asset_id], whole) for one in committed}
+            start: {
+                entitlement.id: _ratio(commitments[entitlement.asset_id], whole)
+                for entitlement in committed
+            }
             for start, whole in used.items()
         }
 
@@ -213,7 +230,7 @@ class _Walk:
                 self._open(issue, opening(issue))
 
     def draw(self, increment: Increment) -> SettledIncrement:
-        """Spend one increment, after all boundaries before it."""
+        """Spend one increment. All boundaries before it have been handled."""
         drawdown = draw_down(
             self.grants.values(),
             increment.quantity,
@@ -222,6 +239,7 @@ class _Walk:
             ratios=self.ratios.get(increment.origin_start, NONE_COMMITTED),
         )
         kind = EntryKind.CORRECTION if increment.is_correction else EntryKind.DRAWDOWN
+        # One cell may be paid for by several grants; the leg tells their movements apart.
         for leg, debit in enumerate(drawdown.debits):
             self._move(
                 Movement(
@@ -243,7 +261,7 @@ class _Walk:
         )
 
     def settlement(self, results: tuple[SettledIncrement, ...]) -> Settlement:
-        """What came of it."""
+        """Return the result of the walk."""
         return Settlement(
             movements=tuple(self.movements),
             results=results,
@@ -252,7 +270,7 @@ class _Walk:
         )
 
     def _end(self, grant: Grant) -> None:
-        """Let a remainder roll over if it may, and expire if not; nothing left, nothing moves."""
+        """Roll a remainder over if it may, and expire the rest. An empty grant moves nothing."""
         if grant.balance == 0:
             return
         entitlement = self.entitlements.get(grant.entitlement_id)
@@ -271,11 +289,12 @@ class _Walk:
             self._succeed(entitlement, successor, replace(out, amount=rolling, leg=1))
         rest = grant.balance - rolling
         if rest:
+            # Legs 0 and 1 are the two sides of the rollover.
             leg = 2 if successor else 0
             self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=leg))
 
     def _successor(self, grant: Grant, entitlement: Entitlement) -> Grant | None:
-        """What a remainder becomes, as far as there is room in the window it rolls into."""
+        """Return the grant that a remainder becomes, within the cap of its window."""
         successor = rolled(grant, entitlement, self.terms.zone)
         cap = rollover_cap(entitlement)
         if successor is None or cap is None:
@@ -289,15 +308,16 @@ class _Walk:
         return replace(successor, quantity=quantity, balance=quantity)
 
     def _succeed(self, entitlement: Entitlement, successor: Grant, movement: Movement) -> None:
-        """Open the grant that a remainder rolls into.
+        """Open the grant into which a remainder rolls.
 
-        Where rollovers are not counted, remainders of one window become one grant: otherwise a
-        wallet that is never emptied would grow by a grant, and a pair of entries, every interval.
+        Uncounted remainders of one window become one grant: otherwise a wallet that is never
+        emptied would grow by one grant and two entries in every interval.
         """
         is_counted = entitlement.rollover is None or entitlement.rollover.max_count is not None
         window = (entitlement.id, successor.start, successor.expire)
         joined = None if is_counted else self.joined.get(window)
         if joined is None:
+            # The first remainder of a window opens its grant; later ones are added to it.
             self.joined[window] = successor.id
             self._open(successor, replace(movement, grant_id=successor.id))
             return
@@ -305,6 +325,8 @@ class _Walk:
         self.grants[joined] = replace(
             grant,
             quantity=grant.quantity + successor.quantity,
+            # Not a limit here, since the window is uncounted; it decides only the order of
+            # drawdown.
             rollovers=max(grant.rollovers, successor.rollovers),
         )
         self._move(replace(movement, grant_id=joined))
@@ -315,7 +337,7 @@ class _Walk:
             self._keep(grant.holding(ZERO))
             self.opened.append(grant.id)
         else:
-            # It was opened before the period was opened again, and has been emptied since.
+            # The grant was opened before its period was reopened; the reversal emptied it.
             quantity = max(known.quantity, grant.quantity)
             self.grants[grant.id] = replace(known, quantity=quantity)
         self._move(movement)
@@ -324,12 +346,15 @@ class _Walk:
         assert grant.id not in self.grants, grant
         self.grants[grant.id] = grant
         if grant.expire is not None:
-            heappush(self.boundaries, (grant.expire, _ENDS, self._lives_used(grant), grant.id))
+            heappush(
+                self.boundaries, (grant.expire, _ENDS, self._counted_rollovers(grant), grant.id)
+            )
 
-    def _lives_used(self, grant: Grant) -> int:
-        """Under a cap, what has rolled over less often goes first: it has more lives left.
+    def _counted_rollovers(self, grant: Grant) -> int:
+        """Return how often a grant rolled over, if that is counted. Under a cap, fewer go first.
 
-        Where rollovers are not counted none has fewer, and what others joined stays in its place.
+        A grant that rolled over less often has more rollovers left. Without a count it is 0 for
+        all, so that a grant which others joined keeps its place.
         """
         entitlement = self.entitlements.get(grant.entitlement_id)
         rollover = None if entitlement is None else entitlement.rollover
@@ -344,7 +369,7 @@ class _Walk:
 
 
 def _ratio(terms: RateTerms | None, used: Decimal) -> Decimal:
-    """What a unit takes of a commitment: less than one by the percentage of its tier."""
+    """Return what a unit takes from a commitment: less than one by the percentage of its tier."""
     tier = None if terms is None else pick(terms.effective_tiers, terms.bounds, used)
     if tier is None or tier.adjustment.kind is not AdjustmentKind.PERCENTAGE:
         return ONE
@@ -352,7 +377,7 @@ def _ratio(terms: RateTerms | None, used: Decimal) -> Decimal:
 
 
 def _check(before: tuple[Grant, ...], settlement: Settlement) -> None:
-    """Nothing is created or lost; a wallet that fails this is not written."""
+    """Assert that quantities are neither created nor lost; a wallet that fails is not written."""
     moved = sum((movement.amount for movement in settlement.movements), ZERO)
     opening_balance = sum((grant.balance for grant in before), ZERO)
     closing_balance = sum((grant.balance for grant in settlement.grants), ZERO)

@@ -1,8 +1,8 @@
 """Wallets as they are stored, and the one walk over their usage.
 
-The close of a rating period, the live balance, a preview and a replay draw usage by it and make
-ratable lines of what it says; a replay and a verification of what is final start from what was
-drawn then.
+Closing a rating period, the live balance, a preview and a replay all draw usage by this walk and
+make ratable lines of its result. A replay and a verification of final usage start from the stored
+drawdown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ from server.domain.settlement.walk import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletState:
-    """One wallet as stored: `grants` with posted balances, `cells` that are not final.
+    """One wallet as stored: `grants` with posted balances, and the `cells` that are not final.
 
-    `settled` holds the final cells of origins that some of `cells` correct, and `rated_before` what
-    of those origins is rated. `period` is the rating period around now. A wallet of tokens
-    has a `purse`, and as `sources` the wallets of what is rated in them. `raters` are the versions
-    of the tenant's procedure.
+    `settled` has the final cells of the origins that `cells` correct, and `rated_before` the rated
+    part of those origins. `period` is the rating period around now. A wallet of tokens has a
+    `token_wallet`, and in `sources` the wallets whose resources are rated in the token. `raters`
+    are the versions of the tenant's procedure.
     """
 
     terms: WalletTerms
@@ -53,7 +53,7 @@ class WalletState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalCell:
-    """A cell, and what it was said to add, to draw and to leave as overage."""
+    """A cell with its stored quantity, drawn quantity and overage."""
 
     cell: Cell
     quantity: Decimal
@@ -63,7 +63,7 @@ class FinalCell:
 
 @exact
 def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> Settlement:
-    """Return how usage of a wallet is paid for, with every boundary up to and with `through`."""
+    """Return the settlement of a wallet's usage, with all boundaries up to and at `through`."""
     terms = wallet.terms
     return settle(
         terms,
@@ -79,33 +79,34 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
 def walked_anew(
     wallet: WalletState, cells: Sequence[Cell], commitments: Commitments
 ) -> tuple[SettledIncrement, ...]:
-    """Return how all usage of a wallet would be paid for, from its first grant on."""
+    """Return the payment of all usage of a wallet, computed from its first grant on."""
     terms = wallet.terms
-    found = increments(cells, terms.aggregation, zone=terms.zone)
+    added = increments(cells, terms.aggregation, zone=terms.zone)
     ends = {cell.period.start: cell.period.end for cell in cells}
-    return settled_anew(terms, wallet.entitlements, found, ends, commitments)
+    return settled_anew(terms, wallet.entitlements, added, ends, commitments)
 
 
 @exact
 def as_drawn(wallet: WalletState, final: Iterable[FinalCell]) -> tuple[SettledIncrement, ...]:
-    """Return how the final usage of a wallet was paid for, as its cells say."""
-    kept = {one.cell.id: one for one in final}
-    cells = [one.cell for one in kept.values()]
-    found = increments(cells, wallet.terms.aggregation, zone=wallet.terms.zone)
+    """Return the payment of a wallet's final usage, as its cells have it."""
+    final_cells = {item.cell.id: item for item in final}
+    cells = [item.cell for item in final_cells.values()]
+    added = increments(cells, wallet.terms.aggregation, zone=wallet.terms.zone)
     return tuple(
         SettledIncrement(
-            increment=one,
-            drawn=kept[one.cell_id].drawn,
-            overage=kept[one.cell_id].overage,
+            increment=item,
+            drawn=final_cells[item.cell_id].drawn,
+            overage=final_cells[item.cell_id].overage,
+            # Cells store totals only; the ledger has the grants that paid.
             debits=(),
         )
-        for one in found
+        for item in added
     )
 
 
 @exact
 def rated(wallet: WalletState, results: Sequence[SettledIncrement]) -> tuple[RatableLine, ...]:
-    """Return what usage of a wallet, drawn like this, is rated as."""
+    """Return the ratable lines of a wallet's usage with this drawdown."""
     return ratable_lines(
         wallet.terms.id,
         results,

@@ -1,19 +1,17 @@
-"""The validator: which rules the setup of a product breaks, and what to do about each.
+"""The validator: the rules that the setup of a product breaks, with the remedy for each.
 
-A rule is a pure check of a `Setup`, which `within` has cut to what is in force in a span of days.
-`setups` says what a setup is, `structure` holds the rules of resources, units, policies and grants,
-`pricing` those of when and where there is a rate, `tiering` those of single rates and tiers.
+A rule is a pure check of a `Setup`, which `within` has reduced to the records in force in a span of
+days. `setups` defines a setup. `structure` has the rules of resources, units, policies and grants,
+`pricing` those of dates and places of rates, `tiering` those of single rates and tiers, `kinds`
+those of tokens, packs and commitments.
 
-Days are civil days: whatever starts on the day on which the one before it ends leaves no gap, and a
-gap is at least a whole day, 24 hours.
+Days are civil days: a record that starts on the day on which the one before it ends leaves no gap,
+and a gap is at least one whole day.
 
-`kinds` holds those of tokens, packs and commitments.
-
-Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused where they arise, so that no
-rule can find them: A5, A7, S2 to S6 and S14. A token may have as many tiers as anything else (S7),
-and rates name their currency and need no unit (S11).
-
-V8 is the verdict: a product is valid when no rule of severity ERROR is broken.
+Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused when a record is written, so
+no rule can find them: A5, A7, S2 to S6 and S14. A token may have as many tiers as any resource
+(S7), and rates name their currency and need no unit (S11). V8 is the verdict: a product is valid
+when no rule of severity ERROR is broken.
 """
 
 from dataclasses import dataclass
@@ -50,6 +48,7 @@ __all__ = [
     "validate",
 ]
 
+# A large product can break a rule thousands of times; the count stays exact.
 MOST_FINDINGS = 100
 
 # Errors first, then by id.
@@ -63,7 +62,7 @@ RULES: tuple[Rule, ...] = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleResult:
-    """A rule that is broken: the first hundred breaches, and how many there are."""
+    """A broken rule: the first hundred breaches, and their total number."""
 
     rule: Rule
     findings: tuple[Finding, ...]
@@ -72,19 +71,19 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductVerdict:
-    """What was found of one product, in the order of the rules."""
+    """The broken rules of one product, in the order of the rules."""
 
     product_id: ProductId
     results: tuple[RuleResult, ...]
 
     @property
     def is_valid(self) -> bool:
-        """Whether no rule of severity ERROR is broken."""
+        """True if no rule of severity ERROR is broken."""
         return all(result.rule.severity is not Severity.ERROR for result in self.results)
 
 
 def validate(setup: Setup) -> ProductVerdict:
-    """Hold a product to every rule, as far as its setup is within the scope."""
+    """Return the verdict of all rules on a product, within the scope of its setup."""
     cut = within(setup)
     found = ((rule, tuple(rule.check(cut))) for rule in RULES)
     return ProductVerdict(

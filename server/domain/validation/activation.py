@@ -1,7 +1,7 @@
-"""Activation: the rules of the validator that stand in its way, and what it is refused with.
+"""Activation: the validator's rules that prevent it, and the refusals.
 
-A finding with a `refusal` always prevents the activation; every other error prevents only that of a
-product that must be valid.
+A finding with a `refusal` always prevents the activation; other errors prevent it only if the
+caller requires a valid product.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from server.domain.validation.setups import Setup, within
 from server.domain.validation.structure import STRUCTURE
 from server.domain.validation.tiering import TIERS
 
-# What is wrong with the product comes before what is wrong with its rates.
+# Faults of the product come before those of its rates, because they are to be corrected first.
 IN_TURN = (*STRUCTURE, *KINDS, *RATES, *TIERS)
 
 
 def check_activation(setup: Setup) -> None:
     """Raise EFFECTIVITY_OVERLAP, or VALIDATION_FAILED with a violation for each finding.
 
-    The scope of the setup has the drafts that are to come into force, and all days.
+    The scope of the setup includes the drafts to activate, and all days.
     """
     cut = within(setup)
-    found = [one for rule in IN_TURN for one in rule.check(cut)]
-    refused = [(one, one.refusal) for one in found if one.refusal is not None]
+    found = [finding for rule in IN_TURN for finding in rule.check(cut)]
+    refused = [(finding, finding.refusal) for finding in found if finding.refusal is not None]
     overlaps = [pair for pair in refused if pair[1].reason == "EFFECTIVITY_OVERLAP"]
     if overlaps:
         raise _overlap(overlaps)
@@ -37,17 +37,17 @@ def check_activation(setup: Setup) -> None:
 def check_valid(setup: Setup, verdict: ProductVerdict) -> None:
     """Raise VALIDATION_FAILED with a violation for each finding of severity ERROR."""
     errors = [
-        Violation(one.records[0], result.rule.id, one.message)
+        Violation(finding.records[0], result.rule.id, finding.message)
         for result in verdict.results
         if result.rule.severity is Severity.ERROR
-        for one in result.findings
+        for finding in result.findings
     ]
     if errors:
         raise _refusal(setup, errors)
 
 
 def _overlap(found: Sequence[tuple[Finding, Violation]]) -> FailedPrecondition:
-    """Return the refusal of stretches of one resource that have days in common."""
+    """Return the refusal of records of one resource that share days."""
     in_turn = sorted(found, key=lambda pair: sorted(pair[0].records))
     name, other_name = sorted(in_turn[0][0].records)
     other = other_name.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The rules of tokens, packs and commitments, and of what usage is billed as."""
+"""The rules of tokens, packs and commitments, and of the products that usage is invoiced as."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry
 
 
 def _in_tokens(setup: Setup) -> Iterator[tuple[Metered, Metered | None]]:
-    """What is rated in tokens, and the product's own resource of that token, if it has one."""
+    """Yield each resource that is rated in a token, and the product's own token or None."""
     own = {metered.id: metered for metered in setup.resources}
     for metered in setup.resources:
         if metered.token_id is not None and setup.is_anchor:
@@ -65,7 +65,9 @@ def _anchor_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         for metered in setup.resources:
             if metered.id not in setup.anchored:
-                text = f"no active anchor meters {metered.id}, so this never adds to anything"
+                text = (
+                    f"no active anchor meters {metered.id}, so this resource cannot add to a wallet"
+                )
                 yield Finding(text, (metered.name, f"usageResources/{metered.id}"))
 
 
@@ -74,7 +76,7 @@ def _addition_empty(setup: Setup) -> Iterator[Finding]:
         return
     for metered in setup.resources:
         if not setup.grants_of(metered) and not setup.entries_of(metered.id):
-            text = f"it neither grants {metered.id} nor has a rate for it"
+            text = f"it has neither a grant of {metered.id} nor a rate for it"
             yield Finding(text, (metered.name,))
 
 
@@ -83,7 +85,7 @@ def _commitment_uncommitted(setup: Setup) -> Iterator[Finding]:
         return
     types = {promise.grant.content.type for promise in setup.grants}
     if GrantType.COMMIT not in types:
-        yield Finding("no grant of it is of the type COMMIT", (setup.name,))
+        yield Finding("it has no grant of the type COMMIT", (setup.name,))
 
 
 def _commitment_kind(setup: Setup) -> Iterator[Finding]:
@@ -93,7 +95,7 @@ def _commitment_kind(setup: Setup) -> Iterator[Finding]:
         if Category.TOKEN not in categories:
             names = (metered.name for metered in setup.resources)
             yield Finding(
-                "a commitment to tokens has no resource that is one", (setup.name, *names)
+                "a commitment to tokens has no token among its resources", (setup.name, *names)
             )
 
 
@@ -104,7 +106,7 @@ def _rate_unreachable(setup: Setup) -> Iterator[Finding]:
         entries = (*setup.entries_of(metered.id), *setup.blankets_of(metered))
         is_bounded = metered.commitment is CommitmentRate.BOUNDED
         if is_bounded and entries and not setup.grants_of(metered):
-            text = f"rates of {metered.id} end with what is granted of it, and nothing is"
+            text = f"rates of {metered.id} end with the granted quantity, and none is granted"
             yield Finding(text, (*map(entry_name, entries), metered.name))
 
 
@@ -145,21 +147,21 @@ KINDS = (
     Rule(
         "TOKEN_PERIODS",
         Severity.ERROR,
-        "A token adds up, and is rated when what costs it is.",
-        "Give both one rating frequency policy, and let the token add up by sum.",
+        "A token is summed, and rated at the same times as the resources rated in it.",
+        "Give both one rating frequency policy, and give the token the method SUM.",
         _token_periods,
     ),
     Rule(
         "TOKEN_RATE",
         Severity.ERROR,
-        "What is rated in a token has a rate in the token's unit.",
+        "A resource that is rated in a token has a rate in the token's unit.",
         "Create an entry with that unit as its token_unit.",
         _token_rate,
     ),
     Rule(
         "ANCHOR_MISSING",
         Severity.ERROR,
-        "What a pack or a commitment adds to is metered by some anchor.",
+        "Every resource of a pack or a commitment is metered by some anchor.",
         "Activate an anchor with that resource, or take it out of the pack or commitment.",
         _anchor_missing,
     ),
@@ -187,14 +189,14 @@ KINDS = (
     Rule(
         "RATE_UNREACHABLE",
         Severity.ERROR,
-        "Where committed rates end with the commitment, there is something to end.",
-        "Let the commitment policy say LOWEST, grant some of the resource, or take the rates out.",
+        "A commitment whose rates end with it grants some of the resource.",
+        "Use a LOWEST commitment policy, grant some of the resource, or remove the rates.",
         _rate_unreachable,
     ),
     Rule(
         "DEFINITION_NOT_ACTIVE",
         Severity.ERROR,
-        "What usage is billed as is a product in force.",
+        "The product that usage is invoiced as is active.",
         "Activate that product, or name another.",
         _definition_not_active,
     ),

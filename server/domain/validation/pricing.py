@@ -1,6 +1,6 @@
-"""The rules of what a product costs: that there is a rate, one rate, and one that says something.
+"""The rules of a product's rates: each resource has exactly one rate, and it can be sold.
 
-A rate prices a resource by itself when it is a base rate, or tiers that all override. An offer is a
+A rate prices a resource by itself if it is a base rate, or if its tiers all override. An offer is a
 price book and a currency in which a resource has such a rate.
 """
 
@@ -22,7 +22,7 @@ from server.domain.validation.setups import (
     overlaps,
 )
 
-# A day without a rate is longer than this whatever the zone, and no gap at all is shorter.
+# In every time zone a day is longer than this, so a longer gap is at least one day.
 TOLERATED = timedelta(hours=12)
 
 Offer = tuple[PriceBookId, str]
@@ -31,9 +31,9 @@ Key = tuple[RateCardId, ResourceId, str]
 
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """Days on which a resource is sold and an offer has no rate, and the entries beside them.
+    """Days on which a resource is sold and an offer has no rate, with the entries beside them.
 
-    With a selling model it is only what is sold under that which has none.
+    With a selling model, only sales under that model have no rate.
     """
 
     metered: Metered
@@ -53,7 +53,7 @@ class _Hole:
 
 
 def _offers(setup: Setup, metered: Metered) -> dict[Offer, list[RateCardEntry]]:
-    """The entries that price a resource by themselves on some of its days, by offer."""
+    """Return the entries that price a resource by themselves on some of its days, by offer."""
     found: defaultdict[Offer, list[RateCardEntry]] = defaultdict(list)
     for entry in setup.entries_of(metered.id):
         if entry.stands_alone and setup.priced_days(entry).meets(setup.sold_days(metered)):
@@ -81,7 +81,7 @@ def _holes(setup: Setup) -> Iterator[_Hole]:
 def _by_model(
     entries: list[RateCardEntry],
 ) -> Iterator[tuple[SellingModelId | None, list[RateCardEntry]]]:
-    """What is sold without a selling model costs what is for all; under one, that or its own."""
+    """Yield the entries for each selling model: those for all models, and the model's own."""
     models = {entry.selling_model_id for entry in entries}
     for model in sorted(models, key=lambda one: one or ""):
         yield model, [entry for entry in entries if entry.selling_model_id in (None, model)]
@@ -141,13 +141,17 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
     sold = {card_id for book in setup.books for card_id in book.cards.values()}
     for entry in setup.entries:
         if entry.card_id not in sold:
-            text = f"nobody can buy by it: no price book has {entry.card_id}"
+            text = f"no price book has {entry.card_id}, so no sale can use this rate"
             yield Finding(text, (entry_name(entry), f"rateCards/{entry.card_id}"))
 
 
 def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
-    """The offers of each resource that is charged and has any."""
-    charged = (one for one in setup.resources if one.is_charged and one.token_id is None)
+    """Return the offers of each charged resource that has any."""
+    charged = (
+        resource
+        for resource in setup.resources
+        if resource.is_charged and resource.token_id is None
+    )
     found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
     for metered in charged:
         found[metered.id] |= set(_offers(setup, metered))
@@ -165,6 +169,7 @@ def _not_sellable(setup: Setup) -> Iterator[Finding]:
 
 def _currency_incomplete(setup: Setup) -> Iterator[Finding]:
     offered = _offered(setup)
+    # Without any complete offer, NOT_SELLABLE reports the product instead.
     everywhere = set.intersection(*offered.values()) if offered else set()
     for book, currency in sorted(set().union(*offered.values()) - everywhere if everywhere else ()):
         lacking = [id_ for id_, offers in offered.items() if (book, currency) not in offers]
@@ -195,7 +200,7 @@ RATES = (
     Rule(
         "RATE_GAP",
         Severity.WARNING,
-        "The rates of a resource follow each other without a day between.",
+        "There is no day between two rates of a resource.",
         "Start the later entry on the day on which the earlier one ends.",
         _rate_gap,
     ),
@@ -216,7 +221,7 @@ RATES = (
     Rule(
         "RATE_RUNS_OUT",
         Severity.WARNING,
-        "A resource that is sold for ever has a rate for ever.",
+        "A resource that is sold without an end has a rate without an end.",
         "Add an entry that follows the last one.",
         _rate_runs_out,
     ),

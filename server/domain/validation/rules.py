@@ -1,4 +1,4 @@
-"""What a rule is, and what it finds."""
+"""Rules and their findings."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from server.domain.validation.setups import Setup
 
 
 class Severity(StrEnum):
-    """How much a breach matters."""
+    """The importance of a breach."""
 
     ERROR = "ERROR"
     WARNING = "WARNING"
@@ -17,9 +17,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One breach: what is wrong, in a sentence, and the names of the records, to mend first.
+    """One breach: a sentence, and the names of the records, the first to be corrected first.
 
-    `refusal` is what an activation is refused for; without one the product can be activated.
+    `refusal` is the violation that prevents an activation; without one the product can be
+    activated.
     """
 
     message: str
@@ -29,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a setup must be; `check` yields every breach of a setup that is within its scope."""
+    """A requirement for a setup; `check` yields every breach of a setup within its scope."""
 
     id: str
     severity: Severity

@@ -1,4 +1,4 @@
-"""What the validator looks at: one product with all it stands on, and the days that matter."""
+"""The validator's input: one product with all records that it needs, and the days to check."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,27 +25,27 @@ from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, 
 
 @dataclass(frozen=True, slots=True, order=True)
 class EffectiveDays:
-    """A span of civil days, end exclusive; `date.min` and `date.max` are from ever and for ever."""
+    """A span of civil days, end exclusive; `date.min` and `date.max` mean unbounded."""
 
     start: date = date.min
     end: date = date.max
 
     @classmethod
     def of(cls, start: date | None, end: date | None) -> "EffectiveDays":
-        """The span of a record, whose absent ends are without end."""
+        """Return the span of a record, unbounded where a date is absent."""
         return cls(start or date.min, end or date.max)
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no day."""
+        """True if it has no day."""
         return self.start >= self.end
 
     def meeting(self, other: "EffectiveDays") -> "EffectiveDays":
-        """The days of both, which may be none."""
+        """Return the days that both have, which may be none."""
         return EffectiveDays(max(self.start, other.start), min(self.end, other.end))
 
     def meets(self, other: "EffectiveDays") -> bool:
-        """Whether there is a day of both."""
+        """Return whether both have a day in common."""
         return not self.meeting(other).is_empty
 
     def __str__(self) -> str:
@@ -59,19 +59,19 @@ class EffectiveDays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What matters: the days, and whether drafts count as if they were active."""
+    """The days to check, and whether drafts count as active."""
 
     days: EffectiveDays = EffectiveDays()
     with_drafts: bool = False
 
     def has(self, state: str) -> bool:
-        """Whether a record in this state is looked at."""
+        """Return whether records in this state are checked."""
         return state == "ACTIVE" or (self.with_drafts and state == "DRAFT")
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A record that another stands on: its resource name and where it stands."""
+    """The name and state of a record that another one needs."""
 
     name: str
     state: CatalogState
@@ -79,12 +79,12 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metered:
-    """A resource of the product, what it is counted in and how it is sold.
+    """A resource of the product, with its unit and policies.
 
-    `sold` is absent without a unit. `aggregations` are what the levels of the catalogue say, the
-    product's first. `definition` is the product that it is billed as. What packs and commitments
-    hold `is_addition`: it adds to the wallets of anchors, and needs no rate. `commitment` is what
-    usage costs once a commitment is used up.
+    `sold` is None without a unit. `aggregations` are the policies of the catalog's levels, the
+    product's first. `definition` is the product that it is invoiced as. A resource of a pack or
+    commitment `is_addition`: it adds to the wallets of anchors and needs no rate. `commitment` is
+    the policy for the rate beyond a commitment.
     """
 
     held: StoredRecord[ProductResource]
@@ -116,7 +116,7 @@ class Metered:
 
     @property
     def is_charged(self) -> bool:
-        """Whether overage costs something, so that it needs a rate."""
+        """True if overage is charged, so that a rate is needed."""
         if self.is_addition:
             return False
         return self.sold is None or self.sold.overage is OveragePolicy.CHARGE
@@ -124,9 +124,9 @@ class Metered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """A grant of the product; `unit` is the one it names, absent if of another class than its own.
+    """A grant of the product; `unit` is its own unit, or None if that is of another class.
 
-    `refresh` is how often it is issued.
+    `refresh` is the interval between issues.
     """
 
     grant: StoredRecord[ProductGrant]
@@ -142,9 +142,9 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """One product with its resources, grants and rates, and the price books that have its cards.
+    """One product with its resources, grants and rates, and the price books with its cards.
 
-    `currencies` are the units that ISO 4217 knows, `anchored` the resources of active anchors.
+    `currencies` are the units in ISO 4217, `anchored` the resources of active anchors.
     """
 
     product: StoredRecord[Product]
@@ -159,7 +159,7 @@ class Setup:
 
     @property
     def is_anchor(self) -> bool:
-        """Whether usage is recorded of it."""
+        """True if usage is recorded for the product."""
         return self.product.content.usage_model_type is UsageModelType.ANCHOR
 
     @property
@@ -169,49 +169,57 @@ class Setup:
 
     @property
     def is_in_force(self) -> bool:
-        """Whether the product itself is looked at."""
+        """True if the product itself is checked."""
         return self.scope.has(self.product.state)
 
     def entries_of(self, resource_id: ResourceId) -> tuple[RateCardEntry, ...]:
-        """The entries of one resource."""
+        """Return the entries of one resource."""
         return tuple(entry for entry in self.entries if entry.resource_id == resource_id)
 
     def blankets_of(self, metered: Metered) -> tuple[RateCardEntry, ...]:
-        """The entries for all resources in the token of one, if the product has that token too."""
-        tokens = {one.unit.id for one in self.resources if one.id == metered.token_id and one.unit}
-        return tuple(one for one in self.entries if one.is_blanket and one.currency_code in tokens)
+        """Return the entries for all resources in a resource's token, if the product has it."""
+        tokens = {
+            resource.unit.id
+            for resource in self.resources
+            if resource.id == metered.token_id and resource.unit
+        }
+        return tuple(
+            entry for entry in self.entries if entry.is_blanket and entry.currency_code in tokens
+        )
 
     def grants_of(self, metered: Metered) -> tuple[Promise, ...]:
-        """The grants of one resource of the product."""
+        """Return the grants of one resource of the product."""
         held_id = metered.held.content.id
-        return tuple(one for one in self.grants if one.grant.content.held_id == held_id)
+        return tuple(grant for grant in self.grants if grant.grant.content.held_id == held_id)
 
     def days_of(self, resource_id: ResourceId) -> EffectiveDays:
-        """The days from the first to the last on which a resource is sold."""
-        spans = [self.sold_days(one) for one in self.resources if one.id == resource_id]
-        return EffectiveDays(min(one.start for one in spans), max(one.end for one in spans))
+        """Return the days from the first to the last on which a resource is sold."""
+        spans = [
+            self.sold_days(resource) for resource in self.resources if resource.id == resource_id
+        ]
+        return EffectiveDays(min(span.start for span in spans), max(span.end for span in spans))
 
     def priced_days(self, entry: RateCardEntry) -> EffectiveDays:
-        """The days on which an entry applies: those of its card too."""
+        """Return the days on which both an entry and its card apply."""
         card = self.cards[entry.card_id]
         return EffectiveDays.of(entry.start, entry.end).meeting(
             EffectiveDays.of(card.start, card.end)
         )
 
     def sold_days(self, metered: Metered) -> EffectiveDays:
-        """The days that matter on which a resource is sold."""
+        """Return the days in scope on which a resource is sold."""
         return metered.days.meeting(self.scope.days)
 
 
 def within(setup: Setup) -> Setup:
-    """The setup cut to its scope: the records that are in force on some day that matters.
+    """Return the setup reduced to the records that are in force on some day of its scope.
 
-    What belongs to a resource that is not sold on any of the days does not matter either.
+    Records of a resource that is not sold on any of the days are removed too.
     """
     scope = setup.scope
     if not setup.is_in_force:
         return replace(setup, resources=(), grants=(), entries=())
-    chosen = [one for one in setup.resources if scope.has(one.held.state)]
+    chosen = [resource for resource in setup.resources if scope.has(resource.held.state)]
     left = [one for one in chosen if one.days.meets(scope.days)]
     gone = {one.held.content.id for one in chosen if not one.days.meets(scope.days)}
     over = {one.id for one in chosen} - {one.id for one in left}
@@ -219,9 +227,9 @@ def within(setup: Setup) -> Setup:
         setup,
         resources=tuple(left),
         grants=tuple(
-            one
-            for one in setup.grants
-            if scope.has(one.grant.state) and one.grant.content.held_id not in gone
+            grant
+            for grant in setup.grants
+            if scope.has(grant.grant.state) and grant.grant.content.held_id not in gone
         ),
         entries=tuple(
             entry
@@ -234,17 +242,17 @@ def within(setup: Setup) -> Setup:
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:
-    """Entries that apply on days of another that prices the same, with that one."""
+    """Return pairs of entries that price the same on the same days."""
     return overlapping(setup.entries)
 
 
 def entry_name(entry: RateCardEntry) -> str:
-    """The resource name of a rate card entry."""
+    """Return the resource name of a rate card entry."""
     return entry.name
 
 
 def gaps(whole: EffectiveDays, parts: Iterable[EffectiveDays]) -> Iterator[EffectiveDays]:
-    """The stretches of `whole` that no part covers, in order."""
+    """Yield the spans of `whole` that no part covers, in order."""
     reached = whole.start
     for part in sorted(parts):
         if part.start > reached and reached < whole.end:

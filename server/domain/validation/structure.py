@@ -14,14 +14,14 @@ from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import EffectiveDays, Metered, Promise, Setup, entry_name
 
 MOST_OPEN_ISSUES = 100
-# Issues are looked at from here on for four years, which hold every length of month and year.
+# Issues of these four years are checked, which include every length of month and year.
 ANCHOR = date(2024, 1, 1)
 LAST = date(2028, 1, 1)
 
 
 def _product_not_active(setup: Setup) -> Iterator[Finding]:
     if not setup.is_in_force:
-        text = f"the product is {setup.product.state}, so nothing of it was looked at"
+        text = f"the product is {setup.product.state}, so its records were not checked"
         is_withdrawn = setup.product.state is CatalogState.INACTIVE
         refused = Violation(setup.name, "RESOURCE_INACTIVE", "was withdrawn; create another")
         yield Finding(text, (setup.name,), refused if is_withdrawn else None)
@@ -32,7 +32,7 @@ def _product_empty(setup: Setup) -> Iterator[Finding]:
         text = f"no usage resource of the product is in force {setup.scope.days}"
         remedy = "has no usage resource; add one by CreateProductUsageResource"
         refused = Violation(setup.name, "PRODUCT_EMPTY", remedy)
-        # Once it is in force, all its resources may be withdrawn.
+        # An active product may be without resources: all of them may have been withdrawn since.
         is_draft = setup.product.state is CatalogState.DRAFT
         yield Finding(text, (setup.name,), refused if is_draft else None)
 
@@ -40,7 +40,7 @@ def _product_empty(setup: Setup) -> Iterator[Finding]:
 def _resource_not_active(setup: Setup) -> Iterator[Finding]:
     known = {metered.id for metered in setup.resources}
     held = {metered.held.content.id for metered in setup.resources}
-    promised = [(one.grant.content.held_id, one.name) for one in setup.grants]
+    promised = [(grant.grant.content.held_id, grant.name) for grant in setup.grants]
     uses = [(str(id_), name, "promised") for id_, name in promised if id_ not in held]
     uses += [
         (str(entry.resource_id), entry_name(entry), "priced")
@@ -53,8 +53,10 @@ def _resource_not_active(setup: Setup) -> Iterator[Finding]:
 
 
 def _stretches(setup: Setup) -> Iterator[list[Metered]]:
-    """Return the stretches of each resource, in the order of their days."""
-    ordered = sorted(setup.resources, key=lambda one: (one.id, one.days, one.name))
+    """Return the records of each resource, in the order of their days."""
+    ordered = sorted(
+        setup.resources, key=lambda resource: (resource.id, resource.days, resource.name)
+    )
     return (list(same) for _, same in groupby(ordered, key=lambda one: one.id))
 
 
@@ -83,9 +85,7 @@ def _parent_not_active(setup: Setup) -> Iterator[Finding]:
     for name, parents in children:
         for parent in parents:
             if not setup.scope.has(parent.state):
-                yield Finding(
-                    f"stands on {parent.name}, which is {parent.state}", (parent.name, name)
-                )
+                yield Finding(f"needs {parent.name}, which is {parent.state}", (parent.name, name))
 
 
 def _unit_missing(setup: Setup) -> Iterator[Finding]:
@@ -103,7 +103,7 @@ def _currency_unit(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         unit, kind = metered.unit, metered.unit_class.kind
         if unit and kind is UnitClassKind.CURRENCY and unit.id not in setup.currencies:
-            text = f"{unit.id} measures money and is no code of ISO 4217"
+            text = f"{unit.id} is a unit of money and not an ISO 4217 code"
             yield Finding(text, (f"unitsOfMeasure/{unit.id}", metered.name))
 
 
@@ -114,6 +114,7 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
         wallet = metered.sold.wallet
         try:
             check_period_order(
+                # The buyer is not known yet, so the usual billing cadence is assumed.
                 billing=assumed_billing(wallet.rating.period),
                 rating=wallet.rating.period,
                 accumulation=wallet.aggregation.period,
@@ -134,7 +135,7 @@ def _late_policy(setup: Setup) -> Iterator[Finding]:
 
 
 def _refused(metered: Metered, error: UsageError) -> Finding:
-    """Return the finding of policies that do not go together, as the error says."""
+    """Return the finding of policies that conflict, with the message of the error."""
     refused = Violation(metered.name, error.reason, error.message)
     return Finding(error.message, (metered.name, *_policies(metered)), refused)
 
@@ -153,15 +154,15 @@ def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
             continue
         if metered.sold.sources.rating_frequency.id is None:
             period = metered.sold.wallet.rating.period
-            text = f"nobody said when {metered.id} is rated, so it is {period}, the service's own"
+            text = f"no policy sets when {metered.id} is rated, so the default applies: {period}"
             yield Finding(text, (metered.name, f"usageResources/{metered.id}"))
 
 
 def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
-        said = {(one.method, one.period, one.combine) for one in metered.aggregations}
+        said = {(policy.method, policy.period, policy.combine) for policy in metered.aggregations}
         if len(said) > 1:
-            ids = [one.id for one in metered.aggregations]
+            ids = [policy.id for policy in metered.aggregations]
             text = f"{metered.id} adds up by {ids[0]} in this product and by {ids[-1]} otherwise"
             names = (f"aggregationPolicies/{id_}" for id_ in ids)
             yield Finding(text, (metered.name, f"usageResources/{metered.id}", *names))
@@ -216,12 +217,15 @@ def _grant_gaps(setup: Setup) -> Iterator[Finding]:
         validity, refresh = promise.grant.content.validity, promise.refresh
         longest = _longest_gap(validity, refresh) if validity and refresh else 0
         if longest:
-            name, text = promise.name, f"up to {longest} days before each issue nothing is granted"
+            name, text = (
+                promise.name,
+                f"there are up to {longest} days without a grant before each issue",
+            )
             yield Finding(text, (name, *_refresh_policy(promise)))
 
 
 def _longest_gap(validity: Cadence, refresh: Cadence) -> int:
-    """The most days between the end of an issue and the next."""
+    """Return the most days between the end of an issue and the next."""
     days = 0
     for k in range(refresh.index(ANCHOR, LAST) + 1):
         start, following = refresh.nth(ANCHOR, k), refresh.nth(ANCHOR, k + 1)
@@ -238,7 +242,7 @@ def _rollover_unreachable(setup: Setup) -> Iterator[Finding]:
     for _, promise in _promises(setup):
         grant = promise.grant.content
         if grant.rollover_id and grant.validity is None and promise.refresh is None:
-            text = "an issue lives as long as the asset, so nothing is ever left to roll over"
+            text = "an issue lasts as long as the asset, so nothing remains to roll over"
             yield Finding(text, (promise.name, f"rolloverPolicies/{grant.rollover_id}"))
 
 
@@ -249,7 +253,7 @@ def _grants_crowded(setup: Setup) -> Iterator[Finding]:
             continue
         count = refresh.index(ANCHOR, validity.nth(ANCHOR, 1) - DAY) + 1
         if count > MOST_OPEN_ISSUES:
-            text = f"{count} issues of one asset are open at once, and each is looked at"
+            text = f"{count} issues of one asset would be open at once, which slows down reads"
             yield Finding(text, (promise.name, *_refresh_policy(promise)))
 
 
@@ -257,8 +261,8 @@ STRUCTURE = (
     Rule(
         "PRODUCT_NOT_ACTIVE",
         Severity.WARNING,
-        "A product is in force before it is sold.",
-        "Activate it (ActivateProduct), or include drafts to look at it before.",
+        "A product is active before it is sold.",
+        "Activate it (ActivateProduct), or include drafts to validate it before.",
         _product_not_active,
     ),
     Rule(
@@ -271,28 +275,28 @@ STRUCTURE = (
     Rule(
         "RESOURCE_NOT_ACTIVE",
         Severity.ERROR,
-        "What is promised or priced is a resource of the product that is in force.",
-        "Activate the product, which puts the resource in force.",
+        "Every resource that is granted or priced is an active resource of the product.",
+        "Activate the product, which activates the resource.",
         _resource_not_active,
     ),
     Rule(
         "RESOURCE_OVERLAP",
         Severity.ERROR,
-        "The stretches of one resource of a product follow each other.",
+        "The records of one resource of a product do not overlap.",
         "End the earlier one on the day on which the later one starts.",
         _resource_overlap,
     ),
     Rule(
         "RESOURCE_GAP",
         Severity.WARNING,
-        "Between two stretches of one resource of a product there is no day without it.",
+        "There is no day between two records of one resource of a product.",
         "Start the later one on the day on which the earlier one ends.",
         _resource_gap,
     ),
     Rule(
         "PARENT_NOT_ACTIVE",
         Severity.ERROR,
-        "Units, resources and policies are in force before what stands on them.",
+        "Units, resources and policies are active before the records that need them.",
         "Activate the product again, or name a parent that is active.",
         _parent_not_active,
     ),
@@ -306,7 +310,7 @@ STRUCTURE = (
     Rule(
         "CURRENCY_UNIT",
         Severity.ERROR,
-        "A unit of money carries its ISO 4217 code.",
+        "The id of a unit of money is its ISO 4217 code.",
         "Count in a unit whose id is the code, as in USD.",
         _currency_unit,
     ),
@@ -320,21 +324,21 @@ STRUCTURE = (
     Rule(
         "LATE_POLICY",
         Severity.ERROR,
-        "Late usage is taken only where it cannot make a figure smaller.",
+        "Late usage is accepted only if it cannot make a figure smaller.",
         "Choose a rating frequency policy that rejects late usage, or another aggregation policy.",
         _late_policy,
     ),
     Rule(
         "RATING_FREQUENCY_UNSAID",
         Severity.WARNING,
-        "Somebody says when a resource is rated.",
+        "A policy sets when a resource is rated.",
         "Name a rating frequency policy on the product's resource or on the resource.",
         _rating_frequency_unsaid,
     ),
     Rule(
         "AGGREGATION_DISAGREES",
         Severity.WARNING,
-        "A resource adds up in the same way in every product.",
+        "A resource is aggregated in the same way in every product.",
         "Name the same aggregation policy on both, or only one.",
         _aggregation_disagrees,
     ),
@@ -355,14 +359,14 @@ STRUCTURE = (
     Rule(
         "GRANT_GAPS",
         Severity.WARNING,
-        "An issue lives until the next one.",
+        "An issue lasts until the next one.",
         "Let the validity be as long as the refresh interval, or leave it out.",
         _grant_gaps,
     ),
     Rule(
         "ROLLOVER_UNREACHABLE",
         Severity.WARNING,
-        "What may roll over expires before the asset does.",
+        "A grant with a rollover policy expires before the asset does.",
         "Give the grant a validity or a refresh policy, or no rollover policy.",
         _rollover_unreachable,
     ),

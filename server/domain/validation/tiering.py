@@ -1,6 +1,6 @@
-"""The rules of single rates and tiers: that a unit has a price, and what tiers do to it.
+"""The rules of single rates and tiers: every unit has a price, and tiers do not break it.
 
-Tiers stand over a base rate where a price book has both their cards and they share a day.
+Tiers apply to a base rate if a price book has the cards of both and they share a day.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,6 +27,7 @@ def _tiers_empty(setup: Setup) -> Iterator[Finding]:
 
 def _rate_zero(setup: Setup) -> Iterator[Finding]:
     charged = {metered.id for metered in setup.resources if metered.is_charged}
+    # A base rate of zero may be right where tiers change it.
     adjusted = {base.key for _, base in _pairs(setup)}
     for entry in _clear(setup):
         is_zero = entry.rate is not None and entry.rate.value == 0
@@ -36,13 +37,15 @@ def _rate_zero(setup: Setup) -> Iterator[Finding]:
 
 
 def _clear(setup: Setup) -> list[RateCardEntry]:
-    """The entries, but for resources and currencies where some overlap: mend those first."""
+    """Return the entries without those in overlaps, which must be corrected first."""
     unclear = {(entry.resource_id, entry.currency_code) for entry, _ in overlaps(setup)}
-    return [one for one in setup.entries if (one.resource_id, one.currency_code) not in unclear]
+    return [
+        entry for entry in setup.entries if (entry.resource_id, entry.currency_code) not in unclear
+    ]
 
 
 def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
-    """Tiers with each base rate that some price book puts under them on some day."""
+    """Yield each entry with tiers with each base rate below it, in some price book on some day."""
     entries = _clear(setup)
     bases: defaultdict[Key, list[tuple[EffectiveDays, RateCardEntry]]] = defaultdict(list)
     for entry in entries:
@@ -55,6 +58,7 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
     for book in setup.books:
         if book.cards.keys() >= {RateCardType.BASE, RateCardType.TIER}:
             under[book.cards[RateCardType.TIER]].add(book.cards[RateCardType.BASE])
+    # Tiers for all models also adjust the rates of single models, so each of those is checked.
     models = sorted({model for *_, model in bases if model is not None})
     for tiers in (entry for entry in entries if entry.tiers):
         days = setup.priced_days(tiers)
@@ -69,7 +73,7 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
 def _on(
     days: EffectiveDays, same: list[tuple[EffectiveDays, RateCardEntry]]
 ) -> Iterator[RateCardEntry]:
-    """Those of the rates that share a day: they follow each other, so they are side by side."""
+    """Yield the rates that share a day with `days`; sorted rates that do are neighbors."""
     first = max(0, bisect_right(same, days.start, key=_start) - 1)
     for own, base in same[first : bisect_left(same, days.end, key=_start)]:
         if own.meets(days):
@@ -77,11 +81,13 @@ def _on(
 
 
 def _adjusted(tiers: RateCardEntry, entries: list[RateCardEntry]) -> list[ResourceId]:
-    """The resources whose rates an entry's tiers adjust: of one for all, those without tiers."""
+    """Return the resources whose rates an entry's tiers adjust; a blanket adjusts those without
+    tiers.
+    """
     if not tiers.is_blanket:
         return [tiers.resource_id]
-    own = {one.resource_id for one in entries if one.tiers}
-    return sorted({one.resource_id for one in entries} - own)
+    own = {entry.resource_id for entry in entries if entry.tiers}
+    return sorted({entry.resource_id for entry in entries} - own)
 
 
 def _start(found: tuple[EffectiveDays, RateCardEntry]) -> date:
@@ -110,7 +116,7 @@ def _is_free(tier: Tier) -> bool:
 
 @exact
 def _lowered(base: RateCardEntry, tier: Tier) -> Decimal | None:
-    """A base rate after the amount that a tier takes off it; None when it takes off none."""
+    """Return a base rate less the amount that a tier subtracts, or None if it subtracts none."""
     assert base.rate is not None, base
     kind, value = tier.adjustment.kind, tier.adjustment.value
     return base.rate.value + value if kind is AdjustmentKind.AMOUNT and value < 0 else None
@@ -127,7 +133,7 @@ def _tier_below_zero(setup: Setup) -> Iterator[Finding]:
 
 def _tiers_incomplete(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
-        return  # beyond its tiers the anchor's rate holds
+        return  # beyond the tiers of a pack or commitment, the anchor's rate applies
     based = {tiers.key for tiers, _ in _pairs(setup)}
     for entry in _clear(setup):
         if not entry.tiers or not entry.stands_alone or entry.key in based:
@@ -191,7 +197,7 @@ TIERS = (
     Rule(
         "RATE_ZERO",
         Severity.WARNING,
-        "A rate is above zero, or invoices are of nothing.",
+        "A rate is above zero; otherwise usage is invoiced at zero.",
         "Set a rate, or an overage policy that charges nothing.",
         _rate_zero,
     ),
@@ -199,27 +205,27 @@ TIERS = (
         "TIER_ZERO",
         Severity.WARNING,
         "A tier prices its units above zero.",
-        "Override by another rate, or take off less.",
+        "Override by another rate, or subtract less.",
         _tier_zero,
     ),
     Rule(
         "TIER_BELOW_ZERO",
         Severity.ERROR,
         "A tier does not take a rate below zero.",
-        "Take off no more than the base rate.",
+        "Subtract no more than the base rate.",
         _tier_below_zero,
     ),
     Rule(
         "ATTRIBUTE_UNKNOWN",
         Severity.WARNING,
-        "A rate is adjusted by attributes that usage is told apart by.",
-        "Add the attribute to the dimensions of the resource, or say it on every sale.",
+        "A rate is adjusted by attributes that are dimensions of the resource.",
+        "Add the attribute to the dimensions of the resource, or set it on every sale.",
         _attribute_unknown,
     ),
     Rule(
         "TIERS_INCOMPLETE",
         Severity.WARNING,
-        "Tiers without a base rate hold every quantity.",
+        "Tiers without a base rate cover every quantity.",
         "Start the first tier at zero, leave the last one open, or add a base rate.",
         _tiers_incomplete,
     ),

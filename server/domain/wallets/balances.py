@@ -1,7 +1,7 @@
-"""Balances: what the wallets of one entitlement account hold right now.
+"""Balances: the current state of the wallets of one entitlement account.
 
-A balance is a function of what is posted and of the usage that is not final yet; nothing lags and
-nothing is stored. What the function adds to the posted entries is marked provisional.
+A balance is computed from posted entries and from the usage that is not final yet; it is never
+stale and is not stored. The part that is not posted yet is marked provisional.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ HUNDRED = Decimal(100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantBalance:
-    """A grant as it is now; provisional when the ledger does not say so yet."""
+    """A grant as it is now; provisional if the ledger does not have its balance yet."""
 
     grant: Grant
     is_open: bool
@@ -33,7 +33,9 @@ class GrantBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What an asset's usage in this rating period costs so far; without an amount, why not."""
+    """The cost so far of an asset's usage in this rating period, or the reason for a missing
+    amount.
+    """
 
     asset_id: AssetId
     unit: UnitId | None
@@ -45,10 +47,11 @@ class Charge:
 class WalletBalance:
     """One wallet now.
 
-    `balance` is open to use; `posted_balance` is what the ledger says, of all grants. `granted` is
-    what the open grants began with and `consumed` what of it is gone. `used`, `drawn`, `overage`
-    and `charges` are of the current rating period. `percent_used` counts overage and may pass 100;
-    it is absent when nothing is granted. The same state has the same balance until `holds_until`.
+    `balance` can be used now; `posted_balance` is the ledger's balance of all grants. `granted` is
+    the opening quantity of the open grants, and `consumed` the part of it that is gone. `used`,
+    `drawn`, `overage` and `charges` are of the current rating period. `percent_used` includes
+    overage and may exceed 100; it is None if nothing is granted. The same state has the same
+    balance until `holds_until`.
     """
 
     wallet_id: WalletId
@@ -67,14 +70,14 @@ class WalletBalance:
 
 @exact
 def balances(wallets: Iterable[WalletState], *, now: datetime) -> tuple[WalletBalance, ...]:
-    """The balances at `now` of all wallets of one entitlement account, by wallet id."""
+    """Return the balances at `now` of all wallets of one entitlement account, by wallet id."""
     ordered = sorted(wallets, key=lambda wallet: wallet.terms.id)
     return tuple(balance(wallet, now=now) for wallet in ordered)
 
 
 @exact
 def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
-    """The balance of one wallet at `now`."""
+    """Return the balance of one wallet at `now`."""
     settlement = project(wallet, now=now)
     grants = _grant_balances(wallet.grants, settlement, now)
     held = [item.grant for item in grants if item.is_open]
@@ -101,20 +104,20 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
 
 @exact
 def project(wallet: WalletState, *, now: datetime) -> Settlement:
-    """What the ledger will say, once all usage known at `now` is final and nothing more comes."""
+    """Return the settlement as if all usage known at `now` were final."""
     return walked(wallet, (*wallet.cells, *_tokens(wallet, now)), through=now)
 
 
 @exact
 def percent(part: Decimal, whole: Decimal) -> Decimal | None:
-    """`part` in percent of `whole`, to two places; nothing of nothing."""
+    """Return `part` in percent of `whole`, truncated to two places, or None if `whole` is zero."""
     if whole == 0:
         return None
     return divide(part * HUNDRED, whole, places=2, mode=Rounding.DOWN)
 
 
 def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
-    """What usage that is not final comes to in the tokens of this wallet."""
+    """Yield the token cells of usage that is not final in the source wallets."""
     for source in wallet.sources:
         assert wallet.token_wallet is not None, wallet
         results = project(source, now=now).results
@@ -125,9 +128,12 @@ def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
 
 
 def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:
-    """When time alone changes the balance: a grant starts or ends, or the rating period is over."""
+    """Return the time at which the balance changes without new usage.
+
+    A grant starts or ends, or the rating period ends, here or in a source wallet.
+    """
     own = _own_change(wallet, settlement, now)
-    changes = (_next_change(one, project(one, now=now), now) for one in wallet.sources)
+    changes = (_next_change(source, project(source, now=now), now) for source in wallet.sources)
     return min(own, *changes) if wallet.sources else own
 
 
@@ -138,6 +144,7 @@ def _own_change(wallet: WalletState, settlement: Settlement, now: datetime) -> d
     ends += [
         start
         for entitlement in wallet.entitlements
+        # An issue that is still to come changes the balance when it starts.
         if (start := next_start(entitlement, zone, after=now))
     ]
     return min((edge for edge in ends if edge > now), default=FOREVER)
@@ -151,6 +158,7 @@ def _grant_balances(
         GrantBalance(
             grant=grant,
             is_open=grant.is_open(now),
+            # Grants that are not in the ledger yet have no posted balance.
             is_provisional=known.get(grant.id) != grant.balance,
         )
         for grant in sorted(settlement.grants, key=lambda grant: (grant.start, grant.id))

@@ -1,7 +1,7 @@
-"""Blocking: usage that grants do not cover is refused, where that is what was sold.
+"""Blocking: refusal of usage that grants do not cover, where the sale does not include overage.
 
-A record fits when the overage of the wallet, were its usage final now, does not grow by it. Records
-are taken in the order in which they came; one that does not fit does not keep out those after it.
+A record fits if it does not raise the overage that the wallet would have if its usage were final
+now. Records are taken in the order of arrival; one that does not fit does not exclude later ones.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,21 @@ from server.domain.wallets.balances import project
 
 @exact
 def fitting(state: WalletState, cells: Sequence[Cell], *, now: datetime) -> list[bool]:
-    """Which of these cells of one record each fit, those before counted in.
+    """Return whether each of these cells, one for each record, fits after the ones before it.
 
-    The cells are of the wallet itself, or of one whose usage costs its tokens.
+    The cells belong to the wallet itself, or to a wallet whose usage costs its tokens.
     """
     allowed = _overage(state, now)
     fits: list[bool] = []
     while len(fits) < len(cells):
         left = cells[len(fits) :]
+        # Each projection walks the whole wallet, so a binary search for the longest prefix that
+        # fits is cheaper than one projection for each record.
         count = _longest(state, left, allowed, now)
         state = with_usage(state, left[:count])
         fits += [True] * count
         if count < len(left):
+            # The first cell after the longest prefix is the one that does not fit.
             fits.append(False)
     return fits
 
@@ -49,7 +52,8 @@ def cap_reached(wallet: WalletKey, resource_id: ResourceId, item: Counted) -> Fa
 
 
 def _longest(state: WalletState, cells: Sequence[Cell], allowed: Decimal, now: datetime) -> int:
-    """How many of the first cells fit together."""
+    """Return the number of first cells that fit together."""
+    # The whole batch is tried first, so that a batch that fits needs one projection only.
     low, high = 0, len(cells)
     count = high
     while low < high:
@@ -66,13 +70,13 @@ def _overage(state: WalletState, now: datetime) -> Decimal:
 
 
 def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
-    """The wallet with more usage, its own or that of its sources."""
+    """Return the wallet with more usage, its own or that of its sources."""
     own = [cell for cell in cells if cell.wallet_id == state.terms.id]
     if own:
         state = replace(state, cells=_merged(state.cells, own))
     if len(own) == len(cells):
         return state
-    return replace(state, sources=tuple(_with_own(one, cells) for one in state.sources))
+    return replace(state, sources=tuple(_with_own(source, cells) for source in state.sources))
 
 
 def _with_own(source: WalletState, cells: Sequence[Cell]) -> WalletState:

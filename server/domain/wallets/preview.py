@@ -1,8 +1,8 @@
-"""Preview: what usage would do to wallets, as the difference that it makes.
+"""Preview: the effect of usage on wallets, as a difference of two projections.
 
-A wallet is projected without and with the usage, by what makes its balance; what is drawn, left and
-charged in one and not in the other is the effect. So tiers, grants and policies see everything that
-is there, and lines that are taken in turn add up to what they come to together.
+A wallet is projected without and with the usage, by the function that computes its balance. The
+effect is the difference of what is drawn, left and charged. Tiers, grants and policies therefore
+apply to all usage of the wallet, and lines taken in turn add up to their joint effect.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from server.domain.wallets.blocking import with_usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """A wallet, and what its usage that is not final comes to."""
+    """A wallet with the settlement and the lines of its usage that is not final."""
 
     state: WalletState
     results: tuple[SettledIncrement, ...]
@@ -35,26 +35,26 @@ class Projection:
     @property
     @exact
     def used(self) -> Decimal:
-        """What is used."""
+        """The used quantity."""
         return sum((result.increment.quantity for result in self.results), ZERO)
 
     @property
     @exact
     def overage(self) -> Decimal:
-        """What of it no grant pays for."""
+        """The used quantity that no grant covers."""
         return sum((result.overage for result in self.results), ZERO)
 
 
 Projections = Mapping[WalletId, Projection]
-"""Wallets side by side: those that are used, and those of the tokens they are rated in."""
+"""Wallets by id: the used ones, and those of the tokens in which they are rated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """The difference that usage makes to a wallet, to all assets that share it.
+    """The difference that usage makes to a wallet and to all assets that share it.
 
-    `line` is what the usage would be rated in, with all that is rated together with it. Without an
-    `amount`, `failure` says why.
+    `line` is the ratable line of the usage, with everything that is rated together with it. Without
+    an `amount`, `failure` has the reason.
     """
 
     wallet_id: WalletId
@@ -68,22 +68,22 @@ class Effect:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether nothing is different."""
+        """True if nothing changes."""
         return not (self.used or self.overage or self.debits or self.amount or self.failure)
 
 
 @exact
-def opened_again(
+def reopened_state(
     state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[LedgerEntry]
 ) -> WalletState:
-    """A wallet before the close of the rating period from `start`, which moved `closing`.
+    """Return a wallet as it was before the close of the period from `start`, which moved `closing`.
 
-    `grants` are all of it as they are now, and `state` has all cells that are final.
+    `grants` are all its grants as they are now, and `state` has all final cells.
     """
     moved: dict[GrantId, Decimal] = {}
-    for one in closing:
-        moved[one.grant_id] = moved.get(one.grant_id, ZERO) + one.amount
-    held = (one.holding(one.balance - moved.get(one.id, ZERO)) for one in grants)
+    for entry in closing:
+        moved[entry.grant_id] = moved.get(entry.grant_id, ZERO) + entry.amount
+    held = (grant.holding(grant.balance - moved.get(grant.id, ZERO)) for grant in grants)
     again = tuple(cell for cell in state.settled if cell.period.start == start)
     settled = tuple(cell for cell in state.settled if cell.period.start != start)
     return replace(state, grants=tuple(held), cells=(*state.cells, *again), settled=settled)
@@ -91,7 +91,7 @@ def opened_again(
 
 @exact
 def projection_of(state: WalletState, *, now: datetime) -> Projection:
-    """A wallet as it would be if all its usage were final now."""
+    """Return a wallet as it would be if all its usage were final now."""
     results = project(state, now=now).results
     return Projection(
         state=state, results=results, lines={line.id: line for line in rated(state, results)}
@@ -101,10 +101,14 @@ def projection_of(state: WalletState, *, now: datetime) -> Projection:
 def used(
     projections: Projections, cell: Cell, *, now: datetime
 ) -> tuple[tuple[Effect, ...], Projections]:
-    """Return what usage does to its wallet, and others as far as they change; and all after it."""
+    """Return the effects of usage on its wallet and on others that change, and the new
+    projections.
+    """
     after = added(projections, cell, now=now)
     found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
-    effects = tuple(one for one in found if one.wallet_id == cell.wallet_id or not one.is_nothing)
+    effects = tuple(
+        change for change in found if change.wallet_id == cell.wallet_id or not change.is_nothing
+    )
     return effects, {**projections, **after}
 
 
@@ -117,31 +121,41 @@ def uncovered(
 
 
 def _cells(cell: Cell, wallet_id: WalletId) -> list[CellId]:
-    """Return the cell that usage is in, in its own wallet or in that of its tokens."""
+    """Return the id of the usage's cell in its own wallet, or in the wallet of its tokens."""
     is_own = wallet_id == cell.wallet_id
     return [cell.id if is_own else token_cell_id(cell.id, wallet_id)]
 
 
 def added(projections: Projections, cell: Cell, *, now: datetime) -> dict[WalletId, Projection]:
-    """The wallets that more usage touches, with it: its own first, then those of its tokens."""
-    touched = [one for one in projections.values() if touches(one.state, cell.wallet_id)]
+    """Return the affected wallets with more usage: its own first, then those of its tokens."""
+    touched = [
+        projection
+        for projection in projections.values()
+        if touches(projection.state, cell.wallet_id)
+    ]
+    # The first effect is that on the wallet of the usage; callers rely on it.
     own_first = sorted(
-        touched, key=lambda one: (one.state.terms.id != cell.wallet_id, one.state.terms.id)
+        touched,
+        key=lambda projection: (
+            projection.state.terms.id != cell.wallet_id,
+            projection.state.terms.id,
+        ),
     )
     return {
-        one.state.terms.id: projection_of(with_usage(one.state, [cell]), now=now)
-        for one in own_first
+        projection.state.terms.id: projection_of(with_usage(projection.state, [cell]), now=now)
+        for projection in own_first
     }
 
 
 @exact
 def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) -> Effect:
-    """What is different in a wallet after usage of these cells."""
+    """Return the difference in a wallet after usage of these cells."""
     amounts, failure = _amounts(before, after)
     wanted = set(cell_ids)
-    line = next((one for one in after.lines.values() if wanted & set(one.cell_ids)), None)
+    line = next((line for line in after.lines.values() if wanted & set(line.cell_ids)), None)
     own = line.terms.unit if line is not None and line.terms is not None else None
     unit = next(iter(amounts), own)
+    # Amounts in different units cannot be added to one.
     if len(amounts) > 1:
         failure = failure or "CURRENCY_MISMATCH"
     return Effect(
@@ -157,12 +171,14 @@ def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) ->
 
 
 def touches(state: WalletState, wallet_id: WalletId) -> bool:
-    """Whether usage of a wallet changes another: it is its own, or costs its tokens."""
-    return state.terms.id == wallet_id or any(one.terms.id == wallet_id for one in state.sources)
+    """Return whether usage of `wallet_id` changes the wallet: as its own usage or by its tokens."""
+    return state.terms.id == wallet_id or any(
+        source.terms.id == wallet_id for source in state.sources
+    )
 
 
 def _debits(before: Projection, after: Projection) -> tuple[Debit, ...]:
-    """What each grant pays more or less, in the order in which they first pay."""
+    """Return the change of each grant's payments, in the order of their first payment."""
     old, new = _paid(before), _paid(after)
     changed = (
         Debit(
@@ -170,7 +186,7 @@ def _debits(before: Projection, after: Projection) -> tuple[Debit, ...]:
         )
         for grant_id in dict.fromkeys((*new, *old))
     )
-    return tuple(one for one in changed if one.quantity or one.amount)
+    return tuple(debit for debit in changed if debit.quantity or debit.amount)
 
 
 def _of(paid: Mapping[GrantId, tuple[Decimal, Decimal]], grant_id: GrantId) -> tuple[Decimal, ...]:
@@ -187,7 +203,7 @@ def _paid(projection: Projection) -> dict[GrantId, tuple[Decimal, Decimal]]:
 
 
 def _amounts(before: Projection, after: Projection) -> tuple[dict[UnitId, Decimal], str | None]:
-    """By unit, what the lines that are different cost more; or why one of them has no amount."""
+    """Return the change of amounts by unit, and the failure of a changed line without an amount."""
     found: dict[UnitId, Decimal] = {}
     failure = None
     for line_id in dict.fromkeys((*after.lines, *before.lines)):
@@ -201,6 +217,7 @@ def _amounts(before: Projection, after: Projection) -> tuple[dict[UnitId, Decima
             if line.terms is not None and line.amount is not None:
                 unit = line.terms.unit
                 found[unit] = found.get(unit, ZERO) + sign * line.amount
+    # A single unit is kept even with a difference of zero, so that the effect has a unit.
     is_one = len(found) == 1
     return {unit: one for unit, one in found.items() if one or is_one}, failure
 

@@ -27,7 +27,7 @@ from server.domain.rating.rate_cards import (
     RateCardType,
     tried,
 )
-from server.domain.rating.rate_index import CatalogueRates, KeptCards
+from server.domain.rating.rate_index import CatalogRates, KeptCards
 from server.domain.rating.sold_rates import (
     AssetRates,
     AssetResourceKey,
@@ -126,19 +126,19 @@ async def rows_of_product(
 
 def compiled(
     rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
-) -> CatalogueRates:
+) -> CatalogRates:
     """The index of these rows, and of cards that another keeps. A thread may do it.
 
     It may pause every few rows, so that the event loop is not kept waiting by the thread.
     """
     books = rows[0]
-    return CatalogueRates(_books(books), map(_card, books), _entries(rows, pause), kept)
+    return CatalogRates(_books(books), map(_card, books), _entries(rows, pause), kept)
 
 
-def compiled_trial(rows: Rows) -> CatalogueRates:
+def compiled_trial(rows: Rows) -> CatalogRates:
     """The index of these rows with their drafts in force; it is nobody's but the caller's."""
     books = rows[0]
-    return CatalogueRates(_books(books), map(_card, books), tried(_entries(rows)))
+    return CatalogRates(_books(books), map(_card, books), tried(_entries(rows)))
 
 
 def _entries(rows: Rows, pause: Callable[[], None] | None = None) -> Iterator[RateCardEntry]:

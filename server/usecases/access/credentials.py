@@ -1,4 +1,4 @@
-"""Credentials: made with keys of 256 random bits, recognised by their hash."""
+"""Credentials: keys of 256 random bits, stored as hashes."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,12 +17,11 @@ from server.store.transaction import read, read_control
 
 PREFIX = "usage_"
 LONGEST_KEY = 200
-# Owns nothing: what it may see is what everybody may.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCredential:
-    """What a new credential allows, and until when."""
+    """The roles of a new credential, and its expiry."""
 
     display_name: str
     roles: tuple[Role, ...]
@@ -30,13 +29,16 @@ class CreateCredential:
 
 
 async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity | None:
-    """Who a key stands for; None when nobody knows it, or any more.
+    """Return the identity behind a key, or None if it is unknown, revoked or expired.
 
-    Keys are compared by their SHA-256, so the time it takes says nothing about them.
+    Keys are compared by their SHA-256, so the response time reveals nothing about them.
     """
+    # Bounded before hashing, so that a caller without a key cannot make the server hash long texts.
     if not key.startswith(PREFIX) or len(key) > LONGEST_KEY:
         return None
     key_hash = _hash(key)
+    # Two steps: a control transaction finds the tenant of the key, and the roles are read under
+    # that tenant's row-level security.
     owner = await read_control(pool, lambda tx: store.find_owner(tx, key_hash), seconds=seconds)
     if owner is None:
         return None
@@ -55,7 +57,7 @@ async def authenticate(pool: SharedPool, key: str, seconds: float) -> Identity |
 
 
 async def create(tx: Transaction, command: CreateCredential) -> tuple[Credential, str]:
-    """Make a credential; the key is in the answer and nowhere else."""
+    """Create a credential. The key is only in this answer; it is not stored."""
     key = PREFIX + secrets.token_urlsafe(32)
     new = NewCredential(
         id=CredentialId(new_id()),
@@ -69,7 +71,7 @@ async def create(tx: Transaction, command: CreateCredential) -> tuple[Credential
 
 
 async def revoke(tx: Transaction, credential_id: CredentialId) -> Credential:
-    """Stop a credential; a second time changes nothing. Raises CREDENTIAL_NOT_FOUND."""
+    """Revoke a credential; a second call changes nothing. Raises CREDENTIAL_NOT_FOUND."""
     found = await store.revoke(tx, credential_id)
     if found is None:
         raise NotFound.of("Credential", f"credentials/{credential_id}")

@@ -1,4 +1,4 @@
-"""Jobs that stopped: seen, tried again, given up."""
+"""Stopped jobs: retry or waive them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from server.usecases import clock
 from server.usecases.intake import rating_batches
 from server.usecases.validation import catalog_run
 
-# Who is told when a job of a kind is given up: what it was for would be under way for ever.
+# Called when a job of this kind is waived: its run or batch would otherwise stay pending forever.
 WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.give_up,
     JobKind.RATE_BATCH: rating_batches.give_up,
@@ -21,7 +21,7 @@ WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
 
 
 async def retry(tx: Transaction, job_id: JobId) -> JobRow:
-    """Begin a refused or quarantined job anew, and the closes that stopped because of it.
+    """Restart a refused or quarantined job, and the closes that stopped because of it.
 
     Raises JOB_NOT_FOUND, ITEM_STATE.
     """
@@ -30,7 +30,7 @@ async def retry(tx: Transaction, job_id: JobId) -> JobRow:
 
 
 async def waive(tx: Transaction, job_id: JobId) -> JobRow:
-    """Give it up for good, and what waits for it with it. Raises JOB_NOT_FOUND, ITEM_STATE."""
+    """Give up a job and the jobs that wait for it. Raises JOB_NOT_FOUND, ITEM_STATE."""
     given_up = await store.waive(tx, job_id)
     job = await _after(tx, job_id, given_up is not None)
     if given_up is not None and given_up.kind in WAITING:

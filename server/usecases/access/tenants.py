@@ -1,4 +1,4 @@
-"""Tenants: the operator's own, which comes first, and those it makes."""
+"""Tenants: the operator's own tenant, which is created first, and the others."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,8 @@ from server.usecases.access.credentials import CreateCredential
 from server.usecases.modeling.currencies import units_of_currency
 from server.usecases.rating import procedures
 
-# Where the ids of tenants come from: creating one twice is creating it once.
+# Tenant ids are derived in this namespace, so creating a tenant twice has the effect of creating it
+# once.
 SPACE = UUID("6f2b1d0e-7a63-5c0c-9d54-1f0e8a7c2b10")
 OPERATOR = "operator"
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -28,10 +29,10 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTenant:
-    """A tenant to be; with a `clock` it is a sandbox that starts there.
+    """A tenant to create; with a `clock` it is a sandbox whose clock starts there.
 
-    It begins with the procedures that are shipped, and unless it is to be `empty`, with common
-    units and the ISO currencies.
+    It starts with the shipped procedures and, unless it is `empty`, with common units and the ISO
+    currencies.
     """
 
     name: str
@@ -41,22 +42,24 @@ class CreateTenant:
 
     @property
     def tenant_id(self) -> TenantId:
-        """The tenant's id, the same for every case of its name, since names are taken in any."""
+        """The tenant's id; names that differ only in case have the same one."""
         return tenant_id_of(self.name)
 
 
 def tenant_id_of(name: str) -> TenantId:
-    """The id behind the name that callers know."""
+    """Return the id behind a tenant's name."""
+    # In lower case, because names are matched without case.
     return TenantId(derive(SPACE, name.lower()))
 
 
 async def found(pool: SharedPool) -> str | None:
-    """Make the operator's tenant and its first key; None when that was done before."""
+    """Create the operator's tenant and its first key; return None if it has a key already."""
     tenant_id = tenant_id_of(OPERATOR)
 
     async def work(tx: Transaction) -> str | None:
         await store.add(tx, name=OPERATOR, display_name="Operator", clock=None)
-        # The clock's lock is the tenant's: of two founders the second waits, and finds a key.
+        # The clock's lock is that of the tenant's row: a concurrent caller waits here, and then
+        # finds the key.
         await store.lock_clock(tx)
         if await credential_store.count(tx):
             return None
@@ -68,7 +71,7 @@ async def found(pool: SharedPool) -> str | None:
 
 
 async def create(tx: Transaction, command: CreateTenant) -> Tenant:
-    """Make a tenant, or answer with the one that is there and equal. Raises CODE_TAKEN."""
+    """Create a tenant, or return the equal one that exists. Raises CODE_TAKEN."""
     if command.clock is not None and command.clock < EARLIEST:
         raise InvalidArgument.at(
             "tenant.clock_start_time", "TIMESTAMP_RANGE", "must be in 1990 or later"
@@ -79,6 +82,7 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
         display_name=command.display_name,
         clock=command.clock,
     )
+    # Seeded only once: a tenant may have deleted or changed what it started with.
     if is_new:
         await procedures.seed(tx)
     if is_new and not command.empty:
@@ -98,7 +102,7 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
 
 
 async def get(tx: Transaction, name: str = "-") -> Tenant:
-    """One tenant, which callers know as `name`. Raises TENANT_NOT_FOUND."""
+    """Return the transaction's tenant, called `name` in errors. Raises TENANT_NOT_FOUND."""
     tenant = await store.find(tx)
     if tenant is None:
         raise NotFound.of("Tenant", f"tenants/{name}")

@@ -1,8 +1,8 @@
-"""Settlement: closing a rating period, and issuing grants when their time comes.
+"""Closing a rating period, and issuing grants when they are due.
 
-A close does all of it in one transaction: nothing is recorded into the period any more, its usage
-is drawn on the grants, expiry and rollover follow, what is left is rated, and at the end of a
-billing month the invoice-ready lines are made. Doing it twice is doing it once.
+A close is one transaction: the period accepts no more usage, its usage is drawn on the grants,
+grants expire or roll over, the overage is rated, and at the end of a billing period the liable
+lines are made. Closing twice has the effect of closing once.
 """
 
 from collections.abc import Sequence
@@ -59,13 +59,15 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     """Make a rating period final. Raises Aborted (PREVIOUS_PERIOD_OPEN)."""
     account_id, wallet_id = command.account_id, command.wallet_id
     found = await periods.lock(tx, account_id, wallet_id, command.start)
+    # A job may run more than once; a later run finds the period final.
     if found is None or found.is_final:
         return
     period = found.period
     await wallets.lock(tx, account_id, wallet_id)
+    # Checked with this period locked: whoever opens an earlier one has to lock this one too.
     await _refuse_out_of_turn(tx, command, period)
     wallet = await wallets.get(tx, account_id, wallet_id)
-    ends = [one.end_time for one in wallet.assets]
+    ends = [asset.end_time for asset in wallet.assets]
     closed = closing(wallet.state, _calendar(wallet), ends, period, reopened=found.reopened)
 
     await _post(tx, wallet, closed.settlement)
@@ -82,8 +84,9 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
 
 
 async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
-    """Post the issues that are due, unless a close was quicker, and ask for the next ones."""
+    """Post the due issues that no close has posted yet, and schedule the next ones."""
     account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
+    # Under the wallet's lock, so that a close at the same time does not post the same issues.
     await wallets.lock(tx, account_id, wallet_id)
     wallet = await wallets.get(tx, account_id, wallet_id)
     entitlements, zone = wallet.state.entitlements, wallet.zone
@@ -102,7 +105,7 @@ async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
 
 
 def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
-    """What posts the issues of a wallet that start at `at`."""
+    """Return the job that posts the issues of a wallet that start at `at`."""
     return Job(
         id=JobId(derive(wallet_id, "refresh", at.isoformat())),
         kind=JobKind.REFRESH_GRANTS,
@@ -114,7 +117,7 @@ def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job
 
 
 async def _refuse_out_of_turn(tx: Transaction, command: ClosePeriod, period: Period) -> None:
-    """Raise PREVIOUS_PERIOD_OPEN while a period is open that becomes final before this one."""
+    """Raise PREVIOUS_PERIOD_OPEN if a period is open that must become final before this one."""
     args = (tx, command.account_id, command.wallet_id)
     earlier = await periods.first_unsettled(*args, period.start)
     earlier = earlier or await periods.first_unsettled_source(*args, period.end)
@@ -140,20 +143,20 @@ async def _pass_on(
     results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> None:
-    """What was rated in tokens becomes usage of the wallets that hold them."""
+    """Add usage rated in tokens to the wallets of the tokens."""
     for wallet_id in wallet.token_wallet_ids:
         tokens = await wallets.get(tx, wallet.account_id, wallet_id)
         own = wallet.rated_in(wallet_id)
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
             calendar = _calendar(tokens)
-            taking = (calendar.with_freeze(one) for one in {cell.period for _, cell in cells})
-            await periods.open_missing(tx, [_new_period(tokens, one) for one in taking])
+            taking = (calendar.with_freeze(period) for period in {cell.period for _, cell in cells})
+            await periods.open_missing(tx, [_new_period(tokens, period) for period in taking])
             await summaries.add_tokens(tx, tokens, cells)
 
 
 async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
-    """At the end of a billing period, make its invoice-ready lines."""
+    """Make the liable lines at the end of a billing period."""
     currency = wallet.currency_code
     lines = await summaries.ratable_of(tx, wallet, billing)
     owed = invoice_ready(
@@ -161,7 +164,9 @@ async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
     )
     if owed:
         assets = {asset.id: asset for asset in wallet.assets}
-        new = [_new_liable(assets[one.line.asset_id], currency, one) for one in owed]
+        new = [
+            _new_liable(assets[owed_line.line.asset_id], currency, owed_line) for owed_line in owed
+        ]
         await summaries.add_liable(tx, wallet, billing, new)
 
 

@@ -1,4 +1,4 @@
-"""Look up the periods that contain a moment, of an account or of an asset."""
+"""Look up the periods that contain a time, of an account or of an asset."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,7 @@ async def periods_of(
     asset_id: AssetId | None,
     time: datetime | None,
 ) -> PeriodsAt:
-    """The periods of an asset, or of the account without one, at `time`, which is now if None.
+    """Return the periods of an asset, or of the account, at `time`; None means now.
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND.
     """
@@ -45,7 +45,8 @@ async def periods_of(
 
 async def _of_account(tx: Transaction, account_id: AccountId, at: datetime) -> PeriodsAt:
     account = (await accounts.get(tx, account_id)).content
-    # Monthly periods do not depend on the targets, of which there may be one for each asset.
+    # Monthly periods do not depend on the targets, so those are not read: there may be one for each
+    # asset.
     is_monthly = account.billing_months == 1
     anchors = [] if is_monthly else await calendars.anchors(tx, account_id)
     billing = account_billing_period(
@@ -66,6 +67,6 @@ async def _of_asset(
     return PeriodsAt(
         account_id=account_id,
         time=at,
-        billing=same(one.billing for one in resources),
+        billing=same(resource.billing for resource in resources),
         resources=tuple(resources),
     )

@@ -1,7 +1,7 @@
-"""Reopening: late usage opens its own period again, while nothing later of its target is final.
+"""Reopening: late usage opens its own period again, if no later period of its wallet is final.
 
-What the close of the period wrote is taken back, entry by entry, so that the next close draws and
-rates as if the usage had come in time. Otherwise the usage is handled as `NEXT_PERIOD` says.
+Everything that the close wrote is reversed, entry by entry, so that the next close draws and rates
+as if the usage had come in time. Otherwise the usage is handled as under `NEXT_PERIOD`.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from server.store.settlement import wallets
 
 
 async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
-    """The final periods of those of `slots` whose late usage may open its period again."""
+    """Return the final periods of those `slots` whose late usage may reopen its period."""
     wanted = {s.period_key for s in slots if may_reopen(s)}
     return await store.final_periods(tx, wanted) if wanted else set()
 
@@ -28,33 +28,40 @@ async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
 async def reopen(
     tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> dict[PeriodKey, RatingPeriod]:
-    """Open the periods of late usage again, as far as they may be, before anybody holds them.
+    """Reopen the periods of late usage where possible, before other locks are taken.
 
-    Others who would do the same wait, and then find them open. Raises Aborted (CONCURRENT_CHANGE).
+    Concurrent callers wait for each other, and the later one finds the periods open. Raises Aborted
+    (CONCURRENT_CHANGE).
     """
     wanted = {slot.period_key: slot.meter for slot in slots}
     if not wanted:
         return {}
+    # Before the row locks, so that two batches that reopen periods of one wallet run one after the
+    # other.
     await queue_openers(tx, {meter.wallet for meter in wanted.values()})
     found = await store.lock_reopenable(tx, wanted)
     opened = {
-        one.key: reopened_period(wanted[one.key], one.period, now=now, next_freeze=one.next_freeze)
-        for one in found
+        reopenable.key: reopened_period(
+            wanted[reopenable.key], reopenable.period, now=now, next_freeze=reopenable.next_freeze
+        )
+        for reopenable in found
     }
-    for one in found:
-        await store.reopen(tx, one, opened[one.key].freeze)
+    for reopenable in found:
+        await store.reopen(tx, reopenable, opened[reopenable.key].freeze)
     await _take_back(tx, found)
     return opened
 
 
 async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
-    """Undo what the closes of these periods wrote."""
-    for one in reopened:
-        await wallets.lock(tx, one.account_id, one.wallet_id)
-        if await store.has_final_follower(tx, one):
+    """Reverse what the closes of these periods wrote."""
+    for reopenable in reopened:
+        await wallets.lock(tx, reopenable.account_id, reopenable.wallet_id)
+        # Checked again under the wallet's lock: a close that was running could have made a later
+        # period final since the first check.
+        if await store.has_final_follower(tx, reopenable):
             message = "a later period is being closed at this moment; nothing happened, try again"
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-        wallet = await wallets.get(tx, one.account_id, one.wallet_id)
-        start = one.period.start
+        wallet = await wallets.get(tx, reopenable.account_id, reopenable.wallet_id)
+        start = reopenable.period.start
         billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, start)
-        await store.take_back(tx, one, revision(one.reopened), billing.end)
+        await store.take_back(tx, reopenable, revision(reopenable.reopened), billing.end)

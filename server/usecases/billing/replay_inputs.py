@@ -1,6 +1,6 @@
-"""What a replay does again: the final usage of a wallet, drawn and rated by a price book.
+"""The inputs of a replay: the final usage of a wallet, drawn and rated by a price book.
 
-Each wallet is done once, those of tokens after what is rated in them.
+Each wallet is replayed once; wallets of tokens after those of the resources rated in them.
 """
 
 from collections.abc import Mapping, Set
@@ -12,9 +12,9 @@ from server.domain.billing.replay import (
     Found,
     Stretch,
     at_other_rates,
-    differs,
     drawn_again,
     line_before,
+    not_reproduced,
     rated_again,
     tokens_again,
 )
@@ -32,7 +32,7 @@ from server.domain.ids import (
     ProductId,
     WalletId,
 )
-from server.domain.rating.rate_index import CatalogueRates, Question
+from server.domain.rating.rate_index import CatalogRates, Question
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import (
     RatableLine,
@@ -52,10 +52,10 @@ from server.usecases.rating.procedures import as_rated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRates:
-    """The usage of an account, or of one asset, of rating periods that start within a time.
+    """The usage to replay: of an account or one asset, in rating periods that start in `within`.
 
-    Without a day each stretch of rates is priced as of its first day. `with_drafts` those of the
-    price book price as if they were active.
+    Without a day, each segment of rates is priced as of its first day. With `with_drafts`, draft
+    entries of the price book price as if they were active.
     """
 
     account_id: AccountId
@@ -67,8 +67,8 @@ class ReplayRates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """A wallet's final usage as it was and as it would be; `fault` is why nobody can say."""
+class WalletReplay:
+    """The original and the replayed final usage of a wallet; `fault` prevents the replay."""
 
     wallet: StoredWallet
     before: FinalUsage
@@ -78,18 +78,18 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Where a replay reads, what it is to be, and what it has come to so far."""
+class ReplayContext:
+    """The state of a replay: the transaction, the command, and the results so far."""
 
     tx: Transaction
     command: ReplayRates
     sold: Mapping[AssetId, SoldAs]
-    rates: dict[ProductId, CatalogueRates] = field(default_factory=dict)
+    rates: dict[ProductId, CatalogRates] = field(default_factory=dict)
     wallets: dict[WalletId, StoredWallet] = field(default_factory=dict)
-    done: dict[WalletId, Again] = field(default_factory=dict)
+    done: dict[WalletId, WalletReplay] = field(default_factory=dict)
 
-    async def rates_of(self, product_id: ProductId) -> CatalogueRates:
-        """The rates of a product in the price book."""
+    async def rates_of(self, product_id: ProductId) -> CatalogRates:
+        """Return the rates of a product in the price book."""
         if product_id not in self.rates:
             with_drafts = self.command.with_drafts
             rows = await rows_of_product(
@@ -99,53 +99,54 @@ class World:
         return self.rates[product_id]
 
     async def wallet(self, wallet_id: WalletId) -> StoredWallet:
-        """A wallet with what is rated in its tokens."""
+        """Return a wallet with the sources of its tokens."""
         if wallet_id not in self.wallets:
             self.wallets[wallet_id] = await wallets.get(
                 self.tx, self.command.account_id, wallet_id, with_sources=True
             )
         return self.wallets[wallet_id]
 
-    async def again(self, wallet_id: WalletId) -> Again:
-        """A wallet's usage once more."""
+    async def replay_of(self, wallet_id: WalletId) -> WalletReplay:
+        """Return the replay of a wallet's usage."""
         if wallet_id not in self.done:
-            self.done[wallet_id] = await _again(self, await self.wallet(wallet_id))
+            self.done[wallet_id] = await _replay_wallet(self, await self.wallet(wallet_id))
         return self.done[wallet_id]
 
 
-async def _again(world: World, wallet: StoredWallet) -> Again:
-    final = await final_cells(world.tx, wallet.account_id, wallet.id)
+async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> WalletReplay:
+    final = await final_cells(context.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
     results = as_drawn(wallet.state, final)
-    kept = await rated_lines(world.tx, wallet.account_id, wallet.id)
-    raters = await as_rated(world.tx, wallet, kept)
+    kept = await rated_lines(context.tx, wallet.account_id, wallet.id)
+    raters = await as_rated(context.tx, wallet, kept)
     rates = wallet.state.rates
     before = FinalUsage(
         cells=cells,
         results=results,
         lines=ratable_lines(wallet.id, results, rates, raters=raters),
     )
-    found = await _found(world, wallet)
+    found = await _found(context, wallet)
     sold = at_other_rates(wallet.sold, found)
     try:
-        tokens = await _cells_again(world, wallet, cells)
+        tokens = await _replayed_cells(context, wallet, cells)
         drawn = drawn_again(wallet.state, before, tokens, sold.commitments)
     except UsageError as fault:
-        return Again(wallet=wallet, before=before, after=before, found=found, fault=fault)
+        return WalletReplay(wallet=wallet, before=before, after=before, found=found, fault=fault)
     lines = rated_again(wallet.state, drawn, sold.cut_like(rates), raters)
     after = FinalUsage(cells=tokens, results=drawn, lines=lines)
-    return Again(wallet=wallet, before=before, after=after, found=found)
+    return WalletReplay(wallet=wallet, before=before, after=after, found=found)
 
 
-async def _cells_again(
-    world: World, wallet: StoredWallet, cells: tuple[Cell, ...]
+async def _replayed_cells(
+    context: ReplayContext, wallet: StoredWallet, cells: tuple[Cell, ...]
 ) -> tuple[Cell, ...]:
-    """The final cells of a wallet; of tokens those that usage would come to."""
+    """Return the final cells of a wallet; for tokens, those that the replayed usage costs."""
+    # Without `closed`, tokens stay in their own period, as they did when that was open.
     token_wallet = replace(wallet.token_wallet, closed=None)
     before: dict[CellId, Cell] = {}
     after: dict[CellId, Cell] = {}
-    for source_id in sorted(one.terms.id for one in wallet.state.sources):
-        source = await world.again(source_id)
+    for source_id in sorted(source.terms.id for source in wallet.state.sources):
+        source = await context.replay_of(source_id)
         if source.fault is not None:
             raise source.fault
         own = source.wallet.rated_in(wallet.id)
@@ -155,49 +156,49 @@ async def _cells_again(
             tokens |= {cell.id: cell for _, cell in made}
     found = tokens_again(cells, before, after, closed=wallet.closed)
     if found is None:
-        raise differs()
+        raise not_reproduced()
     return found
 
 
-def _check_sources(source: Again, own: Set[AssetId]) -> None:
-    """What would not be rated in tokens leaves open how many of them are used."""
-    was_rated = {one.id for one in source.before.lines if one.amount is not None}
+def _check_sources(source: WalletReplay, own: Set[AssetId]) -> None:
+    """Raise if a source line lost its amount: then the number of used tokens is unknown."""
+    was_rated = {line.id for line in source.before.lines if line.amount is not None}
     for line in source.after.lines:
         was = line_before(source.wallet.state, line.key)
         if line.key.asset_id in own and line.amount is None and was in was_rated:
             raise unpriced(source, line)
 
 
-def unpriced(again: Again, line: RatableLine) -> UsageError:
-    """Why usage has no amount at the other rates."""
-    own = again.wallet.sold.own.get(line.key.asset_id, ())
+def unpriced(wallet_replay: WalletReplay, line: RatableLine) -> UsageError:
+    """Return the reason why usage has no amount at the other rates."""
+    own = wallet_replay.wallet.sold.own.get(line.key.asset_id, ())
     held = next((one for one in own if one.contains(line.key.segment_start)), None)
-    found = None if held is None else again.found.get((line.key.asset_id, held.start))
+    found = None if held is None else wallet_replay.found.get((line.key.asset_id, held.start))
     if isinstance(found, UsageError):
         return found
-    about = again.wallet.resource_id
+    about = wallet_replay.wallet.resource_id
     text = f"{about} cannot be priced by these rates: {line.failure_text}"
     return FailedPrecondition(line.failure or "", text)
 
 
-async def _found(world: World, wallet: StoredWallet) -> Found:
-    """What the price book says for each stretch of rates, of assets and of what was added."""
+async def _found(context: ReplayContext, wallet: StoredWallet) -> Found:
+    """Return the price book's terms or error for each segment of own rates and additions."""
     found: dict[Stretch, RateTerms | UsageError | None] = {}
-    usual = await _usual_unit(world, wallet)
-    found_by = await finders(world.tx)
+    usual = await _usual_unit(context, wallet)
+    found_by = await finders(context.tx)
     for asset_id, segments in wallet.sold.own.items():
         for segment in segments:
             unit = usual if segment.terms is None else segment.terms.unit
             stretch = (asset_id, segment.start)
-            rates, question = await _question(world, wallet, stretch, unit)
+            rates, question = await _question(context, wallet, stretch, unit)
             try:
                 found[stretch] = rates.find(question, found_by.on(question.day).parts).terms
             except UsageError as error:
                 found[stretch] = error
-    for one in wallet.sold.additions:
-        unit = usual if one.terms is None else one.terms.unit
-        stretch = (one.asset_id, one.start)
-        rates, question = await _question(world, wallet, stretch, unit)
+    for addition in wallet.sold.additions:
+        unit = usual if addition.terms is None else addition.terms.unit
+        stretch = (addition.asset_id, addition.start)
+        rates, question = await _question(context, wallet, stretch, unit)
         try:
             terms = rates.find_addition(question, found_by.on(question.day).parts)
         except UsageError as error:
@@ -208,23 +209,25 @@ async def _found(world: World, wallet: StoredWallet) -> Found:
 
 
 async def _question(
-    world: World, wallet: StoredWallet, stretch: Stretch, unit: str
-) -> tuple[CatalogueRates, Question]:
-    """What is asked about a stretch, and of which rates."""
+    context: ReplayContext, wallet: StoredWallet, stretch: Stretch, unit: str
+) -> tuple[CatalogRates, Question]:
+    """Return the question for a segment, and the rates that answer it."""
     asset_id, start = stretch
-    of = world.sold[asset_id]
+    of = context.sold[asset_id]
     question = Question(
-        world.command.price_book_id,
+        context.command.price_book_id,
         of.product_id,
         wallet.resource_id,
         unit,
-        world.command.day or local_date(wallet.zone, start),
+        context.command.day or local_date(wallet.zone, start),
         of.selling_model_id,
     )
-    return await world.rates_of(of.product_id), question
+    return await context.rates_of(of.product_id), question
 
 
-async def _usual_unit(world: World, wallet: StoredWallet) -> str:
-    """What usage is rated in where nothing says otherwise."""
-    token_id = next((one.token_wallet_id for one in wallet.assets if one.token_wallet_id), None)
-    return wallet.currency_code if token_id is None else (await world.wallet(token_id)).unit_id
+async def _usual_unit(context: ReplayContext, wallet: StoredWallet) -> str:
+    """Return the rate unit of usage without terms."""
+    token_id = next(
+        (asset.token_wallet_id for asset in wallet.assets if asset.token_wallet_id), None
+    )
+    return wallet.currency_code if token_id is None else (await context.wallet(token_id)).unit_id

@@ -1,4 +1,4 @@
-"""Summaries as they are read: one, a page, or the whole trace of an invoice-ready line."""
+"""Read summaries: one, a page, or the whole trace of a liable line."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from server.store.connection import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellTrace:
-    """A cell and the grants that paid for it, in turn."""
+    """A cell and the grants that paid for it, in order."""
 
     cell: UsageSummary
     drawn: tuple[Drawn, ...]
@@ -24,7 +24,7 @@ class CellTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableTrace:
-    """A ratable line and the cells it rates."""
+    """A ratable line and the cells that it rates."""
 
     ratable: RatableSummary
     cells: tuple[CellTrace, ...]
@@ -32,7 +32,7 @@ class RatableTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryTrace:
-    """An invoice-ready line and all it is made of."""
+    """A liable line and all its sources."""
 
     liable: LiableSummary
     sources: tuple[RatableTrace, ...]
@@ -41,7 +41,7 @@ class SummaryTrace:
 async def get_ratable(
     tx: Transaction, account_id: AccountId, ratable_id: RatableSummaryId
 ) -> RatableSummary:
-    """One ratable line. Raises RATABLE_SUMMARY_NOT_FOUND."""
+    """Return one ratable line. Raises RATABLE_SUMMARY_NOT_FOUND."""
     found = await store.find_ratable(tx, account_id, ratable_id)
     if found is None:
         raise _no_ratable(account_id, ratable_id)
@@ -51,7 +51,7 @@ async def get_ratable(
 async def get_liable(
     tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId
 ) -> LiableSummary:
-    """One invoice-ready line. Raises LIABLE_SUMMARY_NOT_FOUND."""
+    """Return one liable line. Raises LIABLE_SUMMARY_NOT_FOUND."""
     found = await store.find_liable(tx, account_id, liable_id)
     if found is None:
         raise _no_liable(account_id, liable_id)
@@ -60,16 +60,16 @@ async def get_liable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executions:
-    """How a line was rated: as it stands, and before late usage opened its period again."""
+    """The ratings of a line: the current ones, and those superseded by a reopening."""
 
     standing: list[RatableSummary]
     superseded: list[RatableSummary]
 
     def only(self, execution_id: ExecutionId) -> "Executions":
-        """What one execution rated."""
+        """Return the lines that one execution rated."""
         return Executions(
-            standing=[one for one in self.standing if one.execution_id == execution_id],
-            superseded=[one for one in self.superseded if one.execution_id == execution_id],
+            standing=[line for line in self.standing if line.execution_id == execution_id],
+            superseded=[line for line in self.superseded if line.execution_id == execution_id],
         )
 
 
@@ -81,9 +81,9 @@ async def waterfall(
     is_liable: bool,
     execution_id: ExecutionId | None,
 ) -> Executions:
-    """What of a line was rated, by all executions or by one.
+    """Return the ratings of a line, by all executions or by one.
 
-    A line whose period is open again has only what is superseded, until the next close.
+    A line whose period is reopened has only superseded ratings until the next close.
 
     Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
     """
@@ -121,11 +121,11 @@ async def _of_ratable(
 
 
 async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId) -> SummaryTrace:
-    """All an invoice-ready line is made of. Raises LIABLE_SUMMARY_NOT_FOUND."""
+    """Return all sources of a liable line. Raises LIABLE_SUMMARY_NOT_FOUND."""
     liable = await get_liable(tx, account_id, liable_id)
     wallet_id = liable.wallet_id
     ratables = await store.ratable_of_liable(tx, account_id, liable)
-    ids = [one.ratable_summary_id for one in ratables]
+    ids = [ratable.ratable_summary_id for ratable in ratables]
     cells = await store.usage_of_ratable(tx, account_id, wallet_id, ids)
     cell_ids = [cell.usage_summary_id for cell in cells]
     drawn = await store.drawn_from(tx, account_id, wallet_id, cell_ids)
@@ -137,8 +137,8 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
     return SummaryTrace(
         liable=liable,
         sources=tuple(
-            RatableTrace(ratable=one, cells=tuple(rated.get(one.ratable_summary_id, ())))
-            for one in ratables
+            RatableTrace(ratable=ratable, cells=tuple(rated.get(ratable.ratable_summary_id, ())))
+            for ratable in ratables
         ),
     )
 

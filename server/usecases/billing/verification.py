@@ -1,4 +1,4 @@
-"""Verification: all that is derived, derived again and compared; each difference is named."""
+"""Verification: compute all derived data again, compare it, and name each difference."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -29,7 +29,7 @@ TIME_LIMIT = "TIME_LIMIT"
 
 
 async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
-    """Recompute everything of one account; `tx` should see one moment."""
+    """Verify everything of one account; `tx` should read one snapshot."""
     findings = await store.differences(tx, account_id)
     heads = await store.heads(tx, account_id)
     entries = 0
@@ -51,7 +51,7 @@ async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
 async def _chain(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, head: Head
 ) -> tuple[int, Difference | None]:
-    """Check a wallet's ledger from its first entry, and that its head is the last."""
+    """Check a wallet's ledger from its first entry, and that its head is the last entry."""
     name = f"accounts/{account_id}/wallets/{wallet_id}"
     last = Head(wallet_id=wallet_id)
     grants: dict[GrantId, GrantHead] = {}
@@ -66,6 +66,7 @@ async def _chain(
         grants[entry.grant_id] = GrantHead(
             grant_id=entry.grant_id, seq=entry.grant_seq, balance=entry.grant_after
         )
+    # The head repeats the last entry; balances are read from it, so it is compared too.
     if last != head:
         due, is_ = (f"{one.seq}: {plain(one.balance)}" for one in (last, head))
         return last.seq, Difference(what="head", name=name, expected=due, found=is_)
@@ -75,9 +76,10 @@ async def _chain(
 async def _entries(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> AsyncIterator[LedgerEntry]:
-    """A wallet's entries page by page, each with the hash of the one before it."""
+    """Yield a wallet's entries, page by page, each with the hash of the one before it."""
     after, before = 0, Head(wallet_id=wallet_id).hash
     while True:
+        # A ledger can have millions of entries, so it is never in memory as a whole.
         page = await wallets.list_entries(tx, account_id, wallet_id, after=after, limit=PAGE)
         for entry, _ in page:
             yield wallets.following(entry, before)
@@ -87,18 +89,19 @@ async def _entries(
 
 
 async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Difference]:
-    """What the final cells of a wallet add, and what their overage comes to, computed again."""
+    """Return the differences of a wallet's final cells and of the lines rated from them."""
     wallet = await wallets.get(tx, account_id, wallet_id)
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
     found: list[Difference] = []
     results = as_drawn(wallet.state, kept.values())
-    for increment in (one.increment for one in results):
+    for increment in (result.increment for result in results):
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
     rated = await store.rated_lines(tx, account_id, wallet_id)
     raters = await as_rated(tx, wallet, rated)
-    # A line that was too slow may not be again, and nothing may be made of it that others go on in.
+    # A line that exceeded its time limit may be fast enough now. It is left unrated again, because
+    # the packages that it would begin would change the lines after it.
     slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
     raters = AsRated({**raters.lines, **slow}, raters.otherwise)
     lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
@@ -122,7 +125,7 @@ async def _tokens(
     results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> list[Difference]:
-    """What the overage of a wallet comes to in tokens, beside the cells of those."""
+    """Return the differences between a wallet's overage in tokens and the stored token cells."""
     account_id = wallet.account_id
     kept = await store.token_quantities(tx, account_id, wallet.id)
     found: list[Difference] = []
@@ -138,7 +141,7 @@ async def _tokens(
 
 
 async def _rounding(tx: Transaction, account_id: AccountId) -> list[Difference]:
-    """Each invoice-ready line is its exact amount, rounded once."""
+    """Return the liable lines whose amount is not their exact amount, rounded once."""
     found: list[Difference] = []
     for name, exact, amount, currency in await store.amounts(tx, account_id):
         found += different("amount", name, round_to(exact, minor_places(currency)), amount)

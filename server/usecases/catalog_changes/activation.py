@@ -1,4 +1,4 @@
-"""Activating a product: everything it stands on, in the order of its dependencies, or nothing."""
+"""Activate a product with everything that it needs, in the order of dependencies, or nothing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ MOST_RECORDS = value_of("activation.records")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
-    """The product as it stands, what became active with it, in order, and what is wrong with it."""
+    """The activated product, the names of the records activated with it, and the verdict."""
 
     product: StoredRecord[Product]
     names: tuple[str, ...]
@@ -52,18 +52,19 @@ class Activated:
 async def activate_product(
     tx: Transaction, product_id: ProductId, *, must_be_valid: bool = False
 ) -> Activated:
-    """Put a product in force; what is active stays so, and a second call changes nothing.
+    """Activate a product; active records do not change, and a second call changes nothing.
 
-    What the validator finds is told, and refused if the product `must_be_valid`.
-    Raises PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each
-    record in the way, and TOO_MANY_ITEMS when more than 200 records would become active.
+    The findings of the validator are returned; with `must_be_valid`, its errors are refused. Raises
+    PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each record in
+    the way, and TOO_MANY_ITEMS if more than 200 records would become active.
     """
     product = await store.lock_product(tx, product_id)
     if product is None:
         raise NotFound.of("Product", f"products/{product_id}")
     graph = await store.load_graph(tx, product)
     entries = await store.draft_entries(tx, product_id)
-    # Whoever puts rates in force holds the catalogue, and sees the rates of whoever was quicker.
+    # Raising the catalog's revision serializes transactions that activate rates, so that the check
+    # for overlaps sees the rates of the one before.
     revision = await tenants.bump_catalogue(tx) if entries else None
     check_activation(await _setup(tx, product_id, start=date.min, with_drafts=True))
 
@@ -74,6 +75,7 @@ async def activate_product(
     if names:
         revision = revision or await tenants.bump_catalogue(tx)
         await store.activate(tx, graph, units, revision)
+    # Read again after activation: the verdict is about the product as it is now in force.
     setup = await _setup(tx, product_id)
     verdict = validate(setup)
     if must_be_valid:
@@ -107,7 +109,7 @@ def _check_size(records: int) -> None:
 
 
 def _units(graph: Graph) -> list[str]:
-    """The units that the product counts or promises in."""
+    """Return the units in which the product counts or grants."""
     used = {grant.content.unit_id for grant in graph.grants if grant.content.unit_id}
     for held in graph.product_resources:
         found = resource_unit(graph, held.content)
@@ -116,8 +118,8 @@ def _units(graph: Graph) -> list[str]:
 
 
 def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
-    """The names of what becomes active, in the order in which it does."""
-    own_units = [one for one in graph.units if one.content.id in units]
+    """Yield the names of the records that become active, in that order."""
+    own_units = [unit for unit in graph.units if unit.content.id in units]
     groups: tuple[tuple[Kind[object], Iterable[StoredRecord[object]]], ...] = (
         (UNIT_CLASS, graph.classes.values()),
         (UNIT, own_units),

@@ -1,6 +1,6 @@
-"""Versions of policies: an active policy says something else from now on, and what was sold stays.
+"""Versions of policies: a new version changes an active policy for future sales.
 
-A sale keeps the policies it was made under with their versions, so nothing that was sold changes.
+A sale keeps its policies with their versions, so nothing that was sold changes.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ T = TypeVar("T")
 async def revise(
     tx: Transaction, record: Record[T], merge: Callable[[StoredRecord[T]], T]
 ) -> StoredRecord[T]:
-    """Make the next version of an active policy, unless it would say the same.
+    """Create the next version of an active policy, unless it would be equal.
 
-    Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, and what `merge` raises.
+    Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, and the errors of `merge`.
     """
     found = await current(tx, record)
     if found.state is not CatalogState.ACTIVE:
@@ -42,7 +42,7 @@ async def revise(
 async def list_versions(
     tx: Transaction, kind: Kind[T], *key: str
 ) -> list[tuple[StoredRecord[T], datetime | None]]:
-    """The versions of a policy, the one in force first. Raises `…_NOT_FOUND`."""
+    """Return the versions of a policy, the current one first. Raises `…_NOT_FOUND`."""
     found = await records.get(tx, kind, *key)
     before = await store.list_superseded(tx, kind, found)
     return [(found, None), *before]

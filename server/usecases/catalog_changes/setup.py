@@ -1,5 +1,6 @@
-"""Guided setup: a description becomes records, each by the use case that makes its kind; then the
-product is activated.
+"""Guided setup: create the records of a description, and activate the product.
+
+Each record is created by the use case of its kind.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -68,7 +69,7 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SetupPart(Generic[T]):
-    """A record of a description, and where that has it."""
+    """A record of a description, and its path there."""
 
     path: str
     content: T
@@ -76,7 +77,7 @@ class SetupPart(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantPart:
-    """A promise; policies without a name are given by their settings."""
+    """A grant; policies without a name are given by their settings."""
 
     path: str
     content: ProductGrant
@@ -86,7 +87,7 @@ class GrantPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePart:
-    """A resource of the product with what it includes and costs; its policies as above."""
+    """A resource of the product with its grants and rates; policies as in `GrantPart`."""
 
     path: str
     content: ProductResource
@@ -99,7 +100,7 @@ class ResourcePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUpProduct:
-    """A product with all it needs. A plan only tells what would be done."""
+    """A product with all its records. A plan only reports the steps."""
 
     unit_classes: tuple[SetupPart[UnitClass], ...]
     units: tuple[SetupPart[UnitOfMeasure], ...]
@@ -120,7 +121,7 @@ class SetUpProduct:
 
     @property
     def size(self) -> int:
-        """How many records have a name in it."""
+        """The number of named records."""
         named = (
             *(self.unit_classes, self.units, self.resources, self.held, self.cards),
             *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
@@ -132,7 +133,7 @@ class SetUpProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
-    """What was done, in order, and when."""
+    """The steps in order, and their time."""
 
     steps: tuple[SetupStep, ...]
     at: datetime
@@ -141,18 +142,19 @@ class SetUp:
 async def set_up_product(
     tx: Transaction, wanted: SetUpProduct, most: CardSize = USUAL_SIZE
 ) -> SetUp:
-    """Make what is not there, and put the product in force.
+    """Create the missing records, and activate the product.
 
-    Raises SETUP_CONFLICT (a plan tells it as steps instead), TOO_MANY_ITEMS, what the use cases of
-    the records raise, and VALIDATION_FAILED. A rate card may have so much at `most`.
+    Raises SETUP_CONFLICT (a plan returns it as steps instead), TOO_MANY_ITEMS, the errors of the
+    records' use cases, and VALIDATION_FAILED. `most` is the largest size of a rate card.
     """
     check_size(wanted.size)
+    # Setups of one tenant run one after the other, so that two do not create the same policy.
     await setup.lock(tx)
     making = _Making(tx, most)
     try:
         await _make(making, wanted)
     except UsageError:
-        # What is in the way may be why something after it is refused, so it is told instead.
+        # A conflict may be the cause of a later refusal, so the conflicts are reported instead.
         if not conflicts(making.steps.values()):
             raise
     steps = list(making.steps.values())
@@ -167,7 +169,7 @@ async def set_up_product(
 
 
 async def _make(making: "_Making", wanted: SetUpProduct) -> None:
-    """Make every record in the order of dependence."""
+    """Create every record in the order of dependencies."""
     await making.all(kinds.UNIT_CLASS, wanted.unit_classes, catalog.create_unit_class)
     await making.all(kinds.UNIT, wanted.units, catalog.create_unit)
     await making.policies(policies.AGGREGATION, wanted.aggregations)
@@ -178,8 +180,10 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     await making.policies(policies.REFRESH, wanted.refreshes)
     await making.policies(policies.ROLLOVER, wanted.rollovers)
     held = [await _with_policies(making, part) for part in wanted.held]
-    # Tokens first: what is rated in them refers to them.
-    resources = sorted(wanted.resources, key=lambda one: one.content.token_resource_id is not None)
+    # Tokens first: resources that are rated in a token refer to it.
+    resources = sorted(
+        wanted.resources, key=lambda resource: resource.content.token_resource_id is not None
+    )
     await making.all(kinds.RESOURCE, resources, catalog.create_resource)
     await making.all(kinds.PRODUCT, [wanted.product], _create_product, is_shared=False)
     await making.all(kinds.PRODUCT_RESOURCE, held, catalog.create_product_resource, is_shared=False)
@@ -207,7 +211,7 @@ async def _create_model(tx: Transaction, wanted: SellingModel) -> StoredRecord[S
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[ProductResource]:
-    """A resource of the product that names all its policies."""
+    """Return a resource of the product with the ids of all its policies."""
     ids, kind = part.content.policies, kinds.PRODUCT_RESOURCE
     there = await making.find(kind, part.content)
     named = there.policies if there else PolicyIds()
@@ -226,7 +230,7 @@ async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[Pro
 
 
 async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[ProductGrant]:
-    """A promise that names its policies."""
+    """Return a grant with the ids of its policies."""
     content = part.content
     there = await making.find(kinds.PRODUCT_GRANT, content)
     if part.refresh:
@@ -242,7 +246,7 @@ async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[Product
 
 @dataclass(slots=True)
 class _Making:
-    """The records made so far in a transaction, and the step of each by its name."""
+    """The records created so far in a transaction, and the step of each by its name."""
 
     tx: Transaction
     most: CardSize
@@ -256,7 +260,7 @@ class _Making:
         *,
         is_shared: bool = True,
     ) -> None:
-        """Make records of one kind of the catalogue."""
+        """Create records of one kind of the catalog."""
         for part in parts:
             key = kind.key(part.content)
             there = await records.find(self.tx, kind, *key)
@@ -265,37 +269,37 @@ class _Making:
             await self._take(part.path, name, there, making, is_shared=is_shared)
 
     async def policies(self, kind: Kind[P], parts: Iterable[SetupPart[P]]) -> None:
-        """Make policies, which have no rules of their own."""
+        """Create policies, which have no checks of their own."""
         await self.all(kind, parts, lambda tx, one: create(tx, kind, one))
 
     async def nameless(self, kind: Kind[P], part: SetupPart[P], named: PolicyId | None) -> P:
-        """The policy with these settings, which is made if there is none; see `chosen`."""
+        """Return the policy with these settings, created if there is none; see `chosen`."""
         policy = chosen(part.content, await self._known(kind), named=named)
         if kind.resource_name(policy.id) not in self.steps:
             await self.policies(kind, [SetupPart(part.path, policy)])
         return policy
 
     async def find(self, kind: Kind[T], content: T) -> T | None:
-        """What is there under the id of `content`."""
+        """Return the existing content under the id of `content`, or None."""
         found = await records.find(self.tx, kind, *kind.key(content))
         return None if found is None else found.content
 
     async def card(self, part: SetupPart[RateCard]) -> None:
-        """Make a rate card."""
+        """Create a rate card."""
         card = part.content
         there = await rate_store.find_card(self.tx, card.id)
         making = rates.create_card(self.tx, card)
         await self._take(part.path, f"rateCards/{card.id}", there, making)
 
     async def book(self, part: SetupPart[CreatePriceBook]) -> None:
-        """Make the price book."""
+        """Create the price book."""
         book = part.content
         there = await rate_store.find_book(self.tx, book.book_id)
         making = rates.create_book(self.tx, book)
         await self._take(part.path, f"priceBooks/{book.book_id}", there, making)
 
     async def entry(self, part: SetupPart[RateCardEntry]) -> None:
-        """Make an entry of a rate card."""
+        """Create an entry of a rate card."""
         entry = part.content
         there = await entry_store.find(self.tx, entry.card_id, entry.id)
         making = create_entry(self.tx, entry, self.most)
@@ -311,12 +315,14 @@ class _Making:
         *,
         is_shared: bool = True,
     ) -> None:
-        """Make a record, which its use case answers with what is there if that is equal."""
+        """Create a record; its use case returns an existing one that is equal."""
         differing: tuple[str, ...] = ()
         try:
             await making
         except UsageError as error:
             if not isinstance(error, AlreadyExists) or error.reason != "CODE_TAKEN":
+                # The use case reports its own field paths; callers know only those of the
+                # description.
                 raise placed(error, path) from None
             differing = tuple(error.facts["fields"].split(", "))
         self.steps[name] = decide(
@@ -328,7 +334,7 @@ class _Making:
         )
 
     async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:
-        """Every policy of a kind."""
+        """Return every policy of a kind."""
         known: list[StoredRecord[P]] = []
         after: tuple[str] | None = None
         while True:

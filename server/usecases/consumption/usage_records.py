@@ -1,4 +1,4 @@
-"""Read usage records: one, or an account's by the time of usage, with what became of each."""
+"""Read usage records: one, or an account's by the time of usage, each with its processing."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +17,13 @@ from server.store.consumption import usage_records as store
 from server.store.consumption.usage_records import Range
 from server.store.keys import ANY_TIME, TimeWindow
 
-# No record is used before the one or after the other.
+# All usage times are between these bounds.
 FIRST, LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListUsageRecords:
-    """An account's records; None asks for all."""
+    """The filters of an account's records; None means any."""
 
     account_id: AccountId
     asset_id: AssetId | None
@@ -37,7 +37,7 @@ class ListUsageRecords:
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
-    """One record. Raises USAGE_RECORD_NOT_FOUND."""
+    """Return one record. Raises USAGE_RECORD_NOT_FOUND."""
     return await store.get(tx, account_id, record_id)
 
 
@@ -48,9 +48,10 @@ async def list_records(
     after: tuple[datetime, RecordId] | None,
     limit: int,
 ) -> list[UsageRecord]:
-    """Records, newest first, after the one of that time and id. Raises USAGE_SUMMARY_NOT_FOUND."""
+    """Return records, newest first, after a time and id. Raises USAGE_SUMMARY_NOT_FOUND."""
     account_id = command.account_id
     start, end = command.start_time or FIRST, command.end_time or LAST
+    # Records are indexed by time, so the other filters are first narrowed to a range of time.
     if command.cell_id is not None:
         bounds = await store.cell_bounds(tx, account_id, command.cell_id)
         start, end = max(start, bounds.start), min(end, bounds.end)

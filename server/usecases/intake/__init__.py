@@ -1,1 +1,1 @@
-"""Use cases of intake: recording usage, and what it would do."""
+"""Use cases of intake: recording usage, previews, rating batches."""

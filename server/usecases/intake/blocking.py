@@ -1,4 +1,4 @@
-"""Blocking while recording: wallets that refuse what they cannot pay for are held and asked."""
+"""Blocking while recording: wallets that refuse usage which they cannot cover."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,27 +17,29 @@ async def refuse_blocked(
     placed: Sequence[Placed],
     outcomes: dict[int, Outcome],
 ) -> list[Placed]:
-    """Hold the wallets that block, in the order of their keys, and refuse what they do not cover.
+    """Lock the blocking wallets in key order, and refuse the records that they do not cover.
 
-    What is left may be kept: nobody else draws on these wallets until the transaction ends.
+    Returns the records that may be stored. Nobody else draws on these wallets until the transaction
+    ends.
     """
     by_wallet: dict[WalletKey, list[Placed]] = {}
-    for one in placed:
-        meter = one[1].slot.meter
+    for entry in placed:
+        meter = entry[1].slot.meter
         for wallet_id in meter.blocking:
-            by_wallet.setdefault((meter.account_id, wallet_id), []).append(one)
+            by_wallet.setdefault((meter.account_id, wallet_id), []).append(entry)
+    # All locks before any read, in the order of keys, so that concurrent batches cannot deadlock.
     for key in sorted(by_wallet):
         await wallets.lock(tx, *key)
     for key in sorted(by_wallet):
         wallet = await wallets.get(tx, *key, with_sources=True)
-        asked = [one for one in by_wallet[key] if one[0] not in outcomes]
+        asked = [entry for entry in by_wallet[key] if entry[0] not in outcomes]
         numbers = await wallets.asset_numbers(tx, key[0], _assets(asked))
         cells = [cell_of(item, place, numbers[item.usage.asset_id]) for _, item, place in asked]
         fits = fitting(wallet.state, cells, now=wallet.now)
         for (index, item, _), fit in zip(asked, fits, strict=True):
             if not fit:
                 outcomes[index] = rejected(cap_reached(key, wallet.resource_id, item))
-    return [one for one in placed if one[0] not in outcomes]
+    return [entry for entry in placed if entry[0] not in outcomes]
 
 
 def _assets(placed: Iterable[Placed]) -> set[AssetId]:

@@ -1,6 +1,6 @@
-"""Preview usage: what lines would do if they were recorded now, one after another.
+"""Preview usage: the effect of lines as if they were recorded now, one after another.
 
-Everything is read at one moment and nothing is locked or written; what follows from it is computed.
+Everything is read in one snapshot; nothing is locked or written. The rest is computed from it.
 """
 
 from collections import Counter
@@ -37,8 +37,8 @@ from server.domain.wallets.blocking import cap_reached
 from server.domain.wallets.preview import (
     Effect,
     Projections,
-    opened_again,
     projection_of,
+    reopened_state,
     touches,
     uncovered,
     used,
@@ -54,18 +54,18 @@ from server.store.wallets import preview as store
 from server.usecases.intake.recording import intake_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
-"""The time of usage that happens now, by the tenant's clock."""
+"""Stands for the current time of the tenant's clock, as a time of usage."""
 
 
 NO_PERIODS = KnownPeriods(opened=frozenset())
 
 MOST_WORK = value_of("preview.cells")
-"""How many cells the lines of a call may be projected over, all together: a few seconds of it."""
+"""The most cells over which all lines of a call may be projected: a few seconds of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewUsage:
-    """Up to 1,000 lines of an account, each as it was read or as it was refused."""
+    """Up to 1,000 lines of an account, each read or refused."""
 
     account_id: AccountId
     lines: tuple[Usage | UsageError, ...]
@@ -73,7 +73,7 @@ class PreviewUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previewed:
-    """What a line would do, or why it would be refused."""
+    """The effect of a line, or its refusal."""
 
     error: UsageError | None = None
     item: Counted | None = None
@@ -83,7 +83,7 @@ class Previewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewInputs:
-    """All that the lines of a preview depend on, as it was at `now`."""
+    """All data that the lines of a preview depend on, as of `now`."""
 
     now: datetime
     lines: tuple[Counted | UsageError, ...] = ()
@@ -97,20 +97,20 @@ class PreviewInputs:
 async def read_inputs(
     tx: Transaction, command: PreviewUsage, *, most_work: int | None = None
 ) -> PreviewInputs:
-    """Read what the lines depend on; `tx` should see one moment.
+    """Return the data that the lines depend on; `tx` should read one snapshot.
 
-    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS where it would take too long.
+    Raises ACCOUNT_NOT_FOUND, and TOO_MANY_ITEMS if the preview would take too long.
     """
     account_id = command.account_id
     await accounts.get(tx, account_id)
-    usages = [one for one in command.lines if isinstance(one, Usage)]
+    usages = [line for line in command.lines if isinstance(line, Usage)]
     intake = await intake_of(tx, usages)
-    lines = tuple(_assessed(intake.assess, one, intake.now) for one in command.lines)
-    items = [one for one in lines if isinstance(one, Counted)]
+    lines = tuple(_assessed(intake.assess, line, intake.now) for line in command.lines)
+    items = [line for line in lines if isinstance(line, Counted)]
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)
     found = await _wallets(tx, account_id, items)
-    late = [one for one in items if is_closed(one.slot, found[_wallet_id(one.slot)].closed)]
+    late = [item for item in items if is_closed(item.slot, found[_wallet_id(item.slot)].closed)]
     args = (tx, account_id)
     reopened = await _reopenable(tx, late)
     states = await _states(tx, found, {_wallet_id(one.slot) for one in late}, reopened)
@@ -123,16 +123,17 @@ async def read_inputs(
         periods=_periods(
             items, late, reopened, await _first_open(tx, found, late, intake.now), intake.now
         ),
-        numbers=await wallets.asset_numbers(*args, {one.usage.asset_id for one in items}),
+        numbers=await wallets.asset_numbers(*args, {item.usage.asset_id for item in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),
     )
 
 
 def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
-    """What each line would do, in order; one that would be refused counts for nothing."""
+    """Yield the effect of each line in order; a refused line has no effect on later ones."""
     projections: Projections = {
         key: projection_of(one, now=inputs.now) for key, one in inputs.states.items()
     }
+    # A copy that grows: a value that one line counts is not new for the lines after it.
     known = set(inputs.known)
     is_reopened = False
     for line in inputs.lines:
@@ -143,7 +144,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
         item = as_counted(line, value not in known)
         try:
             place = _place(inputs, item, is_reopened=is_reopened)
-            effects, projections = _taken(inputs, projections, item, place)
+            effects, projections = _apply(inputs, projections, item, place)
         except UsageError as error:
             yield Previewed(error=error)
             continue
@@ -157,9 +158,14 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
 def _refuse_too_much(
     items: Iterable[Counted], states: Mapping[WalletId, WalletState], most_work: int
 ) -> None:
-    """Every line is projected over all usage of its wallets that is not final."""
+    """Raise TOO_MANY_ITEMS for lines that would take too long together.
+
+    Every line is projected over all usage of its wallets that is not final.
+    """
     lines = Counter(_wallet_id(item.slot) for item in items)
-    cells = {key: sum(_size(one) for one in states.values() if touches(one, key)) for key in lines}
+    cells = {
+        key: sum(_size(state) for state in states.values() if touches(state, key)) for key in lines
+    }
     work = sum(count * cells[key] for key, count in lines.items())
     if lines.total() > 1 and work > most_work:
         most = max(1, most_work // max(cells.values()))
@@ -172,10 +178,10 @@ def _size(state: WalletState) -> int:
     return own + sum(map(_size, state.sources))
 
 
-def _taken(
+def _apply(
     inputs: PreviewInputs, projections: Projections, item: Counted, place: Place
 ) -> tuple[tuple[Effect, ...], Projections]:
-    """What a line does, and the wallets after it. Raises CAP_REACHED."""
+    """Return the effect of a line, and the wallets after it. Raises CAP_REACHED."""
     meter, usage = item.slot.meter, item.usage
     cell = cell_of(item, place, inputs.numbers[usage.asset_id])
     effects, after = used(projections, cell, now=inputs.now)
@@ -187,7 +193,7 @@ def _taken(
 
 
 def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
-    """Return where a line would be counted; an earlier line may have opened a period again.
+    """Return the place of a line; an earlier line may have reopened a period.
 
     Raises PERIOD_CLOSED, NOT_SUPPORTED.
     """
@@ -201,17 +207,17 @@ def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
 
 
 async def _reopenable(tx: Transaction, late: Iterable[Counted]) -> list[Reopenable]:
-    """Return the rating periods that lines would open again."""
-    wanted = {one.slot.period_key for one in late if may_reopen(one.slot)}
+    """Return the rating periods that lines would reopen."""
+    wanted = {item.slot.period_key for item in late if may_reopen(item.slot)}
     return await reopening.find_reopenable(tx, wanted)
 
 
 async def _first_open(
     tx: Transaction, found: Mapping[WalletId, StoredWallet], late: Sequence[Counted], now: datetime
 ) -> dict[WalletKey, RatingPeriod]:
-    """Return the periods that would take in late usage, some of which would be opened."""
+    """Return the periods that would take late usage, some of which would have to be opened."""
     opened: dict[WalletKey, RatingPeriod] = {}
-    for meter in {one.slot.meter.wallet: one.slot.meter for one in late}.values():
+    for meter in {item.slot.meter.wallet: item.slot.meter for item in late}.values():
         closed = found[meter.wallet_id].closed
         assert closed is not None, meter
         opened[meter.wallet] = first_open(meter, closed, now)
@@ -227,8 +233,8 @@ def _periods(
     first: Mapping[WalletKey, RatingPeriod],
     now: datetime,
 ) -> KnownPeriods:
-    """Return the periods that take lines in, as they would be then."""
-    meters = {one.slot.period_key: one.slot.meter for one in items}
+    """Return the periods that would take the lines."""
+    meters = {item.slot.period_key: item.slot.meter for item in items}
     again = {
         one.key: reopened_period(meters[one.key], one.period, now=now, next_freeze=one.next_freeze)
         for one in reopened
@@ -242,9 +248,11 @@ def _periods(
 async def _wallets(
     tx: Transaction, account_id: AccountId, items: Iterable[Counted]
 ) -> dict[WalletId, StoredWallet]:
-    """The wallets that lines are usage of, and those of the tokens that usage is rated in."""
+    """Return the wallets of the lines, and those of the tokens in which their usage is rated."""
     found: dict[WalletId, StoredWallet] = {}
-    wanted = sorted({_wallet_id(one.slot) for one in items})
+    wanted = sorted({_wallet_id(item.slot) for item in items})
+    # Wallets of tokens are found only in the wallets that use them, so they are read in a second
+    # pass.
     while wanted:
         for wallet_id in wanted:
             found[wallet_id] = await wallets.get(tx, account_id, wallet_id, with_sources=True)
@@ -259,14 +267,14 @@ async def _states(
     late: set[WalletId],
     reopened: Iterable[Reopenable],
 ) -> dict[WalletId, WalletState]:
-    """What is projected. Late usage is a correction: it is measured against all that is final.
+    """Return the wallets to project. Late usage is a correction, so it needs all final usage.
 
-    A period that it opens again is as it was before it was closed.
+    A period that it reopens is as it was before its close.
     """
     whole = {key: await _with_history(tx, found[key]) for key in sorted(late)}
     for late_again in reopened:
         key = late_again.wallet_id
-        whole[key] = await _opened_again(tx, whole[key], late_again)
+        whole[key] = await _reopened_state(tx, whole[key], late_again)
     states = {}
     for key, one in found.items():
         state = whole.get(key, one.state)
@@ -278,14 +286,14 @@ async def _states(
     return states
 
 
-async def _opened_again(tx: Transaction, state: WalletState, found: Reopenable) -> WalletState:
+async def _reopened_state(tx: Transaction, state: WalletState, found: Reopenable) -> WalletState:
     key = (tx, found.account_id, found.wallet_id)
     start = found.period.start
     grants = [grant for grant, _ in await wallets.list_grants(*key)]
     last = revision(found.reopened)
     closing = await reopening.posted_by_close(tx, found, last)
     before = await store.rated_before(*key, but_in=start)
-    return replace(opened_again(state, start, grants, closing), rated_before=before)
+    return replace(reopened_state(state, start, grants, closing), rated_before=before)
 
 
 async def _with_history(tx: Transaction, wallet: StoredWallet) -> WalletState:

@@ -1,6 +1,6 @@
-"""rating batches: kept with the job that rates them, rated in one transaction, shown.
+"""Rating batches: stored with the job that rates them, and rated in one transaction.
 
-A worker that dies leaves a request pending and nothing of its results; the next one rates it whole.
+If a worker dies, the batch stays pending without results, and the next worker rates it as a whole.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from server.store.selling import accounts
 from server.usecases.intake.preview import Previewed, PreviewUsage, previews, read_inputs
 
 MOST_WORK = value_of("rating_batch.cells")
-"""As of a preview, but less: a job has to end within seconds."""
+"""As for a preview, but less, because a job has to end within seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRatingBatch:
-    """Lines of one account to be rated, as they were read."""
+    """Lines of one account to rate, as they were read."""
 
     account_id: AccountId
     lines: tuple[Usage, ...]
@@ -37,7 +37,7 @@ class CreateRatingBatch:
 
 
 async def create(tx: Transaction, command: CreateRatingBatch) -> RatingBatch:
-    """Keep a request, and ask for it to be rated. Raises ACCOUNT_NOT_FOUND."""
+    """Store a batch, and schedule its rating. Raises ACCOUNT_NOT_FOUND."""
     account_id = command.account_id
     await accounts.get(tx, account_id)
     new = NewRequest(
@@ -60,8 +60,9 @@ async def create(tx: Transaction, command: CreateRatingBatch) -> RatingBatch:
 
 
 async def rate(tx: Transaction, job: Job) -> None:
-    """Rate the request that a job names, unless that is done."""
+    """Rate the batch that a job names, unless that is done."""
     request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
+    # The job may run twice; the second run finds the batch finished.
     if not await store.lock(tx, job.account_id, request_id):
         return
     request = await store.get(tx, job.account_id, request_id)
@@ -75,7 +76,7 @@ async def rate(tx: Transaction, job: Job) -> None:
 
 
 async def give_up(tx: Transaction, job: Job, error: str) -> None:
-    """Fail the request that nobody rates any more, line by line."""
+    """Fail the batch whose job was waived, line by line."""
     request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
     request = await store.get(tx, job.account_id, request_id)
     text = f"rating it was given up after errors, the last of which was {error}"
@@ -90,7 +91,7 @@ async def list_requests(
     after: TimeKey | None,
     limit: int,
 ) -> list[RatingBatch]:
-    """An account's requests, newest first. Raises ACCOUNT_NOT_FOUND."""
+    """Return an account's batches, newest first. Raises ACCOUNT_NOT_FOUND."""
     await accounts.get(tx, account_id)
     return await store.list_requests(tx, account_id, after=after, limit=limit)
 

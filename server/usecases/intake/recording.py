@@ -1,8 +1,8 @@
-"""Record usage: one batch, one transaction, each record with an outcome of its own.
+"""Record usage: one batch in one transaction, with an outcome for each record.
 
-The order is fixed: hold the rating periods, decide what is on time, keep the records, add what is
-new to the cells. Only what was kept for the first time counts, so a batch may be sent, cut up,
-shuffled and sent at once as often as anybody likes.
+The order is fixed: lock the rating periods, place the records, store them, add the new ones to
+their cells. Only a record that is stored for the first time counts. A batch can therefore be
+repeated, split, reordered or sent concurrently without changing the result.
 """
 
 from collections import defaultdict
@@ -51,18 +51,19 @@ from server.usecases.billing.reopening import final_of, reopen
 from server.usecases.intake.blocking import Placed, refuse_blocked
 from server.usecases.intake.uniques import count_unique, forget_unique
 
-# How often a later period may be frozen under our hands before somebody else should try.
+# Attempts to find an open period while closes of the same wallet run; then the caller retries.
 TRIES = 3
 NONE_REOPENED: Mapping[PeriodKey, RatingPeriod] = {}
-# What may count and what is refused unless it is there already, by its place in the request.
+# By index in the request: records that may count, and records that are refused unless they repeat a
+# stored one.
 Assessed = tuple[dict[int, Counted], dict[int, Refused]]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordUsage:
-    """Up to 1,000 records, each as it was read or as it was refused.
+    """Up to 1,000 records, each read or refused.
 
-    `most_quantity` is the largest quantity of a record, as counted.
+    `most_quantity` is the largest counted quantity of a record.
     """
 
     records: tuple[Usage | UsageError, ...]
@@ -70,24 +71,24 @@ class RecordUsage:
 
 
 def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageError]]:
-    """The records in parts of at most so many accounts each, by their place in the request.
+    """Return the records, by index, in parts of at most `accounts` accounts each.
 
-    A part that fails leaves those before it kept; the request can be repeated as it is.
+    If a part fails, the parts before it stay stored; the whole request can be repeated.
     """
-    named = {one.account_id for one in command.records if isinstance(one, Usage)}
+    named = {item.account_id for item in command.records if isinstance(item, Usage)}
     part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
     found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
-    for index, one in enumerate(command.records):
-        part = part_of[one.account_id] if isinstance(one, Usage) else 0
-        found[part][index] = one
+    for index, item in enumerate(command.records):
+        part = part_of[item.account_id] if isinstance(item, Usage) else 0
+        found[part][index] = item
     return [found[part] for part in sorted(found)]
 
 
 async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
-    """Keep what can be kept; the outcomes come in the order of the records.
+    """Store the records that can be stored; outcomes are in the order of the records.
 
-    A record of the same id and content is a duplicate, whatever has happened since the first, and
-    counts for nothing. Raises Aborted (CONCURRENT_CHANGE) only.
+    A record with the id and content of a stored one is a duplicate, whatever has changed since, and
+    does not count again. Raises Aborted (CONCURRENT_CHANGE) only.
     """
     outcomes: dict[int, Outcome] = {}
     usages: dict[int, Usage] = {}
@@ -98,7 +99,7 @@ async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
             usages[index] = item
     if usages:
         intake = await intake_of(tx, usages.values(), command.most_quantity)
-        await _take_in(tx, intake, usages, outcomes)
+        await _record_batch(tx, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
@@ -107,7 +108,7 @@ async def intake_of(
     usages: Iterable[Usage],
     most_quantity: Decimal = MOST_QUANTITY,
 ) -> Intake:
-    """What usage is held against: the clock, what was sold, the units that are named."""
+    """Return the data for checking usage: the clock, the meters, the named units."""
     keys: set[MeterKey] = set()
     named: set[UnitId] = set()
     for usage in usages:
@@ -117,12 +118,13 @@ async def intake_of(
     meters = await store.find_meters(tx, keys)
     own = {meter.unit.id for meter in meters.values() if meter is not None}
     named.discard(OWN_UNIT)
+    # The wallet's own unit comes with the meter, so a batch in that unit needs no second query.
     is_plain = not named or (len(own) == 1 and named == own)
     units = {} if is_plain else await store.find_units(tx, named)
     return Intake(now, meters, units, most_quantity)
 
 
-async def _take_in(
+async def _record_batch(
     tx: Transaction,
     intake: Intake,
     usages: Mapping[int, Usage],
@@ -131,8 +133,12 @@ async def _take_in(
     counted, refused = _assess(intake, usages, outcomes)
     late = await _may_reopen(tx, counted)
     while late:
+        # First with the periods reopened. It is known only afterwards whether each reopened period
+        # takes a record, so the attempt is made under a savepoint and repeated without the idle
+        # ones.
         before = Savepoint(tx)
         await before.make()
+        # A copy: the outcomes of the attempt count only if its savepoint is kept.
         tried = dict(outcomes)
         opened = await reopen(tx, {counted[index].slot for index in late}, intake.now)
         keys = opened.keys()
@@ -142,7 +148,7 @@ async def _take_in(
             await before.keep()
             outcomes.update(tried)
             return
-        # What takes nothing in after all is not opened: its invoice-ready lines stay as they are.
+        # A period that takes no record is not reopened, so its liable lines do not change.
         await before.give_up()
         idle = {index for index in counted if counted[index].slot.period_key in keys - used}
         outcomes |= {index: tried[index] for index in idle}
@@ -152,7 +158,7 @@ async def _take_in(
 
 
 async def _may_reopen(tx: Transaction, counted: Mapping[int, Counted]) -> set[int]:
-    """The late usage that may open its period again; what is kept already opens none."""
+    """Return the late records that may reopen their period; a stored record reopens none."""
     final = await final_of(tx, {item.slot for item in counted.values()})
     if not final:
         return set()
@@ -168,14 +174,15 @@ async def _place(
     outcomes: dict[int, Outcome],
     reopened: Mapping[PeriodKey, RatingPeriod] = NONE_REOPENED,
 ) -> None:
-    """Find the period that handles each record, decide where that is needed, and keep the rest."""
+    """Find the period that handles each record, decide the open cases, and store the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    opened = await _pass_gate(tx, slots, now)
+    opened = await _lock_open_periods(tx, slots, now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
     first_open: Mapping[WalletKey, RatingPeriod] = {}
     if late or refused:
-        # What is kept already neither opens a period nor is refused for being old by now.
+        # The repeat of a stored record opens no period, and is a duplicate even if it is too old by
+        # now.
         known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
@@ -190,7 +197,7 @@ async def _place(
 async def _decide(
     tx: Transaction, placed: list[Placed], outcomes: dict[int, Outcome]
 ) -> list[Placed]:
-    """Count what is new, and refuse what is not covered; of equal ids the first decides."""
+    """Count new values and refuse uncovered usage; of equal ids the first record decides."""
     known = await _find(tx, [item for _, item, _ in placed])
     new: dict[RecordKey, Placed] = {}
     repeats: dict[int, tuple[Counted, int]] = {}
@@ -202,9 +209,10 @@ async def _decide(
             repeats[index] = (item, new[key][0])
         else:
             new[key] = (index, item, place)
+    # Before blocking: the counted quantity decides whether the grants cover a record.
     counting = await count_unique(tx, list(new.values()))
     left = await refuse_blocked(tx, counting, outcomes)
-    await forget_unique(tx, [one for one in counting if one[0] in outcomes])
+    await forget_unique(tx, [entry for entry in counting if entry[0] in outcomes])
     for index, (item, first) in repeats.items():
         is_kept = first not in outcomes
         outcomes[index] = repeated(item, new[item.usage.key][1]) if is_kept else outcomes[first]
@@ -212,7 +220,7 @@ async def _decide(
 
 
 def _depends(item: Counted) -> bool:
-    """Whether what is there already decides what a record counts, or whether it is kept."""
+    """Return whether stored data decides the counted quantity of a record, or its acceptance."""
     meter = item.slot.meter
     return bool(meter.blocking) or meter.unique_label is not None
 
@@ -252,7 +260,7 @@ def _settle_repeats(
 def _placed(
     counted: Mapping[int, Counted], periods: KnownPeriods, outcomes: dict[int, Outcome]
 ) -> list[Placed]:
-    """Return what is to be kept; late usage that no period takes in is refused."""
+    """Return the records to store; late usage that no period takes is refused."""
     waiting = {index: item for index, item in counted.items() if index not in outcomes}
     found = []
     places = places_of(waiting.values(), periods)
@@ -269,14 +277,18 @@ async def _keep(
     placed: Iterable[Placed],
     outcomes: dict[int, Outcome],
 ) -> None:
-    """Keep the first of each id, and add to the cells what was not there before."""
+    """Store the first record of each id, and add the new ones to their cells."""
     by_key: dict[RecordKey, list[Placed]] = {}
     for entry in placed:
         by_key.setdefault(entry[1].usage.key, []).append(entry)
     if not by_key:
         return
+    # In the order of their keys: two batches with the same ids wait for each other and cannot
+    # deadlock.
     firsts = [(item, place) for _, item, place in (by_key[key][0] for key in sorted(by_key))]
     new = await store.add_records(tx, firsts)
+    # A concurrent batch stored this id after `_decide` had looked for it. What was decided for it
+    # may be wrong, so the transaction starts again.
     if any(_depends(item) and item.usage.key not in new for item, _ in firsts):
         message = "a record of this id was kept at this moment; nothing happened, try again"
         raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
@@ -290,6 +302,7 @@ async def _keep(
             is_kept = item is first and key in new
             outcomes[index] = kept(place) if is_kept else repeated(item, known.get(key, first))
     if new:
+        # Last, because locks go in the order periods, records, cells.
         cells = fold((place, item) for item, place in firsts if item.usage.key in new)
         await store.add_to_cells(tx, cells)
 
@@ -299,10 +312,13 @@ async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[Rec
     return await store.find_records(tx, keys) if keys else {}
 
 
-async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> set[PeriodKey]:
-    """The periods of `slots` that are open, and stay so until we commit.
+async def _lock_open_periods(
+    tx: Transaction, slots: Iterable[Slot], now: datetime
+) -> set[PeriodKey]:
+    """Return the open periods of `slots`, which stay open until this transaction commits.
 
-    One that is missing is opened, unless a later one of its wallet is closed: its turn has passed.
+    A missing period is opened, unless a later period of its wallet is closed: periods become final
+    in order of time.
     """
     wanted = {slot.period_key: slot for slot in slots}
     if not wanted:
@@ -310,6 +326,9 @@ async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> s
     states = await store.lock_periods(tx, wanted)
     missing = {key: slot for key, slot in wanted.items() if key not in states}
     if missing:
+        # Two phases: opening is serialized for each wallet first, and only then are the following
+        # periods checked. Otherwise an older period could be opened while a newer one is being
+        # closed.
         await store.queue_openers(tx, {slot.meter.wallet for slot in missing.values()})
         followers = await store.lock_followers(tx, missing)
         passed = {key for key, state in followers.items() if state is not PeriodState.OPEN}
@@ -322,12 +341,13 @@ async def _pass_gate(tx: Transaction, slots: Iterable[Slot], now: datetime) -> s
 async def _first_open(
     tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> dict[WalletKey, RatingPeriod]:
-    """Return the first open period of each wallet that takes late usage, opened if there is none.
+    """Return the first open period of each wallet that takes late usage; opens one if necessary.
 
     Raises Aborted (CONCURRENT_CHANGE).
     """
     wanting = {slot.meter.wallet: slot.meter for slot in slots if takes_late(slot)}
     periods: dict[WalletKey, RatingPeriod] = {}
+    # Others can open and close periods between the look-up and the lock, so this is a loop.
     for _ in range(TRIES if wanting else 0):
         periods |= await store.lock_first_open(tx, wanting)
         wanting = {key: meter for key, meter in wanting.items() if key not in periods}
@@ -341,7 +361,7 @@ async def _first_open(
 
 
 async def _open_next(tx: Transaction, meters: Mapping[WalletKey, Meter], now: datetime) -> None:
-    """Open the first period of each wallet, after those that are closed, that is not due yet."""
+    """Open the first period of each wallet that is after the closed ones and not due yet."""
     await store.queue_openers(tx, meters)
     ends = await store.find_closed_ends(tx, meters)
     found = [(meters[key], meters[key].first_unfrozen(end, now)) for key, end in ends.items()]
@@ -349,7 +369,8 @@ async def _open_next(tx: Transaction, meters: Mapping[WalletKey, Meter], now: da
 
 
 async def _open(tx: Transaction, wanted: Iterable[tuple[Meter, Period]], now: datetime) -> None:
-    """Open periods, each with the job that closes it, which is due at once for an old one."""
+    """Open periods, each with the job that closes it; the job of an old period is due at once."""
+    # One order in every transaction, so that concurrent openers do not deadlock.
     turns = sorted(wanted, key=lambda pair: (*pair[0].wallet, pair[1].start))
     periods = [
         NewPeriod(

@@ -1,4 +1,4 @@
-"""Counting different values while recording: the first of each in its window counts one."""
+"""Counting distinct values while recording: the first record of each value in a window counts 1."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from server.usecases.intake.blocking import Placed
 
 
 async def count_unique(tx: Transaction, placed: Sequence[Placed]) -> list[Placed]:
-    """Return the records with what they count, and remember the values that are new.
+    """Return the records with their counted quantity, and store the new values.
 
-    Every record must be one that is not kept yet.
+    Every record must be one that is not stored yet.
     """
     asked = [(item, value) for _, item, _ in placed if (value := unique_value(item))]
     new = await store.add_unique_values(tx, asked)
@@ -21,7 +21,7 @@ async def count_unique(tx: Transaction, placed: Sequence[Placed]) -> list[Placed
 
 
 async def forget_unique(tx: Transaction, refused: Sequence[Placed]) -> None:
-    """Values that were counted by records which are not kept after all count again."""
+    """Delete the values of records that are refused after all, so that they can count again."""
     counted = [item for _, item, _ in refused if item.slot.meter.unique_label and item.quantity]
     if counted:
         await store.forget_unique_values(tx, counted)

@@ -1,4 +1,4 @@
-"""Activating an order: assets, wallets, first grants and rating periods, all of it or none."""
+"""Activate an order: create assets, wallets, first grants and rating periods, all or none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing.closing import refresh_job
 from server.usecases.selling.quotes import check_active
 
-# What is bound to itself has no id before it is there.
+# Stands for the id of an asset that is bound to itself and does not exist yet.
 NOT_YET = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivateOrder:
-    """`revision` is the one last seen, if the caller cares."""
+    """The order to activate; `revision` is the last one that the caller saw, or None."""
 
     account_id: AccountId
     order_id: OrderId
@@ -38,16 +38,19 @@ class ActivateOrder:
 
 
 async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
-    """Make a draft order take effect: wallets opened, first grants booked, periods begun.
+    """Activate a draft order: open wallets, post first grants, open rating periods.
 
-    Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE,
-    POLICY_CONFLICT, BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE, POLICY_CONFLICT,
+    BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
     """
     account_id, order_id = command.account_id, command.order_id
+    # Activations of one account run one after the other, so that its numbers have no gap and a
+    # shared wallet is created once.
     buyer = await orders.lock_buyer(tx, account_id)
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
+    # A product may have been deactivated since the quote.
     await check_active(tx, sold)
     bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
     keys = [key for key in bound if key[1] != NOT_YET]
@@ -55,7 +58,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
 
-    # Periods come before wallets in the order of locks; those of new wallets nobody else can see.
+    # Locks are taken on periods before wallets. Other transactions cannot see new wallets, so the
+    # periods of those may come later.
     old = {wallet.id for wallet in before.wallets}
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
@@ -85,7 +89,7 @@ async def _open(tx: Transaction, account_id: AccountId, due: Iterable[DuePeriod]
 
 
 def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:
-    """The credits of new grants, oldest first in each wallet, wallets in key order."""
+    """Return the credits of new grants: by wallet in key order, the oldest first."""
     turns = sorted(grants, key=lambda grant: (grant.wallet_id, grant.start, grant.id))
     found = []
     for wallet_id, own in groupby(turns, key=lambda grant: grant.wallet_id):

@@ -1,4 +1,4 @@
-"""The catalogue: what each kind of record must be to be kept."""
+"""The catalog: the checks of each kind of record before it is stored."""
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.exact import plain
@@ -38,7 +38,7 @@ from server.usecases.modeling.records import create
 from server.usecases.modeling.resolution import check_terms, said_at
 from server.usecases.modeling.units import unit_of
 
-# A resource's category says what its units must measure.
+# The kind of unit class that each category of resource needs.
 KINDS = {
     Category.USAGE: UnitClassKind.USAGE,
     Category.TOKEN: UnitClassKind.TOKEN,
@@ -47,12 +47,12 @@ KINDS = {
 
 
 async def create_unit_class(tx: Transaction, wanted: UnitClass) -> StoredRecord[UnitClass]:
-    """Keep a class of units. Raises CODE_TAKEN."""
+    """Create a class of units. Raises CODE_TAKEN."""
     return await create(tx, UNIT_CLASS, wanted)
 
 
 async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[UnitOfMeasure]:
-    """Keep a unit. Raises CODE_TAKEN and what `check_unit` raises."""
+    """Create a unit. Raises CODE_TAKEN and the errors of `check_unit`."""
     await check_unit(tx, wanted)
     return await create(tx, UNIT, wanted)
 
@@ -64,7 +64,7 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
     if unit_class.kind is UnitClassKind.TOKEN and is_currency(wanted.id):
-        text = "is an ISO 4217 code; name a unit of tokens so that nobody takes it for money"
+        text = "is an ISO 4217 code; choose an id for the token that is not a currency"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
@@ -72,13 +72,13 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
 
 
 async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecord[UsageResource]:
-    """Keep a usage resource. Raises CODE_TAKEN and what `check_resource` raises."""
+    """Create a usage resource. Raises CODE_TAKEN and the errors of `check_resource`."""
     await check_resource(tx, wanted)
     return await create(tx, RESOURCE, wanted)
 
 
 async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE."""
+    """Raise `…_NOT_FOUND` for a missing reference, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE."""
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
@@ -98,14 +98,15 @@ async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
 async def create_product_resource(
     tx: Transaction, wanted: ProductResource
 ) -> StoredRecord[ProductResource]:
-    """Add a resource to a product. Raises `…_NOT_FOUND` for what it refers to, CODE_TAKEN."""
+    """Add a resource to a product. Raises `…_NOT_FOUND` for a missing reference, CODE_TAKEN."""
     await check_product_resource(tx, wanted)
     return await create(tx, PRODUCT_RESOURCE, wanted)
 
 
 async def check_product_resource(tx: Transaction, wanted: ProductResource) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER,
-    POLICY_CONFLICT.
+    """Raise `…_NOT_FOUND` for a missing reference, or for a resource that the product cannot have.
+
+    Raises POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER, POLICY_CONFLICT.
     """
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     _check_kind(product.usage_model_type, wanted)
@@ -124,13 +125,13 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> No
 
 
 async def create_product_grant(tx: Transaction, wanted: ProductGrant) -> StoredRecord[ProductGrant]:
-    """Add a promise to a product. Raises CODE_TAKEN and what `check_product_grant` raises."""
+    """Add a grant to a product. Raises CODE_TAKEN and the errors of `check_product_grant`."""
     await check_product_grant(tx, wanted)
     return await create(tx, PRODUCT_GRANT, wanted)
 
 
 def _check_kind(kind: UsageModelType, wanted: ProductResource) -> None:
-    """Packs and commitments add to an anchor, which says how its usage is counted and rated."""
+    """Raise POLICY_NOT_ALLOWED for settings that only another type of product can have."""
     path, policies = "product_usage_resource", wanted.policies
     if wanted.is_optional and not kind.is_commitment:
         text = f"a {kind} is sold with all its resources; only a commitment may leave some out"
@@ -142,17 +143,17 @@ def check_allowed(kind: UsageModelType, policies: PolicyIds, path: str) -> None:
     """Raise POLICY_NOT_ALLOWED for policies that a product of this kind cannot have of its own."""
     own = PolicyIds(commitment=policies.commitment)
     if kind is not UsageModelType.ANCHOR and policies != own:
-        text = f"a product of the type {kind} has no policies of its own; its anchor's hold"
+        text = f"a product of the type {kind} has no policies of its own; those of its anchor apply"
         raise InvalidArgument.at(path, "POLICY_NOT_ALLOWED", text)
     if policies.commitment is not None and not kind.is_commitment:
-        text = f"a product of the type {kind} is no commitment, so none is ever used up"
+        text = f"a product of the type {kind} is not a commitment, so it has no commitment policy"
         raise InvalidArgument.at(f"{path}.commitment_policy", "POLICY_NOT_ALLOWED", text)
 
 
 async def _check_token(
     tx: Transaction, wanted: UsageResource | ProductResource, *, path: str
 ) -> None:
-    """Overage is rated in a token, the same for all resources of a product."""
+    """Raise TOKEN_RESOURCE unless the token is valid and the only one of the product."""
     assert wanted.token_resource_id is not None, wanted
     if isinstance(wanted, UsageResource) and wanted.token_resource_id == wanted.id:
         raise _no_token("is the resource itself", path=path)
@@ -180,7 +181,7 @@ def _no_token(text: str, path: str = "product_usage_resource") -> InvalidArgumen
 
 
 async def check_product(tx: Transaction, wanted: Product) -> None:
-    """Raise BINDING_TARGET, and IN_USE where the type changes that it was set up under."""
+    """Raise BINDING_TARGET, or IN_USE if the type changes and other records depend on it."""
     if wanted.usage_model_type.is_commitment and wanted.binding is not None:
         text = "a commitment is linked to an anchor, whose wallets it adds to"
         raise InvalidArgument.at("product.grant_binding", "BINDING_TARGET", text)
@@ -194,7 +195,7 @@ async def check_product(tx: Transaction, wanted: Product) -> None:
 
 
 async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> None:
-    """Raise `…_NOT_FOUND` for what it refers to, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
+    """Raise `…_NOT_FOUND` for a missing reference, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
         text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
@@ -211,11 +212,11 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> None:
 
 
 async def check_nothing(tx: Transaction, wanted: object) -> None:
-    """Of a kind that refers to nothing, whatever its form allows may be kept."""
+    """Accept every record of a kind without references."""
 
 
 async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: ProductGrant) -> None:
-    """A promise is as fine as its unit, and has an exact value in the resource's."""
+    """Raise UNIT_SCALE and the errors of `convert` for a quantity that the units cannot hold."""
     path = "product_usage_grant.quantity"
     own = await unit_of(tx, resource_id)
     if wanted.unit_id is None:

@@ -1,4 +1,4 @@
-"""Currencies: how many decimals an amount of money has when it is invoiced (ISO 4217)."""
+"""Currencies: the number of decimals of an invoiced amount (ISO 4217)."""
 
 from decimal import Decimal
 from functools import cache
@@ -12,13 +12,13 @@ from server.domain.modeling.seeds import CURRENCIES
 
 @cache
 def minor_places(currency_code: str) -> int:
-    """The decimals of a currency: 2 for USD, 0 for JPY, 3 for KWD."""
+    """Return the decimals of a currency: 2 for USD, 0 for JPY, 3 for KWD."""
     return int(Currency(currency_code).exponent or 0)
 
 
 @cache
 def units_of_currency() -> tuple[UnitOfMeasure, ...]:
-    """A unit for each currency, as finely counted as its money is."""
+    """Return a unit for each currency, with the scale of its money."""
     return tuple(
         UnitOfMeasure(
             id=UnitId(currency.code),
@@ -33,5 +33,5 @@ def units_of_currency() -> tuple[UnitOfMeasure, ...]:
 
 @cache
 def is_currency(code: str) -> bool:
-    """Whether a code is of ISO 4217, in capitals."""
+    """Return whether a code is in ISO 4217, in capitals."""
     return any(currency.code == code for currency in Currency)

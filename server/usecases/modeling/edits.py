@@ -1,4 +1,4 @@
-"""Edits of the catalogue: what may change of a record, by its state and by what refers to it."""
+"""Edits of the catalog: the changes that a record's state and its referrers allow."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ T = TypeVar("T")
 
 Check = Callable[[Transaction, T], Awaitable[None]]
 
-# What a product consists of comes into force with the product.
+# Records of a product are activated with the product.
 WITH_PRODUCT = frozenset({"Product", "ProductUsageResource", "ProductUsageGrant"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Generic[T]):
-    """A record that somebody names: its kind, its key, and what they last saw of it."""
+    """A record that a caller names, with the last revision that the caller saw."""
 
     kind: Kind[T]
     key: tuple[str, ...]
@@ -43,7 +43,7 @@ class Record(Generic[T]):
 
     @property
     def name(self) -> str:
-        """As callers know it."""
+        """The resource name."""
         return self.kind.resource_name(*self.key)
 
 
@@ -53,9 +53,9 @@ async def update(
     merge: Callable[[StoredRecord[T]], T],
     check: Check[T],
 ) -> StoredRecord[T]:
-    """Give a record the content that `merge` makes of its own.
+    """Replace the content of a record by the result of `merge`.
 
-    Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and what `merge` and `check` raise.
+    Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and the errors of `merge` and `check`.
     """
     found = await current(tx, record)
     wanted = merge(found)
@@ -65,13 +65,14 @@ async def update(
     _refuse_frozen(record, found, wanted, changed)
     await check(tx, wanted)
     await store.save(tx, record.kind, wanted, revision=found.revision)
+    # Drafts have no effect on sales or rates, so only changes of active records invalidate caches.
     if found.state is CatalogState.ACTIVE:
         await tenants.bump_catalogue(tx)
     return await records.get(tx, record.kind, *record.key)
 
 
 async def delete(tx: Transaction, record: Record[T]) -> None:
-    """Forget a record that is not in force and that nothing refers to.
+    """Delete a record that is not active and that no other record refers to.
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, IN_USE.
     """
@@ -88,12 +89,13 @@ async def delete(tx: Transaction, record: Record[T]) -> None:
 async def change_states(
     tx: Transaction, wanted: Sequence[Record[Any]], state: CatalogState
 ) -> list[tuple[Record[Any], StoredRecord[Any], BatchOutcome]]:
-    """Put records in or out of force, all or none; returns each as it stands then, in order.
+    """Activate or deactivate records, all or none; returns each in its new state, in order.
 
-    What others refer to goes into force first and out of it last. Raises `…_NOT_FOUND`,
+    Referenced records are activated first and deactivated last. Raises `…_NOT_FOUND`,
     STATE_TRANSITION, RESOURCE_INACTIVE, IN_USE.
     """
-    await tenants.bump_catalogue(tx)  # one at a time, and rates are looked up anew
+    # Serializes changes of state, and invalidates the cached rates.
+    await tenants.bump_catalogue(tx)
     moving: list[tuple[Record[Any], StoredRecord[Any]]] = []
     for record in wanted:
         found = await records.get(tx, record.kind, *record.key)
@@ -107,6 +109,7 @@ async def change_states(
         else:
             await _check_children(tx, record, names)
     is_first = {kind: place for place, kind in enumerate(ORDER)}
+    # In one order for all callers; a record is activated only after those it refers to.
     moving.sort(key=lambda pair: (is_first[pair[0].kind.name], pair[0].key))
     if state is not CatalogState.ACTIVE:
         moving.reverse()
@@ -139,11 +142,11 @@ ORDER = (
     "Procedure",
     "ProcedureVersion",
 )
-"""What refers to nothing comes first."""
+"""Kinds without references come first."""
 
 
 async def current(tx: Transaction, record: Record[T]) -> StoredRecord[T]:
-    """A record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
+    """Return a record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
     found = await records.get(tx, record.kind, *record.key)
     if record.revision not in (None, found.revision):
         text = f"{record.name} has changed since it was read; read it again"
@@ -166,7 +169,7 @@ def _refuse_frozen(
 
 
 def _may_move(old: object, new: object, name: str) -> bool:
-    """Words may always change; the end of what is sold may move to a later day."""
+    """Return whether a field may change: display names always, the end of a sale to a later day."""
     if name == "display_name":
         return True
     if name == "end_date" and isinstance(old, ProductResource) and isinstance(new, ProductResource):
@@ -179,11 +182,11 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
         return
     text = None
     if new is CatalogState.DRAFT:
-        text = "nothing becomes a draft again; create another"
+        text = "a record cannot become a draft again; create another"
     elif new is CatalogState.INACTIVE and old is CatalogState.DRAFT:
         text = "a draft is not in force; delete it"
     elif new is CatalogState.ACTIVE and record.kind.name in WITH_PRODUCT:
-        text = "it comes into force with its product, by ActivateProduct, and once"
+        text = "it is activated once, together with its product, by ActivateProduct"
     if text is not None:
         facts = {"name": record.name, "from": str(old), "to": str(new)}
         message = f"{record.name} cannot go from {old} to {new}: {text}"
@@ -193,7 +196,7 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
 async def _check_parents(
     tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: set[str]
 ) -> None:
-    """What a record refers to must be in force, or come into it at the same time."""
+    """Raise RESOURCE_INACTIVE unless all referenced records are active or become so with it."""
     for kind, key in _parents(found.content):
         name = kind.resource_name(*key)
         if name in own:
@@ -205,9 +208,10 @@ async def _check_parents(
 
 
 async def _check_children(tx: Transaction, record: Record[Any], own: set[str]) -> None:
-    """What is sold goes on under what was withdrawn; the catalogue itself does not.
+    """Raise IN_USE if active catalog records refer to one that is deactivated.
 
-    Rates may stay: they price what was sold.
+    Sales continue under deactivated records. Rates are no obstacle, because they price what was
+    sold.
     """
     found = await store.referrers(tx, record.kind, *record.key)
     active = [
@@ -220,7 +224,7 @@ async def _check_children(tx: Transaction, record: Record[Any], own: set[str]) -
 
 
 def _parents(content: object) -> list[tuple[Kind[Any], tuple[str, ...]]]:
-    """What a record of a kind that comes into force by itself refers to."""
+    """Return the references of a record that is activated by itself."""
     if isinstance(content, Version):
         return [(PROCEDURE, (content.procedure_id,))]
     if isinstance(content, UnitOfMeasure):

@@ -1,4 +1,6 @@
-"""Creating records of the catalogue: twice is once, and another under the same id is refused."""
+"""Create records of the catalog. Repeating is allowed; a different record with the id is
+refused.
+"""
 
 from typing import TypeVar
 
@@ -13,7 +15,7 @@ T = TypeVar("T")
 
 
 async def create(tx: Transaction, kind: Kind[T], wanted: T) -> StoredRecord[T]:
-    """Keep a draft, or answer with the one that is there and equal. Raises CODE_TAKEN."""
+    """Create a draft, or return the equal record that exists. Raises CODE_TAKEN."""
     return (await create_one(tx, kind, wanted))[0]
 
 

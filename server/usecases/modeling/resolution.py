@@ -1,4 +1,4 @@
-"""Resolution: which policies hold for a resource of a product, and what its grants come to."""
+"""Resolution: the policies in force for a resource of a product, and its resolved grants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ T = TypeVar("T")
 
 
 async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedProduct:
-    """An active product as it can be sold.
+    """Return an active product as it can be sold.
 
     Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
     """
@@ -80,7 +80,9 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
     graph = await store.load_graph(tx, product)
-    active = [one for one in graph.product_resources if one.state is CatalogState.ACTIVE]
+    active = [
+        resource for resource in graph.product_resources if resource.state is CatalogState.ACTIVE
+    ]
     resources = tuple(_resource(graph, one) for one in active)
     if kind is UsageModelType.ANCHOR:
         check_tokens(graph, [one.content for one in active])
@@ -93,29 +95,29 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
 
 
 def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
-    """Raise TOKEN_RESOURCE, POLICY_CONFLICT where tokens are not had, or not rated in time."""
-    own = {one.resource_id: one for one in held}
-    tokens = sorted({token for one in held if (token := token_of(graph, one))})
-    for one in held:
-        token_id = token_of(graph, one)
+    """Raise TOKEN_RESOURCE or POLICY_CONFLICT if a token is missing or rated at the wrong time."""
+    own = {resource.resource_id: resource for resource in held}
+    tokens = sorted({token for resource in held if (token := token_of(graph, resource))})
+    for resource in held:
+        token_id = token_of(graph, resource)
         if token_id is None:
             continue
-        name = f"products/{one.product_id}"
+        name = f"products/{resource.product_id}"
         if len(tokens) > 1:
             text = f"{name} has the tokens {', '.join(tokens)}; a product has one"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         if token_id not in own:
-            text = f"{name}/usageResources/{one.id} is rated in {token_id}; add that too"
+            text = f"{name}/usageResources/{resource.id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
         method, rating, _ = _terms_of(graph, own[token_id])
-        _, own_rating, late = _terms_of(graph, one)
+        _, own_rating, late = _terms_of(graph, resource)
         check_token(own_rating, rating, method, late)
 
 
 def _terms_of(
     graph: Graph, held: ProductResource
 ) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
-    """How a resource of a product is counted, when it is rated, and what late usage does."""
+    """Return the aggregation method, the rating frequency and the late policy of a resource."""
     policies = resolve(said_of(graph, held))
     rating = policies.rating_frequency.policy.content
     frequency = RatingFrequency(period=rating.period, delay=rating.delay)
@@ -124,7 +126,7 @@ def _terms_of(
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The policies that hold for a resource, of a product where it was not sold yet."""
+    """The policies in force for a resource; `held` is the product's record before a sale."""
 
     held: tuple[ProductId, ProductResourceId] | None
     resource_id: ResourceId
@@ -132,10 +134,10 @@ class Explained:
 
 
 async def explained_product(tx: Transaction, product_id: ProductId) -> list[Explained]:
-    """The policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
+    """Return the policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
     product = await records.get(tx, PRODUCT, product_id)
     graph = await store.load_graph(tx, product)
-    held = [one.content for one in graph.product_resources]
+    held = [resource.content for resource in graph.product_resources]
     return [
         Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
         for one in held
@@ -145,16 +147,17 @@ async def explained_product(tx: Transaction, product_id: ProductId) -> list[Expl
 async def explained_asset(
     tx: Transaction, account_id: AccountId, asset_id: AssetId
 ) -> list[Explained]:
-    """The policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
+    """Return the policies under which an asset was sold, by resource. Raises ASSET_NOT_FOUND."""
     asset = await assets.get(tx, account_id, asset_id)
-    held = sorted(asset.resources, key=lambda one: one.resource_id)
+    held = sorted(asset.resources, key=lambda resource: resource.resource_id)
     return [
-        Explained(None, one.resource_id, chain_of(one.policies, one.commitment)) for one in held
+        Explained(None, resource.resource_id, chain_of(resource.policies, resource.commitment))
+        for resource in held
     ]
 
 
 def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
-    """What the catalogue says of a resource of a product, the strongest level first."""
+    """Return the catalog's policies for a product's resource, the strongest level first."""
     resource = graph.resources[held.resource_id].content
     return (
         _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
@@ -176,7 +179,7 @@ def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
 
 
 async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
-    """What a level says that names policies by their ids. Raises `…_POLICY_NOT_FOUND`."""
+    """Return the policies of a level that names them by id. Raises `…_POLICY_NOT_FOUND`."""
 
     async def named(kind: Kind[T], policy_id: PolicyId | None) -> StoredRecord[T] | None:
         return None if policy_id is None else await records.get(tx, kind, policy_id)
@@ -192,16 +195,16 @@ async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
 
 
 def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
-    """The unit of a product's resource; None while there is none."""
+    """Return the unit of a product's resource, or None if there is none yet."""
     resource = graph.resources[held.resource_id].content
-    units = [one.content for one in graph.units]
+    units = [unit.content for unit in graph.units]
     if resource.unit_id is not None:
         return next((unit for unit in units if unit.id == resource.unit_id), None)
     return default_unit(graph.classes[resource.unit_class_id].content, units)
 
 
 def check_terms(policies: WalletPolicies) -> None:
-    """Raise PERIOD_ORDER, POLICY_CONFLICT where counting, rating and billing do not go together."""
+    """Raise PERIOD_ORDER or POLICY_CONFLICT for policies that conflict with each other."""
     rating = policies.rating.period
     check_period_order(
         billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
@@ -210,13 +213,13 @@ def check_terms(policies: WalletPolicies) -> None:
 
 
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
-    """What every level of the catalogue said, as a sale would keep it."""
+    """Return the policies that a sale of the catalog's resource would freeze."""
     return sold_policies(resolve(said_of(graph, held)), unit.id)
 
 
 def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
-    """A promise in the resource's unit. Raises what `convert` raises."""
-    given = next((one.content for one in graph.units if one.content.id == grant.unit_id), None)
+    """Return a grant in the resource's unit. Raises the errors of `convert`."""
+    given = next((unit.content for unit in graph.units if unit.content.id == grant.unit_id), None)
     if grant.unit_id is not None and given is None:
         text = f"{plain(grant.quantity)} {grant.unit_id} cannot be counted in {unit.id}"
         raise FailedPrecondition("UNIT_CLASS_MISMATCH", text)
@@ -251,7 +254,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
     if found is None:
         raise NotFound.of("UnitOfMeasure", f"usageResources/{content.resource_id}")
     unit = as_unit(found)
-    own = [one for one in graph.grants if one.content.held_id == content.id]
+    own = [grant for grant in graph.grants if grant.content.held_id == content.id]
     return ResolvedResource(
         resource_id=content.resource_id,
         unit=unit,
@@ -271,7 +274,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
 
 
 def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, StoredRecord[T]]) -> PolicySource:
-    """A policy of a promise, which only the product names."""
+    """Return the source of a grant's policy, which only the product can name."""
     if policy_id is None:
         return PolicySource()
     level, version = PolicyLevel.PRODUCT_USAGE_RESOURCE, known[policy_id].version
@@ -279,5 +282,5 @@ def _source(policy_id: PolicyId | None, known: Mapping[PolicyId, StoredRecord[T]
 
 
 def token_of(graph: Graph, held: ProductResource) -> ResourceId | None:
-    """The token that a product's resource is rated in."""
+    """Return the token in which a product's resource is rated, or None."""
     return held.token_resource_id or graph.resources[held.resource_id].content.token_resource_id

@@ -1,4 +1,4 @@
-"""The unit of a resource, which is its own or its class's default, and what units convert to."""
+"""The unit of a resource (its own or its class's default), and the conversion of quantities."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +15,7 @@ from server.store.rating.product_graph import units_of_class
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertQuantity:
-    """A quantity in one unit, asked for in another."""
+    """A quantity to convert from one unit to another."""
 
     quantity: Decimal
     unit_id: UnitId
@@ -24,7 +24,7 @@ class ConvertQuantity:
 
 
 async def convert_quantity(tx: Transaction, asked: ConvertQuantity) -> tuple[Decimal, bool]:
-    """The quantity in the target unit, and whether it is exact.
+    """Return the quantity in the target unit, and whether it is exact.
 
     Money is not converted. Raises UNIT_OF_MEASURE_NOT_FOUND, UNIT_CLASS_MISMATCH, DECIMAL_RANGE,
     UNIT_SCALE.
@@ -44,7 +44,7 @@ async def convert_quantity(tx: Transaction, asked: ConvertQuantity) -> tuple[Dec
 
 
 async def unit_of(tx: Transaction, resource_id: ResourceId) -> Unit | None:
-    """The unit a resource's quantities are in; None while there is none. Raises `…_NOT_FOUND`."""
+    """Return the unit of a resource's quantities, or None. Raises `…_NOT_FOUND`."""
     resource = (await store.get(tx, RESOURCE, resource_id)).content
     if resource.unit_id is not None:
         return as_unit((await store.get(tx, UNIT, resource.unit_id)).content)

@@ -1,7 +1,7 @@
-"""Discovery in the database: rates read in the transaction of whoever needs them.
+"""Discovery in the database: rates read in the transaction of the caller.
 
-The hot path of `DiscoverRates` needs neither of these for the catalogue, of which the process keeps
-a compiled copy; see `server.runtime.rate_snapshots`.
+`DiscoverRates` uses the compiled copy of the catalog in the process instead, because it is the hot
+path; see `server.runtime.rate_snapshots`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +12,8 @@ from datetime import date
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
 from server.domain.rating.discovery import RatesByTarget
 from server.domain.rating.rate_index import (
-    CatalogueRates,
-    CatalogueTerms,
+    CatalogRates,
+    CatalogTerms,
     Parts,
     Question,
     RateNotFound,
@@ -32,10 +32,7 @@ from server.store.rating.rate_snapshots import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """What a batch of questions needs besides the catalogue: today, and what assets cost.
-
-    What was agreed for targets is beside that.
-    """
+    """The data of a batch of questions besides the catalog: today, and the sold rates."""
 
     today: date
     sold: RatesByTarget
@@ -43,9 +40,9 @@ class Present:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """Resources of a product, each in a currency or a token, on a day.
+    """Resources of a product, each with a currency or a token, on a day.
 
-    An addition to an anchor may adjust the anchor's rate and have none itself.
+    An addition to an anchor may only adjust the anchor's rate.
     """
 
     price_book_id: PriceBookId
@@ -56,11 +53,11 @@ class Priced:
     is_addition: bool = False
 
 
-async def catalogue_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogueTerms]:
-    """What the catalogue says of each resource, found as `DiscoverRates` finds it on that day.
+async def catalog_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogTerms]:
+    """Return the catalog's terms for each resource, as `DiscoverRates` finds them on that day.
 
-    One without a rate is absent. Reads the database, so that it sees what the transaction sees.
-    Raises PROCEDURE_NOT_IN_FORCE.
+    A resource without a rate is left out. This reads the database, to see what the transaction
+    sees. Raises PROCEDURE_NOT_IN_FORCE.
     """
     book, product = wanted.price_book_id, wanted.product_id
     parts = (await finders(tx)).on(wanted.day).parts
@@ -78,17 +75,17 @@ async def catalogue_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, C
     return found
 
 
-def _found(rates: CatalogueRates, question: Question, parts: Parts) -> CatalogueTerms | None:
+def _found(rates: CatalogRates, question: Question, parts: Parts) -> CatalogTerms | None:
     with suppress(RateNotFound):
         return rates.find(question, parts)
     return None
 
 
 async def present(tx: Transaction, held: Iterable[AssetResourceKey | TargetResourceKey]) -> Present:
-    """Today by the tenant's clock in UTC, and the rates of these assets' and targets' resources."""
+    """Return today in UTC, and the sold rates of these resources of assets and targets."""
     wanted = set(held)
-    bound = [one for one in wanted if isinstance(one, TargetResourceKey)]
-    owned = [one for one in wanted if not isinstance(one, TargetResourceKey)]
+    bound = [key for key in wanted if isinstance(key, TargetResourceKey)]
+    owned = [key for key in wanted if not isinstance(key, TargetResourceKey)]
     of_assets = await asset_rates(tx, owned) if owned else {}
     of_targets = await target_rates(tx, bound) if bound else {}
     today = (await now(tx)).date()

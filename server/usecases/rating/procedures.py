@@ -1,4 +1,4 @@
-"""Procedures: what a version must be, which one is used on a day, and the default of a tenant."""
+"""Procedures: the check of a version, the version used on a day, and the tenant's defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """The procedure that is used, its version on that day, and what became of all of them."""
+    """The procedure that is used, its version on that day, and the verdict on every version."""
 
     procedure_id: ProcedureId
     version: Version | None
@@ -48,7 +48,7 @@ class Resolved:
 
 
 async def seed(tx: Transaction) -> None:
-    """Give a new tenant the procedures that are shipped."""
+    """Give a new tenant the shipped procedures."""
     await store.seed(tx, SHIPPED)
     for usage, procedure_id in USUAL.items():
         await store.set_default(tx, usage, procedure_id)
@@ -63,11 +63,12 @@ async def check_version(tx: Transaction, wanted: Version) -> None:
 async def set_default(
     tx: Transaction, procedure_id: ProcedureId
 ) -> tuple[StoredRecord[Procedure], ProcedureId | None]:
-    """Use a procedure for its usage; the answer has the one that was used before.
+    """Make a procedure the default of its usage; returns it and the previous default.
 
     Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
     """
-    await tenants.bump_catalogue(tx)  # one at a time, and rates are looked up anew
+    # Serializes changes of the default, and invalidates the cached rates.
+    await tenants.bump_catalogue(tx)
     found = await records.get(tx, PROCEDURE, procedure_id)
     if found.state is not CatalogState.ACTIVE:
         name = PROCEDURE.resource_name(procedure_id)
@@ -86,9 +87,9 @@ async def resolve(
     usage: ProcedureUsage | None = None,
     procedure_id: ProcedureId | None = None,
 ) -> Resolved:
-    """The version that is used on `day`, or today, of a procedure or of the default.
+    """Return the version used on `day` or today, of a procedure or of the default.
 
-    Raises PROCEDURE_NOT_FOUND, PROCEDURE_NOT_IN_FORCE when there is no default.
+    Raises PROCEDURE_NOT_FOUND, and PROCEDURE_NOT_IN_FORCE if there is no default.
     """
     asked = procedure_id
     if asked is None:
@@ -110,7 +111,7 @@ async def get_version(
     version_id: ProcedureVersionId,
     usage: ProcedureUsage,
 ) -> Version:
-    """A version to try, in whatever state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
+    """Return a version to simulate, in any state. Raises `…_NOT_FOUND`, PROCEDURE_USAGE."""
     procedure = (await records.get(tx, PROCEDURE, procedure_id)).content
     version = (await records.get(tx, VERSION, procedure_id, version_id)).content
     if procedure.usage is not usage:
@@ -124,7 +125,7 @@ def _not_for_this(procedure: Procedure, path: str) -> InvalidArgument:
 
 
 async def versions_of(tx: Transaction, procedure_id: ProcedureId) -> RatingVersions:
-    """What would rate if a procedure were the default.
+    """Return the versions that would rate if a procedure were the default.
 
     Raises PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """
@@ -141,12 +142,13 @@ async def as_rated(
     wallet: StoredWallet,
     rated: Mapping[RatableSummaryId, RatedLine],
 ) -> AsRated:
-    """The versions by which lines were rated. A line that was too slow once may not be again."""
+    """Return the versions by which lines were rated."""
     named = {line.version for line in rated.values() if line.version}
     known = await store.raters(tx, named) if named else {}
     lines: dict[RatableSummaryId, CompiledRating | None] = {
         line_id: known[line.version] if line.version else SHIPPED_RATING
         for line_id, line in rated.items()
     }
+    # Lines without a version in force then stay so, whichever versions are in force now.
     unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
     return AsRated(lines | unrated, wallet.state.raters)

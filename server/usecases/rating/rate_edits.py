@@ -1,4 +1,4 @@
-"""Edits of price books and rate cards. They hold at once for what is not sold yet."""
+"""Edits of price books and rate cards. They apply at once to what is not sold yet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from server.usecases.rating.rates import by_type, differences, get_book, get_car
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookContent:
-    """What a price book is to be."""
+    """The new content of a price book."""
 
     display_name: str
     card_ids: tuple[RateCardId, ...]
@@ -28,10 +28,10 @@ async def update_book(
     revision: int | None,
     merge: Callable[[PriceBook], BookContent],
 ) -> PriceBook:
-    """Give a book the content that `merge` makes of its own.
+    """Replace the content of a book by the result of `merge`.
 
-    Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, and what
-    `merge` raises.
+    Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, and the
+    errors of `merge`.
     """
     await bump_catalogue(tx)
     found = await get_book(tx, book_id)
@@ -46,7 +46,7 @@ async def update_book(
 
 
 async def delete_book(tx: Transaction, book_id: PriceBookId, revision: int | None) -> None:
-    """Forget a book that nothing was sold by.
+    """Delete a book by which nothing was sold.
 
     Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
@@ -62,9 +62,9 @@ async def update_card(
     revision: int | None,
     merge: Callable[[RateCard], RateCard],
 ) -> RateCard:
-    """Give a card the name and the days that `merge` makes of its own.
+    """Replace the name and days of a card by the result of `merge`.
 
-    Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, and what `merge` raises.
+    Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, and the errors of `merge`.
     """
     await bump_catalogue(tx)
     found = await get_card(tx, card_id)
@@ -83,11 +83,12 @@ async def delete_card(
     *,
     with_entries: bool,
 ) -> None:
-    """Forget a card that no book has, and perhaps its entries, of which none may be active.
+    """Delete a card that is in no book, with its entries if requested and none is active.
 
     Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
-    await bump_catalogue(tx)  # nothing comes into force meanwhile
+    # Serializes with activations, so that no entry becomes active meanwhile.
+    await bump_catalogue(tx)
     found = await get_card(tx, card_id)
     name = f"rateCards/{card_id}"
     check_etag(name, found.kept, revision)
@@ -99,7 +100,7 @@ async def delete_card(
 
 
 def check_etag(name: str, kept: RowVersion | None, revision: int | None) -> int:
-    """The revision of what is there. Raises ETAG_MISMATCH when it is not the one last seen."""
+    """Return the stored revision. Raises ETAG_MISMATCH if it is not the one last seen."""
     assert kept is not None, name
     if revision not in (None, kept.revision):
         text = f"{name} has changed since it was read; read it again"

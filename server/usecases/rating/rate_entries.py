@@ -1,7 +1,7 @@
-"""Entries of rate cards: made once, one or a thousand at a time, read, listed.
+"""Entries of rate cards: create one or up to a thousand at a time, get, list.
 
-Making the same thing twice is making it once. An entry is a draft until its product is activated or
-it is itself, so that nothing costs anything else meanwhile.
+Creating an entry twice has the effect of creating it once. An entry is a draft until it or its
+product is activated, and does not price anything before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,14 +30,15 @@ from server.store.rating.rate_entries import EntryFilter, Metered
 from server.usecases.modeling.currencies import is_currency
 from server.usecases.rating.rates import get_card, same
 
-# An entry as it stands after a batch, and what the batch did to it.
+# An entry in its state after a batch, and the outcome of its item.
 EntryOutcome = tuple[RateCardEntry, BatchOutcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What entries refer to: the types of their cards, held, and how finely units are counted;
-    `seen` are the tokens and selling models that were looked up.
+    """The references of entries: the types of their locked cards, and the scales of resources.
+
+    `seen` has the tokens and selling models that were looked up.
     """
 
     cards: dict[RateCardId, RateCardType]
@@ -48,7 +49,7 @@ class _Known:
 async def create_entry(
     tx: Transaction, entry: RateCardEntry, most: CardSize = USUAL_SIZE
 ) -> RateCardEntry:
-    """Add a draft to a card, which may have so much at `most`.
+    """Add a draft to a card of at most the size `most`.
 
     Raises RATE_CARD_NOT_FOUND, PRODUCT_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
     RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
@@ -64,12 +65,10 @@ async def create_entries(
     entries: Sequence[RateCardEntry],
     most: CardSize = USUAL_SIZE,
 ) -> list[EntryOutcome]:
-    """Add drafts to cards, all or none; returns each as it stands then.
+    """Add drafts to cards, all or none; returns each with its outcome.
 
-    The path of a refusal says which of them is at fault.
-    Of a card that would become too large it is the card.
-
-    Raises what `create_entry` raises.
+    The field path of a refusal names the entry, or the card if that would become too large. Raises
+    the errors of `create_entry`.
     """
     known = await _known(tx, entries)
     wanted = []
@@ -84,19 +83,19 @@ async def create_entries(
 
 
 async def checked_entry(tx: Transaction, entry: RateCardEntry) -> RateCardEntry:
-    """The entry as its card keeps it. Raises what `create_entry` raises but CODE_TAKEN."""
+    """Return the entry as its card stores it. Raises as `create_entry`, except CODE_TAKEN."""
     return await _checked(tx, await _known(tx, [entry]), entry)
 
 
 async def check_sizes(tx: Transaction, card_ids: Iterable[RateCardId], most: CardSize) -> None:
-    """Raise LIMIT_RATE_CARD for a card that has become too large; whoever asks holds the cards."""
+    """Raise LIMIT_RATE_CARD for a card that is too large now; the caller has locked the cards."""
     sizes = await store.card_sizes(tx, set(card_ids))
     for card_id, size in sizes.items():
         check_size(card_id, size, most)
 
 
 async def get_entry(tx: Transaction, card_id: RateCardId, entry_id: RateEntryId) -> RateCardEntry:
-    """One entry. Raises RATE_CARD_ENTRY_NOT_FOUND."""
+    """Return one entry. Raises RATE_CARD_ENTRY_NOT_FOUND."""
     entry = await store.find(tx, card_id, entry_id)
     if entry is None or entry.id != entry_id:
         raise not_found(card_id, entry_id)
@@ -110,20 +109,20 @@ async def list_entries(
     after: tuple[str, str] | None,
     limit: int,
 ) -> list[RateCardEntry]:
-    """Entries by card and id. Raises RATE_CARD_NOT_FOUND when they are of one card."""
+    """Return entries by card and id. Raises RATE_CARD_NOT_FOUND for an unknown card."""
     if only.card_id is not None:
         await get_card(tx, only.card_id)
     return await store.list_entries(tx, only, after=after, limit=limit)
 
 
 def not_found(card_id: RateCardId, entry_id: RateEntryId) -> NotFound:
-    """The refusal of an entry that there is not."""
+    """Return the refusal of an entry that does not exist."""
     return NotFound.of("RateCardEntry", f"rateCards/{card_id}/entries/{entry_id}")
 
 
 @contextmanager
 def _at(index: int) -> Iterator[None]:
-    """Say of a refusal which entry of a batch it is about."""
+    """Add the index of the batch's entry to a refusal."""
     try:
         yield
     except UsageError as error:
@@ -133,17 +132,18 @@ def _at(index: int) -> Iterator[None]:
 async def _keep(
     tx: Transaction, wanted: Sequence[RateCardEntry], most: CardSize
 ) -> list[EntryOutcome]:
-    """Keep what is new of these, and answer with what is there under their ids."""
-    first = {(one.card_id, one.id.lower()): one for one in reversed(wanted)}
+    """Store the new entries, and return the stored ones under all ids."""
+    # Reversed, so that the first entry of each id in the batch is the one that remains.
+    first = {(entry.card_id, entry.id.lower()): entry for entry in reversed(wanted)}
     new = await store.add(tx, list(first.values()))
-    await check_sizes(tx, (one.card_id for one in new), most)
-    found = await store.find_all(tx, [(one.card_id, one.id) for one in first.values()])
-    created = {(one.card_id, one.id.lower()) for one in new}
+    await check_sizes(tx, (entry.card_id for entry in new), most)
+    found = await store.find_all(tx, [(entry.card_id, entry.id) for entry in first.values()])
+    created = {(entry.card_id, entry.id.lower()) for entry in new}
     outcomes = []
-    for one in wanted:
-        key = (one.card_id, one.id.lower())
+    for entry in wanted:
+        key = (entry.card_id, entry.id.lower())
         outcome = BatchOutcome.CREATED if key in created else BatchOutcome.UNCHANGED
-        created.discard(key)  # named a second time, it is there already
+        created.discard(key)  # a second mention of the entry in the batch is UNCHANGED
         outcomes.append((found[key], outcome))
     return outcomes
 
@@ -176,7 +176,7 @@ async def _checked(tx: Transaction, known: _Known, entry: RateCardEntry) -> Rate
 
 
 async def _check_blanket(tx: Transaction, known: _Known, entry: RateCardEntry) -> None:
-    """Raise FIELD_REQUIRED for an entry that has to say of which resource it is."""
+    """Raise FIELD_REQUIRED for an entry that needs a resource."""
     product = (await records.get(tx, PRODUCT, entry.product_id)).content
     is_tier = known.cards[entry.card_id] is RateCardType.TIER
     if not (is_tier and product.usage_model_type.is_commitment):
@@ -185,7 +185,7 @@ async def _check_blanket(tx: Transaction, known: _Known, entry: RateCardEntry) -
 
 
 async def _check_token(tx: Transaction, unit_id: str) -> None:
-    """What is no money has to be a token."""
+    """Raise TOKEN_RESOURCE for a rate unit that is neither a currency nor a token's unit."""
     unit = (await records.get(tx, UNIT, unit_id)).content
     unit_class = (await records.get(tx, UNIT_CLASS, unit.unit_class_id)).content
     if unit_class.kind is not UnitClassKind.TOKEN:

@@ -1,4 +1,4 @@
-"""Edits of rate card entries: what may change by its state, and which states follow which."""
+"""Edits of rate card entries: the changes and transitions that their state allows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ ALLOWED = {(DRAFT, ACTIVE), (DRAFT, INACTIVE), (ACTIVE, INACTIVE), (INACTIVE, AC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRevision:
-    """An entry that somebody names, and what they last saw of it."""
+    """An entry that a caller names, and the last revision that the caller saw."""
 
     card_id: RateCardId
     id: RateEntryId
@@ -42,7 +42,7 @@ class EntryRevision:
 
     @property
     def name(self) -> str:
-        """As callers know it."""
+        """The resource name."""
         return _name(self.card_id, self.id)
 
 
@@ -52,18 +52,19 @@ async def update(
     merge: Callable[[RateCardEntry], RateCardEntry],
     most: CardSize = USUAL_SIZE,
 ) -> RateCardEntry:
-    """Give an entry the content that `merge` makes of its own.
+    """Replace the content of an entry by the result of `merge`.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, ACTIVE_IMMUTABLE, RATE_OVERLAP,
-    LIMIT_RATE_CARD, and what `merge` and making an entry raise.
+    LIMIT_RATE_CARD, and the errors of `merge` and of creating an entry.
     """
     found = await get_entry(tx, entry.card_id, entry.id)
     last = check_etag(entry.name, found.kept, entry.revision)
     wanted = merge(found)
-    changed = differences(_said(wanted), _said(found))
+    changed = differences(_comparable(wanted), _comparable(found))
     if not changed:
         return found
     _refuse_frozen(entry, found, wanted, changed)
+    # Before the check for overlaps, which has to see the rates of a concurrent activation.
     catalogue = await bump_catalogue(tx) if found.state is ACTIVE else None
     wanted = await checked_entry(tx, wanted)
     if found.state is ACTIVE:
@@ -75,7 +76,7 @@ async def update(
 
 
 async def delete(tx: Transaction, entry: EntryRevision) -> None:
-    """Forget an entry that is not in force; what was sold under it keeps its own copy of the rate.
+    """Delete an entry that is not active; sales have their own copy of the rate.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
@@ -90,13 +91,13 @@ async def delete(tx: Transaction, entry: EntryRevision) -> None:
 async def change_states(
     tx: Transaction, entries: Sequence[EntryRevision], state: EntryState
 ) -> list[EntryOutcome]:
-    """Put entries in or out of force, all or none; returns each as it stands then, in order.
+    """Activate or deactivate entries, all or none; returns each in its new state, in order.
 
     Raises RATE_CARD_ENTRY_NOT_FOUND, STATE_TRANSITION, RESOURCE_INACTIVE, RATE_OVERLAP.
     """
-    # One at a time: of two who put rates in force the second sees those of the first.
+    # Serializes activations of rates, so that the second of two sees the rates of the first.
     catalogue = await bump_catalogue(tx)
-    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
+    found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     moving = {}
     for entry in entries:
         there = found.get((entry.card_id, entry.id.lower()))
@@ -110,18 +111,18 @@ async def change_states(
         await _refuse_overlaps(tx, ordered)
     if ordered:
         await store.move(tx, ordered, state, catalogue)
-    found = await store.find_all(tx, {(one.card_id, one.id) for one in entries})
+    found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     return [
         (
-            found[one.card_id, one.id.lower()],
-            BatchOutcome.CHANGED if one.name in moving else BatchOutcome.UNCHANGED,
+            found[entry.card_id, entry.id.lower()],
+            BatchOutcome.CHANGED if entry.name in moving else BatchOutcome.UNCHANGED,
         )
-        for one in entries
+        for entry in entries
     ]
 
 
 def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
-    """Whether an entry is elsewhere. Raises STATE_TRANSITION when it cannot go there."""
+    """Return whether an entry changes its state. Raises STATE_TRANSITION if it may not."""
     if found.state is state:
         return False
     if (found.state, state) not in ALLOWED:
@@ -132,7 +133,7 @@ def _is_to_move(found: RateCardEntry, state: EntryState) -> bool:
 
 
 async def _refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
-    """What an entry prices has to be in force, and so does the selling model it is for."""
+    """Raise RESOURCE_INACTIVE if an entry's product, resource or selling model is not active."""
     found = await store.not_in_force(tx, entries)
     if not found:
         return
@@ -148,7 +149,7 @@ async def _refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) ->
 
 
 async def _refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
-    """Raise RATE_OVERLAP, naming both, for what another active entry covers in part."""
+    """Raise RATE_OVERLAP for an entry that shares days with another active one, naming both."""
     metered = {(entry.product_id, entry.resource_id) for entry in entries}
     found = overlapping(entries, await store.in_force(tx, sorted(metered)))
     if not found:
@@ -162,15 +163,15 @@ async def _refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) ->
     raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
 
 
-def _said(entry: RateCardEntry) -> RateCardEntry:
-    """An entry without the units that a base entry only has because its rate has them."""
+def _comparable(entry: RateCardEntry) -> RateCardEntry:
+    """Return an entry without `per` if it has a rate: there, `per` is only a copy of the rate's."""
     return entry if entry.rate is None else replace(entry, per=ONE)
 
 
 def _refuse_frozen(
     entry: EntryRevision, found: RateCardEntry, wanted: RateCardEntry, changed: list[str]
 ) -> None:
-    """An entry that is or was in force may apply longer, and nothing else of it changes."""
+    """Raise ACTIVE_IMMUTABLE for a change of a non-draft entry other than a later end."""
     applies_longer = (wanted.end or date.max) > (found.end or date.max)
     if found.state is DRAFT or (changed == ["end_date"] and applies_longer):
         return

@@ -1,7 +1,7 @@
-"""Price books and rate cards: made once, read, listed.
+"""Price books and rate cards: create, get, list.
 
-Making the same thing twice is making it once. Books and cards take effect at once, so they count as
-changes of the catalogue.
+Creating one twice has the effect of creating it once. Books and cards take effect at once, so they
+count as changes of the catalog.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from server.store.rating.rates import ANY_CARD, CardFilter
 
 T = TypeVar("T", PriceBook, RateCard, RateCardEntry)
 
-# What the wire calls the parts of a thing; the rest have the same name there.
+# The names of fields in the API, where they differ from those here.
 FIELDS = {
     "start": "start_date",
     "end": "end_date",
@@ -36,7 +36,7 @@ NOT_CONTENT = ("kept", "state")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatePriceBook:
-    """The book to make, and its cards in the order given."""
+    """The book to create, and its cards in the given order."""
 
     book_id: PriceBookId
     display_name: str
@@ -44,7 +44,7 @@ class CreatePriceBook:
 
 
 async def create_book(tx: Transaction, command: CreatePriceBook) -> PriceBook:
-    """Make a price book. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, CODE_TAKEN."""
+    """Create a price book. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, CODE_TAKEN."""
     known = await rates.cards(tx, command.card_ids)
     cards = by_type(command.card_ids, known)
     book = PriceBook(id=command.book_id, display_name=command.display_name, cards=cards)
@@ -55,7 +55,7 @@ async def create_book(tx: Transaction, command: CreatePriceBook) -> PriceBook:
 
 
 async def get_book(tx: Transaction, book_id: PriceBookId) -> PriceBook:
-    """One price book. Raises PRICE_BOOK_NOT_FOUND."""
+    """Return one price book. Raises PRICE_BOOK_NOT_FOUND."""
     book = await rates.find_book(tx, book_id)
     if book is None or book.id != book_id:
         raise NotFound.of("PriceBook", f"priceBooks/{book_id}")
@@ -63,12 +63,12 @@ async def get_book(tx: Transaction, book_id: PriceBookId) -> PriceBook:
 
 
 async def list_books(tx: Transaction, *, after: tuple[str] | None, limit: int) -> list[PriceBook]:
-    """Price books by id."""
+    """Return price books by id."""
     return await rates.list_books(tx, after=after, limit=limit)
 
 
 async def create_card(tx: Transaction, card: RateCard) -> RateCard:
-    """Make a rate card. Raises CODE_TAKEN."""
+    """Create a rate card. Raises CODE_TAKEN."""
     if await rates.add_card(tx, card):
         await bump_catalogue(tx)
     name = f"rateCards/{card.id}"
@@ -76,7 +76,7 @@ async def create_card(tx: Transaction, card: RateCard) -> RateCard:
 
 
 async def get_card(tx: Transaction, card_id: RateCardId) -> RateCard:
-    """One rate card. Raises RATE_CARD_NOT_FOUND."""
+    """Return one rate card. Raises RATE_CARD_NOT_FOUND."""
     card = await rates.find_card(tx, card_id)
     if card is None or card.id != card_id:
         raise NotFound.of("RateCard", f"rateCards/{card_id}")
@@ -90,14 +90,14 @@ async def list_cards(
     after: tuple[str] | None,
     limit: int,
 ) -> list[RateCard]:
-    """Rate cards by id."""
+    """Return rate cards by id."""
     return await rates.list_cards(tx, after=after, limit=limit, only=only)
 
 
 def by_type(
     card_ids: Sequence[RateCardId], known: dict[RateCardId, RateCard]
 ) -> dict[RateCardType, RateCardId]:
-    """The cards of a book by their types. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN."""
+    """Return the cards of a book by type. Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN."""
     found: dict[RateCardType, RateCardId] = {}
     for card_id in card_ids:
         if card_id not in known:
@@ -115,8 +115,9 @@ def by_type(
 
 
 def same(wanted: T, found: T | None, kind: str, name: str) -> T:
-    """What is there, which has to be what was wanted. Raises CODE_TAKEN."""
+    """Return the existing record if it equals the wanted one. Raises CODE_TAKEN."""
     assert found is not None, name
+    # Ids are matched without case, so an existing id may differ from the wanted one in case only.
     different = ["name"] if found.id != wanted.id else differences(wanted, found)
     if different:
         raise AlreadyExists(
@@ -129,7 +130,7 @@ def same(wanted: T, found: T | None, kind: str, name: str) -> T:
 
 
 def differences(wanted: T, found: T) -> list[str]:
-    """The fields in which two differ, as the wire calls them."""
+    """Return the fields in which two records differ, by their names in the API."""
     names = (field.name for field in fields(wanted) if field.name not in NOT_CONTENT)
     different = [name for name in names if getattr(wanted, name) != getattr(found, name)]
     return list(dict.fromkeys(FIELDS.get(name, name) for name in different))

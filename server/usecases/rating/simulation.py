@@ -1,4 +1,4 @@
-"""Simulation: what made-up lines come to by a version of a rating procedure."""
+"""Simulation: the outcomes of given lines under a version of a rating procedure."""
 
 import time
 
@@ -10,17 +10,18 @@ from server.domain.rating.procedures.waterfall import Outcome
 
 
 def simulate(version: Version, lines: tuple[Line, ...], end: float) -> tuple[Outcome, ...]:
-    """Return the outcome of each line, in their order.
+    """Return the outcome of each line, in order.
 
-    The time a line takes is counted in processor time, against the version's limits. `end` is the
-    end of the call on the monotonic clock, which all processes of a machine share.
-    Raises TOO_MANY_STEPS, and TimeoutError when the call is over: nobody waits for the rest.
+    Each line's processor time is measured against the limits of the version. `end` is the end of
+    the call on the monotonic clock, which all processes of a machine share. Raises TOO_MANY_STEPS,
+    and TimeoutError after `end`, because nobody waits for the rest.
     """
     check_steps(len(lines), count_elements(version.elements))
 
     def clock() -> int:
         if time.monotonic() > end:
             raise TimeoutError
+        # Processor time of this thread: other work on the machine must not make a line fail.
         return time.thread_time_ns()
 
     return compile_rating(version.elements, version.limits).try_out(lines, clock=clock)

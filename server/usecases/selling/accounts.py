@@ -1,4 +1,4 @@
-"""Accounts: created once, changed where they may."""
+"""Accounts and their binding targets: create, update and list."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from server.store.selling.binding_targets import BindingTarget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAccount:
-    """New values of an account; None leaves one as it is. `revision` is the one last seen."""
+    """New values of an account; None keeps the old one. `revision` is the last one seen."""
 
     account_id: AccountId
     display_name: str | None
@@ -23,7 +23,7 @@ class UpdateAccount:
 
 
 async def create(tx: Transaction, wanted: Account) -> KeptAccount:
-    """Keep an account, or answer with the one that is there and equal. Raises CODE_TAKEN."""
+    """Create an account, or return the equal one that exists. Raises CODE_TAKEN."""
     await store.add(tx, wanted)
     there = await store.taken_by(tx, wanted.id)
     found = await store.get(tx, there)
@@ -40,7 +40,7 @@ async def create(tx: Transaction, wanted: Account) -> KeptAccount:
 
 
 async def update(tx: Transaction, command: UpdateAccount) -> KeptAccount:
-    """Change an account's words. Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH (with the current)."""
+    """Change an account's name or labels. Raises ACCOUNT_NOT_FOUND, ETAG_MISMATCH."""
     found = await store.lock(tx, command.account_id)
     if command.revision not in (None, found.revision):
         raise Aborted(
@@ -61,7 +61,7 @@ async def update(tx: Transaction, command: UpdateAccount) -> KeptAccount:
 async def create_binding_target(
     tx: Transaction, account_id: AccountId, wanted: BindingTarget
 ) -> BindingTarget:
-    """Keep a target, or answer with the one that is there and equal.
+    """Create a target, or return the equal one that exists.
 
     Raises ACCOUNT_NOT_FOUND, CODE_TAKEN.
     """
@@ -85,6 +85,6 @@ async def list_binding_targets(
     after: tuple[str] | None,
     limit: int,
 ) -> list[BindingTarget]:
-    """An account's targets by id. Raises ACCOUNT_NOT_FOUND."""
+    """Return an account's targets by id. Raises ACCOUNT_NOT_FOUND."""
     await store.get(tx, account_id)
     return await binding_targets.list_targets(tx, account_id, after=after, limit=limit)

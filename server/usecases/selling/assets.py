@@ -1,4 +1,4 @@
-"""Assets: read and listed. Activating an order makes them."""
+"""Assets: get and list. Activating an order creates them."""
 
 from server.domain.ids import AccountId, AssetId
 from server.domain.selling.sales import Asset
@@ -8,7 +8,7 @@ from server.store.selling.assets import AssetFilter
 
 
 async def get(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> Asset:
-    """One asset with all it holds. Raises ASSET_NOT_FOUND."""
+    """Return one asset with all its resources. Raises ASSET_NOT_FOUND."""
     return await assets.get(tx, account_id, asset_id)
 
 

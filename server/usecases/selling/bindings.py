@@ -1,4 +1,4 @@
-"""Bindings: what the grants of a sale go to, and whether that is there."""
+"""Bindings: find the target to which the grants of a sale go."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -28,7 +28,7 @@ async def bound(
     *,
     path: str,
 ) -> BoundTarget:
-    """Return what a line of a product is bound to.
+    """Return the target to which a line of a product is bound.
 
     Raises BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND.
     """

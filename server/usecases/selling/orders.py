@@ -1,4 +1,4 @@
-"""Orders: made of quotes, read and listed. Activation has a module of its own."""
+"""Orders: create from a quote, get and list. Activation is in `lifecycle.order_activation`."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,19 @@ from server.store.selling.orders import OrderFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOrder:
-    """The quote to make an order of."""
+    """The quote of which to make an order."""
 
     account_id: AccountId
     quote_id: QuoteId
 
 
 async def create(tx: Transaction, command: CreateOrder) -> Order:
-    """Make a draft order with the lines of a draft quote, and mark the quote as ordered.
+    """Create a draft order with the lines of a draft quote, and mark the quote as ordered.
 
     Raises QUOTE_NOT_FOUND, QUOTE_STATE.
     """
     account_id, quote_id = command.account_id, command.quote_id
+    # Locked, so that no second order is made of the quote.
     quote = await quotes.lock(tx, account_id, quote_id)
     if quote.state is not QuoteState.DRAFT:
         message = "an order was made of this quote before"
@@ -38,7 +39,7 @@ async def create(tx: Transaction, command: CreateOrder) -> Order:
 
 
 async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
-    """One order. Raises ORDER_NOT_FOUND."""
+    """Return one order. Raises ORDER_NOT_FOUND."""
     return await orders.get(tx, account_id, order_id)
 
 

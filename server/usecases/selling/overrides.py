@@ -1,4 +1,4 @@
-"""Overrides: what a line of a sale, and the target it is bound to, say of a product's policies."""
+"""Overrides: a product's policies, as a line of a sale and its binding target change them."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ async def overridden(
     to: BoundTarget,
     path: str,
 ) -> ResolvedProduct:
-    """Return the product under what the line and its target say of its policies.
+    """Return the product with the policies that the line and its target name.
 
     Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, `…_POLICY_NOT_FOUND`, RESOURCE_INACTIVE,
     POLICY_CONFLICT.
@@ -37,10 +37,10 @@ async def overridden(
         return None if ids is None else await said_at(tx, level, ids)
 
     levels = {
-        one.resource_id: (
-            await said(PolicyLevel.TARGET, target.get(one.resource_id)),
-            await said(PolicyLevel.LINE, line.get(one.resource_id)),
+        resource.resource_id: (
+            await said(PolicyLevel.TARGET, target.get(resource.resource_id)),
+            await said(PolicyLevel.LINE, line.get(resource.resource_id)),
         )
-        for one in product.resources
+        for resource in product.resources
     }
     return overrides.overridden(product, levels)

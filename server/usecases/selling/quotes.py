@@ -1,4 +1,4 @@
-"""Quotes: what would be sold, with the rates, grants and policies of the catalogue frozen."""
+"""Quotes: proposed sales, with the rates, grants and policies of the catalog frozen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from server.domain.ids import (
 )
 from server.domain.modeling.catalog import SellingModel, StoredRecord
 from server.domain.modeling.roles import ProductRole
-from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rate_index import CatalogTerms
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Quote
 from server.env import new_id
@@ -26,17 +26,18 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
-from server.usecases.rating.discovery import Priced, catalogue_terms
+from server.usecases.rating.discovery import Priced, catalog_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
 
-# What lines have in common that cost the same: product, first day, target and selling model.
+# Lines with the same product, first day, target and selling model have the same rates, which are
+# read once.
 _PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateQuote:
-    """What would be sold to an account, at the rates of a price book."""
+    """A proposed sale to an account, at the rates of a price book."""
 
     account_id: AccountId
     price_book_id: PriceBookId
@@ -44,13 +45,13 @@ class CreateQuote:
 
 
 async def create(tx: Transaction, command: CreateQuote) -> Quote:
-    """Make a draft; each line keeps the catalogue as it is on the day the line starts.
+    """Create a draft; each line freezes the catalog as of the day on which the line starts.
 
     Raises ACCOUNT_NOT_FOUND, PRICE_BOOK_NOT_FOUND, PRODUCT_NOT_FOUND, RESOURCE_INACTIVE,
     BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
-    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, TIERS_INVALID, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE,
-    RATE_NEGATIVE, RATE_UNREACHABLE.
+    RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE, RATE_NEGATIVE,
+    RATE_UNREACHABLE.
     """
     buyer = await quotes.get_buyer(tx, command.account_id)
     await quotes.check_price_book(tx, command.price_book_id)
@@ -60,9 +61,13 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
     }
     await check_active(
         tx,
-        [(one.product_id, held.resource_id) for one in products.values() for held in one.resources],
+        [
+            (product.product_id, held.resource_id)
+            for product in products.values()
+            for held in product.resources
+        ],
     )
-    rates: dict[_PricedAs, dict[ResourceId, CatalogueTerms]] = {}
+    rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}
     lines = []
     for index, said in enumerate(command.lines):
         path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
@@ -79,7 +84,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
                 selling_model_id=asked.selling_model_id,
                 is_addition=product.role is not ProductRole.ANCHOR,
             )
-            rates[key] = await catalogue_terms(tx, wanted)
+            rates[key] = await catalog_terms(tx, wanted)
         lines.append(quoted(LineInputs(asked, product, to, rates[key], buyer, path)))
 
     return await quotes.add(
@@ -92,7 +97,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
 
 
 async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]) -> None:
-    """Raise RESOURCE_INACTIVE for the first of these that is not sold any more."""
+    """Raise RESOURCE_INACTIVE for the first of these that is no longer sold."""
     gone = await orders.find_inactive(tx, sold)
     if gone is not None:
         product, resource = gone
@@ -104,7 +109,7 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
-    """One quote. Raises QUOTE_NOT_FOUND."""
+    """Return one quote. Raises QUOTE_NOT_FOUND."""
     return await quotes.get(tx, account_id, quote_id)
 
 

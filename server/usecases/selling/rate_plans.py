@@ -1,4 +1,4 @@
-"""Rate plans: what each resource of an asset costs on a day."""
+"""Rate plans: the rate of each resource of an asset on a day."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +24,7 @@ class RatePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetRatePlan:
-    """Of an asset on a day, or today; rated by the default procedure, or by another."""
+    """An asset and a day (today if None), and the procedure (the default if None)."""
 
     account_id: AccountId
     asset_id: AssetId
@@ -33,7 +33,7 @@ class GetRatePlan:
 
 
 async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
-    """The plan; `tx` should see one moment.
+    """Return the plan; `tx` should read one snapshot.
 
     Raises ASSET_NOT_FOUND, PROCEDURE_NOT_FOUND, PROCEDURE_USAGE.
     """
@@ -47,7 +47,7 @@ async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
         account = await accounts.get(tx, account_id)
         day = local_date(account.content.time_zone, await tenants.now(tx))
     lines = []
-    for held in sorted(asset.resources, key=lambda one: one.resource_id):
+    for held in sorted(asset.resources, key=lambda resource: resource.resource_id):
         wallet = await wallets.get(tx, account_id, held.wallet_id)
         metering = Metering(zone=wallet.zone, anchor=wallet.anchor, length=wallet.frequency.period)
         segments = wallet.state.rates.get(asset_id, ())

@@ -1,6 +1,6 @@
-"""Validating a whole catalogue: a run, slice by slice, each a job that asks for the next.
+"""Validate a whole catalog: a run in slices, each a job that schedules the next one.
 
-What is found is kept with the run. A slice that dies is done again, and leaves nothing twice.
+The findings are stored with the run. A slice that fails runs again, and stores nothing twice.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ KEPT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateCatalog:
-    """The days that matter, from today if no start is given."""
+    """The days to check; without a start, from today."""
 
     start: date | None
     end: date | None
@@ -37,7 +37,7 @@ class ValidateCatalog:
 
 
 async def begin(tx: Transaction, asked: ValidateCatalog) -> Run:
-    """Begin to look at all products. Raises RUN_IN_PROGRESS, INTERVAL_INVALID."""
+    """Start to validate all products. Raises RUN_IN_PROGRESS, INTERVAL_INVALID."""
     now = await tenants.now(tx)
     start = asked.start or now.date()
     if asked.end is not None and asked.end <= start:
@@ -58,7 +58,7 @@ async def begin(tx: Transaction, asked: ValidateCatalog) -> Run:
 
 
 async def look_at_slice(tx: Transaction, job: Job) -> None:
-    """Look at the next products of a run, and go on or end."""
+    """Validate the next products of a run, and schedule the next slice or end the run."""
     run_id, after = RunId(UUID(job.payload["run_id"])), job.payload["after"]
     run = await runs.find(tx, run_id)
     if run is None or run.state != "RUNNING":
@@ -70,7 +70,7 @@ async def look_at_slice(tx: Transaction, job: Job) -> None:
     )
     product_ids = await store.next_products(tx, after, SLICE)
     verdicts = await _verdicts(tx, asked, product_ids)
-    found = [one for verdict in verdicts for one in _findings(verdict)]
+    found = [finding for verdict in verdicts for finding in _findings(verdict)]
     await store.add(tx, run_id, found)
     counts = {
         "products": run.done_counts["products"],
@@ -82,14 +82,14 @@ async def look_at_slice(tx: Transaction, job: Job) -> None:
         await runs.save_counts(tx, run_id, counts)
         await jobs.add(tx, [_slice(run_id, product_ids[-1], asked, job.fire_time)])
         return
-    # What was added meanwhile is done, and what went is not missed.
+    # Products may have been added or deleted since the start, so the total becomes the number done.
     counts["products"] = counts["products_done"]
     await runs.end(tx, run_id, state="DONE")
     await runs.save_counts(tx, run_id, counts)
 
 
 async def give_up(tx: Transaction, job: Job, error: str) -> None:
-    """End the run whose next slice is not looked at any more; what it found stays."""
+    """End the run whose next slice was waived; its findings are kept."""
     run_id = RunId(UUID(job.payload["run_id"]))
     run = await runs.find(tx, run_id)
     await runs.end(tx, run_id, state="FAILED", error=error, failed_job_id=job.id)
@@ -105,7 +105,7 @@ async def list_findings(
     after: FindingKey | None,
     limit: int,
 ) -> list[CatalogFinding]:
-    """What a validation has found so far. Raises RUN_NOT_FOUND."""
+    """Return the findings of a validation so far. Raises RUN_NOT_FOUND."""
     run = await runs.find(tx, run_id)
     if run is None or run.kind != KIND:
         raise NotFound.of("Run", f"runs/{run_id}")
@@ -129,23 +129,23 @@ async def _verdicts(
 
 
 def _findings(verdict: ProductVerdict) -> list[CatalogFinding]:
-    """One for each breach that is named: the first hundred of a rule."""
+    """Return one finding for each listed breach: the first hundred of a rule."""
     return [
         CatalogFinding(
             product_id=verdict.product_id,
             rule_id=result.rule.id,
             severity=result.rule.severity,
             position=position,
-            message=one.message,
-            records=tuple(one.records),
+            message=finding.message,
+            records=tuple(finding.records),
         )
         for result in verdict.results
-        for position, one in enumerate(result.findings)
+        for position, finding in enumerate(result.findings)
     ]
 
 
 def _count(found: list[CatalogFinding], severity: Severity) -> int:
-    return sum(one.severity is severity for one in found)
+    return sum(finding.severity is severity for finding in found)
 
 
 def _slice(run_id: RunId, after: str, asked: ValidateCatalog, at: datetime) -> Job:

@@ -1,4 +1,4 @@
-"""Validating products: what they stand on is read at one moment, and held to the rules."""
+"""Validate products: their records are read in one snapshot and checked by the rules."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateProducts:
-    """The products, each once; the days that matter, from today if no start is given."""
+    """The products, each once, and the days to check; without a start, from today."""
 
     product_ids: tuple[ProductId, ...]
     start: date | None
@@ -51,7 +51,7 @@ class ValidateProducts:
 
 
 async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, ...]:
-    """What the rules look at, in the order asked. `tx` has to see one moment.
+    """Return the setups of the products, in the given order. `tx` must read one snapshot.
 
     Raises INTERVAL_INVALID, PRODUCT_NOT_FOUND.
     """
@@ -134,9 +134,11 @@ def _under_resource(
 
 def _promise(graph: Graph, grant: StoredRecord[ProductGrant]) -> Promise:
     content = grant.content
-    held = next(one for one in graph.product_resources if one.content.id == content.held_id)
+    held = next(
+        resource for resource in graph.product_resources if resource.content.id == content.held_id
+    )
     class_id = graph.resources[held.content.resource_id].content.unit_class_id
-    named = [one for one in graph.units if one.content.id == content.unit_id]
+    named = [unit for unit in graph.units if unit.content.id == content.unit_id]
     units = [one for one in named if one.content.unit_class_id == class_id]
     refreshes = [graph.refreshes[content.refresh_id]] if content.refresh_id else []
     rollovers = [graph.rollovers[content.rollover_id]] if content.rollover_id else []
@@ -155,5 +157,5 @@ def _promise(graph: Graph, grant: StoredRecord[ProductGrant]) -> Promise:
 
 
 def _of(kind: Kind[T], records: Iterable[StoredRecord[T]]) -> Iterator[Parent]:
-    for one in records:
-        yield Parent(kind.resource_name(*kind.key(one.content)), one.state)
+    for record in records:
+        yield Parent(kind.resource_name(*kind.key(record.content)), record.state)

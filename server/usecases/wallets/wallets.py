@@ -1,4 +1,4 @@
-"""Wallets as they are now: computed from what is posted and all usage that is not final yet."""
+"""Wallets as they are now: computed from posted entries and all usage that is not final yet."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from server.store.settlement.wallets import StoredWallet, WalletFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFilter:
-    """The filters of a list of grants; None for any. `time` is a time of usage they may pay for."""
+    """The filters of a list of grants; None means any. `time` is a time that they can pay for."""
 
     asset_id: AssetId | None = None
     promise: tuple[ProductId, ProductGrantId] | None = None
@@ -27,7 +27,7 @@ class GrantFilter:
     created: TimeWindow = ANY_TIME
 
     def admits(self, grant: Grant, create_time: datetime | None) -> bool:
-        """Return whether a grant is of the kind and of the times."""
+        """Return whether a grant matches the kind and the times."""
         if self.kind not in (None, grant.kind) or not self.created.admits(create_time):
             return False
         if self.time is None:
@@ -45,7 +45,7 @@ class WalletNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantNow:
-    """A grant as it is now, and what it was sold as; in the ledger since `create_time`."""
+    """A grant as it is now, and the product grant that it comes from; posted at `create_time`."""
 
     item: GrantBalance
     source: tuple[ProductId, ProductGrantId]
@@ -53,12 +53,12 @@ class GrantNow:
 
     @property
     def key(self) -> tuple[datetime, UUID]:
-        """The place in a list."""
+        """The sort key in a list."""
         return self.item.grant.start, self.item.grant.id
 
 
 async def get(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> WalletNow:
-    """One wallet now. Raises WALLET_NOT_FOUND."""
+    """Return one wallet as it is now. Raises WALLET_NOT_FOUND."""
     return _now(await store.get(tx, account_id, wallet_id, with_sources=True))
 
 
@@ -70,7 +70,7 @@ async def list_wallets(
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[WalletNow]:
-    """Return an account's wallets now, by resource."""
+    """Return an account's wallets as they are now, by resource."""
     found = await store.list_wallets(tx, account_id, only, after=after, limit=limit)
     return [_now(wallet) for wallet in found]
 
@@ -81,13 +81,14 @@ async def list_grants(
     wallet_id: WalletId,
     only: GrantFilter,
 ) -> tuple[WalletNow, list[GrantNow]]:
-    """Return grants of a wallet, oldest first: those used up, those open, those provisional.
+    """Return grants of a wallet, oldest first: used up, open and provisional ones.
 
     Raises WALLET_NOT_FOUND.
     """
     current = await get(tx, account_id, wallet_id)
-    live = {one.grant.id: one for one in current.balance.grants}
+    live = {grant.grant.id: grant for grant in current.balance.grants}
     posted = await store.list_grants(tx, account_id, wallet_id)
+    # Grants that are used up or expired are no longer loaded with the wallet.
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
         for grant, _ in posted
@@ -114,7 +115,7 @@ async def list_entries(
     after: int,
     limit: int,
 ) -> list[tuple[LedgerEntry, datetime]]:
-    """Lines of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
+    """Return entries of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
     await store.check(tx, account_id, wallet_id)
     return await store.list_entries(tx, account_id, wallet_id, after=after, limit=limit)
 
@@ -125,15 +126,16 @@ def _now(wallet: StoredWallet) -> WalletNow:
 
 @dataclass(slots=True)
 class _Last:
-    """The balance of a wallet that was computed last: what did not change is not computed again."""
+    """The last computed balance of a wallet, which is reused while the state is the same."""
 
     state: WalletState | None = None
     balance: WalletBalance | None = None
     since: datetime | None = None
 
     def balance_of(self, state: WalletState, now: datetime) -> WalletBalance:
-        """The balance of `state` at `now`."""
+        """Return the balance of `state` at `now`."""
         found, since = self.balance, self.since
+        # Time alone can change a balance, so a cached one is valid only until `holds_until`.
         if found and since and since <= now < found.holds_until and state == self.state:
             return found
         found = balance(state, now=now)
@@ -141,6 +143,7 @@ class _Last:
         return found
 
 
+# One cached balance for each of the wallets that were read last.
 @memoize(entries=1_024, entry_bytes=65_536)
 def _last(_wallet_id: WalletId) -> _Last:
     return _Last()

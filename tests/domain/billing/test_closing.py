@@ -12,8 +12,8 @@ from server.domain.billing.closing import (
     Closing,
     WalletCalendar,
     closing,
+    continues_after,
     invoice_ready,
-    lives_on,
     out_of_turn,
 )
 from server.domain.calendar import Cadence, CadenceUnit, Delay, PolicyPeriod
@@ -112,7 +112,7 @@ def test_a_close_within_a_billing_period_bills_nothing_and_goes_on():
     ],
 )
 def test_a_wallet_lives_on_while_an_asset_or_a_grant_does(ends, held, is_alive: bool):
-    assert lives_on(ends, held, JANUARY.end) is is_alive
+    assert continues_after(ends, held, JANUARY.end) is is_alive
 
 
 def test_a_close_that_is_repeated_has_the_same_ids_and_a_reopened_one_its_own():

@@ -9,7 +9,7 @@ from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.elements import Lookup
 from server.domain.rating.procedures.versions import Version
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
-from server.domain.rating.rate_index import CatalogueRates
+from server.domain.rating.rate_index import CatalogRates
 from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, Tier
 from server.domain.rating.sold_rates import AssetRates, AssetStretch
 from tests.strategies import terms
@@ -44,7 +44,7 @@ def index(*entries, base=None, tiers=None):
         RateCardType.TIER: tiers or RateCard(id="tiers", type=RateCardType.TIER),
     }
     book = PriceBook(id="book", cards={kind: card.id for kind, card in cards.items()})
-    return CatalogueRates([book], cards.values(), entries)
+    return CatalogRates([book], cards.values(), entries)
 
 
 def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zone="UTC"):

@@ -19,7 +19,7 @@ from server.domain.rating.discovery import DiscoveryQuestion, Source, answer
 from server.domain.rating.explanations import explained
 from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType
-from server.domain.rating.rate_index import EVERY_PART, CatalogueRates, Question, RateNotFound
+from server.domain.rating.rate_index import EVERY_PART, CatalogRates, Question, RateNotFound
 from server.domain.rating.rates import Rate
 from server.domain.rating.rejected_candidates import Why
 from tests.domain.rating.addition_words import agreed, day
@@ -176,7 +176,7 @@ def test_tiers_that_stand_alone_are_a_rate_only_where_they_are_looked_at():
 def test_a_book_without_a_card_that_is_looked_at_says_so():
     card = RateCard(id="tiers", type=RateCardType.TIER)
     book = PriceBook(id="book", cards={RateCardType.TIER: card.id})
-    rates = CatalogueRates([book], [card], [STEPS])
+    rates = CatalogRates([book], [card], [STEPS])
 
     with pytest.raises(RateNotFound, match="no card that is looked at") as caught:
         rates.find(Question("book", "plan", "sms", "USD", FEBRUARY), frozenset({RateCardType.BASE}))

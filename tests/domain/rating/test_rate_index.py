@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.rating.rate_cards import RateCard, RateCardType
-from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.rating.rate_index import CatalogRates, Question, RateNotFound
 from tests.domain.rating.index_words import entry, index, tier
 
 FIRST = date(2024, 1, 1)
@@ -40,7 +40,7 @@ def catalogues(draw):
     return entries, tiers
 
 
-def asked(rates: CatalogueRates, question: Question) -> object:
+def asked(rates: CatalogRates, question: Question) -> object:
     try:
         return rates.find(question)
     except RateNotFound as error:

@@ -19,7 +19,7 @@ from server.domain.rating.rate_cards import (
     overlapping,
     tried,
 )
-from server.domain.rating.rate_index import CatalogueRates, Question, RateNotFound
+from server.domain.rating.rate_index import CatalogRates, Question, RateNotFound
 from server.domain.rating.rates import (
     Adjustment,
     AdjustmentKind,
@@ -287,16 +287,16 @@ def entry(id_: str, card: str, start: date, end: date | None, model: str | None)
     )
 
 
-def index(entries: list[RateCardEntry]) -> CatalogueRates:
+def index(entries: list[RateCardEntry]) -> CatalogRates:
     cards = {
         RateCardType.BASE: RateCard(id="base", type=RateCardType.BASE),
         RateCardType.TIER: RateCard(id="tiers", type=RateCardType.TIER),
     }
     book = PriceBook(id="book", cards={kind: one.id for kind, one in cards.items()})
-    return CatalogueRates([book], cards.values(), entries)
+    return CatalogRates([book], cards.values(), entries)
 
 
-def answer(rates: CatalogueRates, asked: Question) -> object:
+def answer(rates: CatalogRates, asked: Question) -> object:
     try:
         return rates.find(asked)
     except RateNotFound as error:

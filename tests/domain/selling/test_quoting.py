@@ -45,7 +45,7 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource, Said
 from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.units import Unit
-from server.domain.rating.rate_index import CatalogueTerms
+from server.domain.rating.rate_index import CatalogTerms
 from server.domain.rating.rates import Rate, RateTerms
 from server.domain.selling.bindings import AskedBinding, BoundTarget, binding_of
 from server.domain.selling.overrides import check_in_product, overridden
@@ -62,7 +62,7 @@ CALL = Unit(id=UnitId("call"), class_id=UnitClassId("calls"), factor=Decimal(1),
 ASSET = AssetId(UUID(int=5))
 BUYER = Buyer(id=AccountId("acme"), zone="UTC", currency_code="USD", billing_anchor_day=1)
 TERMS = RateTerms(unit=USD, rate=Rate(value=Decimal(2), unit=USD))
-FIXED = CatalogueTerms(terms=TERMS, is_fixed=True)
+FIXED = CatalogTerms(terms=TERMS, is_fixed=True)
 SELF = BoundTarget(binding=Binding.SELF, target_id=None)
 
 
@@ -225,7 +225,7 @@ def test_what_is_optional_can_be_left_out_and_nothing_else():
                 role=ProductRole.QUANTITY_COMMITMENT,
                 to=added_to(),
                 rates={
-                    CALLS: CatalogueTerms(
+                    CALLS: CatalogTerms(
                         terms=replace(TERMS, tiers=(tier(0, None, "PERCENTAGE", 100),)),
                         is_fixed=False,
                     )

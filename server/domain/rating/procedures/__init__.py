@@ -1,1 +1,1 @@
-"""Rating procedures: stacks of elements, and what they make of lines."""
+"""Procedures: stacks of elements, and the outcomes of lines that pass through them."""

@@ -1,8 +1,8 @@
-"""Elements: what a procedure is a stack of, one frozen value a kind.
+"""Elements: the parts of a procedure, one frozen value for each kind.
 
-An element says what is to be done, never to whom: lines, their terms and their attributes come when
-the procedure runs. Rates are pairs; what an element writes is for the `per` units of the rate it
-changes. Source: rating elements, rating procedures.
+An element defines an action. Lines, their terms and their attributes are passed in when the
+procedure runs. Rates are pairs; a value that an element writes is for the `per` units of the rate
+that it changes. Source: rating elements, rating procedures.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from server.domain.rating.rates import Adjustment, AttributeRow
 
 
 class ValueKind(StrEnum):
-    """What a variable holds; only conditions are of the last kind."""
+    """The type of a variable; TRUTH is for conditions only."""
 
     NUMBER = "NUMBER"
     TEXT = "TEXT"
@@ -24,21 +24,21 @@ class ValueKind(StrEnum):
 
 
 class Agreed(StrEnum):
-    """With whom something was agreed: with the buyer of the asset, or for what it is bound to."""
+    """The side of an agreement: the buyer of the asset, or the asset's binding target."""
 
     ASSET = "ASSET"
     TARGET = "TARGET"
 
 
 class DiscountKind(StrEnum):
-    """How a discount is said."""
+    """The unit of a discount."""
 
     PERCENTAGE = "PERCENTAGE"
     AMOUNT = "AMOUNT"
 
 
 class ListFunction(StrEnum):
-    """What becomes of a variable of all lines of a list."""
+    """The aggregate of a variable over all lines of a list."""
 
     SUM = "SUM"
     MINIMUM = "MINIMUM"
@@ -47,7 +47,7 @@ class ListFunction(StrEnum):
 
 
 class LookupSource(StrEnum):
-    """Where a discovery procedure looks for rates."""
+    """A source that a discovery procedure can search."""
 
     ASSET = "ASSET"
     TARGET = "TARGET"
@@ -66,12 +66,12 @@ BUILT_IN: Mapping[str, ValueKind] = {
     "quantity_before": ValueKind.NUMBER,
     "used_quantity": ValueKind.NUMBER,
 }
-"""The variables that every line has; of these, only the net unit rate can be written."""
+"""The variables of every line. Only the net unit rate can be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An attribute that formulas and matrices may name; without a default, a line must have it."""
+    """An attribute that formulas and matrices may read; without a default, a line must have it."""
 
     name: str
     kind: ValueKind
@@ -80,7 +80,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingSetting:
-    """What the procedure works on; the first element, and nowhere else."""
+    """The inputs of the procedure. It is the first element and cannot be another one."""
 
     name: str = ""
     inputs: tuple[Input, ...] = ()
@@ -88,14 +88,14 @@ class RatingSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseRate:
-    """The rate of the catalogue."""
+    """Takes the rate of the catalog."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatedRate:
-    """The first negotiated rate there is, in this order, replaces the rate."""
+    """Replaces the rate by the first negotiated rate, in this order."""
 
     name: str = ""
     order: tuple[Agreed, ...] = (Agreed.ASSET, Agreed.TARGET)
@@ -103,21 +103,21 @@ class NegotiatedRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeTiers:
-    """Tiers of the catalogue that price by volume, unless tiers were negotiated."""
+    """Applies the catalog's VOLUME tiers, unless tiers were negotiated."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraduatedTiers:
-    """Tiers of the catalogue that price each unit by its own, unless tiers were negotiated."""
+    """Applies the catalog's GRADUATED tiers, unless tiers were negotiated."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatedTiers:
-    """The first negotiated tiers there are, in this order, priced as they say."""
+    """Applies the first negotiated tiers, in this order and in their own mode."""
 
     name: str = ""
     order: tuple[Agreed, ...] = (Agreed.ASSET, Agreed.TARGET)
@@ -125,7 +125,7 @@ class NegotiatedTiers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeAdjustment:
-    """The first row that fits, of these and then of those that come with the line."""
+    """Applies the first row that matches, of these rows and then of the line's."""
 
     name: str = ""
     rows: tuple[AttributeRow, ...] = ()
@@ -133,14 +133,14 @@ class AttributeAdjustment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentRateElement:
-    """The lowest rate of the line's commitments, if that is lower."""
+    """Applies the lowest rate of the line's commitments, if it is lower."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualDiscount:
-    """So many percent, or so much, off the rate."""
+    """Subtracts a percentage or an amount from the rate."""
 
     name: str = ""
     kind: DiscountKind
@@ -149,7 +149,7 @@ class ManualDiscount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
-    """What the columns must hold, None for anything, and what it does to the rate."""
+    """The required values of the columns, None for any, and the adjustment of the rate."""
 
     cells: tuple[str | None, ...]
     adjustment: Adjustment
@@ -157,7 +157,7 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentMatrix:
-    """The first row whose cells equal the variables named by the columns."""
+    """Applies the first row whose cells equal the variables of the columns."""
 
     name: str = ""
     columns: tuple[str, ...]
@@ -166,7 +166,7 @@ class AdjustmentMatrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormulaElement:
-    """An expression over variables, kept in a variable: the rate, or one of the procedure's own."""
+    """Writes the value of an expression to a variable: the rate, or one of the procedure's own."""
 
     name: str = ""
     expression: str
@@ -175,7 +175,7 @@ class FormulaElement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A constant, kept in a variable."""
+    """Writes a constant to a variable."""
 
     name: str = ""
     variable: str
@@ -184,7 +184,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListGroup:
-    """Elements for those lines alone for which the condition holds."""
+    """Applies elements to the lines for which the condition is true."""
 
     name: str = ""
     condition: str
@@ -193,7 +193,7 @@ class ListGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOperation:
-    """One figure of a variable over all lines that are here, kept in a variable of each."""
+    """Computes one value of a variable over all lines of the list, and writes it to each line."""
 
     name: str = ""
     function: ListFunction
@@ -203,7 +203,7 @@ class ListOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRate:
-    """The rate with so many places."""
+    """Rounds the rate to a number of places."""
 
     name: str = ""
     mode: Rounding
@@ -212,14 +212,14 @@ class RoundRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """What follows is skipped by the lines that come here."""
+    """Ends the procedure for the lines that reach it."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """A place where a discovery procedure looks, in its turn."""
+    """Searches one source, in a discovery procedure."""
 
     name: str = ""
     source: LookupSource

@@ -1,8 +1,8 @@
-"""The engine: takes lines through a program, element by element, all lines at each.
+"""The engine: runs lines through a program, all lines at one element before the next element.
 
-A line that fails leaves the others alone. Lists are what is left of the lines: those that cost
-nothing, failed or stopped are in none. Nothing depends on the order of the lines. The time that a
-line may take is counted for it alone, by a clock that the caller brings.
+A line that fails does not affect the others. Lists have the lines that remain: not those that cost
+nothing, failed or stopped. No result depends on the order of the lines. Each line has its own time
+limit, measured by a clock that the caller passes in.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from server.domain.rating.procedures.waterfall import Element, Outcome, Rated, R
 from server.domain.rating.rates import ONE
 
 Clock = Callable[[], int]
-"""Nanoseconds since some moment."""
+"""Returns nanoseconds since some fixed moment."""
 
 MOST_LINES = value_of("procedure.lines")
 MILLISECOND = 1_000_000
@@ -36,7 +36,7 @@ MILLISECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """What is done to each line by itself."""
+    """An action on each line by itself."""
 
     element: Element
     apply: Callable[[State], None]
@@ -45,7 +45,7 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is done to those lines for which the condition holds."""
+    """Instructions for the lines for which the condition is true."""
 
     condition: Formula
     body: tuple["Instruction", ...]
@@ -55,7 +55,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """One figure over all lines, for each of them."""
+    """A value over all lines, written to each of them."""
 
     function: ListFunction
     source: str | None
@@ -69,9 +69,10 @@ Instruction = Single | Group | Gather
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A version that compiled: instructions, limits, and the attributes that it may read.
+    """A compiled version: instructions, limits, and the attributes that it may read.
 
-    When all it does is done to each line by itself and none can stop, `singles` is all of it.
+    `singles` has all actions if every instruction is a `Single` and none stops; otherwise it is
+    empty.
     """
 
     instructions: tuple[Instruction, ...]
@@ -81,24 +82,26 @@ class Program:
 
     @exact
     def run(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
-        """What each line comes to, in their order: an amount, or why there is none."""
+        """Return the outcome of each line in order: an amount, or a failure."""
         assert len(lines) <= MOST_LINES, len(lines)
         states = [self._begin(line) for line in lines]
         walk = _Run(self.limits, clock)
-        walk.through(self.instructions, [one for one in states if isinstance(one, State)])
-        return tuple(one if isinstance(one, Outcome) else walk.end(one) for one in states)
+        walk.through(self.instructions, [state for state in states if isinstance(state, State)])
+        return tuple(state if isinstance(state, Outcome) else walk.end(state) for state in states)
 
     def try_out(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
-        """What each line comes to by itself, after the units before it were priced as it is."""
+        """Return the outcome of each line by itself, after pricing the units before it."""
         apart = [replace(line, packages={}) for line in lines]
-        first = [replace(one, quantity=one.before, before=ZERO) for one in apart if one.before]
+        # Pricing the earlier units first fills the packages that they begin.
+        first = [replace(line, quantity=line.before, before=ZERO) for line in apart if line.before]
         self.run(first, clock=clock)
         return self.run(apart, clock=clock)
 
     def price(self, state: State) -> Rated:
-        """The amount of one line, by a program of `singles` only; hot.
+        """Return the price of one line by a program that has only `singles`.
 
-        Runs in the context of the caller, who is `exact`. Raises RatingFailed.
+        This is the hot path: it is called in the `exact` context of the caller, and skips the
+        bookkeeping of `run`. Raises RatingFailed.
         """
         try:
             for apply in self.singles:
@@ -113,6 +116,7 @@ class Program:
             return unpriced(line.quantity, line.overage)
         if line.terms is None:
             return no_rate(line.quantity)
+        # Attributes of the usage replace those of the sale with the same name.
         state = State(
             line.quantity,
             line.terms,
@@ -131,6 +135,8 @@ class Program:
         return state
 
     def _read_attributes(self, state: State) -> None:
+        # Before the first element, so that a line without a required attribute fails before any
+        # step.
         for name, kind, default in self.inputs:
             text = state.attributes.get(name)
             value = default if text is None else read_value(text, kind)
@@ -143,7 +149,7 @@ class Program:
 
 
 class _Run:
-    """One run: its limits and its clock."""
+    """One run with its limits and its clock."""
 
     def __init__(self, limits: TimeLimits, clock: Clock | None) -> None:
         self._clock = clock
@@ -151,10 +157,12 @@ class _Run:
         self._run = limits.run * MILLISECOND
 
     def through(self, instructions: tuple[Instruction, ...], states: list[State]) -> None:
-        """Take the lines through all instructions."""
+        """Run the lines through all instructions."""
         for instruction in instructions:
             live = []
             for state in states:
+                # A stopped line gets a step for each element that it skips; a failed line gets no
+                # more steps.
                 if state.is_stopped and state.outcome is None:
                     skip(state, instruction)
                 elif state.outcome is None:
@@ -164,13 +172,13 @@ class _Run:
                     for state in live:
                         self._apply(state, instruction.apply, instruction)
                 case Group():
-                    inside = [one for one in live if self._holds(one, instruction)]
+                    inside = [state for state in live if self._holds(state, instruction)]
                     self.through(instruction.body, inside)
                 case Gather():
                     self._gather(instruction, live)
 
     def end(self, state: State) -> Outcome:
-        """What a line came to."""
+        """Return the outcome of a line."""
         if state.outcome is None:
             self._guard(state, lambda: setattr(state, "outcome", state.finish()))
         assert state.outcome is not None, state
@@ -182,6 +190,8 @@ class _Run:
         if self._clock is None:
             self._guard(state, lambda: apply(state))
             return
+        # Checked after the element, which cannot be interrupted; the size limits of formulas keep
+        # each one short.
         begun = self._clock()
         self._guard(state, lambda: apply(state))
         took = self._clock() - begun
@@ -190,7 +200,7 @@ class _Run:
             state.fail(_too_slow(took > self._element, instruction))
 
     def _guard(self, state: State, act: Callable[[], None]) -> None:
-        """Whatever goes wrong with a line is the line's."""
+        """Run an action, and turn its errors into a failure of this line only."""
         try:
             act()
         except RatingFailed as failure:
@@ -210,7 +220,7 @@ class _Run:
         return state.outcome is None and found[0]
 
     def _gather(self, gather: Gather, states: list[State]) -> None:
-        """The figure is of the lines that have the variable; one that has not fails by itself."""
+        """Compute the value over the lines that have the variable; other lines fail."""
         found: list[tuple[State, Decimal]] = []
 
         def read(state: State) -> None:
@@ -220,12 +230,14 @@ class _Run:
 
         for state in states:
             self._apply(state, read, gather)
+        # Some lines may have failed or exceeded their time while the variable was read.
         found = [(state, value) for state, value in found if state.outcome is None]
         if not found:
             return
         live = [state for state, _ in found]
         try:
             figure = _figure(gather.function, [value for _, value in found])
+        # The sum belongs to all lines, so all of them fail.
         except Inexact:
             for state in live:
                 state.fail(too_many_digits())
@@ -242,7 +254,7 @@ class _Run:
 def evaluate(
     formula: Formula, state: State, name: str, names: "LineVariables | None" = None
 ) -> Any:
-    """A formula for a line. Raises RATING_FAILED, and what reading a variable raises."""
+    """Return the value of a formula. Raises RATING_FAILED, and any error of reading a variable."""
     try:
         return formula.value(LineVariables(state) if names is None else names)
     except FormulaFailed as error:
@@ -251,7 +263,7 @@ def evaluate(
 
 
 class LineVariables:
-    """The variables of a line, as a formula looks them up; a part's rate may stand for the rate."""
+    """The variables of a line for a formula; the rate of one part may replace the line's rate."""
 
     __slots__ = ("_rate", "_state")
 
@@ -265,7 +277,7 @@ class LineVariables:
 
 
 def shown(formula: Formula, names: LineVariables) -> dict[str, str]:
-    """A formula and what it may read, as steps show them; a rate that is not there is left out."""
+    """Return a formula and its variables for a step; a rate that does not exist is left out."""
     inputs = {"formula": formula.source}
     for name in formula.reads:
         try:
@@ -277,7 +289,7 @@ def shown(formula: Formula, names: LineVariables) -> dict[str, str]:
 
 
 def read_value(text: str, kind: ValueKind) -> Value | None:
-    """An attribute as what it was declared to be; None when it is no number."""
+    """Return an attribute as a value of its declared kind, or None if it is not a number."""
     if kind is ValueKind.TEXT:
         return text
     try:
@@ -287,7 +299,7 @@ def read_value(text: str, kind: ValueKind) -> Value | None:
 
 
 def skip(state: State, instruction: Instruction) -> None:
-    """Say that an element was passed over."""
+    """Add a step that records a skipped element."""
     state.add(instruction.element, {}, {"skipped": "true"}, instruction.name or "rating stopped")
 
 

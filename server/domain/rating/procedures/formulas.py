@@ -1,13 +1,13 @@
 """Formulas: a small language over decimals, compiled when a procedure is saved.
 
-Numbers, texts in quotes, variables, `+ - * / **`, comparisons, `and or not`, `a if b else c`, and
-the functions `min max abs floor ceil`. Nothing else is a formula: no attribute, call or name that
-is not known, so what compiles needs no trust. Literals are decimals; what is computed has at most
-40 digits; a quotient has 12 places, half to even; an exponent is written out, from 0 to 10. Parts
-without a variable are computed once, when they are compiled.
+The language has numbers, quoted texts, variables, `+ - * / **`, comparisons, `and or not`, `a if b
+else c`, and the functions `min max abs floor ceil`. Everything else is refused: attributes, other
+calls and unknown names, so a compiled formula needs no trust. Literals are decimals. A result has
+at most 40 digits. A quotient has 12 places, rounded half to even. An exponent is a literal from 0
+to 10. Parts without a variable are computed once, at compilation.
 
-This is the only module that knows `simpleeval`, which walks what was checked here. It is in the
-domain because a formula is a function of values like any other.
+Only this module uses `simpleeval`, which evaluates the tree that was checked here. It is part of
+the domain because a formula is a function of values like any other.
 """
 
 import ast
@@ -40,13 +40,13 @@ EXPONENTS = frozenset(map(Decimal, range(11)))
 
 
 class VariableLookup(Protocol):
-    """What looks variables up."""
+    """A mapping that returns the value of a variable."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
 class FormulaFault(Exception):
-    """What is wrong with a formula, and at which character, from 1."""
+    """A compile error of a formula, with the character position, counted from 1."""
 
     def __init__(self, message: str, position: int) -> None:
         super().__init__(message)
@@ -54,19 +54,19 @@ class FormulaFault(Exception):
 
 
 class FormulaFailed(Exception):
-    """A formula that has no value for what its variables hold now."""
+    """A formula has no value for the current values of its variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula that compiled: its text, and the variables it reads, in their order."""
+    """A compiled formula: its text, and the variables that it reads, in order."""
 
     source: str
     reads: tuple[str, ...]
     _tree: ast.expr
 
     def value(self, names: "VariableLookup") -> Any:
-        """What it comes to. Raises FormulaFailed, and what reading `names` raises."""
+        """Return the value. Raises FormulaFailed, and any error of reading `names`."""
         before = _names.set(names)
         try:
             return _evaluate(self.source, self._tree)
@@ -76,12 +76,10 @@ class Formula:
 
 @exact
 def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind) -> Formula:
-    """A formula over the variables `known` that comes to something of `kind`.
-
-    Raises FormulaFault.
-    """
+    """Return a formula over the variables `known` whose value is of `kind`. Raises FormulaFault."""
     text = source.strip()
     lead = len(source) - len(source.lstrip())
+    # Before parsing, so that the length of the text bounds the work of the parser.
     if len(source) > LONGEST:
         raise FormulaFault(f"has more than {LONGEST} characters", LONGEST + 1)
     if not text:
@@ -99,22 +97,25 @@ def compile_formula(source: str, known: Mapping[str, ValueKind], kind: ValueKind
 def _parse(text: str, lead: int) -> ast.expr:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python doubts is no formula
+            # Python only warns about code such as `1 is 1` or an unknown escape; this refuses it.
+            warnings.simplefilter("error")
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
+        # Python can report a position outside the text.
         position = min(max(error.offset or 1, 1), len(text))
         raise FormulaFault("cannot be read here", lead + position) from None
     except (ValueError, MemoryError, RecursionError):
-        raise FormulaFault("is nested too deeply, or has a character nobody can read", 1) from None
+        raise FormulaFault("is nested too deeply, or has an invalid character", 1) from None
 
 
 def _number(value: Decimal) -> Decimal:
-    """A result that is short enough."""
+    """Return a result without trailing zeros. Raises FormulaFailed for too many digits."""
+    # Trailing zeros do not count as digits.
     value = value.normalize()
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int), value
     if max(0, value.adjusted() + 1) + max(0, -exponent) > MOST_DIGITS:
-        raise FormulaFailed(f"something has more than {MOST_DIGITS} digits")
+        raise FormulaFailed(f"a value has more than {MOST_DIGITS} digits")
     return value
 
 
@@ -126,6 +127,7 @@ def _divide(a: Decimal, b: Decimal) -> Decimal:
     if not b:
         raise FormulaFailed("division by zero")
     found = divide(a, b, places=PLACES, mode=Rounding.HALF_EVEN)
+    # A quotient that rounds to zero would silently make usage free.
     if a and not found:
         raise FormulaFailed(f"a quotient is too small for {PLACES} decimals")
     return found
@@ -133,12 +135,15 @@ def _divide(a: Decimal, b: Decimal) -> Decimal:
 
 def _power(a: Decimal, b: Decimal) -> Decimal:
     result = Decimal(1)
+    # Multiplied step by step, so that a result with too many digits fails before it gets longer.
     for _ in range(int(b)):
         result = _number(result * a)
     return result
 
 
 def _whole(mode: str) -> Callable[[Decimal], Decimal]:
+    # `Rounding.UP` and `DOWN` are away from zero and toward zero, so the sign decides which is
+    # floor.
     up, down = (Rounding.UP, Rounding.DOWN) if mode == "ceil" else (Rounding.DOWN, Rounding.UP)
     return lambda a: _number(round_to(a, 0, up if a > 0 else down))
 
@@ -176,12 +181,13 @@ _OPERATORS: dict[type, Callable[..., Any]] = {**_ARITHMETIC, **_SIGNS, **_EQUALI
 
 
 class _Current:
-    """The variables of whoever asks: threads share the evaluator and nothing else."""
+    """The variables of the calling context. Threads share the evaluator and nothing else."""
 
     def __getitem__(self, name: str) -> Any:
         return _names.get()[name]
 
 
+# A context variable, because the one evaluator is shared by all threads.
 _names: "ContextVar[VariableLookup]" = ContextVar("names")
 _EVALUATOR = SimpleEval(operators=_OPERATORS, functions=FUNCTIONS, names=_Current())
 
@@ -190,18 +196,18 @@ def _evaluate(source: str, tree: ast.expr) -> Any:
     try:
         return _EVALUATOR.eval(source, previously_parsed=tree)
     except DecimalException:
-        raise FormulaFailed(f"something has more than {MOST_DIGITS} digits") from None
+        raise FormulaFailed(f"a value has more than {MOST_DIGITS} digits") from None
 
 
 class _FormulaCompiler:
-    """Walks a tree once: refuses what is no formula, and computes what is constant."""
+    """Walks a tree once: refuses what is not part of the language, and computes constants."""
 
     def __init__(self, text: str, lead: int, known: Mapping[str, ValueKind]) -> None:
         self.reads: list[str] = []
         self._text, self._lead, self._known = text, lead, known
 
     def compile(self, node: ast.expr) -> tuple[ast.expr, ValueKind]:
-        """The node as it will be evaluated, and what it comes to. Raises FormulaFault."""
+        """Return the node to evaluate, and the kind of its value. Raises FormulaFault."""
         match node:
             case ast.Constant():
                 return self._constant(node)
@@ -231,10 +237,13 @@ class _FormulaCompiler:
         raise self._fault(node, "is not part of the language of formulas")
 
     def _constant(self, node: ast.Constant) -> tuple[ast.expr, ValueKind]:
+        # The number is read from the source text: Python has parsed it to a float already.
         segment = ast.get_source_segment(self._text, node) or ""
         if isinstance(node.value, str):
             if len(node.value) > MOST_TEXT or segment[0] not in "'\"":
-                raise self._fault(node, f"a text stands in quotes and has at most {MOST_TEXT}")
+                raise self._fault(
+                    node, f"a text is in quotes and has at most {MOST_TEXT} characters"
+                )
             return node, TEXT
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             raise self._fault(node, "is neither a number nor a text")
@@ -255,6 +264,7 @@ class _FormulaCompiler:
         self._refuse_operator(node, type(node.op), _ARITHMETIC)
         node.left, node.right = self._of(NUMBER, node.left), self._of(NUMBER, node.right)
         by = node.right.value if isinstance(node.right, ast.Constant) else None
+        # A variable exponent could take unbounded time and digits.
         if isinstance(node.op, ast.Pow) and by not in EXPONENTS:
             words = "an exponent is a whole number from 0 to 10, written out"
             raise self._fault(node.right, words)
@@ -266,7 +276,7 @@ class _FormulaCompiler:
         node.left, kind = self.compile(node.left)
         if kind is TRUTH:
             raise self._fault(node, "only numbers and texts are compared")
-        node.comparators = [self._of(kind, one) for one in node.comparators]
+        node.comparators = [self._of(kind, comparator) for comparator in node.comparators]
         allowed = _EQUALITY if kind is TEXT else _EQUALITY | _ORDER
         for op in node.ops:
             self._refuse_operator(node, type(op), allowed)
@@ -275,10 +285,10 @@ class _FormulaCompiler:
     def _call(self, node: ast.Call) -> ast.expr:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in FUNCTIONS or node.keywords:
-            raise self._fault(node, f"only {', '.join(FUNCTIONS)} are functions")
+            raise self._fault(node, f"the functions are {', '.join(FUNCTIONS)}")
         if (len(node.args) != 1) != (name in ("min", "max")) or not node.args:
             raise self._fault(node, f"{name} takes another number of values")
-        node.args = [self._of(NUMBER, one) for one in node.args]
+        node.args = [self._of(NUMBER, argument) for argument in node.args]
         return self._folded(node, node.args)
 
     def _of(self, kind: ValueKind, node: ast.expr) -> ast.expr:
@@ -289,10 +299,10 @@ class _FormulaCompiler:
 
     def _refuse_operator(self, node: ast.expr, op: type, allowed: Mapping[Any, Any]) -> None:
         if op not in allowed:
-            raise self._fault(node, f"{op.__name__.lower()} is not an operator of this")
+            raise self._fault(node, f"{op.__name__.lower()} cannot be used with these values")
 
     def _folded(self, node: ast.expr, parts: list[ast.expr]) -> ast.expr:
-        """What is constant, computed."""
+        """Return the computed value of a node whose parts are all constant, or the node itself."""
         if not all(isinstance(part, ast.Constant) for part in parts):
             return node
         try:
@@ -305,5 +315,6 @@ class _FormulaCompiler:
 
     def _fault(self, node: ast.expr, message: str) -> FormulaFault:
         line = self._text.splitlines()[node.lineno - 1] if node.lineno > 1 else self._text
+        # `col_offset` counts UTF-8 bytes, and callers count characters.
         column = len(line.encode()[: node.col_offset].decode(errors="ignore"))
         return FormulaFault(message, self._lead + column + 1)

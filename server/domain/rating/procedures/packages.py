@@ -1,8 +1,8 @@
-"""Packages: how many are started, and by which units.
+"""Packages: the number of packages that units begin.
 
-A rate per package costs once for every so many units that are begun. Units of one asset in one
-rating period go on in a package that others of them began, whichever line, day or attribute these
-had, as long as they are charged the same rate; those that are charged another began none of it.
+A package rate is charged for every `per` units that are begun. Units of one asset in one rating
+period continue a package that others began, whatever their line, day or attributes, while the rate
+is the same. Units at another rate do not continue it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from server.domain.exact import ZERO, Rounding, divide
 from server.domain.rating.rates import Rate
 
 Packages = dict[Rate, Decimal]
-"""How many units each rate per package has priced, of one asset in one rating period."""
+"""The number of units that each package rate has priced, for one asset in one rating period."""
 
 
 class Packaged(NamedTuple):
-    """Units that a rate per package priced, after `before` others of the same period."""
+    """Units that a package rate priced, after `before` others of the same period."""
 
     rate: Rate
     quantity: Decimal
@@ -25,12 +25,12 @@ class Packaged(NamedTuple):
 
     @property
     def started(self) -> Decimal:
-        """How many packages these units began."""
+        """The number of packages that these units began."""
         return self._through(self.before + self.quantity) - self._through(self.before)
 
     @property
     def amount(self) -> Decimal:
-        """What those packages cost."""
+        """The cost of those packages."""
         return self.started * self.rate.value
 
     def _through(self, quantity: Decimal) -> Decimal:
@@ -38,14 +38,15 @@ class Packaged(NamedTuple):
 
 
 def before(packaged: Sequence[Packaged]) -> Packages:
-    """How many units each rate had priced before the first of these."""
-    return {one.rate: one.before for one in reversed(packaged)}
+    """Return the number of units that each rate had priced before the first of these."""
+    # Reversed, so that the first part of each rate is the one that remains.
+    return {package.rate: package.before for package in reversed(packaged)}
 
 
 def counted(
     parts: Iterable[tuple[Decimal, Rate]], priced: Mapping[Rate, Decimal]
 ) -> tuple[Packaged, ...]:
-    """Those of some parts that are priced per package, each after those before it."""
+    """Return the parts that are priced by package, each with the number of units before it."""
     units = dict(priced)
     found = []
     for quantity, rate in parts:

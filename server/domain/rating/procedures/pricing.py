@@ -1,6 +1,6 @@
-"""What the elements that look at a line's terms do: rates, tiers, attributes, commitments.
+"""The elements that read a line's terms: rates, tiers, attributes, commitments.
 
-Each takes a line as the elements before it left it. The steps say where a rate is from.
+Each takes a line as the element before left it. The steps record the origin of each rate.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ _NOT_LOWER = "not lower than the rate without it"
 
 
 def base_rate(state: State) -> None:
-    """The rate of the catalogue, if it has one."""
+    """Set the rate of the catalog, if there is one."""
     terms = state.terms
     if terms.rate is None:
         return
@@ -46,7 +46,7 @@ def base_rate(state: State) -> None:
 
 
 def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:
-    """The first negotiated rate there is."""
+    """Set the first negotiated rate, if there is one."""
     if state.target is None and state.terms.negotiated_rate is None:
         return
     for agreed in order:
@@ -61,7 +61,7 @@ def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:
 
 
 def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
-    """The first negotiated tiers there are; none of the catalogue's hold beside them."""
+    """Apply the first negotiated tiers, which replace all tiers of the catalog."""
     if state.target is None and state.terms.negotiated_tiers is None:
         return
     for agreed in order:
@@ -69,6 +69,7 @@ def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
         tiers = None if terms is None else terms.negotiated_tiers
         if terms is None or tiers is None:
             continue
+        # Set for an empty list too: tiers that were negotiated away also replace the catalog's.
         state.are_tiers_negotiated = True
         from_where = "negotiated" if agreed is Agreed.ASSET else "target"
         if tiers:
@@ -77,8 +78,8 @@ def negotiated_tiers(state: State, order: tuple[Agreed, ...]) -> None:
         return
 
 
-def catalogue_tiers(state: State, mode: TierMode) -> None:
-    """The tiers of the catalogue, if they are of this mode and no others were negotiated."""
+def catalog_tiers(state: State, mode: TierMode) -> None:
+    """Apply the tiers of the catalog, if they have this mode and none were negotiated."""
     terms = state.terms
     if state.are_tiers_negotiated or not terms.tiers or terms.mode is not mode:
         return
@@ -89,11 +90,12 @@ def catalogue_tiers(state: State, mode: TierMode) -> None:
 def volume(
     state: State, terms: RateTerms, tiers: tuple[Tier, ...], provenance: dict[str, str]
 ) -> None:
-    """The tier that the whole quantity is in prices all units."""
+    """Price all units by the tier that contains the whole quantity."""
     whole = state.tier_quantity
     tier = pick(tiers, terms.bounds, whole)
     inputs = {"tier_quantity": plain(whole), **provenance}
     priced = []
+    # Without a rate so far, all units are one part, which only an override can price.
     for part in state.parts or (None,):
         base = None if part is None else part.rate
         if tier is None:
@@ -110,7 +112,7 @@ def volume(
 def graduated(
     state: State, terms: RateTerms, tiers: tuple[Tier, ...], provenance: dict[str, str]
 ) -> None:
-    """Each tier prices the units in it. Raises RATING_FAILED for units that are priced apart."""
+    """Price the units in each tier by it. Raises RATING_FAILED if there are several parts."""
     if len(state.parts) > 1:
         raise RatingFailed("RATING_FAILED", "graduated tiers came before; units are priced apart")
     base, before = state.rate, state.before
@@ -134,7 +136,7 @@ def graduated(
 
 
 def attribute_adjustment(state: State, rows: tuple[AttributeRow, ...]) -> None:
-    """The first row that fits the line's attributes."""
+    """Apply the first row that matches the line's attributes."""
     if not rows and not state.adjustments:
         return
     has = state.attributes
@@ -146,7 +148,7 @@ def attribute_adjustment(state: State, rows: tuple[AttributeRow, ...]) -> None:
 
 
 def commitment_rate(state: State) -> None:
-    """The lowest rate of the commitments, if that is lower."""
+    """Apply the lowest rate of the commitments, if it is lower."""
     committed = state.terms.committed
     if not committed:
         return
@@ -161,7 +163,7 @@ def reprice(
     inputs: dict[str, str],
     note: str = "",
 ) -> None:
-    """Adjust the rate of all units. Raises RATE_NOT_FOUND and what `check_rate` raises."""
+    """Adjust the rate of all units. Raises RATE_NOT_FOUND and the errors of `check_rate`."""
     parts = []
     for part in state.parts or (None,):
         rate = adjust(None if part is None else part.rate, adjustment, terms=state.terms)
@@ -175,7 +177,7 @@ def reprice(
 
 
 def check_rate(rate: Rate) -> None:
-    """What an adjustment or a procedure comes to is a price. Raises RATE_NEGATIVE, AMOUNT_RANGE."""
+    """Raise RATE_NEGATIVE or AMOUNT_RANGE if a computed rate is not a valid price."""
     if rate.value < 0:
         text = f"the rate would be {plain(rate.value)}; nobody is paid for using something"
         raise RatingFailed("RATE_NEGATIVE", text, {"rate": plain(rate.value)})
@@ -184,7 +186,7 @@ def check_rate(rate: Rate) -> None:
 
 
 def rewrite(state: State, values: list[Decimal]) -> None:
-    """Give the rate of each part another value; a line without a rate gets its first."""
+    """Replace the value of each part's rate; a line without a rate gets its first one."""
     terms = state.terms
     if not state.parts:
         state.set_rate(Rate(value=values[0], per=terms.per, unit=terms.unit))
@@ -198,12 +200,12 @@ def rewrite(state: State, values: list[Decimal]) -> None:
 
 
 def adjustment_text(adjustment: Adjustment) -> dict[str, str]:
-    """An adjustment, as steps show it."""
+    """Return an adjustment as steps show it."""
     return {"adjustment": str(adjustment.kind), "value": plain(adjustment.value)}
 
 
 def _agreed(state: State, agreed: Agreed) -> RateTerms | None:
-    """What was negotiated with one or the other; terms that hold may be the target's as a whole."""
+    """Return the negotiated terms of one side; the line's own terms may be the target's."""
     of_target = state.terms.agreed_on is not None
     if agreed is Agreed.ASSET:
         return None if of_target else state.terms
@@ -215,9 +217,9 @@ def _agreed_on(terms: RateTerms) -> dict[str, str]:
 
 
 def _committed(state: State, part: RatedPart, used: Decimal) -> RatedPart:
-    """The units at the lowest rate of the commitments, if that is lower; a step for each of them.
+    """Return the units at the lowest rate of the commitments, if lower, with a step for each.
 
-    Of commitments with the same rate the first one holds.
+    Of commitments with the same rate, the first one wins.
     """
     rates = [committed_rate(part.rate, terms, used) for terms in state.terms.committed]
     best, winner = part.rate, 0
@@ -243,7 +245,7 @@ def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
 def _slices(
     tiers: tuple[Tier, ...], start: Decimal, end: Decimal
 ) -> list[tuple[Tier | None, Decimal]]:
-    """The units from `start` to `end` by tier; those of no tier stand with `None`."""
+    """Return the units from `start` to `end` by tier, with None for units outside every tier."""
     slices: list[tuple[Tier | None, Decimal]] = []
     position = start
     for tier in tiers:

@@ -1,9 +1,9 @@
-"""Programs: a version compiled, or refused with the element that is wrong.
+"""Programs: compiles a version, or refuses it with the first wrong element.
 
-What compiles is a procedure: the setting first, 2 to 70 elements, groups at most three deep, every
-variable known where it is read. A variable that a group sets is known in that group alone. A
-procedure of discovery is 1 to 50 places to look in, each once, and adds to the rates of the
-catalogue only where it looks for these.
+A rating procedure has the setting first, 2 to 70 elements, groups at most three deep, and every
+variable is known where it is read. A variable that a group sets is known in that group only. A
+discovery procedure has 1 to 50 sources, each once, and completes rates of the catalog only if it
+searches these.
 """
 
 import keyword
@@ -71,14 +71,14 @@ Input = tuple[str, ValueKind, Value | None]
 
 @memoize(entries=256, entry_bytes=1_048_576)
 def compiled(version: Version) -> Program:
-    """The program of a version that was checked when it was saved."""
+    """Return the program of a version that was checked when it was saved."""
     return compile_rating(version.elements, version.limits)
 
 
 def check(
     elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, *, path: str = "elements"
 ) -> None:
-    """Raise PROCEDURE_INVALID or FORMULA_INVALID, naming the first element that is wrong."""
+    """Raise PROCEDURE_INVALID or FORMULA_INVALID for the first wrong element."""
     if usage is ProcedureUsage.RATING:
         compile_rating(elements, TimeLimits(), path=path)
         return
@@ -90,6 +90,7 @@ def check(
         if element.source in seen:
             raise _invalid(f"{path}[{index}]", f"looks in {element.source} a second time")
         seen.add(element.source)
+    # After all sources are known: tiers may be listed before the rates that they complete.
     for index, element in enumerate(elements):
         if isinstance(element, el.Lookup) and element.source in _ADDED and _RATES not in seen:
             text = f"{element.source} adds to a rate of {_RATES}, where nothing looks"
@@ -99,7 +100,7 @@ def check(
 def compile_rating(
     elements: tuple[ProcedureElement, ...], limits: TimeLimits, *, path: str = "elements"
 ) -> Program:
-    """The program of a rating procedure. Raises PROCEDURE_INVALID, FORMULA_INVALID."""
+    """Return the program of a rating procedure. Raises PROCEDURE_INVALID, FORMULA_INVALID."""
     _check_count(elements, ProcedureUsage.RATING, path)
     setting = elements[0]
     if not isinstance(setting, el.RatingSetting):
@@ -108,15 +109,16 @@ def compile_rating(
     known = dict(BUILT_IN) | {name: kind for name, kind, _ in inputs}
     compiler = _ProgramCompiler(frozenset(known))
     instructions = compiler.compile(elements[1:], known, path, first=1)
-    singles = [one for one in instructions if isinstance(one, Single)]
+    singles = [instruction for instruction in instructions if isinstance(instruction, Single)]
+    # A stop needs the bookkeeping of `Program.run`, so it excludes the hot path `Program.price`.
     is_plain = len(singles) == len(instructions) and not any(
-        one.element is Element.STOP for one in singles
+        single.element is Element.STOP for single in singles
     )
     return Program(
         instructions,
         limits,
         inputs,
-        tuple(one.apply for one in singles) if is_plain else (),
+        tuple(single.apply for single in singles) if is_plain else (),
     )
 
 
@@ -129,7 +131,7 @@ def _check_count(elements: tuple[ProcedureElement, ...], usage: ProcedureUsage, 
 
 
 def count_elements(elements: Iterable[ProcedureElement]) -> int:
-    """The number of elements, those in groups included."""
+    """Return the number of elements, including those in groups."""
     return sum(1 for _ in _all(elements))
 
 
@@ -144,20 +146,22 @@ def _inputs(setting: el.RatingSetting, path: str) -> tuple[Input, ...]:
     if len(setting.inputs) > MOST_INPUTS:
         raise _invalid(path, f"names more than {MOST_INPUTS} inputs")
     found: dict[str, Input] = {}
-    for one in setting.inputs:
-        _check_name(one.name, path, taken=frozenset(found) | set(BUILT_IN))
-        default = None if one.default is None else read_value(one.default, one.kind)
-        if one.kind is ValueKind.TRUTH or (one.default is not None and default is None):
-            raise _invalid(path, f"the default of {one.name} is not of its kind")
-        found[one.name] = (one.name, one.kind, default)
+    for attribute in setting.inputs:
+        name, kind = attribute.name, attribute.kind
+        _check_name(name, path, taken=frozenset(found) | set(BUILT_IN))
+        default = None if attribute.default is None else read_value(attribute.default, kind)
+        if kind is ValueKind.TRUTH or (attribute.default is not None and default is None):
+            raise _invalid(path, f"the default of {name} is not of its kind")
+        found[name] = (name, kind, default)
     return tuple(found.values())
 
 
 def _check_name(name: str, path: str, *, taken: frozenset[str]) -> None:
+    # Formulas are parsed as Python, in which a keyword cannot be a variable.
     if NAME.fullmatch(name) is None or keyword.iskeyword(name) or name in FUNCTIONS:
         raise _invalid(path, f"{name[:64]!r} is no name for a variable")
     if name in taken:
-        raise _invalid(path, f"the variable {name} is not to be written")
+        raise _invalid(path, f"the variable {name} cannot be written")
 
 
 def _invalid(path: str, text: str) -> InvalidArgument:
@@ -166,7 +170,7 @@ def _invalid(path: str, text: str) -> InvalidArgument:
 
 @dataclass(frozen=True, slots=True)
 class _ProgramCompiler:
-    """Makes instructions of elements; `fixed` are the variables that none of them may write."""
+    """Turns elements into instructions; `fixed` are the variables that none may write."""
 
     fixed: frozenset[str]
 
@@ -179,7 +183,7 @@ class _ProgramCompiler:
         first: int = 0,
         depth: int = 0,
     ) -> tuple[Instruction, ...]:
-        """The instructions, in order; `known` gains what they set."""
+        """Return the instructions in order; `known` gains the variables that they set."""
         return tuple(
             self._instruction(element, known, f"{path}[{index}]", depth)
             for index, element in enumerate(elements, first)
@@ -225,7 +229,7 @@ class _ProgramCompiler:
                 return _single(Element.ASSIGNMENT, apply, element)
 
     def _write(self, name: str, known: dict[str, ValueKind], path: str) -> None:
-        """The variable is known from here on."""
+        """Declare the variable for the elements that follow."""
         if name != NET_UNIT_RATE:
             _check_name(name, path, taken=self.fixed)
             known[name] = ValueKind.NUMBER
@@ -240,6 +244,7 @@ class _ProgramCompiler:
         at = f"{path}.list_group"
         condition = _formula(element.condition, known, ValueKind.TRUTH, f"{at}.condition")
         inner = f"{at}.elements"
+        # A copy, because a variable that a group sets may have no value for the lines outside it.
         body = self.compile(element.elements, dict(known), inner, depth=depth + 1)
         return Group(condition, body, element.name)
 
@@ -258,7 +263,7 @@ class _ProgramCompiler:
 
 
 def _plain(element: _Plain, path: str) -> Single:
-    """What an element does that needs no variable."""
+    """Return the action of an element that needs no variable."""
     match element:
         case el.BaseRate():
             return _single(Element.BASE_RATE, pricing.base_rate, element)
@@ -266,10 +271,10 @@ def _plain(element: _Plain, path: str) -> Single:
             apply = partial(pricing.negotiated_rate, order=_order(order, path))
             return _single(Element.NEGOTIATED_RATE, apply, element)
         case el.VolumeTiers():
-            apply = partial(pricing.catalogue_tiers, mode=TierMode.VOLUME)
+            apply = partial(pricing.catalog_tiers, mode=TierMode.VOLUME)
             return _single(Element.VOLUME_TIER, apply, element)
         case el.GraduatedTiers():
-            apply = partial(pricing.catalogue_tiers, mode=TierMode.GRADUATED)
+            apply = partial(pricing.catalog_tiers, mode=TierMode.GRADUATED)
             return _single(Element.GRADUATED_TIER, apply, element)
         case el.NegotiatedTiers(order=order):
             apply = partial(pricing.negotiated_tiers, order=_order(order, path))
@@ -297,7 +302,7 @@ def _single(kind: Element, apply: Callable[[State], None], element: ProcedureEle
 
 def _order(order: tuple[Agreed, ...], path: str) -> tuple[Agreed, ...]:
     if not order or len(set(order)) != len(order):
-        raise _invalid(path, "names who agreed on a rate, each once")
+        raise _invalid(path, "must list each source of a negotiated rate once")
     return order
 
 
@@ -315,7 +320,7 @@ def _formula(source: str, known: dict[str, ValueKind], kind: ValueKind, path: st
 def _matrix_rows(
     element: el.AdjustmentMatrix, known: dict[str, ValueKind], path: str
 ) -> tuple[tuple[Value | None, ...], ...]:
-    """The cells as values of their columns' kinds."""
+    """Return the cells as values of the kinds of their columns."""
     for column in element.columns:
         if column not in known:
             raise _invalid(path, f"there is no variable {column[:64]} here")
@@ -325,6 +330,7 @@ def _matrix_rows(
             raise _invalid(path, f"row {index} has {len(row.cells)} cells, not a cell a column")
         pairs = zip(row.cells, element.columns, strict=True)
         cells = [None if cell is None else read_value(cell, known[name]) for cell, name in pairs]
+        # None in a row means any value; None from `read_value` means that the cell is not a number.
         if [cell is None for cell in cells] != [cell is None for cell in row.cells]:
             raise _invalid(path, f"row {index} has a cell that is no number")
         rows.append(tuple(cells))

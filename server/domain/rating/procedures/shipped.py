@@ -1,6 +1,6 @@
-"""The procedures that every tenant begins with; the last two are the default of their usage.
+"""The procedures that every tenant starts with; the last two are the defaults of their usage.
 
-They are data like any other procedure: another can be made the default, and they can be withdrawn.
+They are data like any other procedure: they can be withdrawn, and another can be the default.
 """
 
 from server.domain.ids import ProcedureId, ProcedureVersionId

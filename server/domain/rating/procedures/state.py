@@ -1,7 +1,7 @@
-"""A line on its way through a procedure: what is known of it, its rate by now, the steps so far.
+"""A line on its way through a procedure: its current rate and the steps so far.
 
-Units that are priced apart, as graduated tiers do, are parts, each with its own rate. A procedure
-changes rates only; the quantity of a line and what it was sold under stay as they came.
+Units with different rates, as under graduated tiers, are separate parts. A procedure changes only
+rates, never the quantity of a line or its terms.
 """
 
 from collections.abc import Mapping
@@ -30,12 +30,12 @@ _GOES_ON = "units go on in a package that others before them began"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What is to be rated: `quantity` units under `terms`, and under those of the target if any.
+    """A line to rate: `quantity` units under `terms`, and under those of a target, if any.
 
-    VOLUME tiers are picked by `tier_quantity`, the whole of which these units may be a part.
-    GRADUATED tiers price the units after the first `before`. The tiers of commitments are picked by
-    all that is `used`, granted or not. Lines that share `packages` go on in those that the lines
-    before them began; what this one begins is added to them.
+    `tier_quantity`, of which these units may be a part, picks VOLUME tiers. GRADUATED tiers price
+    the units after the first `before`. All that is `used`, granted or not, picks the tiers of
+    commitments. Lines that share `packages` continue those that the lines before them began; rating
+    adds the ones that this line begins.
     """
 
     quantity: Decimal
@@ -58,7 +58,7 @@ class RatedPart(NamedTuple):
 
     @property
     def amount(self) -> Decimal:
-        """What these units cost, divided last; of a package only their share of it."""
+        """The cost of these units, divided last; for a package only their share of it."""
         rate = self.rate
         product = self.quantity * rate.value
         return divide(product, rate.per, places=AMOUNT_PLACES, mode=Rounding.HALF_EVEN)
@@ -88,7 +88,7 @@ class State:
 
     @property
     def rate(self) -> Rate | None:
-        """The one rate by now; None without any, or when units are priced apart."""
+        """The current rate; None without a rate, or if units have several rates."""
         return self.parts[0].rate if len(self.parts) == 1 else None
 
     def set_rate(self, rate: Rate) -> None:
@@ -98,7 +98,7 @@ class State:
     def add(
         self, element: Element, inputs: dict[str, str], outputs: dict[str, str], note: str = ""
     ) -> None:
-        """Write a step down."""
+        """Add a step."""
         self.steps.append(
             WaterfallStep(
                 sequence=len(self.steps) + 1,
@@ -110,19 +110,23 @@ class State:
         )
 
     def fail(self, failure: RatingFailed) -> None:
-        """End here, with the steps that led here."""
+        """End with a failure that has the steps so far."""
         failure.steps = tuple(self.steps)
         self.outcome = failure
 
     def finish(self) -> Rated:
-        """The amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE; too many digits raise `Inexact`."""
+        """Return the amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE, or `Inexact` for too
+        many digits.
+        """
         parts = self.parts
         if not parts:
             raise no_rate(self.quantity)
         packaged = counted(parts, self.packages or {})
+        # `packaged` has the parts by package in the order of `parts`.
         begun = iter(packaged)
-        amounts = [next(begun).amount if one.rate.is_package else one.amount for one in parts]
+        amounts = [next(begun).amount if part.rate.is_package else part.amount for part in parts]
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
+        # The amount has to fit into the money type of the API.
         if abs(amount) >= MOST_AMOUNT:
             raise self._beyond_money(amount)
         net = _net_unit_rate(parts, amount, self.quantity)
@@ -134,10 +138,13 @@ class State:
                 **_packages_text(packaged),
             },
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
-            _GOES_ON if any(one.started == 0 for one in packaged) else "",
+            _GOES_ON if any(package.started == 0 for package in packaged) else "",
         )
+        # Only after the line is priced: a line that fails begins no package for others.
         if self.packages is not None:
-            self.packages.update((one.rate, one.before + one.quantity) for one in packaged)
+            self.packages.update(
+                (package.rate, package.before + package.quantity) for package in packaged
+            )
         steps = tuple(self.steps)
         return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
 
@@ -148,7 +155,7 @@ class State:
         return failure
 
     def value(self, name: str) -> Value:
-        """A variable. Raises RATE_NOT_FOUND where it is a rate and there is none yet."""
+        """Return a variable. Raises RATE_NOT_FOUND if it is a rate and there is none yet."""
         match name:
             case "overage_quantity":
                 return self.quantity
@@ -173,7 +180,7 @@ class State:
         self.variables[name] = value
 
     def _average(self) -> Rate:
-        """The rate by now; of units that are priced apart, what they cost together, for as many."""
+        """Return the current rate; for several rates, the average over all units."""
         if len(self.parts) < 2:
             return self._known(self.rate)
         first = self.parts[0].rate
@@ -188,7 +195,7 @@ class State:
 
 
 def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
-    """What costs nothing, and why."""
+    """Return the outcome of a line that costs nothing, with the reason."""
     steps: list[WaterfallStep] = []
     note = "nothing to charge" if quantity == 0 else ""
     if overage is OveragePolicy.FREE:
@@ -211,32 +218,33 @@ def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
 
 
 def no_rate(quantity: Decimal) -> RatingFailed:
-    """Nobody said what these units cost."""
+    """Return the failure for units without a rate."""
     return RatingFailed("RATE_NOT_FOUND", f"no rate for {plain(quantity)} units")
 
 
 def too_many_digits() -> RatingFailed:
-    """Something became longer than we keep."""
-    return RatingFailed("AMOUNT_RANGE", "the amount has more digits than we keep")
+    """Return the failure for a value with more digits than can be stored."""
+    return RatingFailed("AMOUNT_RANGE", "the amount has more digits than can be stored")
 
 
 def rate_text(rate: Rate) -> dict[str, str]:
-    """A rate, as steps show it."""
+    """Return a rate as steps show it."""
     text = {"rate": plain(rate.value), "per": plain(rate.per), "unit": rate.unit}
     return text | {"package": "1"} if rate.is_package else text
 
 
 def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
-    """How many packages the units begin, and after how many others that cost the same."""
+    """Return the number of packages that the units begin, and of the units before them."""
     if not packaged:
         return {}
     return {
-        "packages": " + ".join(plain(one.started) for one in packaged),
-        "units_before": " + ".join(plain(one.before) for one in packaged),
+        "packages": " + ".join(plain(package.started) for package in packaged),
+        "units_before": " + ".join(plain(package.before) for package in packaged),
     }
 
 
 def _net_unit_rate(parts: tuple[RatedPart, ...], amount: Decimal, quantity: Decimal) -> Decimal:
+    # From the rate itself: going through the rounded amount could change its last digits.
     if len(parts) == 1 and not parts[0].rate.is_package:
         only = parts[0].rate
         return divide(only.value, only.per, places=PLACES, mode=Rounding.HALF_EVEN)

@@ -1,7 +1,7 @@
-"""Procedures and their versions as values; which version rates on a day.
+"""Procedures and their versions as values, and the choice of the version for a day.
 
-Of the active versions of a procedure in force on a day the one of the highest rank wins. Two of one
-rank are never in force on the same day.
+Of the active versions in force on a day, the highest rank wins. Two versions of one rank are never
+in force on the same day.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from server.domain.rating.procedures.elements import ProcedureElement
 
 
 class ProcedureUsage(StrEnum):
-    """What a procedure is for: making amounts of quantities, or finding the rates for it."""
+    """The purpose of a procedure: to compute amounts, or to find rates."""
 
     RATING = "RATING"
     DISCOVERY = "DISCOVERY"
@@ -23,7 +23,7 @@ class ProcedureUsage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLimits:
-    """How long a line may take with all elements, and with one of them, in milliseconds."""
+    """The most milliseconds of a line for all elements (`run`) and for one (`element`)."""
 
     run: int = 10_000
     element: int = 5_000
@@ -31,7 +31,7 @@ class TimeLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Procedure:
-    """A procedure: what it is for."""
+    """A procedure and its purpose."""
 
     id: ProcedureId
     display_name: str
@@ -40,7 +40,7 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One version of a procedure: what is done, and from which day until which other."""
+    """One version of a procedure: its elements, and the days on which it is in force."""
 
     procedure_id: ProcedureId
     id: ProcedureVersionId
@@ -52,13 +52,13 @@ class Version:
     limits: TimeLimits = TimeLimits()
 
     def is_in_force(self, day: date) -> bool:
-        """Whether `day` is one of its days."""
+        """Return whether the version is in force on `day`."""
         has_begun = self.start_date is None or self.start_date <= day
         return has_begun and (self.end_date is None or day < self.end_date)
 
 
 class VersionVerdict(StrEnum):
-    """Why a version does or does not rate on a day."""
+    """The reason why a version does or does not rate on a day."""
 
     WON = "WON"
     OUTRANKED = "OUTRANKED"
@@ -68,7 +68,7 @@ class VersionVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A version, and what became of it."""
+    """A version and the verdict on it."""
 
     version: Version
     state: CatalogState
@@ -78,7 +78,8 @@ class Candidate:
 def choose(
     versions: Iterable[tuple[Version, CatalogState]], day: date
 ) -> tuple[Version | None, tuple[Candidate, ...]]:
-    """The version that rates on `day`, and all of them, the highest rank first."""
+    """Return the version that rates on `day`, and all versions, the highest rank first."""
+    # Active versions of one rank never overlap; the id only makes the list stable.
     ordered = sorted(versions, key=lambda pair: (-pair[0].rank, pair[0].id))
     winner = next(
         (

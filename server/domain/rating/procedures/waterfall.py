@@ -1,4 +1,4 @@
-"""Waterfalls: what a rating came to, with every step that led there, or why it failed."""
+"""Waterfalls: the outcome of rating with every step that led to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Element(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaterfallStep:
-    """One line of the waterfall."""
+    """One step of the waterfall."""
 
     sequence: int
     element: Element
@@ -44,7 +44,7 @@ class WaterfallStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """An amount in the terms' unit, and how it came about; `packaged` are the units by package."""
+    """An amount in the unit of the terms, with its steps; `packaged` are the units by package."""
 
     amount: Decimal
     net_unit_rate: Decimal
@@ -52,9 +52,10 @@ class Rated:
     packaged: tuple[Packaged, ...] = ()
 
 
+# A generated `__eq__` would make the exception unhashable.
 @dataclass(eq=False)
 class RatingFailed(FailedPrecondition):
-    """This quantity cannot be priced under these terms; the steps are those taken by then."""
+    """The quantity cannot be priced under these terms; `steps` are those before the failure."""
 
     steps: tuple[WaterfallStep, ...] = ()
 

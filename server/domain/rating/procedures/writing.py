@@ -1,6 +1,6 @@
-"""What the elements that write by themselves do: discounts, matrices, formulas, rounding, stops.
+"""The elements that write values themselves: discounts, matrices, formulas, rounding, stops.
 
-What they write is for the `per` units of the rate. A rate below zero is refused.
+Written values are for the `per` units of the rate. A rate below zero is refused.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from server.domain.rating.rates import Adjustment, AdjustmentKind
 
 
 def discount(state: State, element: el.ManualDiscount) -> None:
-    """So many percent, or so much, off."""
+    """Subtract a percentage or an amount from the rate."""
     if element.kind is el.DiscountKind.PERCENTAGE:
         adjustment = Adjustment(kind=AdjustmentKind.PERCENTAGE, value=element.value)
     else:
@@ -30,7 +30,7 @@ def discount(state: State, element: el.ManualDiscount) -> None:
 def matrix(
     state: State, element: el.AdjustmentMatrix, rows: tuple[tuple[Value | None, ...], ...]
 ) -> None:
-    """The first row that fits; without one the rate stays, and a step says so."""
+    """Apply the first row that matches; without one, only add a step."""
     values = [state.value(column) for column in element.columns]
     texts = [value if isinstance(value, str) else plain(value) for value in values]
     inputs = dict(zip(element.columns, texts, strict=True))
@@ -45,13 +45,14 @@ def matrix(
 
 
 def formula(state: State, element: el.FormulaElement, formula: Formula) -> None:
-    """An expression into a variable; of the rate, part by part."""
+    """Write the value of an expression to a variable; for the rate, to each part by itself."""
     if element.variable != NET_UNIT_RATE:
         value = evaluate(formula, state, element.name)
         outputs = {element.variable: plain(value)}
         state.keep(element.variable, value)
         state.add(Element.FORMULA, shown(formula, LineVariables(state)), outputs, element.name)
         return
+    # A line without a rate has no parts, and may get its first rate here.
     own = [LineVariables(state, part.rate.value) for part in state.parts] or [LineVariables(state)]
     values = [evaluate(formula, state, element.name, names) for names in own]
     read = [shown(formula, names) for names in own]
@@ -61,7 +62,7 @@ def formula(state: State, element: el.FormulaElement, formula: Formula) -> None:
 
 
 def assignment(state: State, element: el.Assignment) -> None:
-    """A constant into a variable."""
+    """Write a constant to a variable."""
     inputs = {"value": plain(element.value)}
     if element.variable != NET_UNIT_RATE:
         state.keep(element.variable, element.value)
@@ -74,7 +75,7 @@ def assignment(state: State, element: el.Assignment) -> None:
 
 
 def round_rate(state: State, element: el.RoundRate) -> None:
-    """The rate with so many places."""
+    """Round the rate to a number of places."""
     if not state.parts:
         raise no_rate(state.quantity)
     rounded: list[Decimal] = []
@@ -88,6 +89,6 @@ def round_rate(state: State, element: el.RoundRate) -> None:
 
 
 def stop(state: State, element: el.Stop) -> None:
-    """What follows is skipped."""
+    """Skip the elements that follow."""
     state.is_stopped = True
     state.add(Element.STOP, {}, {}, element.name or "what follows is skipped")
