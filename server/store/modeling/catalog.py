@@ -1,4 +1,4 @@
-"""Units, resources, products and what products include: as rows and back."""
+"""Units, resources, products and their parts: the queries and row mapping of each kind."""
 
 from asyncpg import Record
 
@@ -56,7 +56,7 @@ def _optional_model(value: str | None) -> SellingModelId | None:
 
 
 def policy_ids(row: Record) -> PolicyIds:
-    """The policies that a row names; a usage resource has fewer than a product."""
+    """Return the policies that a row names; a usage resource has fewer than a product."""
     return PolicyIds(
         aggregation=_optional_policy(row.get("aggregation_policy_id")),
         rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),

@@ -1,4 +1,4 @@
-"""Policies: as rows and back."""
+"""Policies: the queries and row mapping of each kind."""
 
 from asyncpg import Record
 

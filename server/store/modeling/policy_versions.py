@@ -1,4 +1,4 @@
-"""Versions of policies: the policy's own record is in force, those before it are kept here."""
+"""Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 async def supersede(tx: Transaction, kind: Kind[T], found: StoredRecord[T], wanted: T) -> None:
-    """Put another version in force, and keep what the policy said. Raises CONCURRENT_CHANGE."""
+    """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(found.content)
+    # First, because it locks the policy and raises if the policy has changed.
     await edits.save(tx, kind, wanted, revision=found.revision)
     content = msgspec.to_builtins(found.content, builtin_types=())
     args = (tx.tenant_id, kind.name, policy_id, found.version, content)
@@ -32,7 +33,7 @@ async def supersede(tx: Transaction, kind: Kind[T], found: StoredRecord[T], want
 async def list_superseded(
     tx: Transaction, kind: Kind[T], found: StoredRecord[T]
 ) -> list[tuple[StoredRecord[T], datetime]]:
-    """What a policy said before, newest first, each with when another took its place."""
+    """Return the earlier versions of a policy, newest first, each with its end time."""
     [policy_id] = kind.key(found.content)
     args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [

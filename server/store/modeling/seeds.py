@@ -1,4 +1,4 @@
-"""Seeds: what the catalogue of a new tenant begins with."""
+"""Seeds: the first catalog records of a new tenant."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ async def add(
     classes: Sequence[UnitClass],
     units: Sequence[UnitOfMeasure],
 ) -> None:
-    """Put classes and their units in force; what is there under the same id stays."""
+    """Insert active classes and units, unless their ids exist."""
     await tx.execute(
         SQL["add_classes"],
         tx.tenant_id,

@@ -1,4 +1,4 @@
-"""Selling models: as rows and back."""
+"""Selling models: their queries and row mapping."""
 
 from asyncpg import Record
 

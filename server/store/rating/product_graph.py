@@ -1,4 +1,4 @@
-"""A product with all it depends on: read whole, and put in force in the order of dependence."""
+"""A product with all its dependencies: read as a whole, activated in dependency order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A product and every record it stands on, by kind, each by id."""
+    """A product and every record it depends on, by kind and id."""
 
     product: StoredRecord[Product]
     resources: dict[ResourceId, StoredRecord[UsageResource]]
@@ -76,7 +76,7 @@ class Graph:
 
 
 async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[Product] | None:
-    """Hold a product until the transaction ends."""
+    """Lock a product until the transaction ends, and return it; None if it does not exist."""
     row = await tx.fetchrow(SQL["lock_product"], tx.tenant_id, product_id)
     return None if row is None else kept(PRODUCT, row)
 
@@ -84,19 +84,19 @@ async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[P
 async def units_of_class(
     tx: Transaction, class_id: UnitClassId
 ) -> list[StoredRecord[UnitOfMeasure]]:
-    """The units of one class."""
+    """Return the units of one class."""
     return await _some(tx, UNIT, SQL["units"], [class_id])
 
 
 async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
-    """Everything a product stands on."""
+    """Return a product with everything it depends on."""
     product_id = product.content.id
-    held = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
+    product_resources = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
     grants = await _of(tx, PRODUCT_GRANT, SQL["product_grants"], product_id)
-    ids = [one.content.resource_id for one in held]
+    ids = [one.content.resource_id for one in product_resources]
     resources = await _some(tx, RESOURCE, SQL["resources"], ids)
     class_ids = {one.content.unit_class_id for one in resources}
-    levels = [one.content.policies for one in held]
+    levels = [one.content.policies for one in product_resources]
     levels += [one.content.policies for one in resources]
     aggregation = _ids(level.aggregation for level in levels)
     frequency = _ids(level.rating_frequency for level in levels)
@@ -110,7 +110,7 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
     return Graph(
         product=product,
         resources={one.content.id: one for one in resources},
-        product_resources=tuple(held),
+        product_resources=tuple(product_resources),
         grants=tuple(grants),
         classes=_by_id(
             await _some(tx, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda one: one.id
@@ -137,13 +137,13 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
 
 
 async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:
-    """The entries that come into force with the product, without their tiers."""
+    """Return the entries that become active with the product, without their tiers."""
     rows = await tx.fetch(SQL["draft_entries"], tx.tenant_id, product_id)
     return [entry_from_row(row, ()) for row in rows]
 
 
 async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision: int) -> None:
-    """Make all of it active that is a draft, in the order of its dependencies."""
+    """Activate every draft of the graph, in the order of its dependencies."""
     by_ids = (
         (SQL["activate_unit_classes"], graph.classes),
         (SQL["activate_units"], units),
@@ -156,6 +156,7 @@ async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision
         (SQL["activate_selling_models"], graph.models),
         (SQL["activate_resources"], graph.resources),
     )
+    # Kind by kind, then by id: concurrent activations lock in one order and cannot deadlock.
     for query, ids in by_ids:
         await tx.execute(query, tx.tenant_id, sorted(ids))
     product_id = graph.product.content.id

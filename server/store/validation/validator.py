@@ -1,4 +1,4 @@
-"""Products with all they stand on and all they cost, several at once."""
+"""Products with all their dependencies and prices, several at once."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +47,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProducts:
-    """Products as graphs, their entries that are not withdrawn, the cards and books of those.
+    """Products as graphs, with their rates that are not inactive, and the cards and books.
 
-    Which of their resources active anchors have, and how the products they are billed as stand.
+    `anchored` holds the resources that active anchors have; `definitions` holds the states of the
+    products that resources are billed as.
     """
 
     graphs: Mapping[ProductId, Graph]
@@ -61,9 +62,9 @@ class LoadedProducts:
 
 
 async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> LoadedProducts:
-    """Those of the products that there are; `tx` has to see one moment.
+    """Return the products that exist; the transaction must be a snapshot.
 
-    The graphs share what their products share: each holds the units and policies of all of them.
+    The graphs share their records: each holds the units and policies of all products.
     """
     entries = await _entries(tx, product_ids)
     card_ids = sorted({one.card_id for same in entries.values() for one in same})
@@ -85,15 +86,16 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
     products = await _kept(tx, PRODUCT, SQL["products"], product_ids)
     if not products:
         return {}
-    held = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
+    product_resources = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
     grants = await _kept(tx, PRODUCT_GRANT, SQL["product_grants"], product_ids)
-    whole = await _whole(tx, products[0], held, grants)
+    # One graph for all of them, so that the number of queries does not grow with the products.
+    whole = await _whole(tx, products[0], product_resources, grants)
     return {
         product.content.id: replace(
             whole,
             product=product,
             product_resources=tuple(
-                one for one in held if one.content.product_id == product.content.id
+                one for one in product_resources if one.content.product_id == product.content.id
             ),
             grants=tuple(one for one in grants if one.content.product_id == product.content.id),
         )
@@ -104,15 +106,15 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
 async def _whole(
     tx: Transaction,
     product: StoredRecord[Product],
-    held: Sequence[StoredRecord[ProductResource]],
+    product_resources: Sequence[StoredRecord[ProductResource]],
     grants: Sequence[StoredRecord[ProductGrant]],
 ) -> Graph:
-    """What all resources and promises stand on, as if they were of one product."""
+    """Return one graph of all resources and grants, as if they belonged to one product."""
     resources = await _kept(
-        tx, RESOURCE, OF["resources"], {one.content.resource_id for one in held}
+        tx, RESOURCE, OF["resources"], {one.content.resource_id for one in product_resources}
     )
     class_ids = {one.content.unit_class_id for one in resources}
-    levels = [one.content.policies for one in held]
+    levels = [one.content.policies for one in product_resources]
     levels += [one.content.policies for one in resources]
     aggregations = _ids(level.aggregation for level in levels)
     frequencies = _ids(level.rating_frequency for level in levels)
@@ -123,7 +125,7 @@ async def _whole(
     models = {one.content.selling_model_id for one in grants}
     return Graph(
         product=product,
-        product_resources=tuple(held),
+        product_resources=tuple(product_resources),
         grants=tuple(grants),
         resources={one.content.id: one for one in resources},
         classes={
@@ -163,11 +165,11 @@ async def _entries(
     tx: Transaction, product_ids: Sequence[ProductId]
 ) -> dict[ProductId, list[RateCardEntry]]:
     tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tx.tenant_id, product_ids))
-    found: defaultdict[ProductId, list[RateCardEntry]] = defaultdict(list)
+    entries: defaultdict[ProductId, list[RateCardEntry]] = defaultdict(list)
     for row in await tx.fetch(SQL["entries"], tx.tenant_id, product_ids):
         key = (row["rate_card_id"], row["entry_id"])
-        found[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
-    return dict(found)
+        entries[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
+    return dict(entries)
 
 
 async def _anchored(tx: Transaction, ids: Iterable[ResourceId]) -> frozenset[ResourceId]:
