@@ -1,4 +1,4 @@
-"""What methods of all kinds of catalogue record have in common."""
+"""The methods that all kinds of catalog records share."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -40,8 +40,8 @@ def serves_records(
 ) -> Callable[[type[S]], type[S]]:
     """Return a decorator that gives a servicer the five methods of each kind of record.
 
-    Their names come from the contract: `Get`, `Create`, `Update` and `Delete` before the name of
-    the message, and the method that lists the message. The servicer has its `Env` as `_env`.
+    Their names come from the protos: `Get`, `Create`, `Update` and `Delete` before the name of the
+    message, and the method that lists the message. The servicer has its `Env` as `_env`.
     """
 
     def bind(servicer: type[S]) -> type[S]:
@@ -79,15 +79,15 @@ def _methods(service: ServiceDescriptor, one: OnWire[Any, Any]) -> dict[str, Met
 
 
 async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
-    """The record that `request.name` names. Raises `…_NOT_FOUND`."""
+    """Return the record that `request.name` names. Raises `…_NOT_FOUND`."""
     key = named(request, "name", one.name)
     return one.write(await run_query(env, lambda tx: store.get(tx, one.kind, *key)))
 
 
 async def list_records(env: Env, request: Any, one: OnWire[T, M]) -> tuple[Sequence[M], str]:
-    """A page of records by id, of `request.parent` if the kind has one, and the next token.
+    """Return a page of records by id, of `request.parent` if the kind has one, and the token.
 
-    An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
+    If there are no records, the parent must exist. Raises `…_NOT_FOUND`.
     """
     reader, parent = RequestReader(request), one.parent
     key = reader.name("parent", parent.name) if parent else ()
@@ -96,12 +96,12 @@ async def list_records(env: Env, request: Any, one: OnWire[T, M]) -> tuple[Seque
     reader.done()
 
     async def rows(tx: Transaction, page: Page) -> Sequence[StoredRecord[T]]:
-        found = await store.list_records(
+        page_rows = await store.list_records(
             tx, one.kind, *key, after=page.after, limit=page.limit, filters=filters
         )
-        if not found and parent is not None:
+        if not page_rows and parent is not None:
             await store.get(tx, parent.kind, *key)
-        return found
+        return page_rows
 
     return await run_list(
         env,
@@ -114,7 +114,7 @@ async def list_records(env: Env, request: Any, one: OnWire[T, M]) -> tuple[Seque
 
 
 async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
-    """Keep what is wanted as a draft, or answer with the one that is there and equal."""
+    """Create a draft, or return the existing record if it is equal."""
     wanted = one.read(request)
     return await run_mutation(
         env, request, one.message, lambda tx: _create(tx, one, wanted), one.write
@@ -122,7 +122,7 @@ async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
 
 
 async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
-    """Change the fields that the mask names, under the rules of the whole."""
+    """Update the fields that the mask names, and check the whole record."""
     reader = RequestReader(request)
     own = reader.sub(one.field)
     key, revision = own.name("name", one.name), own.etag("etag")
@@ -141,12 +141,13 @@ async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
 def merging(
     one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
 ) -> Callable[[StoredRecord[T]], T]:
-    """What gives a record the masked fields of `given`, under the rules of the whole."""
+    """Return a function that applies the masked fields of `given` and checks the whole record."""
     mask = read_mask(update_mask, changeable(one.message))
 
     def merge(found: StoredRecord[T]) -> T:
         whole = one.write(found)
         overlay(mask, given, whole)
+        # As a creation, so that an update obeys the same rules of the proto.
         creation = one.creation_of(key, whole)
         validate(creation)
         return one.read(creation)
@@ -155,7 +156,7 @@ def merging(
 
 
 async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
-    """Forget a record that nobody needs."""
+    """Delete a record that nothing refers to."""
     reader = RequestReader(request)
     record = Record(kind=one.kind, key=reader.name("name", one.name), revision=reader.etag("etag"))
     reader.done()
@@ -171,18 +172,18 @@ async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
 async def change_states(
     env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
 ) -> M:
-    """Put records of some kinds in or out of force; the answer has an outcome for each."""
+    """Change the state of records of some kinds; return an outcome for each."""
     reader = RequestReader(request)
     state = reader.choice("state", CatalogState)
     wanted = {name: _named(reader, index, name, among) for index, name in enumerate(request.names)}
     reader.done()
-    found = [record for record in wanted.values() if record is not None]
+    targets = [record for record in wanted.values() if record is not None]
     by_kind = {one.kind.name: one for one in among}
     return await run_mutation(
         env,
         request,
         answer,
-        lambda tx: edits.change_states(tx, found, state),
+        lambda tx: edits.change_states(tx, targets, state),
         lambda outcomes: answer(
             outcomes=[_outcome(by_kind[one.kind.name], kept, done) for one, kept, done in outcomes]
         ),
@@ -190,7 +191,7 @@ async def change_states(
 
 
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
-    """Create records of any kinds in one transaction; the path of a fault names the record."""
+    """Create records of any kind in one transaction; the path of a fault names the record."""
     wanted: list[tuple[OnWire[Any, Any], Any]] = []
     faults: list[Violation] = []
     for index, item in enumerate(request.records):
@@ -201,13 +202,13 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
     refuse(faults)
 
     async def create_all(tx: Transaction) -> list[Any]:
-        found = []
+        outcomes = []
         for index, (one, content) in enumerate(wanted):
             with placed_at(f"records[{index}].{one.field}"):
                 await one.check(tx, content)
                 kept, done = await records.create_one(tx, one.kind, content)
-            found.append(_outcome(one, kept, done))
-        return found
+            outcomes.append(_outcome(one, kept, done))
+        return outcomes
 
     return await run_mutation(
         env,
@@ -230,7 +231,7 @@ async def _create(tx: Transaction, one: OnWire[T, M], wanted: T) -> StoredRecord
 def _named(
     reader: RequestReader, index: int, text: str, among: Sequence[OnWire[Any, Any]]
 ) -> Record[Any] | None:
-    """The record of a name, of whichever of the kinds it is."""
+    """Return the record with that name, of any of the kinds; None after a fault."""
     for one in among:
         words = text.split("/")[::2]
         if tuple(words) == one.name.words:
