@@ -59,14 +59,14 @@ _numbers = count(1)
 class Edge:
     """The state that all methods share.
 
-    `unsafe_settings` are the settings of the store that can lose a write. With `says_all`, reads
+    `unsafe_settings` are the settings of the store that can lose a write. With `logs_all`, reads
     that succeed are logged too.
     """
 
     authenticator: Authenticator
     admission: Admission
     unsafe_settings: tuple[str, ...] = ()
-    says_all: bool = False
+    logs_all: bool = False
 
     def refuse_unsafe(self) -> None:
         """Raise UNSAFE_STORE if an acknowledged write could be lost."""
@@ -125,8 +125,8 @@ class _Guard:
     def __init__(self, method: MethodDescriptor, edge: Edge, ready: Ready | None) -> None:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
         self._edge = edge
-        # With `says_all` every call is logged, so no call may take the short way.
-        self._ready = None if edge.says_all else ready
+        # With `logs_all` every call is logged, so no call may take the short way.
+        self._ready = None if edge.logs_all else ready
         self.admission = edge.admission
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
@@ -232,7 +232,7 @@ class _Guard:
         took = time.monotonic() - started
         self._calls.observe(took)
         self._calls.count("OK")
-        if not (self._requirement.is_mutation or self._edge.says_all):
+        if not (self._requirement.is_mutation or self._edge.logs_all):
             return
         call = calls.caller()
         log.info(

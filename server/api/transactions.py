@@ -183,7 +183,7 @@ async def run_mutation(
     if made is not None:
         call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))
     # After the commit, because a worker cannot see the jobs before.
-    env.job_signal.ring()
+    env.job_signal.notify()
     return result
 
 
