@@ -1,28 +1,27 @@
--- The whole lifecycle: tenants, catalogue, rates, sales, usage, wallets, summaries, jobs.
+-- The whole schema: tenants, catalog, rates, sales, usage, wallets, summaries, jobs.
 --
--- Three kinds of table, said in the comment on each and tested:
+-- Three kinds of table; the comment on each names its kind, and a test checks it:
 --   catalogue  key (tenant_id, …)              what can be sold; the same on every node
---   run-time   key (tenant_id, account_id, …)  what one account has and does; the account is the unit
---                                              of distribution
+--   run-time   key (tenant_id, account_id, …)  the data of one account, which is the unit of distribution
 --   control    tenants, credentials, jobs      what the service needs to run itself
 -- Foreign keys go to tenants, catalogue → catalogue, run-time → catalogue, run-time → same account,
 -- control → control, and nowhere else.
 --
--- Ids are compared as bytes (COLLATE "C"); numbers live in domains, never in numeric(p, s), which
--- rounds without a word and lets NaN through.
+-- Ids are compared as bytes (COLLATE "C"). Numbers have domains, not numeric(p, s), which silently rounds
+-- and accepts NaN.
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 
--- An id that its owner chooses: of the catalogue, or of an account.
+-- An id that its owner chooses: of a catalog record, or of an account.
 CREATE DOMAIN code AS text COLLATE "C" CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$');
 CREATE DOMAIN byte_text AS text COLLATE "C";
 -- A quantity or a rate: finite, at most 12 places, below 10^26.
 CREATE DOMAIN quantity AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
--- A sum of quantities, which may outgrow one of them; a line that has is kept, and its rating fails.
+-- A sum of quantities, which may exceed the range of one quantity; such a line is stored, and its rating fails.
 CREATE DOMAIN total AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12));
--- An amount before it is rounded: 24 places.
+-- An amount before rounding: 24 places.
 CREATE DOMAIN exact_amount AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 24) AND abs(VALUE) < 1e52);
 
@@ -73,9 +72,9 @@ CREATE TABLE runs (
 COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
 CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
 
--- `fire_time` is by the tenant's clock, `available_time` by the database's: until then nobody takes the job,
--- because a worker has it in hand or because it failed; null while nothing holds it back. Derived ids make
--- asking twice asking once.
+-- `fire_time` is by the tenant's clock, `available_time` by the database's. No worker claims the job before
+-- `available_time`, because a worker has claimed it or because it failed; null if neither. Ids are derived from
+-- the subject, so adding a job twice has no effect.
 CREATE TABLE jobs (
     tenant_id      uuid NOT NULL REFERENCES tenants,
     job_id         uuid NOT NULL,
@@ -94,8 +93,8 @@ CREATE TABLE jobs (
     PRIMARY KEY (tenant_id, job_id)
 );
 COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
--- Each predicate is repeated by the queries that are meant to use the index and by no other. So the planner
--- has no choice between indexes, and a look-up by key stays one whatever the statistics say.
+-- Only the queries that are meant to use an index repeat its predicate. So the planner has no choice between
+-- indexes, and a look-up by key uses the key whatever the statistics are.
 CREATE INDEX jobs_waiting ON jobs (tenant_id, fire_time, rank, job_id)
     WHERE state = 'PENDING' AND available_time IS NULL;
 CREATE INDEX jobs_held ON jobs (tenant_id, available_time)
@@ -119,7 +118,7 @@ CREATE TABLE request_log (
 COMMENT ON TABLE request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
 CREATE INDEX request_log_by_age ON request_log (tenant_id, create_time);
 
--- Catalogue: units and resources -------------------------------------------------------------------
+-- Catalog: units and resources -------------------------------------------------------------------
 
 CREATE TABLE unit_classes (
     tenant_id       uuid NOT NULL REFERENCES tenants,
@@ -305,7 +304,7 @@ CREATE TABLE usage_resources (
 COMMENT ON TABLE usage_resources IS 'catalogue: things that are metered';
 CREATE UNIQUE INDEX usage_resource_id_taken ON usage_resources (tenant_id, lower(usage_resource_id));
 
--- Catalogue: products ------------------------------------------------------------------------------
+-- Catalog: products ------------------------------------------------------------------------------
 
 CREATE TABLE products (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -396,7 +395,7 @@ CREATE TABLE product_usage_grants (
 COMMENT ON TABLE product_usage_grants IS 'catalogue: what a product promises for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
--- Catalogue: rates ---------------------------------------------------------------------------------
+-- Catalog: rates ---------------------------------------------------------------------------------
 
 CREATE TABLE rate_cards (
     tenant_id    uuid NOT NULL REFERENCES tenants,
@@ -493,7 +492,7 @@ CREATE TABLE rate_tiers (
 );
 COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
--- Catalogue: procedures ----------------------------------------------------------------------------
+-- Catalog: procedures ----------------------------------------------------------------------------
 
 CREATE TABLE procedures (
     tenant_id    uuid NOT NULL REFERENCES tenants,
@@ -623,7 +622,7 @@ CREATE TABLE binding_target_policies (
 );
 COMMENT ON TABLE binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
 
--- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
+-- Lines hold the agreed rates, grants and policies as a document, frozen at the sale.
 CREATE TABLE quotes (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
@@ -723,7 +722,7 @@ COMMENT ON TABLE assets IS 'run-time: what an account has bought';
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
 -- One binding target: an asset by its id, or the account by the empty string. Its periods are counted from
--- `anchor_date`, which stays where it is when the window widens.
+-- `anchor_date`, which does not change when the window widens.
 CREATE TABLE entitlement_accounts (
     tenant_id              uuid NOT NULL,
     account_id             code NOT NULL,
@@ -743,7 +742,7 @@ CREATE TABLE entitlement_accounts (
 );
 COMMENT ON TABLE entitlement_accounts IS 'run-time: one binding target, its zone, cadence and service window';
 
--- How a wallet counts and when it is rated was sold with its first asset; a later asset must agree.
+-- The policies of a wallet were sold with its first asset; those of a later asset must be equal.
 -- `head_seq`, `balance` and `head_hash` repeat the last entry (a cache under the same transaction).
 CREATE TABLE wallets (
     tenant_id              uuid NOT NULL,
@@ -776,7 +775,7 @@ CREATE TABLE wallets (
 );
 COMMENT ON TABLE wallets IS 'run-time: everything one target holds of one resource';
 
--- What recording has to know of an asset: where its usage goes, from when, until when.
+-- The data of an asset that recording needs: the wallet of its usage, and the span of time.
 CREATE TABLE asset_resources (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
@@ -893,12 +892,12 @@ CREATE TABLE grants (
     CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
 );
 COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
--- What a balance is made of, without the issues that are used up and over.
+-- The grants of a balance, without those that are used up and expired.
 CREATE INDEX grants_left ON grants (tenant_id, account_id, wallet_id) WHERE balance > 0;
 CREATE INDEX grants_used_up ON grants (tenant_id, account_id, wallet_id, expire_time) WHERE balance <= 0;
 
--- The ledger. Each entry moves one grant and carries two chains: of its wallet and of its grant. A gap,
--- a wrong opening balance, an overdraft or an edited closing balance is refused by the keys below.
+-- The ledger. Each entry changes one grant and belongs to two chains: of its wallet and of its grant. The keys
+-- below refuse a gap, a wrong opening balance, an overdraft or an edited closing balance.
 CREATE TABLE wallet_entries (
     tenant_id      uuid NOT NULL,
     account_id     code NOT NULL,
@@ -942,9 +941,9 @@ COMMENT ON COLUMN wallet_entries.covered IS
     'the usage that was paid for, where a discounted commitment gave less for it';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
--- Run-time: usage and what it comes to -------------------------------------------------------------
+-- Run-time: usage and summaries -------------------------------------------------------------------
 
--- The gate between recording (FOR SHARE) and freezing (UPDATE).
+-- A row lock separates recording (FOR SHARE) from freezing (UPDATE).
 CREATE TABLE rating_periods (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
@@ -1002,7 +1001,7 @@ COMMENT ON COLUMN usage_summaries.source_summary_id IS
     'the cell whose overage these tokens are; one with a source has no records of its own';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
--- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
+-- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX usage_summaries_by_period ON usage_summaries
     (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id)
     WHERE period_start_time > '-infinity';
@@ -1010,7 +1009,7 @@ CREATE INDEX usage_summaries_by_origin ON usage_summaries
     (tenant_id, account_id, wallet_id, origin_start_time, period_start_time)
     WHERE origin_start_time > '-infinity';
 
--- No foreign keys on the hottest table: its rows are written with the cells they go to, in one
+-- The table with the most writes has no foreign keys: its rows are written with their cells in one
 -- transaction, and `usage verify` proves that each cell equals its records.
 CREATE TABLE usage_records (
     tenant_id          uuid NOT NULL,
@@ -1029,12 +1028,12 @@ CREATE TABLE usage_records (
     CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
 );
 COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
--- The predicate is always true, and only queries that say it use the index. A look-up by id can then only use the
--- key: before the table was analyzed, this index looked as good for it, and read the whole account.
+-- The predicate is always true; only queries that repeat it use the index. A look-up by id can then only use the
+-- key: before the table was analyzed, the planner chose this index for it, which read the whole account.
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
 
--- Whoever comes first with a value counts it; the key makes everybody else wait and see.
+-- The first record with a value counts it; the key makes concurrent transactions wait for it.
 CREATE TABLE unique_values (
     tenant_id  uuid NOT NULL,
     account_id byte_text NOT NULL,
@@ -1069,7 +1068,7 @@ CREATE TABLE ratable_summaries (
     amount             exact_amount,
     currency_code      text NOT NULL,
     waterfall          jsonb NOT NULL,
-    -- Units by the rate per package that priced them, [value, per, unit, quantity]; late usage goes on from there.
+    -- Quantities by the rate per package that priced them, [value, per, unit, quantity]; late usage continues them.
     packages           jsonb CHECK (jsonb_array_length(packages) > 0),
     error_reason       text NOT NULL DEFAULT '',
     error_message      text NOT NULL DEFAULT '',
@@ -1089,7 +1088,7 @@ CREATE TABLE ratable_summaries (
         REFERENCES rating_periods
 );
 COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
--- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
+-- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
@@ -1128,7 +1127,7 @@ CREATE TABLE liable_summaries (
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
 CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id)
     WHERE start_time > '-infinity';
--- What an invoicing system polls: the lines of all accounts as they are created.
+-- For an invoicing system that polls: the lines of all accounts by create time.
 CREATE INDEX liable_summaries_by_create_time ON liable_summaries
     (tenant_id, create_time, account_id, liable_summary_id) WHERE create_time > '-infinity';
 
@@ -1181,7 +1180,7 @@ CREATE TABLE rating_batches (
 COMMENT ON TABLE rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
 CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
--- The ledger only grows: no right to change it, and two triggers behind that ------------------------
+-- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -1192,10 +1191,10 @@ CREATE TRIGGER ledger_only_grows BEFORE UPDATE OR DELETE ON wallet_entries
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON wallet_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Who made a resource, who changed it last, and when ------------------------------------------------
+-- Audit columns: creator, last change, and their times -----------------------------------------------
 
--- The credential of the call that this transaction is of; null when the service acts by itself. The credential
--- may be an operator's, which is of another tenant, so no foreign key goes to it.
+-- The credential of the call of this transaction; null when the service acts by itself. It may be an operator's,
+-- which belongs to another tenant, so no foreign key refers to it.
 CREATE FUNCTION calling_credential() RETURNS uuid LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
 
@@ -1206,9 +1205,9 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- `update_time` and `updated_by` are null until the first change: what was never changed was last changed when it
--- was made, by whoever made it. A change is one that callers can see. Where callers get an etag, it is one that
--- moves the revision behind it; counters that only the service reads are left out.
+-- `update_time` and `updated_by` are null until the first change; the API then shows those of the creation. Only
+-- changes that callers can see count. Where callers get an etag, these are the changes that raise its revision;
+-- counters that only the service reads are ignored.
 DO $$
 DECLARE kind record;
 BEGIN
@@ -1257,7 +1256,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- What may change after it was written. Everything else is only ever added to.
+-- The tables whose rows may change. All others are append-only.
 GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
@@ -1281,7 +1280,7 @@ CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATIL
     SET search_path FROM CURRENT
     AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
 
--- What a tenant rates by, as text: the active versions of its default procedure, the highest rank first;
+-- The rating versions of a tenant as text: the active versions of its default procedure, the highest rank first;
 -- null without a default.
 CREATE FUNCTION rating_versions(tenant uuid) RETURNS text LANGUAGE sql STABLE
     SET search_path FROM CURRENT AS $$
@@ -1307,11 +1306,11 @@ CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     AS 'SELECT tenant_id, id FROM tenants ORDER BY id';
 
--- The tenants that have a job of one of these kinds that is due by their clock and that nothing holds back.
--- Two look-ups in an index for each tenant, so the answer costs the same however many jobs wait for their time.
--- `statement_timestamp()` is stable: a volatile clock would be asked for every row instead of by the index. The
--- settings leave the planner no other way, because the statistics know nothing of jobs that came since. They
--- make plans look dear, and a dear plan would be compiled (JIT) for longer than it runs.
+-- The tenants with a job of one of these kinds that is due by their clock and available.
+-- Two look-ups in an index for each tenant, so the cost does not depend on the number of waiting jobs.
+-- `statement_timestamp()` is stable: a volatile clock would be evaluated for every row and could not use the
+-- index. The settings force this plan, because the statistics do not include recent jobs. They make plans look
+-- expensive, and JIT would compile an expensive plan for longer than it runs.
 CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
@@ -1327,8 +1326,8 @@ CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uui
              ORDER BY j.available_time LIMIT 1)
 $$;
 
--- What seals page tokens and revision tokens. Of two secrets the new one seals once every process has
--- read it; what the old one sealed stays valid until the next rotation.
+-- The secrets that seal page tokens and revision tokens. A new secret is used once every process has read it;
+-- tokens of the old one stay valid until the next rotation.
 CREATE TABLE token_secrets (
     secret      bytea PRIMARY KEY CHECK (length(secret) = 32),
     create_time timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -1341,7 +1340,7 @@ CREATE FUNCTION token_secrets() RETURNS SETOF bytea
      ORDER BY s.create_time < statement_timestamp() - interval '10 seconds' DESC, s.create_time DESC LIMIT 3
 $$;
 
--- The tenants that have jobs which ended before a time.
+-- The tenants with jobs that ended before a time.
 CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
@@ -1351,7 +1350,7 @@ CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenan
              ORDER BY j.end_time LIMIT 1)
 $$;
 
--- The tenants that have answers which were kept since before a time.
+-- The tenants with answers older than a time.
 CREATE FUNCTION tenants_with_old_requests(before timestamptz) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
