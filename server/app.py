@@ -167,6 +167,7 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
             async with asyncio.timeout(POOL_CLOSE_SECONDS):
                 await pool.close()
         except TimeoutError:
+            # A connection that hangs must not delay the end of the process.
             pool.terminate()
 
 
@@ -204,6 +205,7 @@ async def running(env: Env) -> AsyncIterator[Running]:
         for watcher in watchers:
             watcher.cancel()
         await asyncio.gather(*watchers, return_exceptions=True)
+        # Open watches would delay the stop.
         checks.end()
         await server.stop(env.config.stop_seconds)
         await snapshots.stop()
@@ -228,6 +230,7 @@ def tune_garbage_collector() -> None:
 
     A call creates thousands of short-lived values and no cycles.
     """
+    # First, so that garbage is not frozen.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

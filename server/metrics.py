@@ -59,6 +59,7 @@ class Calls(Collector):
             "usage_call_seconds", "How long calls took, by method.", labels=["method"]
         )
         bounds = [*map(floatToGoString, CALL_SECONDS), "+Inf"]
+        # A copy, because Prometheus reads in another thread while the event loop may add a method.
         for name, method in list(self._methods.items()):
             for code, number in list(method.by_code.items()):
                 counts.add_metric([name, code], number)

@@ -30,6 +30,7 @@ async def work(config: Config) -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stopping.set()
+        # Wakes the sweep, so that it stops at once.
         bell.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

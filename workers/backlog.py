@@ -40,6 +40,7 @@ class Backlog:
         tenant_id, queue = self._queues.popitem(last=False)
         claim = queue.popleft()
         if queue:
+            # At the end, so that the other tenants come first.
             self._queues[tenant_id] = queue
         return tenant_id, claim
 

@@ -50,6 +50,7 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
 async def _listen(redis: ArqRedis, sweep: "WorkerCoroutine") -> None:
     """Run an ARQ worker that calls `sweep` for every signal, until Redis is cut off."""
     worker = Worker(
+        # Not retried and not stored: a lost signal delays a job by at most one poll.
         [func(sweep, name=FUNCTION, timeout=5, keep_result=0, max_tries=1)],
         queue_name=QUEUE,
         redis_pool=redis,

@@ -58,6 +58,7 @@ async def _keep_failure(
 ) -> bool:
     name = error.reason if isinstance(error, UsageError) else type(error).__name__
     text = f"{name}: {error}"[:1000]
+    # In a transaction of its own, because that of the work was rolled back.
     await transact(pool, tenant_id, lambda tx: jobs.note_failure(tx, job_id, attempt, text))
     return False
 

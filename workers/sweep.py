@@ -106,6 +106,7 @@ class Sweep:
 
     async def _claim_next(self) -> bool:
         """Claim jobs of the next tenant whose backlog has room; return False if there is none."""
+        # The whole backlog is limited to the claims of two tenants.
         room = 2 * self._most_of_tenant - len(self._backlog)
         half = self._most_of_tenant // 2
         tenant_id = next((one for one in self._to_ask if self._backlog.count(one) <= half), None)

@@ -76,6 +76,7 @@ class Authenticator:
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         looking = self._looking.get(key)
         if looking is None:
+            # A key that was valid before is not counted. Connections of one host share a budget.
             address = "" if was_known else PORT.sub("", peer())
             if address:
                 self._refuse_unknown(digest, address)

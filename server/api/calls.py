@@ -15,6 +15,7 @@ from server.domain.ids import CredentialId, TenantId
 PROCESS = uuid4().hex[:8]
 
 
+# Compared by identity, because active calls are keys of a dictionary.
 @dataclass(slots=True, kw_only=True, eq=False)
 class Caller:
     """The caller and the call: its method, its deadline and its id in the log.

@@ -52,6 +52,7 @@ def refusal_of_fault(error: Exception) -> UsageError | None:
         # After the check, a referenced record was deleted, or a deleted one got a reference.
         return Aborted("CONCURRENT_CHANGE", "what this refers to changed; try the call again")
     if isinstance(error, VALUES):
+        # Counted, because validation should have refused the value before.
         metrics.MISSED.inc()
         return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")
     if isinstance(error, FULL):

@@ -195,6 +195,7 @@ class _Guard:
             method=self.name,
             number=next(_numbers),
             deadline=started + seconds,
+            # gRPC ends such a call itself; `Admission` ends the others.
             is_timed_by_client=left is not None and left <= MOST_SECONDS,
             context=context,
         )

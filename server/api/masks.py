@@ -47,6 +47,7 @@ def _copy_field(source: Message, target: Message, name: str) -> None:
     if field.is_repeated:
         getattr(target, name).MergeFrom(getattr(source, name))
     elif field.has_presence and not source.HasField(name):
+        # Absent in the source: `overlay` has cleared it.
         return
     elif field.message_type is None:
         setattr(target, name, getattr(source, name))

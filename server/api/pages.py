@@ -107,6 +107,7 @@ class PageFilling(Generic[T, M]):
         left = self._page.size - len(self.messages)
         if len(rows) > part.size and left:
             fitting = (MAX_PAGE_BYTES - self._bytes) * len(self.messages) // max(1, self._bytes)
+            # The estimate may be zero; one more row ensures progress.
             self.part = replace(self._page, size=min(left, fitting + 1), after=self._last_key())
         elif len(rows) > part.size:
             self._end()
@@ -138,6 +139,7 @@ def cut(
 
 
 def _query(request: Message, tenant_id: TenantId) -> bytes:
+    # A token is valid for every page size.
     fields = {k: v for k, v in fields_of(request).items() if k not in ("page_size", "page_token")}
     text = json.dumps([str(tenant_id), request.DESCRIPTOR.full_name, fields], sort_keys=True)
     return sha256(text.encode()).digest()

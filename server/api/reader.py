@@ -64,6 +64,7 @@ def instant(stamp: Timestamp) -> datetime:
     """Return a timestamp, cut to the microsecond. Raises BadTime."""
     if not 0 <= stamp.nanos < 1_000_000_000 or stamp.seconds not in SECONDS:
         raise BadTime("TIMESTAMP_FORMAT", "must be seconds of the years 1 to 9999 and nanos")
+    # Postgres stores microseconds.
     value = EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
     if not FIRST <= value < LAST:
         raise BadTime("TIMESTAMP_RANGE", "must be in the years 1990 to 2199")
@@ -256,6 +257,7 @@ class RequestReader:
             self.fault(name, "ENUM_UNKNOWN", f"{number} is not a value of it")
         else:
             return kind[value.name.removeprefix(enum_prefix(enum))]
+        # Any value will do, because `done` raises before it is used.
         return next(iter(kind))
 
     def optional_choice(self, name: str, kind: type[E]) -> E | None:

@@ -27,6 +27,7 @@ def is_noted(method: str) -> bool:
 
 def token_of(seal: TokenSeal, tenant_id: TenantId, revision: int) -> str:
     """Return the token of a revision of a tenant's catalog."""
+    # Of fixed width, so that tokens sort by revision.
     body = f"{revision:016x}"
     return f"r1-{body}-{seal.of(_purpose(tenant_id), body.encode()).hex()}"
 

@@ -179,6 +179,7 @@ async def run_mutation(
             resolve=resolve,
         )
     except _TakeBackError:
+        # The last one, because `work` may have run several times.
         return previewed[-1]
     if made is not None:
         call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))
@@ -189,6 +190,7 @@ async def run_mutation(
 
 def _key(request: Message, tenant_id: TenantId, method: str) -> Request | None:
     request_id: str = getattr(request, "request_id", "")
+    # A dry run has no effect that a repeat could duplicate.
     if not request_id or getattr(request, "validate_only", False):
         return None
     if REQUEST_ID.fullmatch(request_id) is None:

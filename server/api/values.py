@@ -34,6 +34,7 @@ def optional_decimal_pb(value: Decimal | None) -> decimal_pb2.Decimal | None:
 
 def time_pb(instant: datetime) -> Timestamp:
     """Return a time, to the microsecond."""
+    # In integers: a float timestamp is not exact to the microsecond.
     since = instant - EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
@@ -55,6 +56,7 @@ def optional_date_pb(day: date | None) -> date_pb2.Date | None:
 
 def money_pb(currency_code: str, amount: Decimal) -> money_pb2.Money:
     """Return an amount of money, which must be rounded to nine decimals at most."""
+    # int() rounds toward zero, so that units and nanos have the same sign, as Money requires.
     units = int(amount)
     nanos = EXACT.multiply(EXACT.subtract(amount, Decimal(units)), NANOS)
     return money_pb2.Money(currency_code=currency_code, units=units, nanos=int(nanos))

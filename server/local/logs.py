@@ -92,6 +92,7 @@ def _part(path: Path, number: int) -> Path:
 
 def _make_room(path: Path) -> None:
     """Renumber the older parts; the oldest is overwritten."""
+    # From the oldest on, so that no part is overwritten before it is moved.
     for number in range(KEPT - 1, 0, -1):
         if _part(path, number).exists():
             _part(path, number).replace(_part(path, number + 1))

@@ -107,6 +107,7 @@ def spawn(
         stdout=log,
         stderr=subprocess.STDOUT,
         env={**environment(), **variables},
+        # Ctrl-C on the terminal then reaches only this process, which stops its children in order.
         start_new_session=True,
         user=identity.user,
         group=identity.user,

@@ -83,6 +83,7 @@ class Supervisor:
             raise LocalStoreError(f"USAGE_METRICS_PORT={metrics_port} is USAGE_PORT too")
         os.environ["USAGE_METRICS_PORT"] = str(metrics_port)
         metrics = address_of(REACHED.get(metrics_host, metrics_host), metrics_port)
+        # Child processes inherit the environment.
         for variable, value in USUAL_SETTINGS.items():
             os.environ.setdefault(variable, value)
         self._tls = tls.for_callers()
@@ -150,6 +151,7 @@ class Supervisor:
         console.show_cursor()
         programs = [kept for kept in self._running if isinstance(kept, ChildProgram)]
         stores = [kept for kept in self._running if isinstance(kept, Store)]
+        # Programs first, because they use the stores.
         ordered: list[Runnable] = [*programs, *reversed(stores)]
         for kept in ordered:
             console.print(f"  stopping {kept.name}")

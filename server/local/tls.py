@@ -40,4 +40,5 @@ def for_callers() -> dict[str, str | None]:
 
 
 def _absolute(path: str | None) -> str | None:
+    # `public` stands for the public authorities and is not a path.
     return str(Path(path).absolute()) if path and path != "public" else path

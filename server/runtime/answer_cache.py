@@ -23,6 +23,7 @@ _Line = tuple[list[date], list[date], list[bytes]]
 class _Bounds:
     """The limits of a cache in entries and bytes, and its current size."""
 
+    # The metrics hold weak references to caches, so that snapshots can be freed.
     __slots__ = ("__weakref__", "_name", "bytes", "entries", "most", "most_bytes")
 
     def __init__(self, name: str, most: int, most_bytes: int) -> None:

@@ -139,6 +139,7 @@ class HeavyWork:
 
 def _prepare() -> None:
     """Lower the priority, and end with the server."""
+    # Ctrl-C reaches all processes of the terminal; the server decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     if sys.platform.startswith("linux"):

@@ -101,6 +101,7 @@ def _tend(members: list[Member], stopping: list[int]) -> int:
     while not stopping:
         for member in members:
             code = (member.process.poll() if member.process else None) or 0
+            # A negative code is a signal, as from a kill; such a process is started again.
             if code > 0 and time.monotonic() - started < START_SECONDS:
                 return code
         for keeper in keepers:

@@ -28,6 +28,7 @@ def exit_code(run: Callable[[], int]) -> int:
     except StoreUnreachableError as error:
         return _fail(UNREACHABLE, str(error))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Any other error of the store is a fault of the program, so its traceback is shown.
         if not is_temporary(error):
             raise
         return _fail(UNREACHABLE, f"Postgres went away: {error}")

@@ -55,5 +55,6 @@ async def _one(pool: SharedPool, tenant_id: TenantId, account_id: AccountId) -> 
         tenant_id,
         lambda tx: verify_account(tx, account_id),
         seconds=SECONDS,
+        # One snapshot, so that concurrent usage is not reported as a difference.
         snapshot=True,
     )

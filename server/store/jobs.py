@@ -94,6 +94,8 @@ async def claim(tx: Transaction, *, kinds: Iterable[str], at_most: int) -> list[
     A job of a kind that is not in `kinds` is left for a worker that supports it, as during a
     deploy.
     """
+    # The statistics of a table do not include recent jobs. Without this setting, a plan based on
+    # them reads all jobs of the tenant.
     await tx.execute(SQL["plan_by_index"])
     rows = await tx.fetch(SQL["claim_jobs"], tx.tenant_id, list(kinds), at_most, MOST_ATTEMPTS)
     return [
@@ -123,6 +125,7 @@ async def forget_ended(tx: Transaction, kept: timedelta, *, at_most: int) -> int
     """
     await tx.execute(SQL["plan_by_index"])
     done = await tx.execute(SQL["forget_ended"], tx.tenant_id, kept, at_most)
+    # The command tag is `DELETE n`.
     return int(done.rpartition(" ")[2])
 
 
@@ -196,6 +199,7 @@ async def list_jobs(
     limit: int,
 ) -> list[JobRow]:
     """Return jobs in some states, oldest first."""
+    # Nulls, for which the query has no lower bound.
     position = after or NO_KEY
     rows = await tx.fetch(SQL["list_jobs"], tx.tenant_id, list(states), *position, limit)
     return [_row(row) for row in rows]

@@ -103,6 +103,7 @@ async def rotate_token_secrets(connection: "Connection") -> None:
         raise MigrationError("this database has no secrets of tokens; run `usage migrate` first")
     async with connection.transaction():
         await _become_owner(connection)
+        # Of two rotations at once, each could delete the secret that the other has added.
         await connection.execute("LOCK TABLE token_secrets IN EXCLUSIVE MODE")
         if await connection.fetchval(
             "SELECT max(create_time) > clock_timestamp() - $1::interval FROM token_secrets",

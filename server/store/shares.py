@@ -33,6 +33,7 @@ class Shares:
         try:
             await free.acquire()
         except BaseException:
+            # A canceled call no longer waits.
             self._leave(tenant_id)
             raise
 

@@ -175,6 +175,7 @@ async def _look(pool: SharedPool, tenant_id: TenantId, work: Work[R], seconds: f
         await _release(pool, tenant_id, connection)
         return await _attempt(pool, tenant_id, work, seconds)
     try:
+        # Outside a transaction no statement_timeout is set, so the limit is this one.
         async with asyncio.timeout(seconds):
             await pin(tenant_id)
             return await work(Transaction(connection, tenant_id))
@@ -290,6 +291,7 @@ async def _abandon(pool: SharedPool, tenant_id: TenantId, connection: PoolConnec
         async with asyncio.timeout(1):
             await connection.execute("ROLLBACK")
     except (TimeoutError, asyncpg.PostgresError, *_LOST):
+        # Closed, so that nobody gets a connection with an open transaction; the pool opens another.
         _drop(connection)
     finally:
         await _release(pool, tenant_id, connection)

@@ -46,6 +46,7 @@ def answer_to_pb(
     message = pb.RateAnswer(
         amount=decimal_pb(answer.rated.amount), waterfall=steps, procedure_version=version
     )
+    # Merged into a new message, because the rendered terms of the catalog are shared.
     message.MergeFrom(terms)
     return message
 

@@ -47,6 +47,7 @@ async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
         [new.period.end for new in periods],
         [new.freeze_time for new in periods],
     )
+    # The query returns only periods that it opened; the others have their job already.
     if rows:
         closing = [_close(**row) for row in rows]
         await jobs.add(tx, closing)
@@ -105,6 +106,7 @@ def _close(
         # Derived from the period, so that adding the job twice has no effect.
         id=JobId(derive(wallet_id, "close", start_time.isoformat())),
         kind=JobKind.CLOSE_PERIOD,
+        # A token wallet is closed after the wallets that are rated in its tokens.
         rank=CLOSE_TOKENS_RANK if is_token else JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
         payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},

@@ -22,6 +22,7 @@ from server.store.sql import load
 
 SQL = load("billing/reopening.sql")
 
+# The same query with a lock, so that a preview and a recording agree on the periods.
 LOCK_REOPENABLE = SQL["reopenable"].rstrip(";") + "\n   FOR UPDATE OF p;"
 
 

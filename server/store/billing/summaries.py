@@ -222,6 +222,7 @@ def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:
             row["segment_start_time"],
             row["dimensions"],
         ),
+        # A liable line uses only the unit of the terms, and neither policy, cells nor steps.
         terms=RateTerms(unit=UnitId(row["currency_code"]), rate=None),
         overage_policy=OveragePolicy.CHARGE,
         cell_ids=(),

@@ -28,6 +28,8 @@ from server.store.sql import load
 
 SQL = load("billing/verification.sql")
 
+# For each figure: its name in a difference, the cell's column, and the column computed from
+# records.
 CELL_FIGURES = (
     ("record count", "record_count", "n"),
     ("sum", "sum_quantity", "total"),

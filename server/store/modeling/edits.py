@@ -64,5 +64,6 @@ async def tokens_of(tx: Transaction, product_id: str) -> list[tuple[str, str]]:
 
 def check_done(done: str, *, count: int = 1) -> None:
     """Raise CONCURRENT_CHANGE if a command did not change exactly `count` rows."""
+    # A command tag is the command and the number of rows, as in `UPDATE 1`.
     if done != f"{done.split(maxsplit=1)[0]} {count}":
         raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")

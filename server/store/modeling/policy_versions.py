@@ -24,6 +24,7 @@ async def supersede(tx: Transaction, kind: Kind[T], found: StoredRecord[T], want
     [policy_id] = kind.key(found.content)
     # First, because it locks the policy and raises if the policy has changed.
     await edits.save(tx, kind, wanted, revision=found.revision)
+    # Without builtin types, decimals and dates become text, which JSON stores exactly.
     content = msgspec.to_builtins(found.content, builtin_types=())
     args = (tx.tenant_id, kind.name, policy_id, found.version, content)
     await tx.execute(SQL["keep_version"], *args)
@@ -35,6 +36,7 @@ async def list_superseded(
 ) -> list[tuple[StoredRecord[T], datetime]]:
     """Return the earlier versions of a policy, newest first, each with its end time."""
     [policy_id] = kind.key(found.content)
+    # One less, because the current version is the policy's own row.
     args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [
         (

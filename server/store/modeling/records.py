@@ -48,6 +48,7 @@ class Kind(Generic[T]):
 async def add(tx: Transaction, kind: Kind[T], content: T) -> bool:
     """Insert a draft; return False if its id is taken."""
     done: str = await tx.execute(kind.add, tx.tenant_id, *kind.to_row(content))
+    # The command tag of one inserted row; a conflict gives `INSERT 0 0`.
     return done == "INSERT 0 1"
 
 
@@ -60,6 +61,7 @@ async def find(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T] | N
 async def get(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T]:
     """Return the record with exactly that id. Raises `…_NOT_FOUND`."""
     record = await find(tx, kind, *key)
+    # The look-up ignores case, but a name must match exactly.
     if record is None or kind.key(record.content) != key:
         raise NotFound.of(kind.name, kind.resource_name(*key))
     return record

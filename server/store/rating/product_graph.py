@@ -105,6 +105,7 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
     refresh = _ids(one.content.refresh_id for one in grants)
     rollover = _ids(one.content.rollover_id for one in grants)
     models = {one.content.selling_model_id for one in grants} - {None}
+    # Rates name selling models too, and become active with the product.
     priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, product_id)
     models |= {SellingModelId(row["selling_model_id"]) for row in priced}
     return Graph(

@@ -89,7 +89,8 @@ async def add(tx: Transaction, entries: Sequence[RateCardEntry]) -> list[RateCar
     columns = [list(column) for column in zip(*map(_columns, entries), strict=True)]
     rows = await tx.fetch(SQL["add_entries"], tx.tenant_id, *columns)
     keys = {(row["rate_card_id"], row["entry_id"]) for row in rows}
-    new = [one for one in entries if (one.card_id, one.id) in keys]
+    # An entry that existed before keeps its own tiers.
+    new = [entry for entry in entries if (entry.card_id, entry.id) in keys]
     await _add_tiers(tx, new)
     return new
 
@@ -100,6 +101,7 @@ async def find_all(
     """Return the entries that exist, by card and by id in lower case."""
     rows = await tx.fetch(SQL["find_entries"], tx.tenant_id, *_lists(keys))
     entries = await _entries(tx, rows)
+    # In lower case, because two ids may not differ in case alone.
     return {(entry.card_id, entry.id.lower()): entry for entry in entries}
 
 
@@ -147,6 +149,7 @@ async def save(
     `catalogue` is the new catalog revision if the entry is active, else None.
     """
     args = (tx.tenant_id, *_columns(entry), revision, catalogue)
+    # First: it raises if the entry has changed, and locks it while its tiers are replaced.
     check_done(await tx.execute(SQL["save_entry"], *args))
     await tx.execute(SQL["drop_tiers"], tx.tenant_id, entry.card_id, entry.id)
     await _add_tiers(tx, [entry])

@@ -99,6 +99,7 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     }
     changed = None
     if known is not None:
+        # A known card without marks has no active entries left, so it has changed too.
         cards = marks.keys() | known.keys()
         changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
     wanted = None if changed is None else sorted(changed)
@@ -270,8 +271,11 @@ def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> As
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
+        # Without those of the asset itself, which `stretches` holds.
         additions=tuple(
-            one for one in added.get(first["wallet_id"], ()) if one.asset_id != first["asset_id"]
+            addition
+            for addition in added.get(first["wallet_id"], ())
+            if addition.asset_id != first["asset_id"]
         ),
     )
 

@@ -111,6 +111,7 @@ async def card_referrers(
 async def save_book(tx: Transaction, book: PriceBook, *, revision: int) -> None:
     """Update the name and the cards of a book. Raises CONCURRENT_CHANGE."""
     args = (tx.tenant_id, book.id, book.display_name, revision)
+    # First: it raises if the book has changed, and locks it while its cards are replaced.
     check_done(await tx.execute(SQL["save_book"], *args))
     await tx.execute(SQL["drop_book_cards"], tx.tenant_id, book.id)
     await _add_book_cards(tx, book)

@@ -174,6 +174,7 @@ async def _add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence
         [each.late for each in policies],
         [each.order for each in policies],
         [each.aggregation.label for each in policies],
+        # Joined, because an array of arrays must be rectangular in Postgres.
         [",".join(each.dimensions) for each in policies],
     )
 
@@ -267,6 +268,7 @@ async def _add_entitlements(
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Asset]:
     ids = [row["asset_id"] for row in rows]
+    # Two queries for all assets, so that the number of queries does not grow with a page.
     sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
     for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, ids):
         key = (row["asset_id"], row["usage_resource_id"])

@@ -65,6 +65,7 @@ async def find(tx: Transaction, account_id: AccountId, target_id: str) -> Bindin
 async def get(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget:
     """Return one target. Raises BINDING_TARGET_NOT_FOUND."""
     target = await find(tx, account_id, target_id)
+    # The look-up ignores case, but a name must match exactly.
     if target is None or target.id != target_id:
         name = f"accounts/{account_id}/bindingTargets/{target_id}"
         raise NotFound.of("BindingTarget", name)

@@ -60,6 +60,7 @@ async def lock(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Ord
     """Lock an order until the transaction ends, and return it. Raises ORDER_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_order"], tx.tenant_id, account_id, order_id) is None:
         raise _not_found(account_id, order_id)
+    # Read after the lock, to see what was committed while this transaction waited.
     return await get(tx, account_id, order_id)
 
 

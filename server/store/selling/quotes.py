@@ -106,6 +106,7 @@ async def lock(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quo
     """Lock a quote until the transaction ends, and return it. Raises QUOTE_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_quote"], tx.tenant_id, account_id, quote_id) is None:
         raise _not_found(account_id, quote_id)
+    # Read after the lock, to see what was committed while this transaction waited.
     return await get(tx, account_id, quote_id)
 
 

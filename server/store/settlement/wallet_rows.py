@@ -300,6 +300,7 @@ def decode_assets(
         discounting=frozenset(
             AssetId(row.asset_id) for row in rows if row.role == TOKEN_COMMITMENT
         ),
+        # `is_fixed` is null for a wallet of one asset alone.
         is_shared=any(row.is_fixed is not None for row in rows),
         fixed=frozenset(AssetId(row.asset_id) for row in rows if row.is_fixed),
     )
@@ -363,6 +364,7 @@ def decode_tallies(text: str | None) -> dict[Origin, Tally]:
 
 def encode_packages(packaged: Iterable[Packaged]) -> str | None:
     """Return the quantities of a line by the rate per package; None if there are none."""
+    # Late usage continues a package that is already paid, so the line stores how far it is used.
     texts = [
         [plain(priced.rate.value), plain(priced.rate.per), priced.rate.unit, plain(priced.quantity)]
         for priced in packaged

@@ -322,6 +322,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
+        # Final cells are read only for origins that late usage corrects.
         cells=tuple(cell for cell, is_final in cells if not is_final),
         settled=tuple(cell for cell, is_final in cells if is_final),
         period=rating_period(zone, anchor, length, row["now"]),
@@ -337,6 +338,8 @@ def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:
     return LedgerEntry(
         wallet_id=wallet_id,
         seq=row["seq"],
+        # The hash is that of the entry before, which `following` fills in when the chain is
+        # checked.
         prev_hash=b"",
         grant_id=GrantId(row["grant_id"]),
         grant_seq=row["grant_seq"],

@@ -177,6 +177,7 @@ class _Reading:
         except BadName as error:
             self.fault(f"{path}.name", error.reason, str(error))
             return None
+        # Two ids may not differ in case alone.
         if name.lower() in self.seen:
             self.fault(f"{path}.name", "SETUP_AMBIGUOUS", f"{name} is described twice")
         self.seen.add(name.lower())

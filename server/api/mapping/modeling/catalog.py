@@ -150,6 +150,7 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
     named = bool(request.product_usage_resource_id)
     content = ProductResource(
         product_id=ProductId(product_id),
+        # By default it has the id of its resource.
         id=ProductResourceId(reader.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
@@ -174,6 +175,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
     if of_product != product_id and not reader.faults:
         own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
     quantity = own.decimal("quantity")
+    # After a fault the quantity may be a placeholder of zero.
     if not reader.faults and quantity <= 0:
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
         own.fault("quantity", reason, "must be greater than zero")

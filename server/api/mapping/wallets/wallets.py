@@ -97,6 +97,7 @@ def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
         asset=names.ASSET.of(wallet.account_id, asset_id) if asset_id else "",
         quantity=decimal_pb(grant.quantity),
         balance=decimal_pb(grant.balance),
+        # A provisional issue is not in the ledger yet.
         posted_balance=decimal_pb(posted.get(grant.id, ZERO)),
         start_time=time_pb(grant.start),
         expire_time=optional_time_pb(grant.expire),
@@ -181,6 +182,7 @@ def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> 
         made.token_unit = names.UNIT.of(unit)
     total = ZERO
     for charge in charges:
+        # Charges in different units have no sum.
         if charge.amount is None or charge.unit not in (None, unit):
             return
         total = EXACT.add(total, charge.amount)

@@ -73,6 +73,7 @@ class AccessService(rpc.AccessServiceServicer):
         keys = await run_control_query(self._env, tenant_store.keys)
         after = page.after[0] if page.after else ""
         ids = [name for name in sorted(keys) if name > after][: page.limit]
+        # One read for each tenant, because row-level security shows one tenant at a time.
         rows = [await self._tenant(keys[name], name) for name in ids]
         messages, token = pages.cut(page, rows, lambda tenant: (tenant.id,), tenant_to_pb, seal)
         return pb.ListTenantsResponse(tenants=messages, next_page_token=token)

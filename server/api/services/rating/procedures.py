@@ -106,6 +106,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
             answers = await tried(self._env, self._snapshots, request.questions, version)
             return messages.SimulateProcedureResponse(answers=answers)
         stored = await self._stored(request, ProcedureUsage.RATING) if request.version else None
+        # Rating many lines takes seconds, which would block the event loop.
         return await self._env.heavy_work.run(
             call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
         )
