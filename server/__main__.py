@@ -117,8 +117,8 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
         for name in await migrate(connection):
             print(f"applied {name}")
         print(f"the schema is {newest()}")
-        if owner_url == config.database_url and (found := await dangerous_role(connection)):
-            print(service_login.advice(config.database_url, found))
+        if owner_url == config.database_url and (dangerous := await dangerous_role(connection)):
+            print(service_login.advice(config.database_url, dangerous))
     pool = await open_owner_pool(owner_url)
     try:
         key = await found_operator(pool)

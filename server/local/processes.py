@@ -206,17 +206,17 @@ def processes_in(directory: Path, program: str) -> set[int]:
     """
     if not Path("/proc/self/cwd").exists():
         return _processes_naming(directory, program)
-    found = set()
+    pids = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
             name = (entry / "comm").read_text().strip()
             if name == program[:15] and (entry / "cwd").readlink() == directory.resolve():
-                found.add(int(entry.name))
+                pids.add(int(entry.name))
         except OSError:
             continue  # It has ended, or belongs to another user.
-    return found
+    return pids
 
 
 def socket_directory(directory: Path, identity: ProcessIdentity) -> Path:

@@ -10,14 +10,14 @@ from server.store.pool import DangerousRole
 OF_A_LOGIN = frozenset({"user", "password", "passfile"})
 
 
-def advice(dsn: str, found: DangerousRole) -> str:
+def advice(dsn: str, dangerous: DangerousRole) -> str:
     """Return the statements and settings that give the service a login with fewer rights.
 
     The password is new at every call, and takes effect only when the statement is run.
     """
     password = secrets.token_urlsafe(24)
     return (
-        f"server and worker will refuse this login: {found}.\n"
+        f"server and worker will refuse this login: {dangerous}.\n"
         f"To give them {SERVICE}, which `usage migrate` has made, run in the database:\n"
         f"    ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}';\n"
         "and set in their environment:\n"

@@ -111,17 +111,17 @@ async def _answered(
     env: Env,
     compiled: CompiledRates,
     questions: Sequence[pb.RateQuestion],
-    found: list[bytes | None],
+    answers: list[bytes | None],
 ) -> list[bytes]:
     """Return the serialized answers; those in `found` were cached."""
-    unknown = [index for index, known in enumerate(found) if known is None]
+    unknown = [index for index, known in enumerate(answers) if known is None]
     read = [read_question(questions[index]) for index in unknown]
     sold_now = await _present(env, read)
     turn = _Turn()
     for index, question in zip(unknown, read, strict=True):
-        found[index] = _found(questions[index], question, sold_now, compiled)
+        answers[index] = _found(questions[index], question, sold_now, compiled)
         await turn.give()
-    return [known for known in found if known is not None]
+    return [known for known in answers if known is not None]
 
 
 class _Turn:
@@ -149,13 +149,13 @@ def _found(
     key = cache_key(question)
     if isinstance(read, InvalidArgument) or key is None or key[0].length > LONGEST:
         return _sent(_answer(read, sold_now, compiled))
-    asked, day = key
+    content, day = key
     # Looked up again: an equal question of the same request may have cached it.
-    known = compiled.answers.on(asked, day)
+    known = compiled.answers.on(content, day)
     if known is None:
         answer = _answer(read, sold_now, compiled)
         known = _sent(answer)
-        compiled.answers.keep(asked, _days(answer, read, day, compiled), known, asked.length)
+        compiled.answers.keep(content, _days(answer, read, day, compiled), known, content.length)
     return known
 
 
@@ -170,12 +170,12 @@ async def _explained(
     read = [read_question(question) for question in questions]
     sold_now = await _present(env, read)
     answers, candidates, turn = [], 0, _Turn()
-    for asked in read:
+    for question in read:
         made = pb.RateAnswer()
         # Copied, because a rendered answer of the catalog is shared.
-        made.CopyFrom(_answer(asked, sold_now, compiled))
-        if isinstance(asked, DiscoveryQuestion):
-            _explain(made, asked, sold_now, compiled)
+        made.CopyFrom(_answer(question, sold_now, compiled))
+        if isinstance(question, DiscoveryQuestion):
+            _explain(made, question, sold_now, compiled)
         answers.append(made)
         candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
         check_candidates(candidates, len(answers))
@@ -184,15 +184,17 @@ async def _explained(
 
 
 def _explain(
-    made: pb.RateAnswer, asked: DiscoveryQuestion, sold_now: Present, compiled: CompiledRates
+    made: pb.RateAnswer, question: DiscoveryQuestion, sold_now: Present, compiled: CompiledRates
 ) -> None:
     """Add the rejected candidates; there are none where no version applies."""
     try:
-        finder = compiled.finders.on(asked.day or sold_now.today)
+        finder = compiled.finders.on(question.day or sold_now.today)
     except FailedPrecondition:
         return
-    why = explained(asked, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder)
-    account_id = asked.held and asked.held[0]
+    why = explained(
+        question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+    )
+    account_id = question.held and question.held[0]
     made.rejected_candidates.extend(
         rejected_candidate_to_pb(one, account_id) for one in why.rejected
     )
@@ -225,11 +227,11 @@ async def _compiled(
 
 async def _present(env: Env, read: Sequence[Read]) -> Present:
     """Return what the questions read from the database, in one transaction; most need nothing."""
-    asked = [one for one in read if isinstance(one, DiscoveryQuestion)]
-    held = [one.held for one in asked if one.held is not None]
-    if not held and all(one.day is not None for one in asked):
+    valid = [question for question in read if isinstance(question, DiscoveryQuestion)]
+    keys = [question.held for question in valid if question.held is not None]
+    if not keys and all(question.day is not None for question in valid):
         return NOTHING_SOLD
-    return await run_query(env, lambda tx: present(tx, held))
+    return await run_query(env, lambda tx: present(tx, keys))
 
 
 def _days(
@@ -242,16 +244,16 @@ def _days(
     return compiled.rates.around(question).meet(compiled.finders.around(day))
 
 
-def _answer(asked: Read, sold_now: Present, compiled: CompiledRates) -> pb.RateAnswer:
+def _answer(question: Read, sold_now: Present, compiled: CompiledRates) -> pb.RateAnswer:
     finder = None
     try:
-        if isinstance(asked, InvalidArgument):
-            raise asked
-        finder = compiled.finders.on(asked.day or sold_now.today)
+        if isinstance(question, InvalidArgument):
+            raise question
+        finder = compiled.finders.on(question.day or sold_now.today)
         discovered = answer(
-            asked, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+            question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
         )
-        return answer_to_pb(discovered, compiled, finder, asked.held and asked.held[0])
+        return answer_to_pb(discovered, compiled, finder, question.held and question.held[0])
     except UsageError as error:
         name = "" if finder is None else finder.name
         return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)

@@ -77,13 +77,13 @@ def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
     ]
 
 
-async def reopen(tx: Transaction, found: Reopenable, freeze_time: datetime) -> None:
+async def reopen(tx: Transaction, period: Reopenable, freeze_time: datetime) -> None:
     """Let a period take usage again, and add the job that closes it at `freeze_time`."""
-    account_id, wallet_id, start = found.key
+    account_id, wallet_id, start = period.key
     await tx.execute(SQL["reopen"], tx.tenant_id, account_id, wallet_id, start, freeze_time)
     close = Job(
         # The count makes a new id: the job of the first close exists and would not run again.
-        id=JobId(derive(wallet_id, "close", start.isoformat(), found.reopened + 1)),
+        id=JobId(derive(wallet_id, "close", start.isoformat(), period.reopened + 1)),
         kind=JobKind.CLOSE_PERIOD,
         rank=JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
@@ -93,27 +93,27 @@ async def reopen(tx: Transaction, found: Reopenable, freeze_time: datetime) -> N
     await jobs.add(tx, [close])
 
 
-async def has_final_follower(tx: Transaction, found: Reopenable) -> bool:
+async def has_final_follower(tx: Transaction, period: Reopenable) -> bool:
     """Return True if a later period of the wallet became final; valid under its lock."""
-    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tx.tenant_id, *found.key)
+    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tx.tenant_id, *period.key)
     return is_there
 
 
-async def posted_by_close(tx: Transaction, found: Reopenable, revision: int) -> list[LedgerEntry]:
+async def posted_by_close(tx: Transaction, period: Reopenable, revision: int) -> list[LedgerEntry]:
     """Return the ledger entries of the last close of a period, newest first."""
-    rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *found.key, revision)
-    return [entry_from_row(found.wallet_id, row) for row in rows]
+    rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *period.key, revision)
+    return [entry_from_row(period.wallet_id, row) for row in rows]
 
 
 async def take_back(
-    tx: Transaction, found: Reopenable, revision: int, billing_end: datetime
+    tx: Transaction, period: Reopenable, revision: int, billing_end: datetime
 ) -> None:
     """Undo what the close of a period wrote; the ledger gets reversing entries.
 
     The caller holds the lock of the wallet.
     """
-    account_id, wallet_id, _ = key = found.key
-    await _reverse(tx, found, await posted_by_close(tx, found, revision))
+    account_id, wallet_id, _ = key = period.key
+    await _reverse(tx, period, await posted_by_close(tx, period, revision))
     await tx.execute(SQL["undraw"], tx.tenant_id, *key)
     await tx.execute(SQL["supersede_ratable"], tx.tenant_id, *key)
     billed = (tx.tenant_id, account_id, wallet_id, billing_end)
@@ -125,10 +125,10 @@ def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:
     return [list(column) for column in zip(*sorted(keys), strict=True)]
 
 
-async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[LedgerEntry]) -> None:
-    wallet = (tx.tenant_id, found.account_id, found.wallet_id)
+async def _reverse(tx: Transaction, period: Reopenable, entries: Sequence[LedgerEntry]) -> None:
+    wallet = (tx.tenant_id, period.account_id, period.wallet_id)
     head = await tx.fetchrow(SQL["wallet_head"], *wallet)
-    assert head is not None, found
+    assert head is not None, period
     ids = sorted({entry.grant_id for entry in entries})
     rows = await tx.fetch(SQL["grant_heads"], *wallet, ids)
     posting = WalletPosting(
@@ -142,4 +142,4 @@ async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[LedgerE
         movements=reversals(entries),
         opened=(),
     )
-    await ledger.post(tx, found.account_id, [posting])
+    await ledger.post(tx, period.account_id, [posting])

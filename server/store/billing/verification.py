@@ -187,8 +187,8 @@ def _cell(name: str, row: Record) -> Iterator[Difference]:
             yield _finding(what, name, row[due], row[is_])
 
 
-def _finding(what: str, name: str, expected: Any, found: Any) -> Difference:
-    return Difference(what=what, name=name, expected=_text(expected), found=_text(found))
+def _finding(what: str, name: str, expected: Any, actual: Any) -> Difference:
+    return Difference(what=what, name=name, expected=_text(expected), found=_text(actual))
 
 
 def _text(value: Any) -> str:

@@ -69,14 +69,14 @@ async def card_sizes(
     }
 
 
-async def resource_scales(tx: Transaction, wanted: Collection[Metered]) -> dict[Metered, int]:
+async def resource_scales(tx: Transaction, metered: Collection[Metered]) -> dict[Metered, int]:
     """Return the scale of the unit of each resource of a product.
 
     For all resources of a product it is the finest scale. A resource that the product does not have
     is absent.
     """
-    products = [product_id for product_id, _ in wanted]
-    resources = [resource_id for _, resource_id in wanted]
+    products = [product_id for product_id, _ in metered]
+    resources = [resource_id for _, resource_id in metered]
     rows = await tx.fetch(SQL["resource_scales"], tx.tenant_id, products, resources)
     return {
         (ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])): row["scale"]

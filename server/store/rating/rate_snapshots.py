@@ -101,10 +101,10 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     if known is not None:
         # A known card without marks has no active entries left, so it has changed too.
         cards = marks.keys() | known.keys()
-        changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
-    wanted = None if changed is None else sorted(changed)
-    entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, wanted)
-    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, wanted)
+        changed = frozenset(card for card in cards if marks.get(card) != known.get(card))
+    card_ids = None if changed is None else sorted(changed)
+    entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, card_ids)
+    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, card_ids)
     rows = (books, entries, tiers)
     return LoadedRates(
         revision=at,
@@ -168,13 +168,13 @@ def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Reco
 
 
 async def asset_rates(
-    tx: Transaction, held: Iterable[AssetResourceKey]
+    tx: Transaction, asset_keys: Iterable[AssetResourceKey]
 ) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
     """Return the rates that assets were sold under, by resource.
 
     None stands for a resource that the asset does not have; a missing asset is left out.
     """
-    distinct = sorted(set(held))
+    distinct = sorted(set(asset_keys))
     keys = (
         [account_id for account_id, _, _ in distinct],
         [asset_id for _, asset_id, _ in distinct],
@@ -188,14 +188,14 @@ async def asset_rates(
 
 
 async def target_rates(
-    tx: Transaction, bound: Iterable[TargetResourceKey]
+    tx: Transaction, targets: Iterable[TargetResourceKey]
 ) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
     """Return the rates agreed for targets, by resource.
 
     None stands for a resource that the target does not have; a missing target is left out.
     """
-    distinct = sorted(set(bound))
-    columns = [[one[column] for one in distinct] for column in range(3)]
+    distinct = sorted(set(targets))
+    columns = [[key[column] for key in distinct] for column in range(3)]
     rows = await tx.fetch(SQL["target_rates"], tx.tenant_id, *columns)
     wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
     added = await _additions(tx, wallets)
