@@ -13,7 +13,7 @@ def answer_too_large(size: int) -> ResourceExhausted:
     limit, got = str(MAX_ANSWER_BYTES), str(size)
     return ResourceExhausted(
         "ANSWER_TOO_LARGE",
-        f"the answer would have {got} bytes and clients read at most {limit}; nothing was kept,"
-        " ask for less at once",
+        f"the answer would have {got} bytes and clients read at most {limit}; nothing was stored,"
+        " request less at once",
         {"limit": limit, "got": got},
     )

@@ -108,7 +108,7 @@ class Authenticator:
         if not self._budgets.spend(peer):
             raise ResourceExhausted(
                 "TOO_MANY_UNKNOWN_KEYS",
-                "this address sent many keys that nobody knows; wait a second before the next",
+                "this address sent many unknown keys; wait a second before the next",
                 {"keys_per_second": f"{UNKNOWN_PER_SECOND:g}"},
                 retry_after_seconds=1.0,
             )
@@ -170,6 +170,4 @@ def _key_in(header: str | bytes | None) -> str:
 
 
 def _invalid() -> Unauthenticated:
-    return Unauthenticated(
-        "CREDENTIAL_INVALID", "this key is not known, was revoked or has expired"
-    )
+    return Unauthenticated("CREDENTIAL_INVALID", "this key is unknown, was revoked or has expired")

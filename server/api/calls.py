@@ -67,7 +67,7 @@ class Caller:
 
 log = structlog.get_logger("calls")
 
-NOBODY = Caller(
+NO_CALLER = Caller(
     tenant_id=TenantId(UUID(int=0)),
     credential_id=CredentialId(UUID(int=0)),
     permissions=frozenset(),
@@ -76,7 +76,7 @@ NOBODY = Caller(
     deadline=0.0,
 )
 
-_current: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
+_current: ContextVar[Caller] = ContextVar("caller", default=NO_CALLER)
 
 
 def caller() -> Caller:

@@ -47,10 +47,14 @@ def refusal_of_fault(error: Exception) -> UsageError | None:
         return EXPECTED[constraint]
     if isinstance(error, asyncpg.UniqueViolationError):
         # Another transaction created the same record after this one had checked for it.
-        return Aborted("CONCURRENT_CHANGE", "somebody else made the same thing; try the call again")
+        return Aborted(
+            "CONCURRENT_CHANGE", "another call created the same record; try the call again"
+        )
     if isinstance(error, asyncpg.ForeignKeyViolationError):
         # After the check, a referenced record was deleted, or a deleted one got a reference.
-        return Aborted("CONCURRENT_CHANGE", "what this refers to changed; try the call again")
+        return Aborted(
+            "CONCURRENT_CHANGE", "a record that this refers to changed; try the call again"
+        )
     if isinstance(error, VALUES):
         # Counted, because validation should have refused the value before.
         metrics.MISSED.inc()

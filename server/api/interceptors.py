@@ -74,7 +74,7 @@ class Edge:
             settings = ", ".join(self.unsafe_settings)
             raise FailedPrecondition(
                 "UNSAFE_STORE",
-                f"the store could lose what it acknowledges ({settings}), so it takes nothing in",
+                f"the store could lose acknowledged changes ({settings}), so it accepts none",
                 {"settings": settings},
             )
 
@@ -281,7 +281,7 @@ class _Incident(UsageError):
     def __init__(self) -> None:
         incident = uuid.uuid4().hex[:12]
         super().__init__(
-            "INTERNAL", f"a fault of ours, noted as {incident}", {"incident": incident}
+            "INTERNAL", f"an internal error, logged as {incident}", {"incident": incident}
         )
 
 

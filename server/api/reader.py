@@ -254,7 +254,7 @@ class RequestReader:
         if number == 0:
             self.fault(name, "ENUM_UNSPECIFIED", "must be chosen")
         elif value is None:
-            self.fault(name, "ENUM_UNKNOWN", f"{number} is not a value of it")
+            self.fault(name, "ENUM_UNKNOWN", f"{number} is not one of its values")
         else:
             return kind[value.name.removeprefix(enum_prefix(enum))]
         # Any value will do, because `done` raises before it is used.

@@ -226,7 +226,7 @@ def socket_directory(directory: Path, identity: ProcessIdentity) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     status = path.lstat()
     if path.is_symlink() or status.st_uid not in {os.geteuid(), identity.user}:
-        raise LocalStoreError(f"{path} belongs to somebody else; remove it")
+        raise LocalStoreError(f"{path} belongs to another user; remove it")
     path.chmod(0o700)
     identity.own(path)
     return path

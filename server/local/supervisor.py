@@ -134,7 +134,7 @@ class Supervisor:
                 if failed:
                     console.show_cursor()
                     command = f"`{_program()} demo`"
-                    warn(f"the demo did not get to its end; {command} goes on where it stopped")
+                    warn(f"the demo did not finish; {command} continues where it stopped")
                 console.print(f"\n[bold green]Serving at {self.address}[/]")
                 self._say_where()
                 console.print("Ctrl-C stops everything.")

@@ -319,7 +319,7 @@ async def _look_up(
 def _concurrent_change() -> Aborted:
     return Aborted(
         "CONCURRENT_CHANGE",
-        "others changed the same rows; nothing happened, try the call again",
+        "other calls changed the same rows; nothing happened, try the call again",
         retry_after_seconds=0.1,
     )
 
@@ -353,14 +353,15 @@ def too_late() -> DeadlineExceeded:
     """Return the refusal of a call whose deadline has passed."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
-        "the time for this call was up; give it more, or ask for less. Whether a change took effect"
-        " all the same, the same request sent again tells",
+        "the deadline of this call passed; allow more time, or request less. A change may have"
+        " taken effect all the same; the same request sent again shows it",
     )
 
 
 def _outcome_unknown() -> Unavailable:
     return Unavailable(
         "OUTCOME_UNKNOWN",
-        "the store went away during the commit; sending the same request again is safe",
+        "the connection to the store was lost during the commit; sending the same request again is"
+        " safe",
         retry_after_seconds=1.0,
     )

@@ -113,7 +113,7 @@ async def _answered(
     questions: Sequence[pb.RateQuestion],
     answers: list[bytes | None],
 ) -> list[bytes]:
-    """Return the serialized answers; those in `found` were cached."""
+    """Return the serialized answers; `answers` holds the cached ones, and is filled."""
     unknown = [index for index, known in enumerate(answers) if known is None]
     read = [read_question(questions[index]) for index in unknown]
     sold_now = await _present(env, read)

@@ -33,7 +33,7 @@ async def drop(tx: Transaction, kind: Kind[T], record: StoredRecord[T]) -> None:
     # Deleting is the check: a sale made after an earlier look would be missed.
     except asyncpg.ForeignKeyViolationError as error:
         name = kind.resource_name(*key)
-        text = f"{name} was quoted or sold, so it stays; it is out of force for new sales"
+        text = f"{name} was quoted or sold, so it cannot be deleted; it is inactive for new sales"
         raise FailedPrecondition("IN_USE", text, {"name": name}) from error
     check_done(done)
 
@@ -66,4 +66,6 @@ def check_done(done: str, *, count: int = 1) -> None:
     """Raise CONCURRENT_CHANGE if a command did not change exactly `count` rows."""
     # A command tag is the command and the number of rows, as in `UPDATE 1`.
     if done != f"{done.split(maxsplit=1)[0]} {count}":
-        raise Aborted("CONCURRENT_CHANGE", "somebody else changed it at this moment; try again")
+        raise Aborted(
+            "CONCURRENT_CHANGE", "another call changed the record at the same time; try again"
+        )

@@ -18,18 +18,18 @@ async def add(
     await tx.execute(
         SQL["add_classes"],
         tx.tenant_id,
-        [one.id for one in classes],
-        [one.display_name for one in classes],
-        [one.kind for one in classes],
-        [one.default_unit_id for one in classes],
+        [record.id for record in classes],
+        [record.display_name for record in classes],
+        [record.kind for record in classes],
+        [record.default_unit_id for record in classes],
     )
     await tx.execute(
         SQL["add_units"],
         tx.tenant_id,
-        [one.id for one in units],
-        [one.display_name for one in units],
-        [one.unit_class_id for one in units],
-        [one.factor for one in units],
-        [one.scale for one in units],
-        [one.sequence for one in units],
+        [record.id for record in units],
+        [record.display_name for record in units],
+        [record.unit_class_id for record in units],
+        [record.factor for record in units],
+        [record.scale for record in units],
+        [record.sequence for record in units],
     )

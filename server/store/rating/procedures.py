@@ -57,8 +57,8 @@ PROCEDURE: Kind[Procedure] = Kind(
     save=SQL["save_procedure"],
     drop=SQL["drop_procedure"],
     move=SQL["move_procedure"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.usage),
+    key=lambda record: (record.id,),
+    to_row=lambda record: (record.id, record.display_name, record.usage),
     from_row=_procedure,
     fields={},
 )
@@ -72,17 +72,17 @@ VERSION: Kind[Version] = Kind(
     save=SQL["save_version"],
     drop=SQL["drop_version"],
     move=SQL["move_version"],
-    key=lambda one: (one.procedure_id, one.id),
-    to_row=lambda one: (
-        one.procedure_id,
-        one.id,
-        one.display_name,
-        one.rank,
-        one.start_date,
-        one.end_date,
-        one.limits.run,
-        one.limits.element,
-        elements_to_doc(one.elements),
+    key=lambda record: (record.procedure_id, record.id),
+    to_row=lambda record: (
+        record.procedure_id,
+        record.id,
+        record.display_name,
+        record.rank,
+        record.start_date,
+        record.end_date,
+        record.limits.run,
+        record.limits.element,
+        elements_to_doc(record.elements),
     ),
     from_row=_version,
     fields={"limits": "run_milliseconds, element_milliseconds"},
@@ -131,7 +131,7 @@ async def finders(tx: Transaction) -> DiscoveryVersions:
     """Return the compiled discovery versions of the tenant."""
     rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
-        # A tenant without a default procedure uses the shipped one.
+        # A tenant without a default procedure uses the shipped record.
         return SHIPPED_DISCOVERY_VERSIONS
     versions = tuple(_finder(row) for row in rows if row["version_id"] is not None)
     return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), versions)
@@ -145,7 +145,7 @@ async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey
     )
     # Verification repeats past ratings; a slow run must not fail it.
     versions = map(_version, rows)
-    return {(one.procedure_id, one.id): CompiledRating.of(one) for one in versions}
+    return {(record.procedure_id, record.id): CompiledRating.of(record) for record in versions}
 
 
 def _rater(row: VersionRow) -> CompiledRating:

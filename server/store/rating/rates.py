@@ -126,7 +126,7 @@ async def drop_book(tx: Transaction, book: PriceBook) -> None:
     # Deleting is the check: a quote made after an earlier look would be missed.
     except asyncpg.ForeignKeyViolationError as error:
         name = f"priceBooks/{book.id}"
-        text = f"something was quoted or sold by {name}, so it stays"
+        text = f"something was quoted or sold by {name}, so it cannot be deleted"
         raise FailedPrecondition("IN_USE", text, {"name": name}) from error
     check_done(done)
 

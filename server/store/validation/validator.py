@@ -67,14 +67,14 @@ async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Lo
     The graphs share their records: each holds the units and policies of all products.
     """
     entries = await _entries(tx, product_ids)
-    card_ids = sorted({one.card_id for same in entries.values() for one in same})
+    card_ids = sorted({record.card_id for same in entries.values() for record in same})
     graphs = await _graphs(tx, product_ids)
-    resources = [one.content for graph in graphs.values() for one in graph.resources.values()]
+    resources = [record.content for graph in graphs.values() for record in graph.resources.values()]
     return LoadedProducts(
         graphs=graphs,
-        anchored=await _anchored(tx, {one.id for one in resources}),
+        anchored=await _anchored(tx, {record.id for record in resources}),
         definitions=await _definitions(
-            tx, {one.definition_product_id for one in resources} - {None}
+            tx, {record.definition_product_id for record in resources} - {None}
         ),
         entries=entries,
         cards=await rates.cards(tx, card_ids),
@@ -95,9 +95,13 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
             whole,
             product=product,
             product_resources=tuple(
-                one for one in product_resources if one.content.product_id == product.content.id
+                record
+                for record in product_resources
+                if record.content.product_id == product.content.id
             ),
-            grants=tuple(one for one in grants if one.content.product_id == product.content.id),
+            grants=tuple(
+                record for record in grants if record.content.product_id == product.content.id
+            ),
         )
         for product in products
     }
@@ -109,54 +113,57 @@ async def _whole(
     product_resources: Sequence[StoredRecord[ProductResource]],
     grants: Sequence[StoredRecord[ProductGrant]],
 ) -> Graph:
-    """Return one graph of all resources and grants, as if they belonged to one product."""
+    """Return record graph of all resources and grants, as if they belonged to record product."""
     resources = await _kept(
-        tx, RESOURCE, OF["resources"], {one.content.resource_id for one in product_resources}
+        tx, RESOURCE, OF["resources"], {record.content.resource_id for record in product_resources}
     )
-    class_ids = {one.content.unit_class_id for one in resources}
-    levels = [one.content.policies for one in product_resources]
-    levels += [one.content.policies for one in resources]
+    class_ids = {record.content.unit_class_id for record in resources}
+    levels = [record.content.policies for record in product_resources]
+    levels += [record.content.policies for record in resources]
     aggregations = _ids(level.aggregation for level in levels)
     frequencies = _ids(level.rating_frequency for level in levels)
     overages = _ids(level.overage for level in levels)
     commitments = _ids(level.commitment for level in levels)
-    refreshes = _ids(one.content.refresh_id for one in grants)
-    rollovers = _ids(one.content.rollover_id for one in grants)
-    models = {one.content.selling_model_id for one in grants}
+    refreshes = _ids(record.content.refresh_id for record in grants)
+    rollovers = _ids(record.content.rollover_id for record in grants)
+    models = {record.content.selling_model_id for record in grants}
     return Graph(
         product=product,
         product_resources=tuple(product_resources),
         grants=tuple(grants),
-        resources={one.content.id: one for one in resources},
+        resources={record.content.id: record for record in resources},
         classes={
-            one.content.id: one
-            for one in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
+            record.content.id: record
+            for record in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
         },
         units=tuple(await _kept(tx, UNIT, OF["units"], class_ids)),
         aggregations={
-            one.content.id: one
-            for one in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
+            record.content.id: record
+            for record in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
         },
         frequencies={
-            one.content.id: one
-            for one in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
+            record.content.id: record
+            for record in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
         },
         overages={
-            one.content.id: one for one in await _kept(tx, OVERAGE, OF["overages"], overages)
+            record.content.id: record
+            for record in await _kept(tx, OVERAGE, OF["overages"], overages)
         },
         commitments={
-            one.content.id: one
-            for one in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
+            record.content.id: record
+            for record in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
         },
         refreshes={
-            one.content.id: one for one in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
+            record.content.id: record
+            for record in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
         },
         models={
-            one.content.id: one
-            for one in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
+            record.content.id: record
+            for record in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
         },
         rollovers={
-            one.content.id: one for one in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
+            record.content.id: record
+            for record in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
         },
     )
 

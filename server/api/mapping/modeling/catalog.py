@@ -343,6 +343,8 @@ def _dimensions(reader: RequestReader) -> tuple[str, ...]:
     labels = tuple(dict.fromkeys(reader.message.dimensions))
     for index, name in enumerate(labels):
         if not CODE.fullmatch(name):
-            fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
+            fault = (
+                "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.', '-', and begin with a letter or digit"
+            )
             reader.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
     return labels

@@ -43,7 +43,7 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
     if method is AggregationMethod.UNIQUE_COUNT and label is None:
         own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
-        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"{method} counts no values")
+        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"is not allowed with the method {method}")
     content = Aggregation(
         id=PolicyId(reader.code("aggregation_policy_id")),
         display_name=own.text("display_name"),

@@ -63,7 +63,7 @@ def unit_from_reader(reader: RequestReader) -> UnitId:
     if token is None:
         return UnitId(reader.currency("currency_code"))
     if is_currency(token[0]):
-        reader.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
+        reader.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; set currency_code instead")
     return UnitId(token[0])
 
 
