@@ -179,7 +179,7 @@ async def run_mutation(
             resolve=resolve,
         )
     except _TakeBackError:
-        # The last one, because `work` may have run several times.
+        # The last message, because `work` may have run several times.
         return previewed[-1]
     if made is not None:
         call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))

@@ -55,7 +55,7 @@ class HeavyWork:
             raise
         done.add_done_callback(self._ended)
         try:
-            # Shielded: cancelling a running future would not stop the process, which is still busy.
+            # Shielded: canceling a running future would not stop the process, which is still busy.
             return await asyncio.shield(done)
         except BrokenProcessPool as error:
             log.warning("heavy_work_lost", function=function.__name__)

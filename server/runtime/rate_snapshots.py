@@ -147,7 +147,7 @@ class RateSnapshots:
             current = holder.current
             if current is not None and holder.checked >= since:
                 return current
-            # Taken before the read, because a commit may follow the read at once.
+            # Taken before the read, because the read may miss later commits.
             began = time.monotonic()
             if current is None or await self._revision(tenant_id) != current.revision:
                 before, current = holder.current, await self._load(tenant_id, current)

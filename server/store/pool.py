@@ -133,8 +133,7 @@ async def _create(dsn: str, *, size: int, pins: bool, init: "_InitCallback[Recor
     pool = SharedPool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
-        # Behind a pooler, another connection may run the next statement, which lacks the prepared
-        # one.
+        # Behind a pooler, the next statement may run on a connection without the prepared one.
         statement_cache_size=100 if pins else 0,
         # All at the start: opening a connection under load may take longer than a call waits.
         min_size=size,

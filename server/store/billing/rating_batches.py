@@ -159,7 +159,7 @@ def _result_from_doc(doc: dict[str, Any]) -> LineResult:
 
 
 def _error_to_doc(error: UsageError) -> dict[str, Any]:
-    # The direct subclass of UsageError is the gRPC status, which reading the error needs.
+    # The direct subclass of UsageError decides the gRPC status, so it is stored too.
     groups = (kind for kind in type(error).__mro__ if UsageError in kind.__bases__)
     return {
         "group": next(groups, UsageError).__name__,

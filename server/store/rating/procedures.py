@@ -131,7 +131,7 @@ async def finders(tx: Transaction) -> DiscoveryVersions:
     """Return the compiled discovery versions of the tenant."""
     rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
-        # A tenant without a default procedure uses the shipped record.
+        # A tenant without a default procedure uses the shipped one.
         return SHIPPED_DISCOVERY_VERSIONS
     versions = tuple(_finder(row) for row in rows if row["version_id"] is not None)
     return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), versions)

@@ -84,7 +84,7 @@ async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[P
 async def units_of_class(
     tx: Transaction, class_id: UnitClassId
 ) -> list[StoredRecord[UnitOfMeasure]]:
-    """Return the units of record class."""
+    """Return the units of one class."""
     return await _some(tx, UNIT, SQL["units"], [class_id])
 
 
@@ -163,7 +163,7 @@ async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision
         (SQL["activate_selling_models"], graph.models),
         (SQL["activate_resources"], graph.resources),
     )
-    # Kind by kind, then by id: concurrent activations lock in record order and cannot deadlock.
+    # Kind by kind, then by id: concurrent activations lock in one order and cannot deadlock.
     for query, ids in by_ids:
         await tx.execute(query, tx.tenant_id, sorted(ids))
     product_id = graph.product.content.id

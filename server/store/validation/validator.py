@@ -113,7 +113,7 @@ async def _whole(
     product_resources: Sequence[StoredRecord[ProductResource]],
     grants: Sequence[StoredRecord[ProductGrant]],
 ) -> Graph:
-    """Return record graph of all resources and grants, as if they belonged to record product."""
+    """Return one graph of all resources and grants, as if they belonged to one product."""
     resources = await _kept(
         tx, RESOURCE, OF["resources"], {record.content.resource_id for record in product_resources}
     )

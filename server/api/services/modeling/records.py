@@ -85,7 +85,7 @@ async def get_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
 
 
 async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequence[M], str]:
-    """Return a page of records by id, of `request.parent` if the kind has wire, and the token.
+    """Return a page of records by id, of `request.parent` if the kind has one, and the token.
 
     If there are no records, the parent must exist. Raises `…_NOT_FOUND`.
     """
@@ -195,7 +195,7 @@ async def change_states(
 
 
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
-    """Create records of any kind in wire transaction; the path of a fault names the record."""
+    """Create records of any kind in one transaction; the path of a fault names the record."""
     contents: list[tuple[OnWire[Any, Any], Any]] = []
     faults: list[Violation] = []
     for index, item in enumerate(request.records):
