@@ -69,7 +69,7 @@ CREATE TABLE runs (
     end_time      timestamptz,
     PRIMARY KEY (tenant_id, run_id)
 );
-COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
+COMMENT ON TABLE runs IS 'control: one run of jobs and its progress';
 CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
 
 -- `fire_time` is by the tenant's clock, `available_time` by the database's. No worker claims the job before
@@ -92,7 +92,7 @@ CREATE TABLE jobs (
     end_time       timestamptz,
     PRIMARY KEY (tenant_id, job_id)
 );
-COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
+COMMENT ON TABLE jobs IS 'control: background jobs; Redis only carries signals';
 -- Only the queries that are meant to use an index repeat its predicate. So the planner has no choice between
 -- indexes, and a look-up by key uses the key whatever the statistics are.
 CREATE INDEX jobs_waiting ON jobs (tenant_id, fire_time, rank, job_id)
@@ -115,7 +115,7 @@ CREATE TABLE request_log (
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id)
 );
-COMMENT ON TABLE request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
+COMMENT ON TABLE request_log IS 'control: answered requests with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
 CREATE INDEX request_log_by_age ON request_log (tenant_id, create_time);
 
 -- Catalog: units and resources -------------------------------------------------------------------
@@ -167,7 +167,7 @@ CREATE TABLE aggregation_policies (
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
 );
-COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage adds up';
+COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage is aggregated';
 CREATE UNIQUE INDEX aggregation_policy_id_taken ON aggregation_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE rating_frequency_policies (
@@ -186,7 +186,7 @@ CREATE TABLE rating_frequency_policies (
     CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
     CONSTRAINT waiting_time_is_not_negative CHECK (coalesce(waiting_days, waiting_hours) >= 0)
 );
-COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated and what late usage does';
+COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated, and how late usage is handled';
 CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON rating_frequency_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE overage_policies (
@@ -200,7 +200,7 @@ CREATE TABLE overage_policies (
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE overage_policies IS 'catalogue: what usage beyond the grants does';
+COMMENT ON TABLE overage_policies IS 'catalogue: how usage beyond the grants is handled';
 CREATE UNIQUE INDEX overage_policy_id_taken ON overage_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE refresh_policies (
@@ -257,7 +257,7 @@ CREATE TABLE policy_versions (
     supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, kind, policy_id, version)
 );
-COMMENT ON TABLE policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
+COMMENT ON TABLE policy_versions IS 'catalogue: earlier versions of policies';
 
 CREATE TABLE selling_models (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -273,7 +273,7 @@ CREATE TABLE selling_models (
     CONSTRAINT term_is_whole CHECK (num_nonnulls(term_unit, term_count) <> 1),
     CONSTRAINT only_terms_have_one CHECK ((type = 'TERM') = (term_unit IS NOT NULL))
 );
-COMMENT ON TABLE selling_models IS 'catalogue: for how long something is sold';
+COMMENT ON TABLE selling_models IS 'catalogue: the terms of sales';
 CREATE UNIQUE INDEX selling_model_id_taken ON selling_models (tenant_id, lower(selling_model_id));
 
 CREATE TABLE usage_resources (
@@ -357,7 +357,7 @@ CREATE TABLE product_usage_resources (
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
-COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
+COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources of a product, by spans of days';
 CREATE UNIQUE INDEX product_usage_resource_id_taken
     ON product_usage_resources (tenant_id, product_id, lower(product_usage_resource_id));
 CREATE INDEX product_usage_resources_by_resource
@@ -392,7 +392,7 @@ CREATE TABLE product_usage_grants (
     CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
 );
-COMMENT ON TABLE product_usage_grants IS 'catalogue: what a product promises for each unit sold';
+COMMENT ON TABLE product_usage_grants IS 'catalogue: the grants of a product for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
 -- Catalog: rates ---------------------------------------------------------------------------------
@@ -434,7 +434,7 @@ CREATE TABLE price_book_rate_cards (
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id, type)
         REFERENCES rate_cards (tenant_id, rate_card_id, type)
 );
-COMMENT ON TABLE price_book_rate_cards IS 'catalogue: which card of each type a price book uses';
+COMMENT ON TABLE price_book_rate_cards IS 'catalogue: the card of each type in a price book';
 
 CREATE TABLE rate_card_entries (
     tenant_id          uuid NOT NULL,
@@ -473,7 +473,7 @@ CREATE TABLE rate_card_entries (
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE rate_card_entries IS 'catalogue: what one resource of one product costs in one currency, or tiers for all of a commitment';
+COMMENT ON TABLE rate_card_entries IS 'catalogue: the rate of one resource of one product in one currency, or tiers for all of a commitment';
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON rate_card_entries (tenant_id, rate_card_id, lower(entry_id));
 CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, (coalesce(usage_resource_id::text, '')));
 
@@ -505,7 +505,7 @@ CREATE TABLE procedures (
     PRIMARY KEY (tenant_id, procedure_id),
     CONSTRAINT procedure_usage_is_its_own UNIQUE (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE procedures IS 'catalogue: how rates are found, and how amounts are made of them';
+COMMENT ON TABLE procedures IS 'catalogue: how rates are discovered, and how amounts are rated';
 CREATE UNIQUE INDEX procedure_id_taken ON procedures (tenant_id, lower(procedure_id));
 
 CREATE TABLE procedure_versions (
@@ -529,7 +529,7 @@ CREATE TABLE procedure_versions (
         tenant_id WITH =, (procedure_id::text) WITH =, rank WITH =, daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE procedure_versions IS 'catalogue: what a procedure does, from a day until another';
+COMMENT ON TABLE procedure_versions IS 'catalogue: the elements of a procedure, for a span of days';
 CREATE UNIQUE INDEX procedure_version_id_taken ON procedure_versions (tenant_id, procedure_id, lower(version_id));
 
 CREATE TABLE default_procedures (
@@ -540,7 +540,7 @@ CREATE TABLE default_procedures (
     CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id, usage)
         REFERENCES procedures (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE default_procedures IS 'catalogue: the procedure that a tenant uses, for each usage';
+COMMENT ON TABLE default_procedures IS 'catalogue: the default procedure of a tenant for each usage';
 
 CREATE TABLE validation_findings (
     tenant_id  uuid NOT NULL,
@@ -554,7 +554,7 @@ CREATE TABLE validation_findings (
     PRIMARY KEY (tenant_id, run_id, product_id, rule_id, position),
     CONSTRAINT run_exists FOREIGN KEY (tenant_id, run_id) REFERENCES runs
 );
-COMMENT ON TABLE validation_findings IS 'control: what a validation run found, kept for thirty days';
+COMMENT ON TABLE validation_findings IS 'control: the findings of a validation run, stored for thirty days';
 
 -- Run-time: accounts and sales ---------------------------------------------------------------------
 
@@ -566,7 +566,7 @@ CREATE TABLE account_codes (
     CONSTRAINT account_code_is_its_own UNIQUE (tenant_id, account_id),
     CONSTRAINT account_code_is_folded CHECK (folded = lower(account_id))
 );
-COMMENT ON TABLE account_codes IS 'catalogue: account ids that are taken, whatever their case';
+COMMENT ON TABLE account_codes IS 'catalogue: account ids in lower case';
 
 CREATE TABLE accounts (
     tenant_id          uuid NOT NULL REFERENCES tenants,
@@ -584,7 +584,7 @@ CREATE TABLE accounts (
     CONSTRAINT account_code_exists FOREIGN KEY (tenant_id, account_id)
         REFERENCES account_codes (tenant_id, account_id)
 );
-COMMENT ON TABLE accounts IS 'run-time: who buys and uses';
+COMMENT ON TABLE accounts IS 'run-time: accounts';
 
 CREATE TABLE binding_targets (
     tenant_id         uuid NOT NULL,
@@ -596,7 +596,7 @@ CREATE TABLE binding_targets (
     PRIMARY KEY (tenant_id, account_id, binding_target_id),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
+COMMENT ON TABLE binding_targets IS 'run-time: contracts and custom targets that grants of an account may be bound to';
 CREATE UNIQUE INDEX binding_target_id_taken ON binding_targets (tenant_id, account_id, lower(binding_target_id));
 
 CREATE TABLE binding_target_policies (
@@ -620,7 +620,7 @@ CREATE TABLE binding_target_policies (
     CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies
 );
-COMMENT ON TABLE binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+COMMENT ON TABLE binding_target_policies IS 'run-time: policies of a target, which override those of products and lines';
 
 -- Lines hold the agreed rates, grants and policies as a document, frozen at the sale.
 CREATE TABLE quotes (
@@ -636,7 +636,7 @@ CREATE TABLE quotes (
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
     CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES price_books
 );
-COMMENT ON TABLE quotes IS 'run-time: what would be sold';
+COMMENT ON TABLE quotes IS 'run-time: quotes';
 
 CREATE TABLE quote_lines (
     tenant_id  uuid NOT NULL,
@@ -674,7 +674,7 @@ CREATE TABLE orders (
     CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id),
     CONSTRAINT quote_exists FOREIGN KEY (tenant_id, account_id, quote_id) REFERENCES quotes
 );
-COMMENT ON TABLE orders IS 'run-time: what an account has agreed to buy';
+COMMENT ON TABLE orders IS 'run-time: orders';
 
 CREATE TABLE order_lines (
     tenant_id  uuid NOT NULL,
@@ -717,7 +717,7 @@ CREATE TABLE assets (
     CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
-COMMENT ON TABLE assets IS 'run-time: what an account has bought';
+COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
@@ -773,7 +773,7 @@ CREATE TABLE wallets (
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure
 );
-COMMENT ON TABLE wallets IS 'run-time: everything one target holds of one resource';
+COMMENT ON TABLE wallets IS 'run-time: the wallet of one target for one resource';
 
 -- The data of an asset that recording needs: the wallet of its usage, and the span of time.
 CREATE TABLE asset_resources (
@@ -797,7 +797,7 @@ CREATE TABLE asset_resources (
     CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets,
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
-COMMENT ON COLUMN asset_resources.role IS 'usage is recorded of anchors only; what else is here adds to their wallets';
+COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
@@ -825,7 +825,7 @@ CREATE TABLE asset_rates (
         tstzrange(start_time, end_time) WITH &&
     )
 );
-COMMENT ON TABLE asset_rates IS 'run-time: what overage of an asset costs, frozen when it was sold';
+COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
 CREATE INDEX asset_rates_by_asset ON asset_rates (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
 CREATE TABLE entitlements (
@@ -865,7 +865,7 @@ CREATE TABLE entitlements (
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON COLUMN entitlements.next_index IS 'the first issue not posted yet; null before the first';
-COMMENT ON TABLE entitlements IS 'run-time: what one asset action granted, and under which policies';
+COMMENT ON TABLE entitlements IS 'run-time: the entitlement of one asset action, with its policies';
 CREATE INDEX entitlements_by_wallet ON entitlements (tenant_id, account_id, wallet_id, number);
 
 -- `head_seq` and `balance` repeat the grant's last entry, as in wallets.
@@ -938,7 +938,7 @@ CREATE TABLE wallet_entries (
     CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES grants
 );
 COMMENT ON COLUMN wallet_entries.covered IS
-    'the usage that was paid for, where a discounted commitment gave less for it';
+    'the usage that is covered, where a discounted commitment is drawn by less';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
 -- Run-time: usage and summaries -------------------------------------------------------------------
@@ -958,8 +958,8 @@ CREATE TABLE rating_periods (
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON COLUMN rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
-COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
+COMMENT ON COLUMN rating_periods.reopen_count IS 'the number of times late usage reopened it after it was final';
+COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet with their states';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
 
@@ -998,7 +998,7 @@ CREATE TABLE usage_summaries (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 COMMENT ON COLUMN usage_summaries.source_summary_id IS
-    'the cell whose overage these tokens are; one with a source has no records of its own';
+    'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
 -- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
@@ -1027,7 +1027,7 @@ CREATE TABLE usage_records (
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
 );
-COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
+COMMENT ON TABLE usage_records IS 'run-time: one usage record';
 -- The predicate is always true; only queries that repeat it use the index. A look-up by id can then only use the
 -- key: before the table was analyzed, the planner chose this index for it, which read the whole account.
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
@@ -1044,7 +1044,7 @@ CREATE TABLE unique_values (
     record_id  byte_text NOT NULL,
     PRIMARY KEY (tenant_id, account_id, wallet_id, asset_id, window_key, value)
 );
-COMMENT ON TABLE unique_values IS 'run-time: the different values of a label in a window, each with the record that counts it';
+COMMENT ON TABLE unique_values IS 'run-time: the distinct values of a label in a window, each with the record that counts it';
 
 CREATE TABLE ratable_summaries (
     tenant_id          uuid NOT NULL,
@@ -1087,7 +1087,7 @@ CREATE TABLE ratable_summaries (
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
         REFERENCES rating_periods
 );
-COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
+COMMENT ON TABLE ratable_summaries IS 'run-time: the cost of the overage of one asset and resource in one rating period';
 -- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
@@ -1144,7 +1144,7 @@ CREATE TABLE superseded_liables (
     PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
+COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage reopened their period';
 
 CREATE TABLE superseded_ratables (
     LIKE ratable_summaries INCLUDING CONSTRAINTS,
@@ -1154,7 +1154,7 @@ CREATE TABLE superseded_ratables (
         REFERENCES procedure_versions,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON TABLE superseded_ratables IS 'run-time: what closes of a period rated before late usage reopened it, step by step';
+COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage reopened it';
 CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
     (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
@@ -1177,7 +1177,7 @@ CREATE TABLE rating_batches (
     CONSTRAINT failed_means_code CHECK ((state = 'FAILED') = (error_code <> '')),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
+COMMENT ON TABLE rating_batches IS 'run-time: hypothetical usage that a worker rates';
 CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
@@ -1332,7 +1332,7 @@ CREATE TABLE token_secrets (
     secret      bytea PRIMARY KEY CHECK (length(secret) = 32),
     create_time timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE token_secrets IS 'control: random secrets that seal the tokens callers are given';
+COMMENT ON TABLE token_secrets IS 'control: random secrets that seal page tokens and revision tokens';
 
 CREATE FUNCTION token_secrets() RETURNS SETOF bytea
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
