@@ -89,7 +89,7 @@ class EntitlementRow(Row, frozen=True):
     validity_count: int | None
     can_roll_over: bool
     max_rollovers: int | None
-    next_index: int
+    next_index: int | None
     rollover_max_quantity: Decimal | None
     rollover_max_percent: Decimal | None
 
