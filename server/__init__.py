@@ -1,7 +1,7 @@
-"""The service: a pure domain, use cases around it, a store and the wire."""
+"""The usage management service: API, use cases, domain, store and runtime."""
 
 import os
 
-# Read when gRPC is first imported. Otherwise each failed handshake of anybody who knocks, such as a
-# port scanner, is a line among ours that is no JSON.
+# Set before gRPC is imported. Otherwise each failed handshake, as of a port scanner, adds a log
+# line that is not JSON.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

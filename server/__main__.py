@@ -32,7 +32,7 @@ MOST_PROCESSES = 64
 
 
 def main() -> int:
-    """Do what the command line says; the answer is the exit code."""
+    """Run the command and return its exit code."""
     arguments = _arguments()
 
     def run() -> int:
@@ -86,7 +86,7 @@ async def _run(arguments: argparse.Namespace, config: Config) -> int:
 
 @asynccontextmanager
 async def _owner(config: Config) -> "AsyncIterator[Connection]":
-    """Connect as the login that may migrate. Raises MigrationError when it may not."""
+    """Connect as the login that may migrate. Raises MigrationError if it may not."""
     owner_url = config.database_owner_url or config.database_url
     await store_answers(config, dsn=owner_url)
     connection = await asyncpg.connect(owner_url, timeout=10)
@@ -117,8 +117,8 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
         for name in await migrate(connection):
             print(f"applied {name}")
         print(f"the schema is {newest()}")
-        if owner_url == config.database_url and (found := await dangerous_role(connection)):
-            print(service_login.advice(config.database_url, found))
+        if owner_url == config.database_url and (dangerous := await dangerous_role(connection)):
+            print(service_login.advice(config.database_url, dangerous))
     pool = await open_owner_pool(owner_url)
     try:
         key = await found_operator(pool)
@@ -134,7 +134,7 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
 
 
 def _keep(credentials: Path, key: str) -> None:
-    """Write the key where only its owner reads it; whole, or not at all."""
+    """Write the key to a file that only its owner can read; completely, or not at all."""
     making = credentials.with_name(f"{credentials.name}.making")
     making.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

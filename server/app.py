@@ -1,4 +1,4 @@
-"""The server put together: the one list of services, its port, its health, and how it stops."""
+"""The server: the list of services, its port, its health, and its stop."""
 
 import asyncio
 import gc
@@ -76,27 +76,27 @@ POOL_CLOSE_SECONDS = 5.0
 MEBIBYTE = 1024 * 1024
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-# Each has a test that sees its effect: a misspelt option is ignored without a word.
+# A test proves the effect of each option, because gRPC silently ignores a misspelled one.
 OPTIONS = (
-    # Four times what the largest batch may have, so that a batch that is too large is refused by
-    # `server.api.interceptors`, with the limit, and not by the transport, with a text.
+    # Four times the size of the largest batch, so that `server.api.interceptors` refuses a larger
+    # batch with the limit, and not the transport with a text.
     ("grpc.max_receive_message_length", 16 * MEBIBYTE),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),
     # With overload protection the transport refuses streams (REFUSED_STREAM) that a client opened
-    # before it knew the bound. Without, clients wait for a stream to end, as HTTP/2 means it.
+    # before it received the limit. Without it, clients wait for a stream to end, as in HTTP/2.
     ("grpc.max_concurrent_streams", 2_000),
     ("grpc.http.overload_protection", 0),
-    # Calls that wait to be begun. Measured at three times the capacity (`make load`): without these
-    # bounds almost every call waits until its deadline and is answered in vain; with them 80 to
-    # 94 % of the capacity are answered in time. The transport refuses the others with CANCELLED,
-    # without an ErrorInfo, before they cost us anything; clients repeat those like UNAVAILABLE.
+    # Limits of calls that wait for their start. Measured at three times the capacity (`make load`):
+    # without these limits almost every call waits until its deadline and is answered in vain; with
+    # them 80 to 94 % of the capacity are answered in time. The transport refuses the other calls
+    # with CANCELLED, without an ErrorInfo, at no cost; clients retry those like UNAVAILABLE.
     ("grpc.server.max_pending_requests", 300),
     ("grpc.server.max_pending_requests_hard_limit", 600),
     ("grpc.server_max_unrequested_time_in_server", 1),
-    # A client may ping every 10 seconds, also while it has no call. The interval is that between
-    # two pings with nothing sent to the client in between; and without the third option, pings on a
-    # connection without calls are counted against two hours, whatever the interval says.
+    # A client may ping every 10 seconds, even without calls. The interval is that between two pings
+    # with nothing sent to the client in between. Without the third option, the interval on a
+    # connection without calls is two hours, whatever the second option is.
     ("grpc.http2.max_ping_strikes", 2),
     ("grpc.http2.min_ping_interval_without_data_ms", 9_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -138,7 +138,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers, and what is needed to stop it."""
+    """A running server, and the parts needed to stop it."""
 
     port: int
     grpc: grpc.aio.Server
@@ -148,7 +148,7 @@ class Running:
 
 @asynccontextmanager
 async def open_env(config: Config) -> AsyncIterator[Env]:
-    """Connect to the stores; on the way out, wait for the commits under way and close."""
+    """Connect to the stores; at the end, wait for the active commits and close."""
     pins = config.database_pooler == "none"
     pool = await open_pool(config.database_url, size=config.pool_size, pins=pins)
     job_signal = JobSignal(config.redis_url) if config.redis_url else JobSignal.silent()
@@ -167,19 +167,20 @@ async def open_env(config: Config) -> AsyncIterator[Env]:
             async with asyncio.timeout(POOL_CLOSE_SECONDS):
                 await pool.close()
         except TimeoutError:
+            # A connection that hangs must not delay the end of the process.
             pool.terminate()
 
 
 @asynccontextmanager
 async def running(env: Env) -> AsyncIterator[Running]:
-    """Answer on the configured port (0 is any free one) until the context ends."""
+    """Serve on the configured port (0 means any free one) until the context ends."""
     snapshots = RateSnapshots(env.pool)
-    says_all = env.config.log_level == "debug"
+    logs_all = env.config.log_level == "debug"
     admission = Admission(
         most=env.config.calls_in_flight, most_per_tenant=env.config.tenant_calls_in_flight
     )
     authenticator = Authenticator(partial(authenticate, env.pool))
-    edge = Edge(authenticator, admission, says_all=says_all)
+    edge = Edge(authenticator, admission, logs_all=logs_all)
     sharing = ("grpc.so_reuseport", int(env.config.shares_port))
     server = grpc.aio.server(options=(*OPTIONS, sharing))
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
@@ -204,6 +205,7 @@ async def running(env: Env) -> AsyncIterator[Running]:
         for watcher in watchers:
             watcher.cancel()
         await asyncio.gather(*watchers, return_exceptions=True)
+        # Open watches would delay the stop.
         checks.end()
         await server.stop(env.config.stop_seconds)
         await snapshots.stop()
@@ -224,17 +226,18 @@ def _listen(server: grpc.aio.Server, config: Config, certificates: Certificates 
 
 
 def tune_garbage_collector() -> None:
-    """Leave what was imported out of the collector's rounds, and let it go its rounds less often.
+    """Exclude imported objects from garbage collection, and collect less often.
 
-    A call makes thousands of short-lived values and no cycles.
+    A call creates thousands of short-lived values and no cycles.
     """
+    # First, so that garbage is not frozen.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
 async def serve(config: Config) -> None:
-    """Answer until SIGTERM or SIGINT; then finish what was begun. A second signal ends at once."""
+    """Serve until SIGTERM or SIGINT, then finish active calls. A second signal ends at once."""
     tune_garbage_collector()
     try:
         start_http_server(config.metrics_port, config.metrics_host)
@@ -256,6 +259,7 @@ async def serve(config: Config) -> None:
         await stopping.wait()
         log.info("stopping", seconds=config.stop_seconds)
         server.health.drain()
+        # Load balancers need this time to see NOT_SERVING and stop sending calls.
         await asyncio.sleep(config.drain_seconds)
     log.info("stopped")
 
@@ -270,9 +274,9 @@ def _stop_or_end(stopping: asyncio.Event, number: int) -> None:
 async def _watch(
     env: Env, edge: Edge, checks: HealthServicer, certificates: Certificates | None
 ) -> None:
-    """Say whether calls make sense now: the store answers, and keeps what it acknowledges.
+    """Set the health state: the store must answer and keep what it acknowledges.
 
-    By a connection of its own: that calls wait for one of theirs is no reason to send them away.
+    It uses its own connection, because a busy pool is no reason to redirect calls.
     """
     connection: asyncpg.Connection | None = None
     try:
@@ -299,9 +303,9 @@ async def _watch(
 
 
 async def _look(env: Env, edge: Edge, connection: asyncpg.Connection) -> None:
-    found = await unsafe_settings(connection)
+    settings = await unsafe_settings(connection)
     env.seal.replace(await token_secrets(ControlTransaction(connection)))
-    metrics.STORE_IS_SAFE.set(0 if found else 1)
-    if found and found != edge.unsafe_settings:
-        log.warning("unsafe_store", settings=found, allowed=env.config.allow_unsafe_store)
-    edge.unsafe_settings = () if env.config.allow_unsafe_store else found
+    metrics.STORE_IS_SAFE.set(0 if settings else 1)
+    if settings and settings != edge.unsafe_settings:
+        log.warning("unsafe_store", settings=settings, allowed=env.config.allow_unsafe_store)
+    edge.unsafe_settings = () if env.config.allow_unsafe_store else settings

@@ -1,6 +1,7 @@
-"""Env: what a request needs of the process it runs in; made once, passed on, never global.
+"""Env: the parts of the process that a request uses; created once, passed on, never global.
 
-Time is not here: a tenant's comes from `server.store.access.tenants.now`, the database's from SQL.
+It has no clock: a tenant's time comes from `server.store.access.tenants.now`, the database's from
+SQL.
 """
 
 import os
@@ -17,7 +18,7 @@ from server.store.shares import SharedPool
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """The pool, the settings, what wakes the workers after a commit, and the seal of tokens."""
+    """The pool, the settings, the job signal, the seal of tokens, and the heavy-work process."""
 
     pool: SharedPool
     config: Config
@@ -27,7 +28,7 @@ class Env:
 
 
 def new_id() -> UUID:
-    """A UUIDv7: 48 bits of milliseconds, then chance. Only ever an id; no rule reads its time."""
+    """Return a UUIDv7: 48 bits of milliseconds, then random bits. No rule reads its time."""
     random = int.from_bytes(os.urandom(10))
     bits = (time.time_ns() // 1_000_000) << 80 | random
     bits = bits & ~(0xF << 76) | 0x7 << 76

@@ -1,8 +1,8 @@
-"""Structured logs: one line an event, JSON for programs or text for people; never a payload.
+"""Structured logs: one line for each event, JSON or text, without payloads.
 
 Lines go through a bounded queue to a thread that writes them. A log that cannot be written (a full
-disk, a closed pipe, a reader that stalls) loses lines, which a metric counts; it never delays a
-call and never changes an answer.
+disk, a closed pipe, a stalled reader) loses lines, which a metric counts. It never delays a call
+and never changes an answer.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from server import metrics
 
 STANDARD_ERROR = 2
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
-# How long the end of the process waits for the lines that are still queued.
+# The time that an ending process waits for queued lines.
 FLUSH_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 
-# Keys of ours, and whatever follows the word Bearer: a library may log the metadata of a call.
+# API keys, and any text after the word Bearer: a library may log the metadata of a call.
 BEARER = r"""(?i:(\bbearer\s+)(?:[^\s'",}\\]|\\(?!["']))+)"""
 SECRET = re.compile(rf"{BEARER}|()usage_[A-Za-z0-9_-]{{40,}}")
 REDACTED = r"\1[redacted]"
 
 
 class LogWriter:
-    """A text file that never blocks and never raises: lines are queued, and dropped when full.
+    """A text file that never blocks and never raises: lines are queued, or dropped if it is full.
 
     `descriptor` is an open file descriptor. The writing thread starts with the first line, so that
     a process that logs nothing can fork safely.
@@ -48,7 +48,7 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def write(self, text: str) -> int:
-        """Queue `text` with its secrets redacted, or count it as dropped when the queue is full."""
+        """Queue `text` with its secrets redacted, or count it as dropped if the queue is full."""
         line = redact(text).encode("utf-8", "backslashreplace")
         with self._changed:
             if self._queued_bytes + len(line) > self._max_bytes:
@@ -66,7 +66,7 @@ class LogWriter:
         """Do nothing: a flush would wait for the disk."""
 
     def isatty(self) -> bool:
-        """Return whether people read the lines as they come."""
+        """Return True if the file is a terminal."""
         return os.isatty(self._descriptor)
 
     def drain(self, seconds: float = FLUSH_SECONDS) -> None:
@@ -89,13 +89,13 @@ class LogWriter:
                 self._changed.notify_all()
 
     def _write(self, line: bytes) -> None:
-        """Write a whole line; what the file does not take is dropped and counted."""
+        """Write a whole line; a line that the file refuses is dropped and counted."""
         left = memoryview(line)
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
-                # Somebody made the file non-blocking; a terminal shares this flag with its shell.
+                # Another process made the file non-blocking: a terminal shares this with its shell.
                 time.sleep(RETRY_SECONDS)
             except OSError:
                 metrics.LOG_LINES_DROPPED.labels(reason="write_failed").inc()
@@ -104,30 +104,30 @@ class LogWriter:
 
 def redact(text: str) -> str:
     """Return `text` without API keys."""
-    # The two tests are ten times faster than the search, and almost every line fails both.
+    # These two tests are ten times faster than the search, and almost every line fails both.
     if "usage_" in text or "earer" in text:
         return SECRET.sub(REDACTED, text)
     return text
 
 
 def open_standard_files() -> None:
-    """Open what is closed of the standard files at nothing.
+    """Open each closed standard file as /dev/null.
 
-    A program may be started without them (`2>&-`). The next file or connection that it opens would
-    get the number, and so what a library prints.
+    A program may be started without them (`2>&-`). The next file or connection would get such a
+    number, and with it everything that a library prints.
     """
     for descriptor in (0, 1, STANDARD_ERROR):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest number that is free is this one.
+            # The system assigns the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
 def configure(reader: Literal["json", "text"] = "json", level: str = "info") -> None:
-    """Send our lines, and those of the libraries, to standard error in one shape."""
+    """Send the log lines of the service and of its libraries to standard error in one format."""
     open_standard_files()
     writer = LogWriter(STANDARD_ERROR)
     atexit.register(writer.drain)
@@ -166,18 +166,18 @@ def configure(reader: Literal["json", "text"] = "json", level: str = "info") -> 
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Return whether a line of the transport is for the log."""
+    """Return True if a line of the transport belongs in the log."""
     text = str(record.msg)
     if text.startswith("ExecuteBatchError raised in core"):
-        # The client went away, or its deadline passed, while its answer was sent.
+        # The client disconnected, or its deadline passed, while its answer was sent.
         metrics.ANSWERS_UNDELIVERED.inc()
         return False
-    # It shows metadata that it cannot decode, and so a key with a stray byte, in every encoding.
+    # This line would show metadata that cannot be decoded, such as a key with an invalid byte.
     return not text.startswith("Invalid encoding on")
 
 
 def note_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handle what nobody awaited: a time limit or a cut of a call that was given up is no fault."""
+    """Log errors that nobody awaited; a timeout of a canceled call is no fault."""
     if isinstance(context.get("exception"), OSError) and "never retrieved" in context["message"]:
         structlog.get_logger("loop").debug("given_up", error=repr(context["exception"]))
         return

@@ -1,4 +1,4 @@
-"""Counters and histograms, named in one place, served on a port of their own."""
+"""Counters and histograms of the process, served on a port of their own."""
 
 from bisect import bisect_left
 from collections import Counter as Totals
@@ -21,7 +21,7 @@ CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 
 class MethodCalls:
-    """The calls of one method; hot, and counted by the event loop alone, so without a lock."""
+    """The counts of one method; hot. Only the event loop changes them, so there is no lock."""
 
     __slots__ = ("by_code", "by_seconds", "seconds")
 
@@ -41,13 +41,13 @@ class MethodCalls:
 
 
 class Calls(Collector):
-    """The calls of all methods, as Prometheus reads them."""
+    """The calls of all methods, in the format of Prometheus."""
 
     def __init__(self) -> None:
         self._methods: dict[str, MethodCalls] = {}
 
     def of(self, method: str) -> MethodCalls:
-        """Return where the calls of a method are counted."""
+        """Return the counts of a method."""
         return self._methods.setdefault(method, MethodCalls())
 
     def collect(self) -> Iterator[Metric]:
@@ -59,6 +59,7 @@ class Calls(Collector):
             "usage_call_seconds", "How long calls took, by method.", labels=["method"]
         )
         bounds = [*map(floatToGoString, CALL_SECONDS), "+Inf"]
+        # A copy, because Prometheus reads in another thread while the event loop may add a method.
         for name, method in list(self._methods.items()):
             for code, number in list(method.by_code.items()):
                 counts.add_metric([name, code], number)
@@ -69,24 +70,24 @@ class Calls(Collector):
 
 
 class Caches(Collector):
-    """The caches of the process, as Prometheus reads them; those of one name add up."""
+    """The caches of the process, in the format of Prometheus; caches of one name are added up."""
 
     def collect(self) -> Iterator[Metric]:
-        """Return the families `usage_cache_entries` and its bounds."""
-        held: Totals[str] = Totals()
+        """Return the families `usage_cache_entries` and its limits."""
+        sizes: Totals[str] = Totals()
         entries: Totals[str] = Totals()
         limits: Totals[str] = Totals()
         for state in caches():
-            held[state.name] += state.entries
+            sizes[state.name] += state.entries
             entries[state.name] += state.most_entries
             limits[state.name] += state.most_bytes
-        for name, text, found in (
-            ("usage_cache_entries", "Entries in a cache.", held),
+        for name, text, values in (
+            ("usage_cache_entries", "Entries in a cache.", sizes),
             ("usage_cache_limit_entries", "The most entries of a cache.", entries),
             ("usage_cache_limit_bytes", "The most bytes of a cache.", limits),
         ):
             family = GaugeMetricFamily(name, text, labels=["cache"])
-            for cache, value in found.items():
+            for cache, value in values.items():
                 family.add_metric([cache], value)
             yield family
 

@@ -1,1 +1,1 @@
-"""What the service does by itself."""
+"""The background work of the service."""

@@ -1,4 +1,4 @@
-"""`python -m workers`: does what is due, until SIGTERM; then finishes what it has in hand."""
+"""`python -m workers`: runs due jobs until SIGTERM, then finishes the jobs it has begun."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ log = structlog.get_logger("workers")
 
 
 async def work(config: Config) -> None:
-    """Sweep until a signal; a second signal ends at once."""
+    """Run the sweep until a signal; a second signal ends at once."""
     bell, stopping = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(note_loop_error)
@@ -30,6 +30,7 @@ async def work(config: Config) -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stopping.set()
+        # Wakes the sweep, so that it stops at once.
         bell.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,7 +51,7 @@ async def work(config: Config) -> None:
 
 
 def main() -> int:
-    """Read the settings and work."""
+    """Read the settings and run the worker; return the exit code."""
 
     def run() -> int:
         config = read_config()

@@ -1,4 +1,4 @@
-"""Housekeeping: ended jobs and old answers are deleted, a few at a time."""
+"""Housekeeping: deletes ended jobs and old answers in small batches."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from server.store.transaction import read_control, transact
 log = structlog.get_logger("housekeeping")
 
 EVERY_SECONDS = 300.0
-# Small transactions with pauses between them, so that the write-ahead log keeps up.
+# Small transactions with pauses, so that the write-ahead log keeps up.
 BATCH = 500
 PAUSE_SECONDS = 0.05
 
@@ -29,7 +29,8 @@ PAUSE_SECONDS = 0.05
 class Chore:
     """Rows that are deleted once they are older than `kept`.
 
-    `tenants` finds whose there are; `delete` deletes a batch of one tenant and returns its size.
+    `tenants` returns the tenants that have such rows; `delete` deletes a batch of one tenant and
+    returns its size.
     """
 
     kept: timedelta
@@ -38,7 +39,7 @@ class Chore:
 
 
 def ended_jobs(kept: timedelta) -> Chore:
-    """Return the chore that deletes jobs which ended."""
+    """Return the chore that deletes ended jobs."""
     return Chore(
         kept=kept,
         tenants=jobs.ended_tenants,
@@ -47,7 +48,7 @@ def ended_jobs(kept: timedelta) -> Chore:
 
 
 def old_requests(kept: timedelta) -> Chore:
-    """Return the chore that deletes the answers of requests."""
+    """Return the chore that deletes the answers of old requests."""
     return Chore(
         kept=kept,
         tenants=requests.old_tenants,
@@ -63,10 +64,10 @@ def chores_of(config: Config) -> tuple[Chore, ...]:
     )
 
 
-async def keep_house(pool: SharedPool, chores: tuple[Chore, ...]) -> None:
-    """Do the chores again and again, until canceled."""
+async def run_housekeeping(pool: SharedPool, chores: tuple[Chore, ...]) -> None:
+    """Run the chores repeatedly, until canceled."""
     while True:
-        # Workers that start together do not all delete together.
+        # Random, so that workers that started together do not delete at the same time.
         await asyncio.sleep(EVERY_SECONDS * random.uniform(0.5, 1))
         for chore in chores:
             try:
@@ -76,7 +77,7 @@ async def keep_house(pool: SharedPool, chores: tuple[Chore, ...]) -> None:
 
 
 async def do(pool: SharedPool, chore: Chore) -> int:
-    """Delete all rows that a chore is for; return how many."""
+    """Delete all rows of a chore; return the number."""
     deleted = 0
     for tenant_id in await read_control(pool, lambda tx: chore.tenants(tx, chore.kept)):
         deleted += await _do_of(pool, tenant_id, chore)

@@ -1,6 +1,7 @@
-"""ARQ as the doorbell: one function that wakes the sweep, and nothing else.
+"""The receiver of job signals: an ARQ worker with one function, which wakes the sweep.
 
-A cut of Redis ends ARQ's loop; ours starts it again with a pause, while the sweep goes on without.
+ARQ's loop ends when Redis is cut off; this module restarts it after a pause. The sweep continues
+without it.
 """
 
 import asyncio
@@ -17,13 +18,13 @@ from server.runtime.job_signal import FUNCTION, QUEUE, connect, dump, leave, loa
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
 
-log = structlog.get_logger("doorbell")
+log = structlog.get_logger("job_signal")
 
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 30.0
 
 
 async def answer(bell: asyncio.Event, redis_url: str) -> None:
-    """Set `bell` whenever somebody rings, for as long as the task lives."""
+    """Set `bell` at every job signal, until canceled."""
     rest = FIRST_REST_SECONDS / 2
 
     async def sweep(_context: dict[str, Any]) -> None:
@@ -39,16 +40,17 @@ async def answer(bell: asyncio.Event, redis_url: str) -> None:
         except Exception as error:
             lasted = time.monotonic() - started > LONGEST_REST_SECONDS
             rest = FIRST_REST_SECONDS if lasted else min(LONGEST_REST_SECONDS, rest * 2)
-            log.warning("bell_silent", error=type(error).__name__, rest_seconds=rest)
+            log.warning("job_signal_listener_failed", error=type(error).__name__, rest_seconds=rest)
         finally:
-            # ARQ says goodbye to Redis first, and keeps its connections when nobody answers.
+            # ARQ talks to Redis before it closes, and leaves its connections open if that fails.
             await leave(redis)
         await asyncio.sleep(rest)
 
 
 async def _listen(redis: ArqRedis, sweep: "WorkerCoroutine") -> None:
-    """Let ARQ call `sweep` for every ring, until Redis is cut."""
+    """Run an ARQ worker that calls `sweep` for every signal, until Redis is cut off."""
     worker = Worker(
+        # Not retried and not stored: a lost signal delays a job by at most one poll.
         [func(sweep, name=FUNCTION, timeout=5, keep_result=0, max_tries=1)],
         queue_name=QUEUE,
         redis_pool=redis,

@@ -1,8 +1,8 @@
-"""Run claimed jobs: the effect of each happens once, however often it is claimed.
+"""Runs claimed jobs; each takes effect once, however often it is claimed.
 
-The work and the mark that it is done commit together. A refusal by the domain is kept on the row,
-and nobody tries again until `RetryJob`; anything else is kept as the last error, and the job rests
-before it is tried again.
+The effect and the mark that the job is done commit together. A refusal by the domain is stored on
+the row, and the job is not tried again until `RetryJob`. Any other error is stored as the last
+error, and the job is tried again after a pause.
 """
 
 import logging
@@ -24,7 +24,7 @@ Task = Callable[[Transaction, Job], Awaitable[None]]
 async def run_job(
     pool: SharedPool, tasks: Mapping[str, Task], tenant_id: TenantId, claim: Claim
 ) -> bool:
-    """Do a claimed job; returns whether it took effect or was refused."""
+    """Run a claimed job; return True if it took effect or was refused."""
     job_id, attempt = claim.job_id, claim.attempt
 
     async def work(tx: Transaction) -> bool:
@@ -46,7 +46,7 @@ async def run_job(
 
 
 def is_temporary(error: UsageError) -> bool:
-    """Return whether a refusal is of the moment: a full store, no connection, no time left."""
+    """Return True for a temporary refusal: a full store, no connection, no time left."""
     return (
         isinstance(error, Aborted | DeadlineExceeded | Unavailable)
         or error.retry_after_seconds is not None
@@ -58,6 +58,7 @@ async def _keep_failure(
 ) -> bool:
     name = error.reason if isinstance(error, UsageError) else type(error).__name__
     text = f"{name}: {error}"[:1000]
+    # In a transaction of its own, because that of the work was rolled back.
     await transact(pool, tenant_id, lambda tx: jobs.note_failure(tx, job_id, attempt, text))
     return False
 

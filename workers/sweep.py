@@ -1,8 +1,8 @@
-"""The sweep: claims what is due, tenant by tenant, and runs it in a few slots side by side.
+"""The sweep: claims due jobs, tenant by tenant, and runs them in a few parallel slots.
 
-Claims are made while other jobs run, so no slot waits for the slowest job of a round. Tenants take
-turns, both when jobs are claimed and when they are begun: whoever has one job due waits for about
-one job of the others, however many these have. Redis is not needed for any of it.
+Jobs are claimed while others run, so that no slot waits for the slowest job of a round. Tenants
+take turns, both for claims and for starts: a tenant with one due job waits for about one job of
+each other tenant, however many they have. Redis is not required.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from server.store.jobs import Claim
 from server.store.shares import SharedPool
 from server.store.transaction import read_control, transact
 from workers.backlog import Backlog
-from workers.housekeeping import chores_of, keep_house
+from workers.housekeeping import chores_of, run_housekeeping
 from workers.run import Task, run_job
 
 log = structlog.get_logger("sweep")
 
-# How soon to look again for tenants while there is something due.
+# The pause between two searches for tenants while jobs are due.
 BUSY_SECONDS = 0.05
 # The search for tenants takes at most about this share of the time, however many there are.
 LOOKING_SHARE = 0.1
@@ -46,10 +46,10 @@ class Sweep:
     ) -> None:
         self._pool = pool
         self._tasks = tasks
-        # One connection is for the claims.
+        # One connection is reserved for the claims.
         self._slots = max(1, min(concurrency, pool.get_max_size() - 1))
-        # So many claims of a tenant may wait; more are fetched when half of them are begun, so that
-        # one claim serves several jobs. A claim that waits too long can be taken by another worker.
+        # The most waiting claims of a tenant. More are fetched when half of them are begun, so that
+        # one statement claims several jobs. Another worker may take a claim that waits too long.
         self._most_of_tenant = max(4, 2 * self._slots)
         self._idle_seconds = idle_seconds
         self._backlog = Backlog()
@@ -58,7 +58,7 @@ class Sweep:
         self._wake = asyncio.Event()
 
     async def run(self, bell: asyncio.Event, stopping: asyncio.Event) -> None:
-        """Work until `stopping`; then finish the jobs in hand and give the others back."""
+        """Run jobs until `stopping`; then finish the begun jobs and give back the others."""
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen(bell))
             for _ in range(self._slots):
@@ -70,7 +70,7 @@ class Sweep:
             await self._give_back(tenant_id, claims)
 
     async def _listen(self, bell: asyncio.Event) -> None:
-        """Look for tenants at once whenever the bell rings."""
+        """Search for tenants at once whenever `bell` is set."""
         while True:
             await bell.wait()
             bell.clear()
@@ -78,8 +78,9 @@ class Sweep:
             self._wake.set()
 
     async def _fill(self, stopping: asyncio.Event) -> None:
-        """Keep the backlog filled."""
+        """Fill the backlog until `stopping`."""
         while not stopping.is_set():
+            # Cleared before the search, so that a signal during it causes another search.
             self._wake.clear()
             try:
                 if time.monotonic() >= self._look_at:
@@ -94,7 +95,7 @@ class Sweep:
                     await self._wake.wait()
 
     async def _look(self) -> None:
-        """Find the tenants that have something due; new ones take their turn after the others."""
+        """Find the tenants with due jobs; new ones are appended after the waiting ones."""
         started = time.monotonic()
         due = await read_control(self._pool, lambda tx: jobs.due_tenants(tx, self._tasks))
         for tenant_id in due:
@@ -104,26 +105,28 @@ class Sweep:
         self._look_at = now + pause
 
     async def _claim_next(self) -> bool:
-        """Claim jobs of the next tenant whose backlog has room; False when there is none."""
+        """Claim jobs of the next tenant whose backlog has room; return False if there is none."""
+        # The whole backlog is limited to the claims of two tenants.
         room = 2 * self._most_of_tenant - len(self._backlog)
         half = self._most_of_tenant // 2
         tenant_id = next((one for one in self._to_ask if self._backlog.count(one) <= half), None)
         if tenant_id is None or room <= 0:
             return False
         del self._to_ask[tenant_id]
-        wanted = min(room, self._most_of_tenant - self._backlog.count(tenant_id))
+        number = min(room, self._most_of_tenant - self._backlog.count(tenant_id))
         try:
             claims = await transact(
                 self._pool,
                 tenant_id,
-                lambda tx: jobs.claim(tx, kinds=self._tasks, at_most=wanted),
+                lambda tx: jobs.claim(tx, kinds=self._tasks, at_most=number),
             )
         except TROUBLE as error:
-            # The others have their turn; this one is found again by the next look.
+            # The other tenants go on; the next search finds this one again.
             log.warning("not_claimed", tenant=str(tenant_id), error=type(error).__name__)
             return True
         self._backlog.put(tenant_id, claims)
-        if len(claims) == wanted:
+        # The tenant may have more due jobs. It is asked again, after the others.
+        if len(claims) == number:
             self._to_ask.setdefault(tenant_id)
         return True
 
@@ -133,12 +136,12 @@ class Sweep:
             tenant_id, claim = taken
             self._wake.set()
             await self._run(tenant_id, claim)
-            # What waited for this job can be claimed now.
+            # Jobs that waited for this one can be claimed now.
             self._to_ask.setdefault(tenant_id)
             self._wake.set()
 
     async def _run(self, tenant_id: TenantId, claim: Claim) -> None:
-        """Do one job; what goes wrong around it costs an attempt, and no other job its turn."""
+        """Run one job; an error costs it an attempt and does not stop the slot."""
         try:
             await run_job(self._pool, self._tasks, tenant_id, claim)
         except TROUBLE as error:
@@ -150,7 +153,7 @@ class Sweep:
         try:
             await transact(self._pool, tenant_id, lambda tx: jobs.give_back(tx, claims))
         except TROUBLE as error:
-            # They cost an attempt and a pause, as after a crash.
+            # Each costs an attempt and a pause, as after a crash.
             log.warning("claims_not_given_back", error=type(error).__name__)
 
 
@@ -162,17 +165,17 @@ async def sweep_for_ever(
     bell: asyncio.Event | None = None,
     stopping: asyncio.Event | None = None,
 ) -> None:
-    """Do what is due until `stopping`, and keep house; a ring of `bell` is a look at once."""
+    """Run due jobs and housekeeping until `stopping`; setting `bell` starts a search at once."""
     sweep = Sweep(
         pool,
         tasks,
         concurrency=config.worker_concurrency,
         idle_seconds=config.sweep_seconds,
     )
-    keeping_house = asyncio.create_task(keep_house(pool, chores_of(config)))
+    housekeeping = asyncio.create_task(run_housekeeping(pool, chores_of(config)))
     try:
         await sweep.run(bell or asyncio.Event(), stopping or asyncio.Event())
     finally:
-        keeping_house.cancel()
+        housekeeping.cancel()
         with suppress(asyncio.CancelledError):
-            await keeping_house
+            await housekeeping

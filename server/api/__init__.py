@@ -1,1 +1,1 @@
-"""The wire: requests to domain values, domain values and refusals to messages."""
+"""The API: converts requests to domain values, and results and refusals to messages."""

@@ -1,9 +1,9 @@
-"""Admission: how many calls may be in flight in this process, for one tenant, and for how long.
+"""Admission: limits the number of active calls, in this process and for one tenant.
 
-A call over either bound is refused at once, which costs little, so that those within them are
-answered in time. The bounds stop a flood; fairness among tenants within them is decided where
-calls wait for something scarce: connections (`server.store.transaction`) and the processes for
-heavy work (`server.runtime.heavy_work`).
+A call over a limit is refused at once, which is cheap, so that admitted calls are answered in time.
+The limits stop a flood. Fairness among tenants within them is decided where calls wait for a scarce
+resource: connections (`server.store.transaction`) and heavy-work processes
+(`server.runtime.heavy_work`).
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from server.api.calls import Caller
 from server.domain.errors import ResourceExhausted
 
 RETRY_SECONDS = 0.5
-# A timer for each call would cost more than all else that is done for a call here.
+# Polled: a timer for each call would cost more than everything else in this module.
 LOOK_SECONDS = 0.1
 
 
 class Admission:
-    """Knows the calls in flight, and ends those that no client's deadline ends; hot."""
+    """Counts the active calls, and ends overdue ones that no client's deadline ends; hot."""
 
     def __init__(self, *, most: int, most_per_tenant: int) -> None:
         self._most = most
         self._most_per_tenant = most_per_tenant
         self._all = 0
-        # By the number of the tenant, which is hashed at a tenth of the cost of its UUID.
+        # By the tenant's UUID as an integer, which is hashed at a tenth of the cost.
         self._by_tenant: dict[int, int] = {}
         self._ours_to_end: dict[Caller, asyncio.Task[object]] = {}
 
@@ -45,25 +45,26 @@ class Admission:
             self._ours_to_end[call] = task
 
     def leave(self, call: Caller) -> None:
-        """Count a call that was let in no more."""
+        """Stop counting an admitted call."""
         self._all -= 1
         tenant = call.tenant_id.int
         left = self._by_tenant[tenant] - 1
         if left:
             self._by_tenant[tenant] = left
         else:
+            # Kept only while in use, so that memory does not grow with the number of tenants.
             del self._by_tenant[tenant]
         self._ours_to_end.pop(call, None)
 
     def end_overdue(self) -> None:
-        """Cancel the calls whose time is up, with `is_overdue` set."""
+        """Cancel the calls whose deadline has passed, with `is_overdue` set."""
         now = time.monotonic()
-        for call in [one for one in self._ours_to_end if one.deadline <= now]:
+        for call in [pending for pending in self._ours_to_end if pending.deadline <= now]:
             call.is_overdue = True
             self._ours_to_end.pop(call).cancel()
 
     async def end_overdue_for_ever(self) -> None:
-        """End overdue calls within `LOOK_SECONDS` of their deadlines."""
+        """End overdue calls within `LOOK_SECONDS` of their deadlines, until canceled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.end_overdue()

@@ -1,4 +1,4 @@
-"""The size of answers: what default gRPC clients (4 MiB) can read, and pages end well below it."""
+"""The size limits of answers: default gRPC clients read 4 MiB, and pages end well below it."""
 
 from server.domain.errors import ResourceExhausted
 from server.domain.limits import value_of
@@ -9,11 +9,11 @@ MAX_ANSWER_BYTES = value_of("answer.bytes")
 
 
 def answer_too_large(size: int) -> ResourceExhausted:
-    """The refusal of an answer of `size` bytes."""
+    """Return the refusal of an answer of `size` bytes."""
     limit, got = str(MAX_ANSWER_BYTES), str(size)
     return ResourceExhausted(
         "ANSWER_TOO_LARGE",
-        f"the answer would have {got} bytes and clients read at most {limit}; nothing was kept,"
-        " ask for less at once",
+        f"the answer would have {got} bytes and clients read at most {limit}; nothing was stored,"
+        " request less at once",
         {"limit": limit, "got": got},
     )

@@ -1,8 +1,7 @@
 """Authentication: the key in `authorization: Bearer …`, looked up once every few seconds.
 
-A revoked key stops working within `KNOWN_SECONDS`. Look-ups of keys that were never valid here are
-limited for each peer, so that a client gone wrong costs others nothing. A key that turns out to be
-valid is not counted.
+A revoked key stops working within `KNOWN_SECONDS`. Look-ups of unknown keys are limited for each
+peer, so that a faulty client does not slow down others. A key that proves valid is not counted.
 """
 
 import asyncio
@@ -17,27 +16,27 @@ from server.domain.errors import ResourceExhausted, Unauthenticated
 
 KNOWN_SECONDS = 4.0
 UNKNOWN_SECONDS = 1.0
-# Keys and headers are short, so that these are bounds in bytes too.
+# Keys and headers have a maximum length, so these bounds also limit memory.
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 10_000
 MAX_PEERS = 10_000
-# How many headers need no reading when they come again.
+# The number of cached headers, which are not parsed again.
 MAX_HEADERS = 1_000
-# Look-ups of unknown keys a second, for one peer, and how many it may save up.
+# The rate of look-ups of unknown keys for one peer, and the most that it may accumulate.
 UNKNOWN_PER_SECOND, UNKNOWN_BURST = 50.0, 100.0
 LONGEST_KEY = 200
 LONGEST_HEADER = LONGEST_KEY + 20
-# Half of it is for waiting for a connection. The same for all who wait for one look-up.
+# Half of it may be spent waiting for a connection. Calls that share a look-up share this limit.
 LOOK_UP_SECONDS = 2.0
 SCHEME = re.compile(r"bearer +", re.IGNORECASE)
 PORT = re.compile(r":\d+$")
 
-# Looks a key up within so many seconds.
+# Look up a key within a number of seconds.
 LookUp = Callable[[str, float], Awaitable[Identity | None]]
 
 
 class Authenticator:
-    """Turns the metadata of a call into an identity."""
+    """Identifies the caller from the metadata of a call."""
 
     def __init__(self, look_up: LookUp) -> None:
         self._look_up = look_up
@@ -55,7 +54,7 @@ class Authenticator:
         metadata: Iterable[tuple[str, str | bytes]],
         peer: Callable[[], str] = str,
     ) -> Identity:
-        """Return the identity behind a call; `peer` is asked only for keys that are not known.
+        """Return the identity of the caller; `peer` is called only for unknown keys.
 
         Raises CREDENTIAL_MISSING, CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, TOO_MANY_UNKNOWN_KEYS.
         """
@@ -66,7 +65,7 @@ class Authenticator:
         return await self._looked_up_once(key, known is not None, peer)
 
     def known(self, metadata: Iterable[tuple[str, str | bytes]]) -> Identity | None:
-        """Return the identity behind a call if its key was looked up just now; hot."""
+        """Return the identity of the caller if its key is cached; hot."""
         try:
             known = self._known.get(_key(metadata))
         except Unauthenticated:
@@ -77,11 +76,12 @@ class Authenticator:
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         looking = self._looking.get(key)
         if looking is None:
+            # A key that was valid before is not counted. Connections of one host share a budget.
             address = "" if was_known else PORT.sub("", peer())
             if address:
                 self._refuse_unknown(digest, address)
-            # Of all calls that come with a key at this moment, one look-up serves all; it goes on
-            # when the call that began it is given up.
+            # One look-up serves all concurrent calls with a key. It is a task of its own, so it
+            # continues when the call that began it is canceled.
             looking = asyncio.create_task(self._looked_up(key, digest, address))
             self._looking[key] = looking
             looking.add_done_callback(lambda _: self._looking.pop(key, None))
@@ -102,13 +102,13 @@ class Authenticator:
         return identity
 
     def _refuse_unknown(self, digest: bytes, peer: str) -> None:
-        """Refuse a key that was looked up in vain just now, or a peer that sends many of these."""
+        """Refuse a key that was just looked up in vain, or a peer that sends many such keys."""
         if time.monotonic() < (self._unknown.get(digest) or 0.0):
             raise _invalid()
         if not self._budgets.spend(peer):
             raise ResourceExhausted(
                 "TOO_MANY_UNKNOWN_KEYS",
-                "this address sent many keys that nobody knows; wait a second before the next",
+                "this address sent many unknown keys; wait a second before the next",
                 {"keys_per_second": f"{UNKNOWN_PER_SECOND:g}"},
                 retry_after_seconds=1.0,
             )
@@ -123,7 +123,7 @@ class _PeerBudgets:
         )
 
     def spend(self, peer: str) -> bool:
-        """Take one look-up from the peer's budget; False when it is used up."""
+        """Take one look-up from the peer's budget; return False if it is empty."""
         now = time.monotonic()
         left, since = self._buckets.get(peer) or (UNKNOWN_BURST, now)
         left = min(UNKNOWN_BURST, left + (now - since) * UNKNOWN_PER_SECOND)
@@ -132,24 +132,24 @@ class _PeerBudgets:
         return may
 
     def give_back(self, peer: str) -> None:
-        """Return a look-up to the peer's budget: the key was valid."""
+        """Return a look-up to the peer's budget, because the key was valid."""
         left, since = self._buckets.get(peer) or (UNKNOWN_BURST, time.monotonic())
         self._buckets.put(peer, (min(UNKNOWN_BURST, left + 1), since))
 
 
 def _key(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """Return the key that a call comes with; hot."""
-    found = None
+    """Return the key of a call; hot."""
+    header = None
     for name, value in metadata:
         if name == "authorization":
-            if found is not None:
+            if header is not None:
                 raise Unauthenticated(
                     "CREDENTIAL_AMBIGUOUS", "send one `authorization` header; this call has several"
                 )
-            found = value
-    if found is not None and len(found) > LONGEST_HEADER:
+            header = value
+    if header is not None and len(header) > LONGEST_HEADER:
         raise _invalid()
-    return _key_in(found)
+    return _key_in(header)
 
 
 @memoize(entries=MAX_HEADERS, entry_bytes=1_024)
@@ -170,6 +170,4 @@ def _key_in(header: str | bytes | None) -> str:
 
 
 def _invalid() -> Unauthenticated:
-    return Unauthenticated(
-        "CREDENTIAL_INVALID", "this key is not known, was revoked or has expired"
-    )
+    return Unauthenticated("CREDENTIAL_INVALID", "this key is unknown, was revoked or has expired")

@@ -1,4 +1,4 @@
-"""The call under way: who asks, what for, and for how long."""
+"""The current call: its caller, its method and its deadline."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -15,9 +15,10 @@ from server.domain.ids import CredentialId, TenantId
 PROCESS = uuid4().hex[:8]
 
 
+# Compared by identity, because active calls are keys of a dictionary.
 @dataclass(slots=True, kw_only=True, eq=False)
 class Caller:
-    """Who calls, and the call itself: its method, its deadline, what the log calls it.
+    """The caller and the call: its method, its deadline and its id in the log.
 
     `deadline` is of the monotonic clock; `context` is gRPC's.
     """
@@ -28,18 +29,18 @@ class Caller:
     method: str
     number: int
     deadline: float
-    # gRPC ends the call at the deadline that the client sent, if that is not too far away.
+    # gRPC ends the call at the client's deadline, if that is within the limit of a call.
     is_timed_by_client: bool = False
-    # Its time was up, so it was ended here.
+    # The server ended the call, because its deadline had passed.
     is_overdue: bool = False
     context: Any = None
     trailers: dict[str, str] = field(default_factory=dict)
-    # The refusal of the request by the rules of its proto; see `refuse_all_faults`.
+    # The violations of the proto's rules by the request; see `refuse_all_faults`.
     refusal: InvalidArgument | None = None
 
     @property
     def call_id(self) -> str:
-        """Return what the log calls the call: the process by chance, the call by its number."""
+        """The id of the call in the log: a random id of the process, and the call's number."""
         return f"{PROCESS}-{self.number:x}"
 
     @property
@@ -48,25 +49,25 @@ class Caller:
         return max(0.01, self.deadline - time.monotonic())
 
     def refuse_invalid(self) -> None:
-        """Raise the refusal of the request by the rules of its proto, if there is one."""
+        """Raise the violations of the proto's rules by the request, if there are any."""
         if self.refusal is not None:
             raise self.refusal
 
     def announce_replay(self) -> None:
-        """Tell the client that the answer was given before."""
+        """Mark the answer as a replay, in the trailing metadata."""
         self.announce("usage-replayed", "true")
 
     def announce(self, key: str, value: str) -> None:
-        """Tell the client something beside the answer."""
+        """Send a key and a value in the trailing metadata."""
         self.trailers[key] = value
         if self.context is not None:
-            # gRPC keeps what was set last, so all of it is set every time.
+            # gRPC keeps only the last call's metadata, so all pairs are set every time.
             self.context.set_trailing_metadata(tuple(self.trailers.items()))
 
 
 log = structlog.get_logger("calls")
 
-NOBODY = Caller(
+NO_CALLER = Caller(
     tenant_id=TenantId(UUID(int=0)),
     credential_id=CredentialId(UUID(int=0)),
     permissions=frozenset(),
@@ -75,40 +76,41 @@ NOBODY = Caller(
     deadline=0.0,
 )
 
-_current: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
+_current: ContextVar[Caller] = ContextVar("caller", default=NO_CALLER)
 
 
 def caller() -> Caller:
-    """The caller of the call under way; asyncio gives every call a context of its own."""
+    """Return the caller of the current call; asyncio gives every call its own context."""
     return _current.get()
 
 
 def begin(call: Caller) -> None:
-    """Make `call` the one under way."""
+    """Set the current call."""
     _current.set(call)
 
 
 async def refuse_all_faults(
     refusal: InvalidArgument, function: Callable[..., Awaitable[Any]], request: Any, context: Any
 ) -> NoReturn:
-    """Refuse a request that breaks a rule of its proto, with all its other faults.
+    """Refuse a request that violates a rule of its proto, with all its other faults.
 
-    The method reads the request all the same, so that the refusal names every fault of it, those
-    that only reading finds too. The method stops where it would begin its work
-    (`server.api.transactions`), and whatever else goes wrong in it is no fault of its own. Raises
-    InvalidArgument.
+    The method still reads the request, so that the refusal also names the faults that only reading
+    detects. The method stops before its work (`server.api.transactions`), and any other error in it
+    is ignored. Raises InvalidArgument.
     """
     violations = refusal.violations
     if refusal.reason == "TOO_MANY_ITEMS":
-        # Reading millions of items to name their faults would hold up everybody.
+        # Reading millions of items to name their faults would block other calls.
         raise refusal
     try:
         await function(request, context)
     except InvalidArgument as error:
-        named = tuple(one.field for one in violations)
-        violations += tuple(one for one in error.violations if not _is_told(one.field, named))
+        named = tuple(violation.field for violation in violations)
+        violations += tuple(
+            violation for violation in error.violations if not _is_told(violation.field, named)
+        )
     except Exception as error:
-        # It was read with values that the rules refuse, so this is the caller's fault too.
+        # The method read values that violate the rules, so its error is no fault of the service.
         log.debug("invalid_request", error=type(error).__name__)
     whole = InvalidArgument.of(violations)
     whole.facts |= refusal.facts
@@ -116,5 +118,5 @@ async def refuse_all_faults(
 
 
 def _is_told(field: str, named: tuple[str, ...]) -> bool:
-    """Return whether a fault of the field itself, or of the message around it, is named."""
-    return any(field == one or field.startswith((f"{one}.", f"{one}[")) for one in named)
+    """Return True if a fault of the field itself, or of a message around it, is named."""
+    return any(field == path or field.startswith((f"{path}.", f"{path}[")) for path in named)

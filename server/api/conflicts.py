@@ -1,4 +1,4 @@
-"""What the database refuses, as refusals: by constraint where we expect it, by class where not."""
+"""Database errors as refusals: by constraint where one is expected, else by error class."""
 
 import asyncpg
 
@@ -13,7 +13,7 @@ from server.domain.errors import (
 )
 from server.store.transaction import store_full, too_late
 
-# Constraints that a race may meet behind a check that was right when it was made.
+# Constraints that a concurrent change may violate after a check has passed.
 EXPECTED: dict[str, UsageError] = {
     "rates_do_not_overlap": FailedPrecondition(
         "RATE_OVERLAP", "another active entry of this card covers some of these days"
@@ -39,19 +39,24 @@ GONE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError
 
 
 def refusal_of_fault(error: Exception) -> UsageError | None:
-    """The refusal an exception stands for; None when it is a fault of ours."""
+    """Return the refusal for an exception; None if it is a fault of the service."""
     if isinstance(error, UsageError):
         return error
     constraint = getattr(error, "constraint_name", None)
     if constraint in EXPECTED:
         return EXPECTED[constraint]
     if isinstance(error, asyncpg.UniqueViolationError):
-        # Two creations at once, of which the other won after we had looked.
-        return Aborted("CONCURRENT_CHANGE", "somebody else made the same thing; try the call again")
+        # Another transaction created the same record after this one had checked for it.
+        return Aborted(
+            "CONCURRENT_CHANGE", "another call created the same record; try the call again"
+        )
     if isinstance(error, asyncpg.ForeignKeyViolationError):
-        # Something came to refer to what goes, or what it refers to went, after we had looked.
-        return Aborted("CONCURRENT_CHANGE", "what this refers to changed; try the call again")
+        # After the check, a referenced record was deleted, or a deleted one got a reference.
+        return Aborted(
+            "CONCURRENT_CHANGE", "a record that this refers to changed; try the call again"
+        )
     if isinstance(error, VALUES):
+        # Counted, because validation should have refused the value before.
         metrics.MISSED.inc()
         return InvalidArgument("VALUE_REFUSED", "a value is outside what the store can hold")
     if isinstance(error, FULL):

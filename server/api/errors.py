@@ -1,7 +1,7 @@
-"""Refusals on the wire: one table from the error tree to codes, one shape of status (AIP-193).
+"""Refusals as gRPC statuses: one table from errors to codes, one shape of status (AIP-193).
 
-Every status carries one ErrorInfo; violations, subjects and waits come as details of their own.
-The whole stays below 4 KiB, because trailers above the client's limit hide the status itself.
+Every status carries one ErrorInfo; violations, subjects and retry delays are details of their own.
+A status stays below 4 KiB, because trailers above the client's limit hide the status.
 """
 
 import re
@@ -16,7 +16,7 @@ from server.domain import errors
 from server.domain.errors import UsageError
 
 DOMAIN = "usage-management"
-# Failures of jobs that pass by themselves; all others are of what the job found.
+# Temporary failures of jobs; all other reasons are a FAILED_PRECONDITION.
 PASSING: dict[str, type[UsageError]] = {
     "CONCURRENT_CHANGE": errors.Aborted,
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
@@ -49,38 +49,39 @@ CODES: dict[type[UsageError], StatusCode] = {
 
 
 def code_of(error: UsageError) -> StatusCode:
-    """The code of a refusal: that of the nearest group it belongs to."""
+    """Return the code of a refusal, which is that of its nearest base class."""
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
 def status_of(error: UsageError) -> status_pb2.Status:
-    """What the caller is told."""
+    """Return the status of a refusal."""
     for violations in (MOST_VIOLATIONS, 5, 1):
         status = _status(error, violations)
+        # Fewer violations until it fits; the facts then hold their total number.
         if status.ByteSize() <= MOST_BYTES:
             break
     return status
 
 
 def failure_status(reason: str, text: str = "") -> status_pb2.Status | None:
-    """Return the status of something that failed before, from its reason; None if it did not."""
+    """Return the status of an earlier failure with a reason; None if there is no reason."""
     if not reason:
         return None
     return status_of(errors.FailedPrecondition(reason, text or f"it failed with {reason}"))
 
 
 def job_status(text: str) -> status_pb2.Status | None:
-    """Return the status of a job or run that stopped with `REASON: sentence`; None if none did.
+    """Return the status of a stopped job or run with `REASON: sentence`; None without text.
 
-    What names no reason is a fault of the service.
+    A text without a reason is a fault of the service.
     """
     if not text:
         return None
-    told = WITH_REASON.fullmatch(text)
-    if told is None:
+    match = WITH_REASON.fullmatch(text)
+    if match is None:
         return status_of(UsageError("INTERNAL", text))
-    kind = PASSING.get(told["reason"], errors.FailedPrecondition)
-    return status_of(kind(told["reason"], told["text"]))
+    kind = PASSING.get(match["reason"], errors.FailedPrecondition)
+    return status_of(kind(match["reason"], match["text"]))
 
 
 def _status(error: UsageError, most_violations: int) -> status_pb2.Status:
@@ -96,22 +97,22 @@ def _status(error: UsageError, most_violations: int) -> status_pb2.Status:
 
 
 def _further(error: UsageError, most_violations: int) -> list[Message]:
-    found: list[Message] = []
+    messages: list[Message] = []
     violations = error.violations[:most_violations]
     if violations and isinstance(error, errors.InvalidArgument):
-        found.append(details.BadRequest(field_violations=[_field(v) for v in violations]))
+        messages.append(details.BadRequest(field_violations=[_field(v) for v in violations]))
     elif violations and isinstance(error, errors.ResourceExhausted):
-        found.append(details.QuotaFailure(violations=[_quota(v) for v in violations]))
+        messages.append(details.QuotaFailure(violations=[_quota(v) for v in violations]))
     elif violations:
-        found.append(details.PreconditionFailure(violations=[_state(v) for v in violations]))
+        messages.append(details.PreconditionFailure(violations=[_state(v) for v in violations]))
     if error.subject is not None:
         kind, name = f"{DOMAIN}/{error.subject.kind}", _cut(error.subject.name)
-        found.append(details.ResourceInfo(resource_type=kind, resource_name=name))
+        messages.append(details.ResourceInfo(resource_type=kind, resource_name=name))
     if error.retry_after_seconds is not None:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
-        found.append(details.RetryInfo(retry_delay=delay))
-    return found
+        messages.append(details.RetryInfo(retry_delay=delay))
+    return messages
 
 
 def _field(violation: errors.Violation) -> details.BadRequest.FieldViolation:

@@ -1,8 +1,8 @@
-"""The edge: what happens to every call before and after a servicer's method.
+"""The chain around every servicer method.
 
-In this order: wire form, deadline, who calls, permission, whether the store may be written, the
-rules of the proto; then the method; then errors to statuses, metrics and a line in the log.
-Handlers are made once for each method, so that a call pays for nothing that is known before.
+Before the method, in this order: message size and form, deadline, authentication, permission,
+safety of the store, rules of the proto. After it: errors to statuses, metrics, and a line in the
+log. Handlers are built once for each method, so that no call repeats this work.
 """
 
 import asyncio
@@ -47,8 +47,8 @@ USUAL_SECONDS = 10.0
 MOST_SECONDS = float(value_of("call.seconds"))
 MOST_UNKNOWN_FIELDS = 64
 MOST_UNKNOWN_BYTES = 4096
-# Only batches may be larger. The transport takes more than either (`server.app`), so that a
-# message that is too large is refused here, with the limit.
+# Only batches may be larger. The transport accepts more than both (`server.app`), so that a
+# larger message is refused here, with a status that names the limit.
 MOST_BYTES = value_of("message.bytes")
 MOST_BATCH_BYTES = value_of("message.record_bytes")
 BATCHES = frozenset({"RecordUsage", "CreateRecords", "BatchCreateRateCardEntries"})
@@ -57,35 +57,36 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class Edge:
-    """What all methods share: who is known, and what is wrong with the store, if anything.
+    """The state that all methods share.
 
-    `says_all` logs the calls that were answered and changed nothing, too.
+    `unsafe_settings` are the settings of the store that can lose a write. With `logs_all`, reads
+    that succeed are logged too.
     """
 
     authenticator: Authenticator
     admission: Admission
     unsafe_settings: tuple[str, ...] = ()
-    says_all: bool = False
+    logs_all: bool = False
 
     def refuse_unsafe(self) -> None:
-        """Raise UNSAFE_STORE while an acknowledged write could be lost."""
+        """Raise UNSAFE_STORE if an acknowledged write could be lost."""
         if self.unsafe_settings:
             settings = ", ".join(self.unsafe_settings)
             raise FailedPrecondition(
                 "UNSAFE_STORE",
-                f"the store could lose what it acknowledges ({settings}), so it takes nothing in",
+                f"the store could lose acknowledged changes ({settings}), so it accepts none",
                 {"settings": settings},
             )
 
 
 class Methods(grpc.GenericRpcHandler):
-    """The handlers of all methods, found by one look into a dictionary.
+    """The handlers of all methods, in one dictionary.
 
-    gRPC asks generic handlers one after the other for every call, so there is one for all services.
+    gRPC asks its generic handlers in turn for every call, so all services share one.
     """
 
     def __init__(self, services: Iterable[tuple[ServiceDescriptor, object]], edge: Edge) -> None:
-        """Make the handlers. Raises LookupError when a method declares no permission."""
+        """Build the handlers. Raises LookupError if a method declares no permission."""
         self._by_path = {
             f"/{service.full_name}/{method.name}": _method_handler(
                 method, getattr(servicer, method.name), edge, _ready_of(servicer, method.name)
@@ -97,18 +98,18 @@ class Methods(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Return the handler of the method that is called, if it is one of these."""
+        """Return the handler of the called method, if it is one of these."""
         return self._by_path.get(handler_call_details.method)
 
 
-# Finds the answer to a request of a tenant by its bytes, if it is known and holds.
+# Return the cached answer to a tenant's request by its bytes; None if there is none.
 Ready = Callable[[TenantId, bytes], bytes | None]
 
 
 def _ready_of(servicer: object, method: str) -> Ready | None:
-    """Return what finds the ready answers of a method, if its servicer keeps any."""
-    found: dict[str, Ready] = getattr(servicer, "ready_answers", {})
-    return found.get(method)
+    """Return the look-up of a method's cached answers, if its servicer has one."""
+    by_method: dict[str, Ready] = getattr(servicer, "ready_answers", {})
+    return by_method.get(method)
 
 
 def _method_handler(
@@ -119,13 +120,13 @@ def _method_handler(
 
 
 class _Guard:
-    """What is known of a method, and what every call of it goes through."""
+    """The checks, metrics and limits of one method."""
 
     def __init__(self, method: MethodDescriptor, edge: Edge, ready: Ready | None) -> None:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
         self._edge = edge
-        # With `says_all` every call is logged, so every call goes the whole way.
-        self._ready = None if edge.says_all else ready
+        # With `logs_all` every call is logged, so no call may take the short way.
+        self._ready = None if edge.logs_all else ready
         self.admission = edge.admission
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
@@ -135,7 +136,7 @@ class _Guard:
         self._most_bytes = MOST_BATCH_BYTES if method.name in BATCHES else MOST_BYTES
 
     def parse(self, data: bytes) -> Message:
-        """The message in `data`. Raises MESSAGE_TOO_LARGE, MALFORMED_MESSAGE, UNKNOWN_FIELDS."""
+        """Return the message. Raises MESSAGE_TOO_LARGE, MALFORMED_MESSAGE, UNKNOWN_FIELDS."""
         if len(data) > self._most_bytes:
             limit, got = str(self._most_bytes), str(len(data))
             text = f"a message of this method has at most {limit} bytes, this one has {got}"
@@ -156,10 +157,11 @@ class _Guard:
         return message
 
     def ready_answer(self, data: bytes, context: Any, started: float) -> bytes | None:
-        """Return the answer to a request that was answered before, if there is one; hot.
+        """Return the cached answer to a request, if there is one; hot.
 
-        The same bytes were parsed, validated and answered for this tenant. What is left to decide
-        is who calls. Nothing here waits, so no deadline and no bound on calls in flight applies.
+        The same bytes were parsed, validated and answered for this tenant before. Only the caller
+        is checked. Nothing here waits, so neither the deadline nor the limit of active calls
+        applies.
         """
         if self._ready is None:
             return None
@@ -173,14 +175,14 @@ class _Guard:
         return answer
 
     def refusal_of(self, request: Message) -> InvalidArgument | None:
-        """Return the refusal of a request by the rules of its proto, if it breaks one.
+        """Return the violations of the proto's rules by a request, if there are any.
 
         The fast check runs first; the full validation only builds the error.
         """
         return None if self._is_surely_valid(request) else refusal_of(request)
 
     async def admit(self, context: Any, started: float) -> Caller:
-        """Return who calls, once they may. Raises what `Edge` and `permissions` raise."""
+        """Return the caller, if it is permitted. Raises the errors of `Edge` and `permissions`."""
         left = context.time_remaining()
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
         identity = await self._edge.authenticator.identify(
@@ -193,6 +195,7 @@ class _Guard:
             method=self.name,
             number=next(_numbers),
             deadline=started + seconds,
+            # gRPC ends such a call itself; `Admission` ends the others.
             is_timed_by_client=left is not None and left <= MOST_SECONDS,
             context=context,
         )
@@ -203,21 +206,25 @@ class _Guard:
         return call
 
     def answered(self, answer: Message | bytes) -> bytes:
-        """Return an answer as bytes. Raises ANSWER_TOO_LARGE; a mutation was checked before."""
+        """Return an answer as bytes. Raises ANSWER_TOO_LARGE for a query.
+
+        The answer of a mutation is checked before its commit, because its effect cannot be undone
+        here.
+        """
         data = answer if isinstance(answer, bytes) else answer.SerializeToString()
         if len(data) > MAX_ANSWER_BYTES and not self._requirement.is_mutation:
             raise answer_too_large(len(data))
         return data
 
     def end_well(self, started: float) -> None:
-        """Count and log a call that was answered; its effect is kept, so nothing here may raise."""
+        """Count and log an answered call; its effect is committed, so this must not raise."""
         try:
             self._note_answer(started)
         except Exception:
             metrics.BOOKKEEPING_FAILURES.inc()
 
-    async def end_cancelled(self, context: Any, started: float) -> None:
-        """Refuse a call that was ended here; count one whose client has gone or timed it out."""
+    async def end_canceled(self, context: Any, started: float) -> None:
+        """Refuse a call that the server ended; count one that its client ended."""
         if calls.caller().is_overdue:
             await self.refuse(context, too_late(), started)
         self._calls.count("CANCELLED")
@@ -226,7 +233,7 @@ class _Guard:
         took = time.monotonic() - started
         self._calls.observe(took)
         self._calls.count("OK")
-        if not (self._requirement.is_mutation or self._edge.says_all):
+        if not (self._requirement.is_mutation or self._edge.logs_all):
             return
         call = calls.caller()
         log.info(
@@ -238,7 +245,7 @@ class _Guard:
         )
 
     async def refuse(self, context: Any, error: Exception, started: float) -> None:
-        """Answer with the status of a refusal, or with one that says nothing of our faults."""
+        """Send the status of a refusal; a fault of the service shows no details."""
         refusal = refusal_of_fault(error)
         if refusal is None:
             refusal = _Incident()
@@ -264,17 +271,17 @@ class _Guard:
             raise
         except Exception:
             # The call ended before its refusal could be sent: its deadline passed, or the client
-            # has gone. Nobody is left to be told; gRPC accepts no other end but this.
+            # has gone. gRPC accepts only a cancellation as the end of such a call.
             raise asyncio.CancelledError from None
 
 
 class _Incident(UsageError):
-    """A fault of ours: a number to find it in the log by, and nothing else."""
+    """A fault of the service: the caller gets only a number, which finds it in the log."""
 
     def __init__(self) -> None:
         incident = uuid.uuid4().hex[:12]
         super().__init__(
-            "INTERNAL", f"a fault of ours, noted as {incident}", {"incident": incident}
+            "INTERNAL", f"an internal error, logged as {incident}", {"incident": incident}
         )
 
 
@@ -298,7 +305,7 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         except grpc.aio.AbortError:
             raise
         except asyncio.CancelledError:
-            await guard.end_cancelled(context, started)
+            await guard.end_canceled(context, started)
             raise
         except Exception as error:
             await guard.refuse(context, error, started)
@@ -313,5 +320,6 @@ def _unknown_bytes(message: Message) -> int:
     whole = message.ByteSize()
     known = type(message)()
     known.CopyFrom(message)
+    # protobuf has no size of unknown fields, so a copy without them is measured.
     known.DiscardUnknownFields()
     return whole - known.ByteSize()

@@ -1,4 +1,4 @@
-"""Field masks: which fields an update names of those that may change, and the changing of them."""
+"""Field masks: the fields that an update may name, and copying those that it names."""
 
 from collections.abc import Set as AbstractSet
 
@@ -12,7 +12,7 @@ FIXED = frozenset({behavior.IDENTIFIER, behavior.OUTPUT_ONLY, behavior.IMMUTABLE
 
 
 def changeable(message: type[Message]) -> frozenset[str]:
-    """The fields of a message that may change, as its own field behaviours say."""
+    """Return the fields of a message that may change, by their field behaviors."""
     return frozenset(
         field.name
         for field in message.DESCRIPTOR.fields
@@ -21,7 +21,7 @@ def changeable(message: type[Message]) -> frozenset[str]:
 
 
 def read_mask(mask: FieldMask, allowed: AbstractSet[str]) -> frozenset[str]:
-    """The fields to change; `*` alone is all of them. Raises FIELD_MASK_INVALID."""
+    """Return the fields to change; `*` alone means all. Raises FIELD_MASK_INVALID."""
     paths = list(mask.paths)
     if paths == ["*"]:
         return frozenset(allowed)
@@ -36,7 +36,7 @@ def read_mask(mask: FieldMask, allowed: AbstractSet[str]) -> frozenset[str]:
 
 
 def overlay(mask: AbstractSet[str], given: Message, whole: Message) -> None:
-    """Make the fields of `whole` that the mask names those of `given`."""
+    """Copy the fields that the mask names from `given` to `whole`."""
     for name in mask:
         whole.ClearField(name)
         _copy_field(given, whole, name)
@@ -47,6 +47,7 @@ def _copy_field(source: Message, target: Message, name: str) -> None:
     if field.is_repeated:
         getattr(target, name).MergeFrom(getattr(source, name))
     elif field.has_presence and not source.HasField(name):
+        # Absent in the source: `overlay` has cleared it.
         return
     elif field.message_type is None:
         setattr(target, name, getattr(source, name))

@@ -1,7 +1,7 @@
-"""Resource names on the wire, and the ids they stand for (AIP-122).
+"""Resource names, and the ids in them (AIP-122).
 
-Ids that owners choose are codes, those of run-time things canonical UUIDs, those of usage records
-the caller's own. Names are bytes: nothing is trimmed, folded or decoded.
+Ids that owners choose are codes, those of run-time records canonical UUIDs, those of usage records
+the caller's own. Names are compared as bytes: nothing is trimmed, folded or decoded.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ NIL, MAX = UUID(int=0), UUID(int=2**128 - 1)
 
 
 class BadName(ValueError):
-    """A text that is no such name; `reason` is the code for the wire."""
+    """A text that is not a valid name; `reason` is the reason for the status."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -23,14 +23,14 @@ class BadName(ValueError):
 
 
 def code(text: str) -> str:
-    """An id its owner chose."""
+    """Return an id that its owner chose. Raises BadName."""
     if CODE.fullmatch(text) is None:
         raise BadName("CODE_FORMAT", "must match [A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     return text
 
 
 def uuid(text: str) -> UUID:
-    """A UUID as we write it: lower case, hyphens, neither nil nor max."""
+    """Return a canonical UUID: lower case, hyphens, neither nil nor max. Raises BadName."""
     try:
         value = UUID(text)
     except ValueError:
@@ -41,14 +41,14 @@ def uuid(text: str) -> UUID:
 
 
 def record_id(text: str) -> str:
-    """A usage record's id."""
+    """Return the id of a usage record. Raises BadName."""
     if RECORD_ID.fullmatch(text) is None:
         raise BadName("EVENT_ID_FORMAT", "must be 1 to 128 printable ASCII characters")
     return text
 
 
 def position(text: str) -> int:
-    """The position of a ledger line, from 1."""
+    """Return the position of a ledger entry, from 1. Raises BadName."""
     if not text.isascii() or not text.isdecimal() or text[0] == "0" or len(text) > 18:
         raise BadName("ID_FORMAT", "must be a position, from 1")
     return int(text)
@@ -66,16 +66,17 @@ class Name:
 
     @property
     def pattern(self) -> str:
-        """As it stands in the protos."""
+        """The pattern, as the protos write it."""
         return "/".join(f"{word}/{{{_singular(word)}}}" for word in self.words)
 
     def of(self, *ids: object) -> str:
-        """The name of the thing with these ids."""
+        """Return the name with these ids."""
         assert len(ids) == len(self.words), (self, ids)
         return "/".join(f"{word}/{id_}" for word, id_ in zip(self.words, ids, strict=True))
 
     def parse(self, text: str) -> tuple[Any, ...]:
-        """The ids in a name. Raises `BadName`: NAME_FORMAT, CODE_FORMAT, ID_FORMAT."""
+        """Return the ids in a name. Raises BadName: NAME_FORMAT, CODE_FORMAT, ID_FORMAT."""
+        # The last piece keeps its slashes, because the ids of usage records may contain them.
         pieces = text.split("/", 2 * len(self.words) - 1)
         if len(pieces) != 2 * len(self.words) or tuple(pieces[::2]) != self.words:
             raise BadName("NAME_FORMAT", f"must be of the form {self.pattern}")

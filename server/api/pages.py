@@ -1,8 +1,8 @@
-"""Pages: how many, after which row, and the token of the next one (AIP-158).
+"""Pages: their size, the row they follow, and the token of the next one (AIP-158).
 
 A token holds the key of the last row seen, each part with its type. It is sealed for one tenant,
-one list and one set of filters (`server.runtime.token_seal`); anything else is refused. A page
-ends at its count or at `MAX_PAGE_BYTES`, whichever comes first.
+one list and one set of filters (`server.runtime.token_seal`); any other use is refused. A page ends
+at its count or at `MAX_PAGE_BYTES`, whichever comes first.
 """
 
 import base64
@@ -26,7 +26,7 @@ from server.runtime.token_seal import TokenSeal
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
-# The types of the parts of a key, and how each is read back from its text.
+# The types of the parts of a key, with the function that reads each from text.
 READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     int: int,
@@ -41,7 +41,10 @@ LONGEST_TOKEN = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What is asked for; `limit` is one row more than the page has, to see whether more follow."""
+    """The page that a request asks for.
+
+    `limit` is one row more than the page has, to see whether more rows follow.
+    """
 
     size: int
     after: tuple[Any, ...] | None
@@ -50,12 +53,12 @@ class Page:
 
     @property
     def limit(self) -> int:
-        """How many rows to fetch."""
+        """The number of rows to fetch."""
         return self.size + 1
 
 
 def read(request: Any, tenant_id: TenantId, seal: TokenSeal, shape: Shape) -> Page:
-    """The page a list request asks for, of rows with keys of `shape`.
+    """Return the page that a list request asks for, of rows with keys of `shape`.
 
     Raises PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
     """
@@ -68,9 +71,9 @@ def read(request: Any, tenant_id: TenantId, seal: TokenSeal, shape: Shape) -> Pa
 
 
 class PageFilling(Generic[T, M]):
-    """A page that is read in parts, so that no more rows are loaded than it has room for.
+    """A page that is read in parts, so that no more rows are loaded than fit into it.
 
-    The first part has as many rows as a usual page. Their size says how many more will fit.
+    The first part has as many rows as a usual page. Their size tells how many more will fit.
     """
 
     def __init__(
@@ -88,12 +91,13 @@ class PageFilling(Generic[T, M]):
         self._last: T | None = None
 
     def add(self, rows: Sequence[T]) -> None:
-        """Take the rows of `part`, of which one more than its size says that others follow."""
+        """Add the rows of `part`; one row more than its size means that others follow."""
         part, self.part = self.part, None
         assert part is not None
         for row in rows[: part.size]:
             message = self._render(row)
             size = message.ByteSize()
+            # A first row is added whatever its size, so that every page makes progress.
             if self.messages and self._bytes + size > MAX_PAGE_BYTES:
                 self._end()
                 return
@@ -103,12 +107,13 @@ class PageFilling(Generic[T, M]):
         left = self._page.size - len(self.messages)
         if len(rows) > part.size and left:
             fitting = (MAX_PAGE_BYTES - self._bytes) * len(self.messages) // max(1, self._bytes)
+            # The estimate may be zero; one more row ensures progress.
             self.part = replace(self._page, size=min(left, fitting + 1), after=self._last_key())
         elif len(rows) > part.size:
             self._end()
 
     def _end(self) -> None:
-        """Say where the next page begins."""
+        """Set the token of the next page."""
         key = [str(part) for part in self._last_key()]
         body = json.dumps(key, separators=(",", ":")).encode()
         sealed = self._seal.of(self._page.query, body) + body
@@ -126,7 +131,7 @@ def cut(
     render: Callable[[T], M],
     seal: TokenSeal,
 ) -> tuple[list[M], str]:
-    """The page of rows that are all there: its messages, and the token of the next page."""
+    """Return the messages of a page of loaded rows, and the token of the next page."""
     filling = PageFilling(page, key, render, seal)
     filling.part = page
     filling.add(rows)
@@ -134,6 +139,7 @@ def cut(
 
 
 def _query(request: Message, tenant_id: TenantId) -> bytes:
+    # A token is valid for every page size.
     fields = {k: v for k, v in fields_of(request).items() if k not in ("page_size", "page_token")}
     text = json.dumps([str(tenant_id), request.DESCRIPTOR.full_name, fields], sort_keys=True)
     return sha256(text.encode()).digest()

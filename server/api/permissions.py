@@ -1,4 +1,4 @@
-"""What each RPC requires, read from the protos' own options; a method without one is a mistake."""
+"""The permission of each RPC, read from the options in the protos; every method must have one."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,17 @@ from server.domain.errors import PermissionDenied
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The permission a method needs, and whether it changes anything."""
+    """The permission that a method requires; `is_mutation` is True if it changes data."""
 
     permission: str
     is_mutation: bool
 
 
 def requirement(method: MethodDescriptor) -> Requirement:
-    """What a method's options say. Raises when they say nothing: the server must not start."""
+    """Return the requirement of a method.
+
+    Raises LookupError without a permission, so that the server does not start.
+    """
     extensions = method.GetOptions().Extensions
     permission: str = extensions[annotations_pb2.permission]
     if not permission:
@@ -26,13 +29,13 @@ def requirement(method: MethodDescriptor) -> Requirement:
 
 
 def every_permission(services: list[ServiceDescriptor]) -> frozenset[str]:
-    """All permissions the methods of these services ask for."""
+    """Return all permissions that the methods of these services require."""
     methods = (method for service in services for method in service.methods)
     return frozenset(requirement(method).permission for method in methods)
 
 
 def refuse_without(permissions: frozenset[str], required: str) -> None:
-    """Raise PERMISSION_MISSING, which names what is missing."""
+    """Raise PERMISSION_MISSING, with the missing permission, unless it is granted."""
     if required not in permissions:
         raise PermissionDenied(
             "PERMISSION_MISSING",

@@ -1,8 +1,8 @@
-"""Forms: a message read field by field; all its faults are kept, and refused together.
+"""Reads a request field by field, and refuses all its faults together.
 
-protovalidate has seen the message before (what is required, enums, bounds); a form reads what has a
-meaning of its own: numbers, dates, names, texts. After a fault a reader answers with something
-harmless of the right type, so that reading goes on; `done` raises before anything is made of it.
+protovalidate has checked required fields, enums and bounds before; a reader parses numbers, dates,
+names and texts. After a fault it returns a harmless value of the right type, so that reading goes
+on; `done` raises before any work begins.
 """
 
 import re
@@ -30,7 +30,7 @@ from server.domain.ids import CODE
 from server.domain.limits import value_of
 
 E = TypeVar("E", bound=StrEnum)
-# A form has a method called `date`, which hides the type from the annotations after it.
+# The reader's method `date` hides the type of that name from the annotations after it.
 Day = date
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,7 +42,7 @@ ETAG = re.compile(r'"([1-9][0-9]{0,17})"', re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 MOST_LABELS = value_of("labels.count")
 LONGEST_KEY, LONGEST_VALUE = value_of("labels.key"), value_of("labels.value")
-# Codes of ISO 4217 that are no money anybody pays in: metals, tests, funds, nothing.
+# Codes of ISO 4217 that are not used for payments: metals, tests, units of account, none.
 NO_MONEY = frozenset({"XXX", "XTS", "XAU", "XAG", "XPT", "XPD", "XBA", "XBB", "XBC", "XBD"})
 
 FAULTS = {
@@ -53,7 +53,7 @@ FAULTS = {
 
 
 class BadTime(ValueError):
-    """A timestamp nobody can read, or that is out of range; `reason` is the code for the wire."""
+    """A timestamp that is malformed or out of range; `reason` is the reason for the status."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -61,9 +61,10 @@ class BadTime(ValueError):
 
 
 def instant(stamp: Timestamp) -> datetime:
-    """A timestamp, cut to the microsecond. Raises BadTime."""
+    """Return a timestamp, cut to the microsecond. Raises BadTime."""
     if not 0 <= stamp.nanos < 1_000_000_000 or stamp.seconds not in SECONDS:
         raise BadTime("TIMESTAMP_FORMAT", "must be seconds of the years 1 to 9999 and nanos")
+    # Postgres stores microseconds.
     value = EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
     if not FIRST <= value < LAST:
         raise BadTime("TIMESTAMP_RANGE", "must be in the years 1990 to 2199")
@@ -72,18 +73,18 @@ def instant(stamp: Timestamp) -> datetime:
 
 @cache
 def currencies() -> frozenset[str]:
-    """The codes of all money of ISO 4217."""
+    """Return the codes of ISO 4217 that are used for payments."""
     return frozenset(currency.code for currency in Currency) - NO_MONEY
 
 
 def control_character(text: str) -> int | None:
-    """The position of the first character that no text may have."""
-    found = CONTROL.search(text)
-    return found.start() if found else None
+    """Return the position of the first control character; None if there is none."""
+    match = CONTROL.search(text)
+    return match.start() if match else None
 
 
 def labels_fault(labels: "dict[str, str] | Any") -> str | None:
-    """What is wrong with a map of labels, if anything."""
+    """Return the fault of a map of labels; None if it is valid."""
     if len(labels) > MOST_LABELS:
         return f"at most {MOST_LABELS} labels, got {len(labels)}"
     for key, value in labels.items():
@@ -96,31 +97,31 @@ def labels_fault(labels: "dict[str, str] | Any") -> str | None:
 
 @dataclass(slots=True)
 class RequestReader:
-    """A message, the path to it in the request, and the faults found so far in all of it."""
+    """A message, its path in the request, and the faults found so far in the request."""
 
     message: Any
     path: str = ""
     faults: list[Violation] = field(default_factory=list)
 
     def done(self) -> None:
-        """Refuse the request if anything was wrong."""
+        """Raise InvalidArgument if there are faults."""
         if self.faults:
             raise InvalidArgument.of(tuple(self.faults))
 
     def fault(self, name: str, reason: str, description: str) -> None:
-        """Note that a field is wrong."""
+        """Add a fault of a field."""
         self.faults.append(Violation(self._path(name), reason, description))
 
     def has(self, name: str) -> bool:
-        """Whether a field with presence is there."""
+        """Return True if a field with presence is set."""
         return bool(self.message.HasField(name))
 
     def sub(self, name: str) -> "RequestReader":
-        """The form of a message within this one."""
+        """Return the reader of a nested message."""
         return RequestReader(getattr(self.message, name), self._path(name), self.faults)
 
     def subs(self, name: str) -> list["RequestReader"]:
-        """The forms of a repeated message within this one."""
+        """Return the readers of a repeated message."""
         items = getattr(self.message, name)
         return [
             RequestReader(item, f"{self._path(name)}[{i}]", self.faults)
@@ -128,7 +129,7 @@ class RequestReader:
         ]
 
     def text(self, name: str, *, longest: int = 200) -> str:
-        """Words for people, as NFC."""
+        """Return a text for people, in Unicode NFC."""
         text: str = getattr(self.message, name)
         position = control_character(text)
         if position is not None:
@@ -140,7 +141,7 @@ class RequestReader:
         return unicodedata.normalize("NFC", text)
 
     def labels(self, name: str) -> dict[str, str]:
-        """A map of the caller's own words."""
+        """Return a map of caller-defined labels."""
         labels = dict(getattr(self.message, name))
         fault = labels_fault(labels)
         if fault is not None:
@@ -148,7 +149,7 @@ class RequestReader:
         return labels
 
     def code(self, name: str) -> str:
-        """An id that its owner chooses."""
+        """Return an id that its owner chooses."""
         text: str = getattr(self.message, name)
         if not text:
             self.fault(name, "FIELD_REQUIRED", "is required")
@@ -157,27 +158,27 @@ class RequestReader:
         return text
 
     def name(self, name: str, pattern: Name) -> tuple[Any, ...]:
-        """The ids in a resource name that has to be there."""
-        found = self.optional_name(name, pattern)
-        if found is not None:
-            return found
+        """Return the ids in a required resource name."""
+        ids = self.optional_name(name, pattern)
+        if ids is not None:
+            return ids
         if not getattr(self.message, name):
             self.fault(name, "FIELD_REQUIRED", "is required")
         return tuple(UUID(int=0) if part is uuid else "" for part in pattern.parts)
 
     def optional_name(self, name: str, pattern: Name) -> tuple[Any, ...] | None:
-        """The ids in a resource name; None when it is empty."""
+        """Return the ids in a resource name; None if it is empty."""
         text: str = getattr(self.message, name)
         return self._parsed(name, text, pattern) if text else None
 
     def names(self, name: str, pattern: Name) -> list[tuple[Any, ...]]:
-        """The ids in each of a list of resource names."""
+        """Return the ids in each of a list of resource names."""
         texts = enumerate(getattr(self.message, name))
-        found = (self._parsed(f"{name}[{index}]", text, pattern) for index, text in texts)
-        return [ids for ids in found if ids is not None]
+        parsed = (self._parsed(f"{name}[{index}]", text, pattern) for index, text in texts)
+        return [ids for ids in parsed if ids is not None]
 
     def optional_uuid(self, name: str) -> UUID | None:
-        """An id of ours that is no name; None when it is empty."""
+        """Return a UUID that is not a name; None if it is empty."""
         text: str = getattr(self.message, name)
         if not text:
             return None
@@ -188,16 +189,16 @@ class RequestReader:
             return None
 
     def decimal(self, name: str, *, default: Decimal | None = None) -> Decimal:
-        """A number; required when there is no default."""
-        found = self.optional_decimal(name)
-        if found is not None:
-            return found
+        """Return a number; it is required if there is no default."""
+        value = self.optional_decimal(name)
+        if value is not None:
+            return value
         if default is None and not self.has(name):
             self.fault(name, "FIELD_REQUIRED", "is required")
         return ZERO if default is None else default
 
     def optional_decimal(self, name: str) -> Decimal | None:
-        """A number; None when it is absent."""
+        """Return a number; None if it is absent."""
         if not self.has(name):
             return None
         try:
@@ -207,13 +208,13 @@ class RequestReader:
             return None
 
     def date(self, name: str) -> Day:
-        """A civil date that has to be there."""
+        """Return a required civil date."""
         if not self.has(name):
             self.fault(name, "FIELD_REQUIRED", "is required")
         return self.optional_date(name) or FIRST.date()
 
     def optional_date(self, name: str) -> Day | None:
-        """A civil date; None when it is absent."""
+        """Return a civil date; None if it is absent."""
         if not self.has(name):
             return None
         value = getattr(self.message, name)
@@ -228,13 +229,13 @@ class RequestReader:
         return day
 
     def time(self, name: str) -> datetime:
-        """An instant that has to be there."""
+        """Return a required time."""
         if not self.has(name):
             self.fault(name, "FIELD_REQUIRED", "is required")
         return self.optional_time(name) or FIRST
 
     def optional_time(self, name: str) -> datetime | None:
-        """An instant; None when it is absent."""
+        """Return a time; None if it is absent."""
         if not self.has(name):
             return None
         try:
@@ -244,7 +245,7 @@ class RequestReader:
             return None
 
     def choice(self, name: str, kind: type[E], *, default: E | None = None) -> E:
-        """One of a closed set; `default` stands for the unspecified value."""
+        """Return the value of an enum; `default` stands for the unspecified value."""
         number = getattr(self.message, name)
         enum = self.message.DESCRIPTOR.fields_by_name[name].enum_type
         value = enum.values_by_number.get(number)
@@ -253,17 +254,18 @@ class RequestReader:
         if number == 0:
             self.fault(name, "ENUM_UNSPECIFIED", "must be chosen")
         elif value is None:
-            self.fault(name, "ENUM_UNKNOWN", f"{number} is not a value of it")
+            self.fault(name, "ENUM_UNKNOWN", f"{number} is not one of its values")
         else:
             return kind[value.name.removeprefix(enum_prefix(enum))]
+        # Any value will do, because `done` raises before it is used.
         return next(iter(kind))
 
     def optional_choice(self, name: str, kind: type[E]) -> E | None:
-        """One of a closed set; None when it is unspecified."""
+        """Return the value of an enum; None if it is unspecified."""
         return self.choice(name, kind) if getattr(self.message, name) else None
 
     def currency(self, name: str) -> str:
-        """An ISO 4217 code in capitals."""
+        """Return an ISO 4217 code in capitals."""
         text: str = getattr(self.message, name)
         if not text:
             self.fault(name, "FIELD_REQUIRED", "is required")
@@ -272,7 +274,7 @@ class RequestReader:
         return text
 
     def zone(self, name: str) -> str:
-        """An IANA time zone. Aliases such as EST5EDT, which have no place, are refused."""
+        """Return an IANA time zone. Aliases without a place, such as EST5EDT, are refused."""
         text: str = getattr(self.message, name)
         if not text:
             self.fault(name, "FIELD_REQUIRED", "is required")
@@ -281,12 +283,15 @@ class RequestReader:
         return text
 
     def etag(self, name: str) -> int | None:
-        """The revision in an etag; None when it is empty. One we never gave is merely stale: 0."""
+        """Return the revision in an etag; None if it is empty, 0 for an etag that is not ours.
+
+        No record has revision 0, so such an etag is refused as stale.
+        """
         text: str = getattr(self.message, name)
         if not text:
             return None
-        found = ETAG.fullmatch(text)
-        return int(found[1]) if found else 0
+        match = ETAG.fullmatch(text)
+        return int(match[1]) if match else 0
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -300,7 +305,7 @@ class RequestReader:
 
 
 def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:
-    """What the one name of a request says. Raises FIELD_REQUIRED, NAME_FORMAT."""
+    """Return the ids in the only name of a request. Raises FIELD_REQUIRED, NAME_FORMAT."""
     reader = RequestReader(request)
     parts = reader.name(name, pattern)
     reader.done()
@@ -309,36 +314,39 @@ def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:
 
 @contextmanager
 def placed_at(path: str, faults: list[Violation] | None = None) -> Iterator[None]:
-    """Put the place of a record in a list before the fields that are found wrong in it.
+    """Prefix the fields of faults with the place of a record in a list.
 
-    With `faults` they are added to these, so that the other records are looked at too.
+    With `faults`, the faults are added to it instead of raised, so that the other records are read
+    too.
     """
     try:
         yield
     except InvalidArgument as error:
-        placed = [replace(one, field=f"{path}.{one.field}") for one in error.violations]
+        placed = [
+            replace(violation, field=f"{path}.{violation.field}") for violation in error.violations
+        ]
         if faults is None or not placed:
             raise (InvalidArgument.of(tuple(placed)) if placed else error) from error
         faults += placed
 
 
 def all_faults(*readers: Callable[[], object]) -> InvalidArgument:
-    """Return the refusal that names the faults of every reader, of which at least one raises.
+    """Return the refusal with the faults of every reader, of which at least one raises.
 
-    Items of hot batches are read without a form, which would keep a list for each; only one that
-    is wrong is read again, by this.
+    Items of hot batches are read without a RequestReader, which would allocate a list for each.
+    Only an invalid item is read again, by this function.
     """
-    found: list[Violation] = []
+    faults: list[Violation] = []
     for read in readers:
         try:
             read()
         except InvalidArgument as error:
-            found += error.violations
-    return InvalidArgument.of(tuple(found))
+            faults += error.violations
+    return InvalidArgument.of(tuple(faults))
 
 
 def refuse(faults: list[Violation]) -> None:
-    """Raise what was found wrong in the items of a list, if anything."""
+    """Raise InvalidArgument if there are faults."""
     if faults:
         raise InvalidArgument.of(tuple(faults))
 
@@ -354,10 +362,11 @@ def _is_zone(text: str) -> bool:
 
 
 def fields_of(message: Message) -> dict[str, str]:
-    """What is in a message, by top-level field, as text that equal messages share."""
+    """Return the content of a message by top-level field, as text that equal messages share."""
     return {
         descriptor.name: _text(value)
         for descriptor, value in message.ListFields()
+        # The key itself is no content: a repeat must be recognized by the other fields.
         if descriptor.name != "request_id"
     }
 

@@ -1,8 +1,8 @@
-"""What a servicer method does with a use case: run it in a transaction of the caller's tenant.
+"""Runs the use case of a servicer method in a transaction of the caller's tenant.
 
-A change that carries a `request_id` is done once: its answer is kept with its effect, and a repeat
-is given that answer. One that carries `validate_only` is done and taken back. What may change a
-rate answers with the revision it made, for whoever asks what something costs now.
+A change with a `request_id` is done once: its answer is stored with its effect, and a repeat gets
+that answer. A change with `validate_only` is done and rolled back. A change that may affect rates
+answers with a revision token.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,18 +41,18 @@ R = TypeVar("R")
 M = TypeVar("M", bound=Message)
 Rows = Callable[[Transaction, Page], Awaitable[Sequence[R]]]
 
-# Where a request says which account it is about, all of the form `accounts/{account}/…`.
+# The fields that may name the account of a request, as in `accounts/{account}/…`.
 ACCOUNT_FIELDS = ("parent", "name", "quote")
 
 
 class _TakeBackError(Exception):
-    """Ends a transaction whose effects are not wanted."""
+    """Rolls back a transaction whose effects are not wanted."""
 
 
 async def run_query(
     env: Env, work: Callable[[Transaction], Awaitable[R]], *, snapshot: bool = False
 ) -> R:
-    """Run a use case that changes nothing; with `snapshot` it sees one moment throughout."""
+    """Run a use case that changes nothing; with `snapshot` it reads one moment throughout."""
     call = caller()
     call.refuse_invalid()
     seconds = call.seconds_left
@@ -60,7 +60,7 @@ async def run_query(
 
 
 async def run_control_query(env: Env, work: Callable[[ControlTransaction], Awaitable[R]]) -> R:
-    """Run a query that is of no tenant."""
+    """Run a query of no tenant."""
     call = caller()
     call.refuse_invalid()
     return await read_control(env.pool, work, seconds=call.seconds_left)
@@ -75,9 +75,9 @@ async def run_list(
     *,
     shape: pages.Shape,
 ) -> tuple[list[M], str]:
-    """The page that a list request asks for, as messages, and the token of the next page.
+    """Return the messages of the page that a list request asks for, and the next page's token.
 
-    `rows` finds what comes after `page.after`, the `key` of the last row seen, whose parts have the
+    `rows` returns the rows after `page.after`, the `key` of the last row seen, whose parts have the
     types of `shape`. Raises PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID.
     """
     page = pages.read(request, caller().tenant_id, env.seal, shape)
@@ -90,7 +90,7 @@ async def run_list(
 def list_loaded_rows(
     env: Env, request: Message, rows: Sequence[R], render: Callable[[R], M]
 ) -> tuple[list[M], str]:
-    """Return the page that a list request asks for, of rows that are loaded already."""
+    """Return the page that a list request asks for, of rows that are already loaded."""
     page = pages.read(request, caller().tenant_id, env.seal, (int,))
     start = page.after[0] if page.after else 0
     numbered = list(enumerate(rows, 1))[start : start + page.limit]
@@ -102,16 +102,16 @@ def _reading(rows: Rows[R], part: Page) -> Callable[[Transaction], Awaitable[Seq
 
 
 def of_account(account_id: AccountId, rows: Rows[R]) -> Rows[R]:
-    """Return `rows` such that an empty list is an answer only if there is such an account.
+    """Return `rows` with a check of the account if there are none.
 
     Raises ACCOUNT_NOT_FOUND.
     """
 
     async def find(tx: Transaction, page: Page) -> Sequence[R]:
-        found = await rows(tx, page)
-        if not found:
+        records = await rows(tx, page)
+        if not records:
             await accounts.get(tx, account_id)
-        return found
+        return records
 
     return find
 
@@ -125,11 +125,11 @@ async def run_mutation(
     *,
     tenant_id: TenantId | None = None,
 ) -> M:
-    """Run a use case in one transaction and answer with what `render` makes of its result.
+    """Run a use case in one transaction; return the message that `render` makes of its result.
 
-    `tenant_id` is another tenant than the caller's; only operators' methods may say so.
-    Raises REQUEST_ID_FORMAT, REQUEST_ID_CONFLICT, ANSWER_TOO_LARGE, what `transact` raises and what
-    `work` raises.
+    `tenant_id` is a tenant other than the caller's, for operators' methods only. Raises
+    REQUEST_ID_FORMAT, REQUEST_ID_CONFLICT, ANSWER_TOO_LARGE, and the errors of `transact` and
+    `work`.
     """
     call = caller()
     call.refuse_invalid()
@@ -139,7 +139,7 @@ async def run_mutation(
     previewed: list[M] = []
 
     async def noted(tx: Transaction, message: M) -> tuple[M, int | None]:
-        # Read last: a revision of this very change, or of all that was committed before.
+        # Read last, so that it is the revision of this change, or the newest committed one.
         is_noted = revisions.is_noted(call.method)
         return message, await revision(tx) if is_noted else None
 
@@ -158,6 +158,7 @@ async def run_mutation(
                 return known
         message = render(await work(tx))
         data = message.SerializeToString(deterministic=key is not None)
+        # Before the commit, so that a call refused for its answer has no effect.
         if len(data) > MAX_ANSWER_BYTES:
             raise answer_too_large(len(data))
         if is_dry:
@@ -178,15 +179,18 @@ async def run_mutation(
             resolve=resolve,
         )
     except _TakeBackError:
+        # The last message, because `work` may have run several times.
         return previewed[-1]
     if made is not None:
         call.announce(revisions.METADATA_KEY, revisions.token_of(env.seal, tenant, made))
-    env.job_signal.ring()
+    # After the commit, because a worker cannot see the jobs before.
+    env.job_signal.notify()
     return result
 
 
 def _key(request: Message, tenant_id: TenantId, method: str) -> Request | None:
     request_id: str = getattr(request, "request_id", "")
+    # A dry run has no effect that a repeat could duplicate.
     if not request_id or getattr(request, "validate_only", False):
         return None
     if REQUEST_ID.fullmatch(request_id) is None:
@@ -210,7 +214,7 @@ def _digest(text: str) -> str:
 
 
 def _account_of(request: Message) -> AccountId:
-    """The account a request is about; empty for one about none."""
+    """Return the account of a request; empty if it is about none."""
     for name in ACCOUNT_FIELDS:
         collection, _, rest = getattr(request, name, "").partition("/")
         account_id = rest.partition("/")[0]

@@ -1,7 +1,7 @@
-"""The rules written in the protos, checked before anything is looked at; one table to our reasons.
+"""The rules in the protos, checked before a request is read; one table maps rules to reasons.
 
-Formats of our own are custom rules whose id is the reason. Paths are those of the request, as in
-`account.labels` or `lines[2].product`.
+A custom rule has its reason as its id. Paths are those of the request, as in `account.labels` or
+`lines[2].product`.
 """
 
 import re
@@ -36,20 +36,22 @@ Check = Callable[[Any], bool]
 
 
 def validate(request: Message) -> None:
-    """Refuse a request that breaks a rule of its proto, naming every field that does."""
+    """Raise InvalidArgument, with every faulty field, if a request violates its proto's rules."""
     refusal = refusal_of(request)
     if refusal is not None:
         raise refusal
 
 
 def refusal_of(request: Message) -> InvalidArgument | None:
-    """Return the refusal of a request, with every field that breaks a rule of its proto."""
-    found = _validator.collect_violations(request)
-    if not found:
+    """Return the refusal with every field that violates a rule of its proto, or None."""
+    faults = _validator.collect_violations(request)
+    if not faults:
         return None
-    named = (_violation(item.proto, request.DESCRIPTOR) for item in found)
-    # A text may be too long in characters and in bytes, which is one fault.
-    violations = tuple({(one.field, one.reason): one for one in named}.values())
+    named = (_violation(item.proto, request.DESCRIPTOR) for item in faults)
+    # A text may be too long both in characters and in bytes; that is one fault.
+    violations = tuple(
+        {(violation.field, violation.reason): violation for violation in named}.values()
+    )
     refusal = InvalidArgument.of(violations)
     if refusal.reason == "TOO_MANY_ITEMS":
         refusal.facts |= {"got": str(len(getattr(request, violations[0].field, ())))}
@@ -57,10 +59,10 @@ def refusal_of(request: Message) -> InvalidArgument | None:
 
 
 def surely_valid(message: Descriptor) -> Check:
-    """A quick look at the messages of a type: True only for those that break no rule.
+    """Return a fast check of a message type that is True only for valid messages.
 
-    It knows what is required and how long lists may be, which is all that the requests of hot
-    methods ask for. A type with other rules is never sure, and is validated in full every time.
+    It covers required fields, enums and the lengths of lists, which are all the rules of hot
+    methods. For a type with other rules it is always False, so such a message is validated in full.
     """
     checks: list[Check] = []
     for field in message.fields:
@@ -80,7 +82,7 @@ def surely_valid(message: Descriptor) -> Check:
 
 
 def _quick(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> list[Check] | None:
-    """The checks of one field; None when it has a rule that this does not know."""
+    """Return the checks of one field; None if it has a rule that they do not cover."""
     name, left = field.name, type(rules)()
     left.CopyFrom(rules)
     checks: list[Check] = []
@@ -94,7 +96,7 @@ def _quick(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> list[Check
         most = left.repeated.max_items
         checks.append(lambda m: len(getattr(m, name)) <= most)
         left.repeated.ClearField("max_items")
-        left.repeated.ClearField("items")  # rules of items are looked for below
+        left.repeated.ClearField("items")  # `_is_free_of_rules` checks the rules of items
         if not left.repeated.ByteSize():
             left.ClearField("repeated")
     if left.enum.defined_only and not left.enum.not_in:
@@ -106,7 +108,7 @@ def _quick(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> list[Check
 
 
 def _is_free_of_rules(message: Descriptor | None, seen: frozenset[str]) -> bool:
-    """Whether nothing is said of the fields of a message, nor of those within."""
+    """Return True if no field of a message, nor of its nested messages, has a rule."""
     if message is None or message.full_name in seen:
         return True
     beyond = seen | {message.full_name}
@@ -121,13 +123,13 @@ def _never(_request: Any) -> bool:
     return False
 
 
-def _violation(found: Any, message: Any) -> Violation:
-    rule: str = found.rule_id
+def _violation(fault: Any, message: Any) -> Violation:
+    rule: str = fault.rule_id
     reason = rule if OUR_OWN.fullmatch(rule) else REASONS[rule]
-    description = found.message
+    description = fault.message
     if rule.startswith("enum."):
-        description = f"must be one of {', '.join(_choices(found.field, message))}"
-    return Violation(_path(found.field), reason, description)
+        description = f"must be one of {', '.join(_choices(fault.field, message))}"
+    return Violation(_path(fault.field), reason, description)
 
 
 def _choices(path: Any, message: Any) -> list[str]:
@@ -144,7 +146,7 @@ def _choices(path: Any, message: Any) -> list[str]:
 
 
 def _path(field: Any) -> str:
-    """A path as text. What only groups other fields (a oneof) is named by its own name."""
+    """Return a path as text; a oneof has its own name in it."""
     steps = []
     for element in field.elements:
         place = element.subscript

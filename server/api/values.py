@@ -1,4 +1,4 @@
-"""Values on the wire, on their way out: decimals, instants, dates, money, cadences, enums."""
+"""Domain values as messages: decimals, times, dates, money, cadences, enums."""
 
 import re
 from datetime import UTC, date, datetime
@@ -23,45 +23,47 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decimal_pb(value: Decimal) -> decimal_pb2.Decimal:
-    """A number as plain text."""
+    """Return a number as plain text."""
     return decimal_pb2.Decimal(value=plain(value))
 
 
 def optional_decimal_pb(value: Decimal | None) -> decimal_pb2.Decimal | None:
-    """A number, or nothing."""
+    """Return a number, or None."""
     return None if value is None else decimal_pb(value)
 
 
 def time_pb(instant: datetime) -> Timestamp:
-    """An instant, to the microsecond."""
+    """Return a time, to the microsecond."""
+    # In integers: a float timestamp is not exact to the microsecond.
     since = instant - EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def optional_time_pb(instant: datetime | None) -> Timestamp | None:
-    """An instant, or nothing."""
+    """Return a time, or None."""
     return None if instant is None else time_pb(instant)
 
 
 def date_pb(day: date) -> date_pb2.Date:
-    """A civil date."""
+    """Return a civil date."""
     return date_pb2.Date(year=day.year, month=day.month, day=day.day)
 
 
 def optional_date_pb(day: date | None) -> date_pb2.Date | None:
-    """A civil date, or nothing."""
+    """Return a civil date, or None."""
     return None if day is None else date_pb(day)
 
 
 def money_pb(currency_code: str, amount: Decimal) -> money_pb2.Money:
-    """Money, which has at most nine places by then."""
+    """Return an amount of money, which must be rounded to nine decimals at most."""
+    # int() rounds toward zero, so that units and nanos have the same sign, as Money requires.
     units = int(amount)
     nanos = EXACT.multiply(EXACT.subtract(amount, Decimal(units)), NANOS)
     return money_pb2.Money(currency_code=currency_code, units=units, nanos=int(nanos))
 
 
 def cadence_pb(cadence: Cadence | None) -> types_pb2.Cadence | None:
-    """A calendar length, or nothing."""
+    """Return a cadence, or None."""
     if cadence is None:
         return None
     unit = enum_pb(types_pb2.Cadence.Unit, cadence.unit)
@@ -69,7 +71,7 @@ def cadence_pb(cadence: Cadence | None) -> types_pb2.Cadence | None:
 
 
 def rating_period_pb(period: RatingPeriod) -> types_pb2.RatingPeriod:
-    """A rating period and its freeze."""
+    """Return a rating period with its freeze time."""
     return types_pb2.RatingPeriod(
         start_time=time_pb(period.start),
         end_time=time_pb(period.end),
@@ -79,24 +81,24 @@ def rating_period_pb(period: RatingPeriod) -> types_pb2.RatingPeriod:
 
 @memoize(entries=256, entry_bytes=512)
 def enum_prefix(enum: EnumDescriptor) -> str:
-    """Return the prefix of an enum's values: nested enums have none."""
+    """Return the prefix of an enum's values; nested enums have none."""
     if enum.containing_type is not None:
         return ""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
 
 
 def enum_pb(wrapper: Any, member: StrEnum | str) -> Any:
-    """The number of the proto's value with the name of ours."""
+    """Return the number of the proto's value with the same name."""
     return wrapper.Value(f"{enum_prefix(wrapper.DESCRIPTOR)}{member}")
 
 
 def etag(revision: int) -> str:
-    """A revision as callers see it."""
+    """Return a revision as an etag."""
     return f'"{revision}"'
 
 
 def audit_pb(audit: Audit | None) -> dict[str, Any]:
-    """Return the fields that say who made and changed a resource; none before it is kept."""
+    """Return the audit fields of a resource; none before it is stored."""
     if audit is None:
         return {}
     return {

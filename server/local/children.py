@@ -1,4 +1,4 @@
-"""What the supervisor keeps running: started, looked after, started again, stopped."""
+"""The child processes of the supervisor: started, watched, restarted, stopped."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ STOP_SECONDS = 30.0
 
 
 class Runnable(Protocol):
-    """Something that is one process, and may be started again after it ended."""
+    """A single process that can be started again after it ended."""
 
     name: str
 
@@ -32,7 +32,7 @@ class Runnable(Protocol):
 
 
 class ChildProgram:
-    """A Python module of ours, as a process whose output goes to a log."""
+    """A Python module of the service, as a process whose output goes to a log."""
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name = name
@@ -41,18 +41,18 @@ class ChildProgram:
         self._arguments = arguments
 
     def start(self) -> None:
-        """Start it. It is killed when we are."""
+        """Start it; it is killed when this process ends."""
         with open_log(self.log) as out:
             self.process = processes.spawn(self._arguments, out, signal.SIGKILL, ProcessIdentity())
 
     def stop(self) -> None:
-        """Ask it to end, and make it."""
+        """Stop it, by force if it takes too long."""
         if self.process is not None:
             processes.stop(self.process, signal.SIGTERM, STOP_SECONDS)
 
 
 class Store:
-    """An embedded store, which is ready when it has started."""
+    """An embedded store; `start` returns when it is ready."""
 
     def __init__(self, name: str, open_store: Callable[[], Postgres | Redis]) -> None:
         self.name = name
@@ -64,7 +64,7 @@ class Store:
         return self._store.process if self._store else None
 
     def url(self, user: str | None = None) -> str:
-        """Return the URL for its clients; the same after a restart. Postgres needs a `user`."""
+        """Return the URL for clients, which a restart does not change. Postgres needs a `user`."""
         assert self._store is not None, f"{self.name} is not started"
         if isinstance(self._store, Postgres):
             return self._store.dsn(user=user or SUPERUSER)
@@ -76,14 +76,14 @@ class Store:
         self._store = self._open()
 
     def stop(self) -> None:
-        """Stop it; what it keeps is on the disk then."""
+        """Stop it; its data are then on disk."""
         if self._store is not None:
             self._store.stop()
             self._store = None
 
 
 class Keeper:
-    """Starts one thing again when it ends, at growing intervals while it keeps ending."""
+    """Restarts a child when it ends, after pauses that grow while it keeps ending."""
 
     def __init__(self, kept: Runnable, say: Callable[[str], None]) -> None:
         self.kept = kept
@@ -93,7 +93,7 @@ class Keeper:
         self._due: float | None = None
 
     def tend(self) -> None:
-        """Look after it: notice that it ended, and start it when its pause is over."""
+        """Detect that the child ended, and restart it when its pause is over."""
         now = time.monotonic()
         if self._due is None:
             process = self.kept.process
@@ -109,7 +109,7 @@ class Keeper:
         try:
             self.kept.start()
         except (LocalStoreError, OSError, subprocess.SubprocessError) as error:
-            # Also for want of memory or of space, of which there may be some the next time.
+            # A lack of memory or disk space may be temporary, so these errors are retried too.
             self._ended(f"does not start: {error}", now)
             return
         self._say(f"{self.kept.name} is started again")

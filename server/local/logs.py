@@ -1,9 +1,8 @@
-"""Logs of children: appended to, readable by their owner only, and bounded in size and number.
+"""Logs of children: append-only, readable by their owner only, limited in size and number.
 
-A child keeps its log open for as long as it lives, so the log is copied and then cut to nothing
-(the child writes at the end of what is there, because the file is open for appending). Lines that
-the child writes between the last read of the copy and the cut are lost: those of less than a
-millisecond.
+A child keeps its log open while it runs, so the log is copied and then truncated; the child goes on
+at the new end, because the file is open for appending. Lines that the child writes between the last
+read and the truncation, less than a millisecond, are lost.
 """
 
 import os
@@ -14,18 +13,18 @@ from pathlib import Path
 from typing import IO
 
 MOST_BYTES = 8 * 1024 * 1024
-# Older parts: `server.log.1` is the newest of them.
+# The number of older parts; `server.log.1` is the newest of them.
 KEPT = 3
 LOOK_SECONDS = 1.0
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Open a log for appending; a new one is made for its owner only."""
+    """Open a log for appending; only its owner can read a new one."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def fresh(path: Path) -> Path:
-    """Begin an empty log and return it; the one that was there is kept as the newest older part."""
+    """Create an empty log and return it; an existing one becomes the newest older part."""
     if path.exists():
         _make_room(path)
         path.replace(_part(path, 1))
@@ -34,13 +33,14 @@ def fresh(path: Path) -> Path:
 
 
 def rotate(path: Path) -> None:
-    """Move what is in the log of a running child to the newest older part.
+    """Move the content of a running child's log to the newest older part.
 
-    When that fails (the disk is full) the log goes on growing to twice its bound, and is then cut
-    without a copy. Raises OSError.
+    If that fails (the disk is full), the log grows to twice its limit and is then truncated without
+    a copy. Raises OSError.
     """
     making = path.with_name(f"{path.name}.making")
     try:
+        # Copied to a temporary name, so that a failed copy does not replace an older part.
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with path.open("rb") as log, os.fdopen(os.open(making, flags, 0o600), "wb") as copy:
             shutil.copyfileobj(log, copy, 1024 * 1024)
@@ -55,7 +55,7 @@ def rotate(path: Path) -> None:
 
 
 class Rotation:
-    """Keeps all logs of a directory, and those that its links point to, within their bound."""
+    """Keeps all logs of a directory, and the targets of its links, within their limit."""
 
     def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
         self._directory = directory
@@ -64,7 +64,7 @@ class Rotation:
         self._failing = False
 
     def tend(self) -> None:
-        """Look every second; an error is said once until it is over, and never raised."""
+        """Check every second; an error is reported once until it ends, and never raised."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -82,8 +82,8 @@ class Rotation:
 
 
 def _logs(directory: Path) -> Iterable[Path]:
-    found = (path.resolve() for path in sorted(directory.glob("*.log")))
-    return [path for path in found if path.exists()]
+    paths = (path.resolve() for path in sorted(directory.glob("*.log")))
+    return [path for path in paths if path.exists()]
 
 
 def _part(path: Path, number: int) -> Path:
@@ -91,7 +91,8 @@ def _part(path: Path, number: int) -> Path:
 
 
 def _make_room(path: Path) -> None:
-    """Number the older parts anew; the oldest is overwritten."""
+    """Renumber the older parts; the oldest is overwritten."""
+    # From the oldest on, so that no part is overwritten before it is moved.
     for number in range(KEPT - 1, 0, -1):
         if _part(path, number).exists():
             _part(path, number).replace(_part(path, number + 1))

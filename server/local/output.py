@@ -1,4 +1,4 @@
-"""Printing that never ends the program: on a full disk, or into a closed pipe, the text is lost."""
+"""Printing that never fails: on a full disk, or into a closed pipe, the text is lost."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 class Output:
-    """`sys.stdout` or `sys.stderr` as it is at the moment, without its errors."""
+    """The current `sys.stdout` or `sys.stderr`, without its errors."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -18,13 +18,13 @@ class Output:
         return getattr(getattr(sys, self._name), name)
 
     def write(self, text: str) -> int:
-        """Write, or do not."""
+        """Write the text; an error is ignored."""
         with suppress(OSError):
             getattr(sys, self._name).write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or do not."""
+        """Flush; an error is ignored."""
         with suppress(OSError):
             getattr(sys, self._name).flush()
 
@@ -34,12 +34,15 @@ _errors = Console(file=cast(IO[str], Output("stderr")), highlight=False)
 
 
 def warn(text: str) -> None:
-    """Print a sentence for whoever started the program to stderr."""
+    """Print a sentence for the user to stderr."""
     _errors.print(f"usage: {text}", style="red", markup=False, soft_wrap=True)
 
 
 def give_up_what_is_left() -> None:
-    """Drop what cannot be written, which the interpreter would try once more and fail by."""
+    """Discard buffered output that cannot be written.
+
+    The interpreter would otherwise try again at exit and fail.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

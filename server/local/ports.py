@@ -1,4 +1,4 @@
-"""Ports to listen on: free, or refused with the way to another."""
+"""Ports to listen on: free ones, or an error that suggests another."""
 
 import errno
 import os
@@ -10,9 +10,9 @@ MOST = 65535
 
 
 def chosen(variable: str, usual: int, host: str = "127.0.0.1") -> int:
-    """The port that `variable` names, `usual` if unset, any free one for 0.
+    """Return the port that `variable` names, `usual` if unset, any free one for 0.
 
-    Raises LocalStoreError when it is taken or is no port; the text says how to change it.
+    Raises LocalStoreError if it is in use or invalid; the text tells how to change it.
     """
     text = os.environ.get(variable) or str(usual)
     if not text.isascii() or not text.isdecimal() or int(text) > MOST:
@@ -34,12 +34,12 @@ def chosen(variable: str, usual: int, host: str = "127.0.0.1") -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether one could listen there now."""
+    """Return True if the port can be listened on now."""
     return _refusal(host, port) is None
 
 
 def any_free(host: str, near: int | None = None) -> int:
-    """A free port: one of the ten behind `near`, if that is given, or what the system says."""
+    """Return a free port: one of the ten after `near`, if given, or one that the system chooses."""
     if near is not None:
         for port in range(near + 1, min(near + 11, MOST)):
             if is_free(host, port):
@@ -51,7 +51,7 @@ def any_free(host: str, near: int | None = None) -> int:
 
 
 def _refusal(host: str, port: int) -> OSError | None:
-    """The error of listening there now, if any."""
+    """Return the error of listening on the port now, if any."""
     try:
         with socket.socket(_family(host)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

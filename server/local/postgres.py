@@ -1,4 +1,4 @@
-"""An embedded Postgres: one directory of data, one child process, one unix socket."""
+"""An embedded Postgres: one data directory, one child process, one unix socket."""
 
 import shlex
 import shutil
@@ -19,7 +19,7 @@ BUILTIN_LOCALES_SINCE = 17
 
 
 class Postgres:
-    """A running server. Its data survive it; with `unsafe` they need not survive the machine."""
+    """A running server. Its data survive it; with `unsafe` a crash of the machine may lose them."""
 
     def __init__(
         self, data_dir: Path, socket_dir: Path, process: subprocess.Popen[bytes], lock: IO[bytes]
@@ -33,38 +33,38 @@ class Postgres:
     def start(
         cls, data_dir: Path, *, unsafe: bool = False, binaries: Path | None = None
     ) -> "Postgres":
-        """Start on `data_dir`, made when it is not there, and return when queries are answered.
+        """Start on `data_dir`, creating it if needed; return when queries are answered.
 
-        What a killed process of ours left running is ended first. Raises LocalStoreError when the
-        data are in use, are of another major version, or the server does not come up.
+        Servers left over from a killed process are ended first. Raises LocalStoreError if the data
+        are in use or of another major version, or if the server does not start.
         """
-        found = binaries or postgres_bin()
+        programs = binaries or postgres_bin()
         data_dir = data_dir.resolve()
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         identity = processes.unprivileged()
         identity.reach(data_dir.parent)
-        identity.reach(found)
+        identity.reach(programs)
         lock = processes.lock(data_dir)
         try:
-            _make(data_dir, found, identity)
-            _check_major(data_dir, found, identity)
+            _make(data_dir, programs, identity)
+            _check_major(data_dir, programs, identity)
             identity.own(data_dir)
             processes.end_leftovers(data_dir, "postgres", signal.SIGINT, _postmaster(data_dir))
             socket_dir = processes.socket_directory(data_dir, identity)
             _forget_killed(data_dir, socket_dir)
-            process = _run(data_dir, socket_dir, found, identity, UNSAFE if unsafe else ())
+            process = _run(data_dir, socket_dir, programs, identity, UNSAFE if unsafe else ())
         except BaseException:
             lock.close()
             raise
         return cls(data_dir, socket_dir, process, lock)
 
     def dsn(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
-        """Name a database of this server, and a login, for asyncpg."""
+        """Return the DSN of a database and a login for asyncpg."""
         return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.socket_dir))}"
 
     def stop(self) -> None:
-        """Stop at once and cleanly, whoever is connected. Stopping twice is stopping once."""
-        processes.stop(self.process, signal.SIGINT)  # SIGTERM would wait for the clients.
+        """Stop cleanly without waiting for clients. A second stop does nothing."""
+        processes.stop(self.process, signal.SIGINT)  # SIGTERM would wait for clients.
         self._lock.close()
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
@@ -74,7 +74,7 @@ def _make(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> None:
         return
     if data_dir.exists() and any(data_dir.iterdir()):
         raise LocalStoreError(f"{data_dir} is neither empty nor a Postgres data directory")
-    # Made beside and renamed, so that a killed first start leaves nothing half-made in its place.
+    # Created under another name and renamed, so that a kill leaves no incomplete directory.
     making = data_dir.with_name(data_dir.name + ".making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700)
@@ -98,7 +98,7 @@ def _make(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> None:
 
 
 def _initdb(data_dir: Path, binaries: Path, identity: ProcessIdentity) -> list[str]:
-    # Byte order on every platform and version; checksums, so that versions can be upgraded.
+    # Sorts by bytes on every platform and version. Checksums must match in an upgrade.
     locale = ["--locale=C.UTF-8"]
     if postgres_major(binaries) >= BUILTIN_LOCALES_SINCE:
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -159,13 +159,13 @@ def _run(
 
 
 def _forget_killed(data_dir: Path, socket_dir: Path) -> None:
-    """Remove the files that name a server which was killed.
+    """Remove the files that name a killed server.
 
-    Postgres does so itself unless a process with that number is there. It is there for as long as
-    nobody has collected what is left of the killed one, or when another program got the number;
-    seen from a user name space that program is allowed to be signalled, so it looks like ours.
-    We have the lock and have found no server on these data, and Postgres goes on to look at the
-    shared memory, which tells it of one that we did not see.
+    Postgres does so itself, unless a process with that number exists. It exists while nobody has
+    reaped the killed server, or when another program got the number; in a user name space that
+    program may be signaled, so that it looks like a server. The lock is held and no server was
+    found on these data. Postgres also checks the shared memory, which reveals a server that was
+    missed.
     """
     (data_dir / "postmaster.pid").unlink(missing_ok=True)
     for left in socket_dir.glob(".s.PGSQL.*"):
@@ -173,12 +173,12 @@ def _forget_killed(data_dir: Path, socket_dir: Path) -> None:
 
 
 def _postmaster(data_dir: Path) -> int | None:
-    said = _line(data_dir, 0)
-    return int(said) if said.isdecimal() else None
+    text = _line(data_dir, 0)
+    return int(text) if text.isdecimal() else None
 
 
 def _line(data_dir: Path, number: int) -> str:
-    """Read a line of `postmaster.pid`: 0 is the process, 7 how far it is."""
+    """Return a line of `postmaster.pid`: 0 is the process, 7 its state."""
     try:
         return (data_dir / "postmaster.pid").read_text().splitlines()[number].strip()
     except (OSError, IndexError):

@@ -1,6 +1,6 @@
-"""Child processes that end with us, and what is left of those of an earlier life.
+"""Child processes that end with this process, and those left over from an earlier one.
 
-Start children from the main thread: Linux ends a child with the thread that made it.
+Start children from the main thread: Linux ends a child with the thread that started it.
 """
 
 import ctypes
@@ -31,13 +31,13 @@ UNSHARE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """How a program runs that refuses to be root: behind `prefix`, or as `user`."""
+    """The way to run a program that refuses root: behind `prefix`, or as `user`."""
 
     prefix: tuple[str, ...] = ()
     user: int | None = None
 
     def own(self, directory: Path) -> None:
-        """Give a directory and all in it to whom the program runs as. Only root has to."""
+        """Give a directory with its content to the program's user; only root must do this."""
         if os.geteuid() != 0:
             return
         owner = self.user or 0
@@ -47,7 +47,10 @@ class ProcessIdentity:
             os.chown(path, owner, owner, follow_symlinks=False)
 
     def reach(self, directory: Path) -> None:
-        """Refuse a directory that `user` cannot get into. In a name space everything is reached."""
+        """Raise LocalStoreError if `user` cannot enter a directory.
+
+        In a user name space every directory can be entered.
+        """
         if self.user is None:
             return
         for path in (*reversed(directory.parents), directory):
@@ -64,11 +67,11 @@ class ProcessIdentity:
 
 @cache
 def unprivileged() -> ProcessIdentity:
-    """Choose how to be somebody whom Postgres accepts: not root, and with a name.
+    """Return an identity that Postgres accepts: not root, and with a user name.
 
-    A user name space where they are allowed, else `nobody`. In a name space files stay the same
-    user's outside, so that nothing has to be readable to others. A user without a name is that of a
-    container which was started with a number.
+    This is a user name space where they are allowed, else `nobody`. In a name space, files keep
+    their owner outside, so that they need not be readable by others. A container that was started
+    with a numeric user has a user without a name.
     """
     if os.geteuid() != 0 and _has_name(os.geteuid()):
         return ProcessIdentity()
@@ -94,7 +97,7 @@ def spawn(
     identity: ProcessIdentity,
     **variables: str,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that gets the signal `death` when this process ends, however it ends.
+    """Start a program that gets the signal `death` when this process ends for any reason.
 
     `variables` are added to its environment.
     """
@@ -104,6 +107,7 @@ def spawn(
         stdout=log,
         stderr=subprocess.STDOUT,
         env={**environment(), **variables},
+        # Ctrl-C on the terminal then reaches only this process, which stops its children in order.
         start_new_session=True,
         user=identity.user,
         group=identity.user,
@@ -113,9 +117,10 @@ def spawn(
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what makes a server depend on who starts it, and without the owner's login.
+    """Return the environment for servers, without the owner's login and locale settings.
 
-    Only a migration needs that login. Who takes over a server must not find it there.
+    Variables that make a server depend on the user who starts it are removed. Only a migration
+    needs the owner's login, so an attacker who takes over a server must not find it.
     """
     kept = {
         key: value
@@ -128,7 +133,10 @@ def environment() -> dict[str, str]:
 def wait_until_ready(
     process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float = 60
 ) -> None:
-    """Wait for `ready`; raise with the end of the log when the process ends or takes too long."""
+    """Wait until `ready` is true.
+
+    Raises LocalStoreError, with the end of the log, if the process ends or takes too long.
+    """
     limit = time.monotonic() + seconds
     while not ready():
         ended = process.poll()
@@ -142,7 +150,7 @@ def wait_until_ready(
 
 
 def stop(process: subprocess.Popen[bytes], politely: signal.Signals, seconds: float = 30) -> None:
-    """End a process and wait for it: by the signal, and by force when that takes too long."""
+    """End a process and wait for it: by the signal, then by force after `seconds`."""
     if process.poll() is not None:
         return
     process.send_signal(politely)
@@ -154,7 +162,10 @@ def stop(process: subprocess.Popen[bytes], politely: signal.Signals, seconds: fl
 
 
 def lock(directory: Path) -> IO[bytes]:
-    """Take a store's directory for this process, until the file is closed or the process ends."""
+    """Lock a store's directory until the file is closed or this process ends.
+
+    Raises LocalStoreError if another process has the lock.
+    """
     file = directory.with_name(directory.name + ".lock").open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,10 +178,10 @@ def lock(directory: Path) -> IO[bytes]:
 def end_leftovers(
     directory: Path, program: str, politely: signal.Signals, main: int | None
 ) -> None:
-    """End what still works in a directory whose lock we hold: it is of an earlier life.
+    """End the processes of an earlier start in a directory whose lock is held.
 
-    `main` is asked first. What outlives it by half a second (a busy backend does) is killed. Raises
-    LocalStoreError when that does not help.
+    `main` gets the signal first. Processes that survive it by half a second, such as a busy
+    backend, are killed. Raises LocalStoreError if some still remain.
     """
     if main in processes_in(directory, program):
         with suppress(ProcessLookupError):
@@ -189,30 +200,33 @@ def end_leftovers(
 
 
 def processes_in(directory: Path, program: str) -> set[int]:
-    """Find the processes of `program` whose working directory this is (elsewhere: that name it)."""
+    """Return the processes of `program` with this working directory.
+
+    Where there is no /proc, those whose command line names the directory.
+    """
     if not Path("/proc/self/cwd").exists():
         return _processes_naming(directory, program)
-    found = set()
+    pids = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         try:
-            named = (entry / "comm").read_text().strip()
-            if named == program[:15] and (entry / "cwd").readlink() == directory.resolve():
-                found.add(int(entry.name))
+            name = (entry / "comm").read_text().strip()
+            if name == program[:15] and (entry / "cwd").readlink() == directory.resolve():
+                pids.add(int(entry.name))
         except OSError:
-            continue  # It has ended, or is not ours to look at.
-    return found
+            continue  # It has ended, or belongs to another user.
+    return pids
 
 
 def socket_directory(directory: Path, identity: ProcessIdentity) -> Path:
-    """Make a short directory of ours for a socket, whose path may have 103 bytes on macOS."""
+    """Create a directory for a socket with a short path, because macOS allows 103 bytes."""
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     path = Path("/tmp") / f"usage-{os.geteuid()}-{digest}"
     path.mkdir(mode=0o700, exist_ok=True)
-    held = path.lstat()
-    if path.is_symlink() or held.st_uid not in {os.geteuid(), identity.user}:
-        raise LocalStoreError(f"{path} belongs to somebody else; remove it")
+    status = path.lstat()
+    if path.is_symlink() or status.st_uid not in {os.geteuid(), identity.user}:
+        raise LocalStoreError(f"{path} belongs to another user; remove it")
     path.chmod(0o700)
     identity.own(path)
     return path
@@ -234,19 +248,20 @@ def _wait_while(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def end_with_parent(death: signal.Signals) -> None:
-    """Let Linux send this process a signal when the thread that started it ends."""
+    """Make Linux send this process a signal when the thread that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death))
 
 
 def _die_with_parent(death: signal.Signals) -> Callable[[], None] | None:
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None).prctl  # Loaded before the fork: afterwards nothing may be.
+    prctl = ctypes.CDLL(None).prctl  # Loaded now: loading after the fork may deadlock.
     number = int(death)
     parent = os.getpid()
 
     def ask() -> None:
         prctl(PR_SET_PDEATHSIG, number)
+        # If the parent ended before prctl, no signal will come.
         if os.getppid() != parent:
             os._exit(1)
 

@@ -15,7 +15,7 @@ from server.local.processes import ProcessIdentity
 
 
 class Redis:
-    """A running server. Its data survive it; a killed one may lose its last second."""
+    """A running server. Its data survive it; a killed server may lose its last second."""
 
     def __init__(
         self, data_dir: Path, socket_path: Path, process: subprocess.Popen[bytes], lock: IO[bytes]
@@ -27,10 +27,10 @@ class Redis:
 
     @classmethod
     def start(cls, data_dir: Path, *, unsafe: bool = False) -> "Redis":
-        """Start on `data_dir` and return when commands are answered; `unsafe` keeps nothing.
+        """Start on `data_dir`; return when commands are answered. `unsafe` stores nothing.
 
-        What a killed process of ours left running is ended first. Raises LocalStoreError when the
-        data are in use or the server does not come up.
+        Servers left over from a killed process are ended first. Raises LocalStoreError if the data
+        are in use or the server does not start.
         """
         program = redis_server()
         data_dir = data_dir.resolve()
@@ -50,11 +50,11 @@ class Redis:
 
     @property
     def url(self) -> str:
-        """Name the server for redis-py and ARQ."""
+        """The URL for redis-py and ARQ."""
         return f"unix://{self.socket_path}?db=0"
 
     def stop(self) -> None:
-        """Write what is not written yet, and stop. Stopping twice is stopping once."""
+        """Write unsaved data, and stop. A second stop does nothing."""
         processes.stop(self.process, signal.SIGTERM)
         self._lock.close()
         shutil.rmtree(self.socket_path.parent, ignore_errors=True)
@@ -78,7 +78,7 @@ def _run(
 
 
 def _answers(socket_path: Path) -> bool:
-    # While it reads its file the server accepts connections and answers -LOADING.
+    # While it reads its file, the server accepts connections but answers -LOADING.
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         try:

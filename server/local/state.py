@@ -1,4 +1,4 @@
-"""The directory of `usage up`: its data, its logs, its keys, and who works in it."""
+"""The directory of `usage up`: its data, logs, keys and lock."""
 
 import fcntl
 import json
@@ -16,39 +16,40 @@ USUAL_HOME = ".usage"
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """`.usage/`, or what USAGE_HOME names."""
+    """The directory `.usage/`, or the one that USAGE_HOME names."""
 
     path: Path
 
     @classmethod
     def find(cls) -> "Home":
-        """The home of this process; it need not exist."""
+        """Return the directory for this process; it need not exist."""
         return cls(Path(os.environ.get("USAGE_HOME") or USUAL_HOME).absolute())
 
     @property
     def data(self) -> Path:
-        """Where the stores keep their data."""
+        """The directory of the stores' data."""
         return self.path / "data"
 
     @property
     def logs(self) -> Path:
-        """Where every child has its log."""
+        """The directory of the children's logs."""
         return self.path / "log"
 
     @property
     def credentials(self) -> Path:
-        """The keys, readable by their owner only."""
+        """The file of the keys, which only its owner can read."""
         return self.path / "credentials"
 
     @property
     def state(self) -> Path:
-        """What is running, for `usage status`."""
+        """The file that describes the running service, for `usage status`."""
         return self.path / "state.json"
 
     def take(self) -> IO[str]:
-        """Make the directory and take it, until the file is closed or the process ends.
+        """Create the directory and lock it until the file is closed or the process ends.
 
-        Raises LocalStoreError with the number of the process that has it, or why it cannot be used.
+        Raises LocalStoreError with the number of the process that has the lock, or the reason why
+        the directory cannot be used.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -75,17 +76,17 @@ class Home:
         return file
 
     def read(self, path: Path) -> dict[str, Any]:
-        """What a file of ours says; nothing when it is not there."""
+        """Return the content of a JSON file; empty if it does not exist."""
         try:
-            found = json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise LocalStoreError(f"{path} cannot be read ({error}); remove it") from None
-        return found if isinstance(found, dict) else {}
+        return content if isinstance(content, dict) else {}
 
     def write(self, path: Path, **values: Any) -> None:
-        """Keep `values` beside what a file says already; None takes one away. Owner only."""
+        """Merge `values` into a JSON file that only its owner can read; None removes a value."""
         merged = {**self.read(path), **values}
         kept = {key: value for key, value in merged.items() if value is not None}
         making = path.with_name(path.name + ".making")
@@ -94,17 +95,19 @@ class Home:
         with os.fdopen(os.open(making, flags, 0o600), "w") as file:
             json.dump(kept, file, indent=2)
             file.flush()
+            # Before the rename, so that a crash leaves the old file or the complete new one.
             os.fsync(file.fileno())
         making.replace(path)
 
     def fresh_log(self, name: str) -> Path:
-        """An empty log; those of the last times are kept beside it."""
+        """Return an empty log; earlier ones become older parts."""
         return logs.fresh(self.logs / f"{name}.log")
 
     def throw_away(self) -> list[Path]:
-        """Remove what is ours, and the directory if nothing else is in it; says what went.
+        """Delete the files of the service and return their paths.
 
-        Raises LocalStoreError while `usage up` runs on it.
+        The directory is deleted if it is then empty. Raises LocalStoreError while `usage up` runs
+        on it.
         """
         if not self.path.is_dir():
             return []
@@ -126,7 +129,7 @@ class Home:
 
 
 def last_lines(path: Path, count: int = 8) -> str:
-    """The end of a log, indented."""
+    """Return the end of a log, indented."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:

@@ -1,8 +1,8 @@
-"""`python -m server.local.supervisor up [--demo] | reset --yes`: all of the service on one machine.
+"""`python -m server.local.supervisor up [--demo] | reset --yes`: the whole service on one machine.
 
-Starts the stores, migrates, starts server and worker, sees to a first tenant, and keeps it all
+Starts the stores, migrates, starts server and worker, creates a first tenant, and keeps all of it
 running until a signal. Children are started from the main thread, because Linux ends a child with
-the thread that made it.
+the thread that started it.
 """
 
 import argparse
@@ -38,25 +38,25 @@ METRICS_PORT = 9464
 POLL_SECONDS = 0.1
 READY_SECONDS = 60.0
 REFUSED, MISUSED = 1, 2
-# The migration makes this login. The embedded Postgres asks for no password.
+# The migration creates this login. The embedded Postgres requires no password.
 SERVICE_LOGIN = "usage_service"
-# From where the addresses are reached that stand for all of a machine's.
+# The addresses by which callers reach a server that listens on all addresses.
 REACHED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-# Here nobody has to be told that we go before we may.
+# No load balancer is involved, so a stop need not wait for one.
 USUAL_SETTINGS = {
     "USAGE_DRAIN_SECONDS": "0",
     "USAGE_STOP_SECONDS": "5",
-    # Sooner than READY_SECONDS, so that the program itself says what it waited for.
+    # Less than READY_SECONDS, so that the program itself reports what it waited for.
     "USAGE_STORE_WAIT_SECONDS": "30",
 }
 
 
 class _Stopped(BaseException):
-    """A signal said to stop."""
+    """A signal requested a stop."""
 
 
 class Supervisor:
-    """Everything `usage up` runs, in the order in which it was started."""
+    """The parts of `usage up`, in the order in which they were started."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -67,7 +67,7 @@ class Supervisor:
         self.address = ""
 
     def start(self) -> None:
-        """Bring everything up. Raises LocalStoreError, with what to do where that is known."""
+        """Start everything. Raises LocalStoreError, with a remedy where one is known."""
         host = _host("USAGE_HOST")
         if not host.startswith(UNIX):
             port = ports.chosen("USAGE_PORT", PORT, host)
@@ -83,6 +83,7 @@ class Supervisor:
             raise LocalStoreError(f"USAGE_METRICS_PORT={metrics_port} is USAGE_PORT too")
         os.environ["USAGE_METRICS_PORT"] = str(metrics_port)
         metrics = address_of(REACHED.get(metrics_host, metrics_host), metrics_port)
+        # Child processes inherit the environment.
         for variable, value in USUAL_SETTINGS.items():
             os.environ.setdefault(variable, value)
         self._tls = tls.for_callers()
@@ -99,7 +100,7 @@ class Supervisor:
         )
 
     def welcome(self) -> None:
-        """Say where it answers, and what to do next."""
+        """Print the address and the next steps."""
         took = time.monotonic() - self._started
         console.print(f"\n[bold green]Serving at {self.address}[/], {took:.1f} s after the start")
         self._say_where()
@@ -110,7 +111,7 @@ class Supervisor:
         console.print("Ctrl-C stops everything.")
 
     def play_demo(self) -> None:
-        """Play the demo in a process of its own, which prints here."""
+        """Run the demo in a process of its own, which prints to this terminal."""
         sys.stdout.flush()
         self._demo = processes.spawn(
             [sys.executable, "-m", "clients", "demo"],
@@ -120,7 +121,7 @@ class Supervisor:
         )
 
     def watch(self) -> NoReturn:
-        """Look after everything until a signal comes."""
+        """Restart children and rotate logs until a signal comes."""
         keepers = [Keeper(kept, warn) for kept in self._running]
         rotation = Rotation(self._home.logs, warn)
         while True:
@@ -133,7 +134,7 @@ class Supervisor:
                 if failed:
                     console.show_cursor()
                     command = f"`{_program()} demo`"
-                    warn(f"the demo did not get to its end; {command} goes on where it stopped")
+                    warn(f"the demo did not finish; {command} continues where it stopped")
                 console.print(f"\n[bold green]Serving at {self.address}[/]")
                 self._say_where()
                 console.print("Ctrl-C stops everything.")
@@ -144,17 +145,18 @@ class Supervisor:
         console.print(f"  logs    {_near(self._home.logs)}")
 
     def stop(self) -> None:
-        """Stop everything: server, worker, stores."""
+        """Stop the programs, and then the stores."""
         if self._demo is not None:
-            processes.stop(self._demo, signal.SIGINT, 5)  # So that it gives back the cursor.
+            processes.stop(self._demo, signal.SIGINT, 5)  # SIGINT lets it restore the cursor.
         console.show_cursor()
         programs = [kept for kept in self._running if isinstance(kept, ChildProgram)]
         stores = [kept for kept in self._running if isinstance(kept, Store)]
+        # Programs first, because they use the stores.
         ordered: list[Runnable] = [*programs, *reversed(stores)]
         for kept in ordered:
             console.print(f"  stopping {kept.name}")
             kept.stop()
-        with suppress(OSError):  # Without a process of that number it is wrong for nobody.
+        with suppress(OSError):  # A stale number is harmless: no such process runs.
             if self._home.state.exists():
                 self._home.write(self._home.state, pid=None)
 
@@ -185,8 +187,8 @@ class Supervisor:
         command = ["server", "migrate", "--credentials", str(self._home.credentials)]
         owner_url = os.environ.get(OWNER_VARIABLE) or os.environ["DATABASE_URL"]
         self._run("the migration", command, log, DATABASE_OWNER_URL=owner_url)
-        said = log.read_text(errors="replace").splitlines()
-        applied = [line.removeprefix("applied ") for line in said if line.startswith("applied ")]
+        lines = log.read_text(errors="replace").splitlines()
+        applied = [line.removeprefix("applied ") for line in lines if line.startswith("applied ")]
         if applied:
             self._home.write(self._home.state, schema=applied[-1])
         schema = self._home.read(self._home.state).get("schema", "as it was")
@@ -218,7 +220,7 @@ class Supervisor:
             kept.start()
 
     def _link_log(self, name: str) -> None:
-        """The stores write beside their data; the log is found among the others as well."""
+        """Link a store's log, which is beside its data, into the directory of logs."""
         link = self._home.logs / f"{name}.log"
         link.unlink(missing_ok=True)
         link.symlink_to(Path("..") / "data" / f"{name}.log")
@@ -231,7 +233,10 @@ class Supervisor:
         needed: ChildProgram | None = None,
         **variables: str,
     ) -> None:
-        """Run a program of ours to its end, while `needed` lives."""
+        """Run a module of the service to its end, while `needed` runs.
+
+        Raises LocalStoreError with the end of its log if it fails.
+        """
         with open_log(log) as out:
             process = processes.spawn(
                 _module(*module), out, signal.SIGKILL, ProcessIdentity(), **variables
@@ -254,7 +259,7 @@ class Supervisor:
 
 
 def up(*, demo: bool) -> int:
-    """Run everything until SIGINT or SIGTERM; a second one ends at once."""
+    """Run everything until SIGINT or SIGTERM; a second signal ends at once."""
     home = Home.find()
     lock = home.take()
     _on_signals(_stop_once)
@@ -277,7 +282,7 @@ def up(*, demo: bool) -> int:
 
 
 def reset(*, sure: bool) -> int:
-    """Throw away the directory of `usage up`."""
+    """Delete the directory of `usage up`."""
     home = Home.find()
     if not sure:
         warn(f"this would remove all data, logs and keys in {home.path}; say --yes to do it")
@@ -291,7 +296,7 @@ def reset(*, sure: bool) -> int:
 
 
 def main() -> int:
-    """Do what the command line says; the answer is the exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="usage")
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="run everything here; Ctrl-C stops it")
@@ -314,7 +319,7 @@ def main() -> int:
 
 
 def _host(variable: str) -> str:
-    """The host that a variable names, without the brackets that IPv6 has before a port."""
+    """Return the host that a variable names, without the brackets of IPv6."""
     return (os.environ.get(variable) or "127.0.0.1").strip("[]")
 
 
@@ -334,7 +339,7 @@ def _module(*module: str) -> list[str]:
 
 @contextmanager
 def _doing(what: str) -> Iterator[None]:
-    """Name what is under way, on a terminal. No spinner: it would take a thread, and we fork."""
+    """Show a running step on a terminal. A spinner would need a thread, and this process forks."""
     if console.is_terminal:
         console.print(f"  … {what}", end="\r", style="dim")
     try:
@@ -349,12 +354,12 @@ def _done(what: str, how: str) -> None:
 
 
 def _program() -> str:
-    """How to call `usage` from here."""
+    """Return the command that calls `usage` from here."""
     return "usage" if shutil.which("usage") else _near(Path(sys.executable).with_name("usage"))
 
 
 def _near(path: Path) -> str:
-    """A path as seen from here."""
+    """Return a path relative to the working directory, if it is inside."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

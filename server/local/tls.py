@@ -1,4 +1,4 @@
-"""Settings for callers on this machine of a server that speaks TLS; kept beside their keys."""
+"""The TLS settings of callers on this machine, stored beside their keys."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ CLIENT_CERTIFICATE, CLIENT_KEY = "USAGE_CLIENT_CERTIFICATE", "USAGE_CLIENT_KEY"
 
 
 def for_callers() -> dict[str, str | None]:
-    """Return what the credentials file says of TLS; None for what must not be said.
+    """Return the TLS values for the credentials file; None removes a value.
 
     Checks the server's settings first. Raises ConfigError, LocalStoreError.
     """
@@ -26,18 +26,19 @@ def for_callers() -> dict[str, str | None]:
         files.read()
     except CertificateError as error:
         raise LocalStoreError(str(error)) from None
-    said = {name: os.environ.get(f"USAGE_{name.upper()}") for name in names}
-    if files.client_ca is not None and not (said["client_certificate"] and said["client_key"]):
+    values = {name: os.environ.get(f"USAGE_{name.upper()}") for name in names}
+    if files.client_ca is not None and not (values["client_certificate"] and values["client_key"]):
         raise LocalStoreError(
             f"{CLIENT_CA}: `usage up` calls its server too, and so shows a certificate; name one of"
             f" that authority in {CLIENT_CERTIFICATE} and its key in {CLIENT_KEY}"
         )
-    # Without another authority, the server's own certificate is what callers trust.
-    said["ca"] = said["ca"] or os.environ[CERTIFICATE]
+    # Without another authority, callers trust the server's own certificate.
+    values["ca"] = values["ca"] or os.environ[CERTIFICATE]
     for name in ("ca", "client_certificate", "client_key"):
-        said[name] = _absolute(said[name])
-    return said
+        values[name] = _absolute(values[name])
+    return values
 
 
 def _absolute(path: str | None) -> str | None:
+    # `public` stands for the public authorities and is not a path.
     return str(Path(path).absolute()) if path and path != "public" else path

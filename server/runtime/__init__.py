@@ -1,1 +1,1 @@
-"""The processes: caches, job signals, heavy work, health, certificates and verification."""
+"""The runtime of processes: caches, job signals, heavy work, health, certificates, verification."""

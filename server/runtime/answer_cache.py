@@ -1,7 +1,7 @@
 """Caches of discovery answers: rendered terms, answers by question, responses by request.
 
-Each belongs to one snapshot of a tenant's rates and goes with it. A cache that is full begins anew:
-which entries are asked for next is unknown, and to find the oldest would cost more than to answer.
+Each belongs to one snapshot of a tenant's rates and is dropped with it. A full cache is emptied:
+the next requests are unknown, and finding the oldest entry would cost more than answering again.
 """
 
 from bisect import bisect_right
@@ -16,13 +16,14 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 MEBIBYTE = 1024 * 1024
 
-# The answers to one question in the order of their days: starts, ends (exclusive), answers.
+# The answers to one question by day: starts, exclusive ends, answers. Sorted, for bisection.
 _Line = tuple[list[date], list[date], list[bytes]]
 
 
 class _Bounds:
-    """A bound in entries and one in bytes, and what is used of both."""
+    """The limits of a cache in entries and bytes, and its current size."""
 
+    # The metrics hold weak references to caches, so that snapshots can be freed.
     __slots__ = ("__weakref__", "_name", "bytes", "entries", "most", "most_bytes")
 
     def __init__(self, name: str, most: int, most_bytes: int) -> None:
@@ -32,11 +33,11 @@ class _Bounds:
 
     @property
     def state(self) -> CacheState:
-        """What is used, and the bounds."""
+        """The current size and the limits."""
         return CacheState(self._name, self.entries, self.most, self.most_bytes)
 
     def has_room(self, size: int) -> bool:
-        """Return whether one more entry of `size` bytes fits."""
+        """Return True if one more entry of `size` bytes fits."""
         return self.entries < self.most and self.bytes + size <= self.most_bytes
 
     def add(self, size: int) -> None:
@@ -45,12 +46,12 @@ class _Bounds:
         self.bytes += size
 
     def reset(self) -> None:
-        """Count from nothing again."""
+        """Set the size to zero."""
         self.entries = self.bytes = 0
 
 
 class SizedCache(Generic[K, V]):
-    """Values by key, bounded in number and bytes."""
+    """A cache with a limit in entries and in bytes."""
 
     __slots__ = ("_bounds", "_values")
 
@@ -66,7 +67,7 @@ class SizedCache(Generic[K, V]):
         return self._values.get(key)
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep a value that takes `size` bytes with its key, unless there is one."""
+        """Store a value that takes `size` bytes with its key, unless the key exists."""
         if key in self._values:
             return
         if not self._bounds.has_room(size):
@@ -75,13 +76,13 @@ class SizedCache(Generic[K, V]):
         self._bounds.add(size)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._values.clear()
         self._bounds.reset()
 
 
 class AnswerCache:
-    """Answers by question and the days on which they hold."""
+    """A cache of answers by question and the days on which they are valid."""
 
     __slots__ = ("_bounds", "_lines")
 
@@ -97,28 +98,28 @@ class AnswerCache:
         line = self._lines.get(question)
         if line is None:
             return None
-        starts, ends, found = line
+        starts, ends, answers = line
         index = bisect_right(starts, day) - 1
-        return found[index] if index >= 0 and day < ends[index] else None
+        return answers[index] if index >= 0 and day < ends[index] else None
 
     def keep(self, question: Hashable, days: Days, answer: bytes, key_bytes: int = 0) -> None:
-        """Keep the answer to a question on these days, on none of which there is another."""
+        """Store the answer to a question for these days, which must not overlap stored ones."""
         size = len(answer) + key_bytes
         if not self._bounds.has_room(size):
             self._lines.clear()
             self._bounds.reset()
-        starts, ends, found = self._lines.setdefault(question, ([], [], []))
+        starts, ends, answers = self._lines.setdefault(question, ([], [], []))
         index = bisect_right(starts, days.start)
         starts.insert(index, days.start)
         ends.insert(index, days.end)
-        found.insert(index, answer)
+        answers.insert(index, answer)
         self._bounds.add(size)
 
 
 class ResponseCache:
-    """Responses by the bytes of their requests.
+    """A cache of responses by the bytes of their requests.
 
-    A response has a revision token, so it is good for the secrets that sealed it and no others.
+    A response contains a revision token, so it is valid only for the secrets that sealed the token.
     """
 
     __slots__ = ("_found", "_secrets")
@@ -131,11 +132,11 @@ class ResponseCache:
 
     def of(self, request: bytes, secrets: tuple[bytes, ...]) -> bytes | None:
         """Return the response to a request, if it is cached; hot."""
-        found = self._found.get(request)
-        return None if found is None or secrets != self._secrets else found
+        response = self._found.get(request)
+        return None if response is None or secrets != self._secrets else response
 
     def keep(self, request: bytes, response: bytes, secrets: tuple[bytes, ...]) -> None:
-        """Keep the response to a request, unless there is one."""
+        """Store the response to a request, unless there is one."""
         if secrets != self._secrets:
             self._found.clear()
             self._secrets = secrets

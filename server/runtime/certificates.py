@@ -1,4 +1,4 @@
-"""TLS of the port: certificate, key and client authorities from files, read again on change."""
+"""TLS of the port: certificate, key and client authorities from files, reloaded on change."""
 
 import threading
 import time
@@ -21,13 +21,13 @@ from server.runtime.tls_files import (
 
 log = structlog.get_logger("certificates")
 
-# Files that could not be used are tried again after this time, even if they look unchanged.
+# Faulty files are read again after this time, even if their stamps are unchanged.
 RETRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class Certificates:
-    """The certificate of a port. Replaced files are served to the connections that come after."""
+    """The certificate of a port; new connections get replaced files."""
 
     files: Files
     _current: grpc.ServerCertificateConfiguration
@@ -39,7 +39,10 @@ class Certificates:
 
     @classmethod
     def open(cls, config: Config) -> "Certificates | None":
-        """Read the files that the settings name; None when they name none. Raises ConfigError."""
+        """Return the certificates that the settings name; None if they name none.
+
+        Raises ConfigError.
+        """
         files = tls_files(config)
         if files is None:
             return None
@@ -50,7 +53,7 @@ class Certificates:
             raise ConfigError(str(error)) from None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return what a port is opened with. gRPC serves TLS 1.2 and 1.3 only."""
+        """Return the credentials of a port. gRPC serves TLS 1.2 and 1.3 only."""
         credentials: grpc.ServerCredentials = grpc.dynamic_ssl_server_credentials(
             self._current,
             self._fetch,  # type: ignore[arg-type] # None is allowed, and means no change
@@ -59,7 +62,7 @@ class Certificates:
         return credentials
 
     def look(self) -> None:
-        """Read the files again if they changed; files that are wrong change nothing."""
+        """Reload the files if they changed; faulty files are logged and ignored."""
         with self._lock:
             stamp = self.files.stamp()
             if stamp == self._stamp:
@@ -79,9 +82,9 @@ class Certificates:
             log.info("certificate_loaded", path=str(self.files.certificate))
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return a new certificate, once, or None. gRPC calls it before every handshake.
+        """Return a new certificate once, else None. gRPC calls it before every handshake.
 
-        It is called from threads of gRPC's, several at once.
+        Several threads of gRPC may call it at once.
         """
         self.look()
         with self._lock:
@@ -92,7 +95,7 @@ class Certificates:
 
 
 def _configuration(files: Files) -> grpc.ServerCertificateConfiguration:
-    """Read the files for gRPC. Raises CertificateError."""
+    """Return the files as a gRPC configuration. Raises CertificateError."""
     contents = files.read()
     return grpc.ssl_server_certificate_configuration(
         [(contents[KEY], contents[CERTIFICATE])], root_certificates=contents.get(CLIENT_CA)

@@ -1,4 +1,4 @@
-"""The standard health service: one state for the server and for each of its services by name."""
+"""The standard health service: one state for the server and all its services."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ _Context = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.He
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):
-    """Answers `Check` and `Watch` for `names` and for "", which is the server.
+    """Answers `Check` and `Watch` for `names`, and for "", which is the server.
 
     The servicer of `grpc_health` has a state for each name, so that callers could see some services
-    switched and others not yet; and its watches would hold up a stop for as long as it may take.
+    changed and others not. Its watches would also delay a stop.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -28,18 +28,18 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._is_ended = False
 
     def set(self, status: int) -> None:
-        """Switch every name at once; nothing happens after `drain`."""
+        """Set the state of every name at once; after `drain` it has no effect."""
         if not self._is_draining and status != self._status:
             self._status = status
             self._tell()
 
     def drain(self) -> None:
-        """Say NOT_SERVING from now on."""
+        """Set NOT_SERVING permanently."""
         self.set(NOT_SERVING)
         self._is_draining = True
 
     def end(self) -> None:
-        """End the watches."""
+        """End all watches."""
         self._is_ended = True
         self._tell()
 
@@ -52,7 +52,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         return health_pb2.HealthCheckResponse(status=self._status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: _Context) -> None:
-        """Send the state of a name, and every later one, until the server stops."""
+        """Send the state of a name and every later one, until the server stops."""
         sent: int | None = None
         while not self._is_ended:
             changed = self._changed
@@ -64,5 +64,6 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             await changed.wait()
 
     def _tell(self) -> None:
+        # A new event first: a watch that wakes up must wait for the next change.
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -1,7 +1,7 @@
-"""Heavy work: calls that compute for seconds do so in a process of their own, tenants taking turns.
+"""Heavy work: calls that compute for seconds run in a separate process, tenants in turn.
 
-The event loop, and so every other call, goes on meanwhile. The process is started with the first
-such call, runs at a lower priority, and is started again if it dies.
+The event loop, and so every other call, continues meanwhile. The process is started for the first
+such call, has a lower priority, and is restarted if it dies.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ log = structlog.get_logger("heavy_work")
 
 R = TypeVar("R")
 
-# How many calls of one tenant wait for their turn; more are refused.
+# The most calls of one tenant that wait for their turn; more are refused.
 MAX_WAITING = 32
 NICENESS = 10
 RETRY_SECONDS = 1.0
 
 
 class HeavyWork:
-    """Runs functions in another process, one at a time, each tenant in its turn."""
+    """Runs functions in another process, one at a time, tenants in turn."""
 
     def __init__(self) -> None:
         self._executor: ProcessPoolExecutor | None = None
@@ -42,10 +42,10 @@ class HeavyWork:
         self._waiting: OrderedDict[TenantId, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def run(self, tenant_id: TenantId, function: Callable[..., R], *args: object) -> R:
-        """Return what `function` makes of `args`; all three, and its errors, are pickled.
+        """Return `function(*args)`; the function, its arguments, result and errors are pickled.
 
-        Whoever cancels the call stops waiting; the function runs to its end, so it must have one.
-        Raises TENANT_BUSY, PROCESS_LOST and what `function` raises.
+        A canceled caller stops waiting, but the function runs to its end, so it must have a time
+        limit. Raises TENANT_BUSY, PROCESS_LOST and the errors of `function`.
         """
         await self._turn(tenant_id)
         try:
@@ -55,6 +55,7 @@ class HeavyWork:
             raise
         done.add_done_callback(self._ended)
         try:
+            # Shielded: canceling a running future would not stop the process, which is still busy.
             return await asyncio.shield(done)
         except BrokenProcessPool as error:
             log.warning("heavy_work_lost", function=function.__name__)
@@ -65,14 +66,14 @@ class HeavyWork:
             ) from error
 
     def close(self) -> None:
-        """End the process, whatever it is doing: it changes nothing."""
+        """Terminate the process; its work has no effects."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.terminate()
 
     async def _turn(self, tenant_id: TenantId) -> None:
-        """Wait until it is the tenant's turn."""
+        """Wait for the tenant's turn. Raises TENANT_BUSY."""
         if not self._is_busy:
             self._is_busy = True
             return
@@ -90,6 +91,7 @@ class HeavyWork:
         try:
             await turn
         except asyncio.CancelledError:
+            # The turn was given just before the cancellation, so it must be passed on.
             if turn.done() and not turn.cancelled():
                 self._next()
             elif turn in queue:
@@ -100,18 +102,18 @@ class HeavyWork:
         try:
             return asyncio.wrap_future(self._started().submit(function, *args))
         except BrokenProcessPool:
-            # It died while nobody waited for it, or a call that gave up did.
+            # The process died while it was idle, or during a call that was canceled.
             self._executor = None
             return asyncio.wrap_future(self._started().submit(function, *args))
 
     def _ended(self, done: "asyncio.Future[R]") -> None:
-        """Forget a process that died, and give the turn on."""
+        """Discard a process that died, and pass on the turn."""
         if not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
             self._executor = None
         self._next()
 
     def _next(self) -> None:
-        """Give the turn to the tenant that has waited longest for one."""
+        """Pass the turn to the tenant that has waited longest."""
         while self._waiting:
             tenant_id, queue = self._waiting.popitem(last=False)
             turn = queue.popleft() if queue else None
@@ -128,14 +130,16 @@ class HeavyWork:
             self._executor = ProcessPoolExecutor(
                 1, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare
             )
-            # It starts its process with the first task, in the thread that asks: this one.
+            # The executor starts its process with the first task, in this thread. It must be the
+            # thread of the event loop, because Linux ends a child with the thread that started it.
             self._executor.submit(os.getpid)
             self._processes = set(multiprocessing.active_children()) - before
         return self._executor
 
 
 def _prepare() -> None:
-    """Give way to the server, and end with it."""
+    """Lower the priority, and end with the server."""
+    # Ctrl-C reaches all processes of the terminal; the server decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     if sys.platform.startswith("linux"):

@@ -1,7 +1,7 @@
-"""The doorbell: after a commit the server rings the workers through Redis, if Redis is there.
+"""Signals to the workers, through Redis, that a commit may have added jobs.
 
-A ring carries nothing and may be lost: the workers look every second anyway. Ringing never waits
-and never fails a call; rings that come while one is on its way are that ring.
+A signal has no content and may be lost: workers poll every second anyway. Sending never waits and
+never fails a call. Signals during a send are merged into one.
 """
 
 import asyncio
@@ -14,19 +14,20 @@ from redis.asyncio import ConnectionPool
 
 from server import metrics
 
-log = structlog.get_logger("doorbell")
+log = structlog.get_logger("job_signal")
 
 FUNCTION = "sweep"
 QUEUE = "usage:rings"
-RING_SECONDS = 0.05
+SEND_SECONDS = 0.05
 CONNECT_SECONDS = 1.0
 LONGEST_REST_SECONDS = 30.0
 
 
 async def connect(url: str) -> ArqRedis:
-    """Connect as both sides do: one try, quickly, since nobody depends on it.
+    """Connect to Redis in one short attempt, for senders and listeners.
 
-    Not by ARQ's `create_pool`, which leaves its connection open when Redis answers with an error.
+    ARQ's `create_pool` is not used, because it leaves its connection open if Redis answers with an
+    error.
     """
     pool: ConnectionPool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
     redis = ArqRedis(pool, job_serializer=dump, job_deserializer=load, default_queue_name=QUEUE)
@@ -39,14 +40,14 @@ async def connect(url: str) -> ArqRedis:
 
 
 async def leave(redis: ArqRedis | None) -> None:
-    """Close what is open, also when nobody answers any more."""
+    """Close the connection; errors are ignored, because Redis may have gone."""
     if redis is not None:
         with suppress(Exception):
             await redis.aclose(close_connection_pool=True)
 
 
 class JobSignal:
-    """Rings the workers; without a Redis it is silent."""
+    """Sends job signals to the workers; without a Redis it does nothing."""
 
     def __init__(self, redis_url: str | None) -> None:
         self._url = redis_url
@@ -55,43 +56,44 @@ class JobSignal:
 
     @classmethod
     def silent(cls) -> "JobSignal":
-        """One that rings nobody."""
+        """Return a JobSignal that does nothing."""
         return cls(None)
 
-    def ring(self) -> None:
-        """Say that there is work; returns at once."""
+    def notify(self) -> None:
+        """Request a signal; returns at once."""
         self._pressed.set()
 
     async def start(self) -> None:
-        """Begin to pass rings on."""
+        """Begin to send signals."""
         if self._url is not None:
-            self._task = asyncio.create_task(self._pass_on(self._url))
+            self._task = asyncio.create_task(self._send(self._url))
 
     async def close(self) -> None:
-        """Stop; what was not passed on is found by the workers themselves."""
+        """Stop; the workers' polling finds jobs whose signals were not sent."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _pass_on(self, url: str) -> None:
+    async def _send(self, url: str) -> None:
         rest = 0.0
         redis: ArqRedis | None = None
         try:
             while True:
                 await self._pressed.wait()
+                # Cleared before the send, so that a later request causes another signal.
                 self._pressed.clear()
                 try:
                     if redis is None:
                         async with asyncio.timeout(CONNECT_SECONDS):
                             redis = await connect(url)
-                    async with asyncio.timeout(RING_SECONDS):
+                    async with asyncio.timeout(SEND_SECONDS):
                         await redis.enqueue_job(FUNCTION, _queue_name=QUEUE)
                     rest = 0.0
                 except Exception as error:
                     metrics.JOB_SIGNALS_DROPPED.inc()
                     rest = min(LONGEST_REST_SECONDS, rest * 2 or 0.5)
-                    log.warning("ring_dropped", error=type(error).__name__, rest_seconds=rest)
+                    log.warning("job_signal_dropped", error=type(error).__name__, rest_seconds=rest)
                     await leave(redis)
                     redis = None
                     await asyncio.sleep(rest)
@@ -100,11 +102,11 @@ class JobSignal:
 
 
 def dump(value: dict[str, object]) -> bytes:
-    """A job as JSON: never pickle, which runs what it reads."""
+    """Return a job as JSON; ARQ's default, pickle, would execute what it reads."""
     return msgspec.json.encode(value)
 
 
 def load(data: bytes) -> dict[str, object]:
-    """A job from JSON."""
-    found: dict[str, object] = msgspec.json.decode(data)
-    return found
+    """Return a job from JSON."""
+    job: dict[str, object] = msgspec.json.decode(data)
+    return job

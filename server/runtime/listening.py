@@ -1,4 +1,4 @@
-"""Addresses to listen at: an IPv4 or IPv6 host with a port, or `unix:` and a path."""
+"""Addresses to listen on: an IPv4 or IPv6 host with a port, or `unix:` and a path."""
 
 import os
 import socket
@@ -10,17 +10,17 @@ from server.runtime.tls_files import CERTIFICATE, KEY
 
 
 def address_of(host: str, port: int) -> str:
-    """Return the address as gRPC has it: `127.0.0.1:50051`, `[::]:50051`, `unix:/usage.sock`."""
+    """Return the address in gRPC's form: `127.0.0.1:50051`, `[::]:50051`, `unix:/usage.sock`."""
     if host.startswith(UNIX):
         return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def refuse_taken_socket(config: Config) -> None:
-    """Refuse a path that another server listens at, or that is not a socket. Raises ConfigError.
+    """Raise ConfigError if another server uses the path, or if it is not a socket.
 
-    gRPC removes a socket file that is there already, so that a server that was killed can start
-    again; that would also cut off a server that runs.
+    gRPC removes an existing socket file, so that a server can start after a kill. That would also
+    cut off a running server.
     """
     if not config.host.startswith(UNIX):
         return
@@ -43,7 +43,7 @@ def refuse_taken_socket(config: Config) -> None:
 
 
 def refuse_plaintext(config: Config) -> None:
-    """Refuse to send keys readable over a network. Raises ConfigError."""
+    """Raise ConfigError if clients would send keys unencrypted over a network."""
     if config.tls_certificate or config.allow_plaintext or config.is_local:
         return
     raise ConfigError(

@@ -1,8 +1,8 @@
-"""Compiled rates, one immutable snapshot a tenant, kept by a process and replaced as a whole.
+"""Compiled rates: one immutable snapshot for each tenant, cached by the process.
 
-A snapshot that is handed out was right at most a second ago, or, if the caller wants it so, after
-the call began, or has at least the revision that the caller names. A poll looks at the revisions of
-all tenants in one query; where it is late or fails, the call looks for itself.
+A snapshot is at most a second old, or includes all commits before the call, or has at least a given
+revision, as the caller requires. A poll reads the revisions of all tenants in one query. If it is
+late or fails, the call reads the revision itself.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from server.store.transaction import read
 
 log = structlog.get_logger("rates")
 
-# Twice as often as the promise needs, so that calls hardly ever look for themselves.
+# Twice as often as needed, so that calls rarely have to read the revision themselves.
 POLL_SECONDS = 0.5
 FRESH_SECONDS = 1.0
 IDLE_SECONDS = 900.0
-# How long whoever waits for a revision that is not there yet sleeps before the next look.
+# The pause between two reads while a call waits for a revision.
 PAUSE_SECONDS = 0.02
-# Of what is not needed any more, so much is freed at a time.
+# The number of list items that are freed at a time.
 PIECE = 500
 
 
@@ -50,11 +50,10 @@ def rendered_terms() -> SizedCache[Any, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRates:
-    """The rates of a tenant at one revision, and what callers have made of them so far.
+    """The rates of a tenant at one revision, with caches of rendered answers.
 
-    `versions` are those of the procedure by which the tenant rates, `finders` those by which its
-    rates are found; `marks` tell a later look which cards have changed. What callers have made are
-    parts of answers and whole ones.
+    `versions` rate for the tenant, and `finders` discover its rates. A reload compares `marks` to
+    detect the cards that changed.
     """
 
     revision: int
@@ -78,7 +77,7 @@ class _Holder:
 
 
 class RateSnapshots:
-    """The snapshots of all tenants this process has been asked about."""
+    """The snapshots of all tenants that this process has served."""
 
     def __init__(self, pool: SharedPool) -> None:
         self._pool = pool
@@ -87,11 +86,11 @@ class RateSnapshots:
         self._partings: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to look for changes."""
+        """Start the poll."""
         self._poll = asyncio.create_task(self._poll_for_ever())
 
     async def stop(self) -> None:
-        """Stop looking; snapshots already handed out stay usable."""
+        """Stop the poll; snapshots in use stay valid."""
         if self._poll is None:
             return
         self._poll.cancel()
@@ -100,9 +99,9 @@ class RateSnapshots:
         self._poll = None
 
     async def of(self, tenant_id: TenantId, fresh: bool) -> CompiledRates:
-        """The tenant's rates: at most a second old, or all that was committed before the call.
+        """Return the tenant's rates: at most a second old, or `fresh` with all earlier commits.
 
-        Raises STORE_UNAVAILABLE when that cannot be promised.
+        Raises STORE_UNAVAILABLE if that cannot be guaranteed.
         """
         holder = self._holders.get(tenant_id)
         if holder is None:
@@ -127,27 +126,28 @@ class RateSnapshots:
         return holder.current.responses.of(request, secrets)
 
     async def at_least(self, tenant_id: TenantId, least: int, until: float) -> CompiledRates:
-        """The tenant's rates at this revision or a later one, waited for until then.
+        """Return the tenant's rates with this revision or a later one; wait for it `until` then.
 
         Raises REVISION_NOT_REACHED, STORE_UNAVAILABLE.
         """
-        found = await self.of(tenant_id, fresh=False)
-        while found.revision < least:
-            found = await self.of(tenant_id, fresh=True)
-            if found.revision >= least:
+        compiled_rates = await self.of(tenant_id, fresh=False)
+        while compiled_rates.revision < least:
+            compiled_rates = await self.of(tenant_id, fresh=True)
+            if compiled_rates.revision >= least:
                 break
             if time.monotonic() + PAUSE_SECONDS >= until:
                 text = "the revision that the token names was not seen in the time given"
                 raise DeadlineExceeded("REVISION_NOT_REACHED", text)
             await asyncio.sleep(PAUSE_SECONDS)
-        return found
+        return compiled_rates
 
     async def _checked(self, tenant_id: TenantId, holder: _Holder, since: float) -> CompiledRates:
-        """Look at the revision, once for all who wait; load when it is another."""
+        """Return a snapshot checked after `since`; one check serves all concurrent callers."""
         async with holder.loading:
             current = holder.current
             if current is not None and holder.checked >= since:
                 return current
+            # Taken before the read, because the read may miss later commits.
             began = time.monotonic()
             if current is None or await self._revision(tenant_id) != current.revision:
                 before, current = holder.current, await self._load(tenant_id, current)
@@ -162,7 +162,7 @@ class RateSnapshots:
         return await read(self._pool, tenant_id, revision)
 
     async def _load(self, tenant_id: TenantId, old: CompiledRates | None) -> CompiledRates:
-        """All that is there, or of what is known the cards that changed."""
+        """Return a new snapshot; of a known one, only the changed cards are read."""
         known = None if old is None else old.marks
         loaded = await read(
             self._pool,
@@ -171,7 +171,7 @@ class RateSnapshots:
             seconds=30,
             snapshot=True,
         )
-        # Another thread, so that a large catalogue does not hold up the calls under way.
+        # In a thread, because compiling a large catalog would block the event loop.
         rates = await asyncio.to_thread(_compiled, loaded, None if old is None else old.rates)
         versions, finders = loaded.versions, loaded.finders
         return CompiledRates(loaded.revision, rates, versions, finders, loaded.marks)
@@ -182,7 +182,7 @@ class RateSnapshots:
             try:
                 await self._look()
             except Exception as error:
-                # Calls look for themselves meanwhile, and say so when they cannot.
+                # Calls then read the revision themselves, and fail if they cannot.
                 log.warning("rate_poll_failed", error=type(error).__name__)
 
     async def _look(self) -> None:
@@ -193,9 +193,9 @@ class RateSnapshots:
         began = time.monotonic()
         async with self._pool.acquire(timeout=FRESH_SECONDS) as connection:
             newest = await revisions(ControlTransaction(connection), loaded)
-        for tenant_id, found in newest.items():
+        for tenant_id, number in newest.items():
             holder = self._holders[tenant_id]
-            if holder.current is not None and holder.current.revision >= found:
+            if holder.current is not None and holder.current.revision >= number:
                 holder.checked = max(holder.checked, began)
             else:
                 await self._checked(tenant_id, holder, began)
@@ -206,37 +206,40 @@ class RateSnapshots:
             del self._holders[tenant_id]
 
     def _let_go(self, rates: CatalogRates, new: CatalogRates) -> None:
-        """Take an old index apart in a thread: freed at once, a large one would stop the loop."""
+        """Free an old index in a thread; freeing a large one at once would block the loop."""
         task = asyncio.create_task(asyncio.to_thread(_forgotten, [rates], new))
         self._partings.add(task)
         task.add_done_callback(self._partings.discard)
 
 
 def _compiled(loaded: LoadedRates, old: CatalogRates | None) -> CatalogRates:
-    """In a thread: the index, and the rows freed a few at a time."""
+    """Return the index, and free the rows in small pieces; runs in a thread."""
     kept = None
     if old is not None and loaded.changed is not None:
         kept = old.all_but(loaded.changed)
     made = compiled(loaded.rows, _pause, kept)
-    for some in loaded.rows:
-        _taken_apart(some)
+    for rows in loaded.rows:
+        _taken_apart(rows)
     return made
 
 
-def _forgotten(one: list[CatalogRates], new: CatalogRates) -> None:
-    """In a thread: an index, which is freed before its parts are, since these are held apart."""
-    parts = [*one[0].parts(but_of=new)]
-    one.clear()
+def _forgotten(index: list[CatalogRates], new: CatalogRates) -> None:
+    """Free an index and then its parts in small pieces; runs in a thread.
+
+    The list of parts keeps them alive when the index is freed.
+    """
+    parts = [*index[0].parts(but_of=new)]
+    index.clear()
     _taken_apart(parts)
 
 
 def _taken_apart(parts: Any) -> None:
-    """Free what a list holds piece by piece, with a turn for the loop after each."""
+    """Free the items of a list in pieces, with a pause for the event loop after each."""
     while parts:
         del parts[-PIECE:]
         _pause()
 
 
 def _pause() -> None:
-    # Longer than nothing: else this thread has the interpreter again before the loop wakes up.
+    # Not zero: this thread would take the interpreter lock again before the loop wakes up.
     time.sleep(0.0001)

@@ -1,7 +1,7 @@
-"""Server reflection, `grpc.reflection.v1` and `v1alpha`: callers find methods, messages, reasons.
+"""Server reflection, `grpc.reflection.v1` and `v1alpha`, for methods, messages and fields.
 
-grpcio-reflection has v1alpha only, and does not find methods and fields. The messages of both
-versions are the same on the wire, so one servicer answers both.
+grpcio-reflection has only v1alpha, and does not find methods and fields. The messages of both
+versions have the same encoding, so one servicer answers both.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -20,7 +20,7 @@ METHOD = "ServerReflectionInfo"
 
 
 def add_reflection(services: Iterable[str], server: grpc.aio.Server) -> None:
-    """Let callers ask for `services`, and for reflection itself."""
+    """Serve reflection for `services`, and for reflection itself."""
     servicer = Reflection((*services, *NAMES))
     method = grpc.stream_stream_rpc_method_handler(
         servicer.answers,
@@ -33,11 +33,11 @@ def add_reflection(services: Iterable[str], server: grpc.aio.Server) -> None:
 
 
 class Reflection:
-    """Answers questions about descriptors."""
+    """Answers requests for descriptors."""
 
     def __init__(self, services: Iterable[str]) -> None:
         self._services = sorted(services)
-        # Not the default pool: another library may bring the file of v1 one day.
+        # A pool of its own: another library may add the file of v1 to the default pool.
         new = descriptor_pool.DescriptorPool()
         new.Add(_file_of_v1())
         self._pools = (descriptor_pool.Default(), new)
@@ -52,19 +52,19 @@ class Reflection:
     def answer(self, request: rpc.ServerReflectionRequest) -> rpc.ServerReflectionResponse:
         """Return the answer to one request; NOT_FOUND and INVALID_ARGUMENT are answers too."""
         made = rpc.ServerReflectionResponse(valid_host=request.host, original_request=request)
-        asked = request.WhichOneof("message_request")
+        kind = request.WhichOneof("message_request")
         try:
-            if asked == "list_services":
+            if kind == "list_services":
                 made.list_services_response.service.extend(
                     rpc.ServiceResponse(name=name) for name in self._services
                 )
-            elif asked == "all_extension_numbers_of_type":
+            elif kind == "all_extension_numbers_of_type":
                 self._number_extensions(request.all_extension_numbers_of_type, made)
-            elif asked == "file_by_filename":
+            elif kind == "file_by_filename":
                 _put(self._file_by_name(request.file_by_filename), made)
-            elif asked == "file_containing_symbol":
+            elif kind == "file_containing_symbol":
                 _put(self._file_of_symbol(request.file_containing_symbol), made)
-            elif asked == "file_containing_extension":
+            elif kind == "file_containing_extension":
                 extension = request.file_containing_extension
                 _put(
                     self._file_of_extension(extension.containing_type, extension.extension_number),
@@ -85,7 +85,7 @@ class Reflection:
         raise KeyError(name)
 
     def _file_of_symbol(self, name: str) -> FileDescriptor:
-        """Find a file by a message, enum, service or extension, or by a part of one."""
+        """Return the file of a message, enum, service or extension, or of a part of one."""
         name = name.removeprefix(".")
         for pool in self._pools:
             try:
@@ -95,7 +95,7 @@ class Reflection:
         return self._file_of_part(*name.rpartition(".")[::2])
 
     def _file_of_part(self, whole: str, part: str) -> FileDescriptor:
-        """Find a file by a method, a field, a oneof, or a value of an enum."""
+        """Return the file of a method, a field, a oneof, or an enum value."""
         for pool in self._pools:
             try:
                 service = pool.FindServiceByName(whole)
@@ -107,13 +107,13 @@ class Reflection:
                 message = pool.FindMessageTypeByName(whole)
                 if part in message.fields_by_name or part in message.oneofs_by_name:
                     return message.file
-                # The values of an enum are named beside it, not inside it.
+                # The full name of an enum value is in the scope that contains the enum.
                 if part in message.enum_values_by_name:
                     return message.file
             except KeyError:
                 pass
             try:
-                # Both spellings are in use for a value of an enum.
+                # Clients use both spellings of an enum value.
                 enum = pool.FindEnumTypeByName(whole)
                 if part in enum.values_by_name:
                     return enum.file
@@ -137,16 +137,16 @@ class Reflection:
 
 
 def _put(file: FileDescriptor, into: rpc.ServerReflectionResponse) -> None:
-    """Put a file into an answer, and all that it imports."""
-    found: dict[str, FileDescriptor] = {}
+    """Add a file and all its imports to an answer."""
+    files: dict[str, FileDescriptor] = {}
     waiting = [file]
     while waiting:
         next_file = waiting.pop()
-        if next_file.name not in found:
-            found[next_file.name] = next_file
+        if next_file.name not in files:
+            files[next_file.name] = next_file
             waiting += next_file.dependencies
-    for one in found.values():
-        into.file_descriptor_response.file_descriptor_proto.append(one.serialized_pb)
+    for file_ in files.values():
+        into.file_descriptor_response.file_descriptor_proto.append(file_.serialized_pb)
 
 
 def _refuse(into: rpc.ServerReflectionResponse, code: grpc.StatusCode, text: str) -> None:
@@ -155,7 +155,7 @@ def _refuse(into: rpc.ServerReflectionResponse, code: grpc.StatusCode, text: str
 
 
 def _file_of_v1() -> descriptor_pb2.FileDescriptorProto:
-    """Return the descriptor of v1, which is that of v1alpha in another package."""
+    """Return the descriptor of v1: that of v1alpha in another package."""
     made = descriptor_pb2.FileDescriptorProto()
     rpc.DESCRIPTOR.CopyToProto(made)
     made.name = made.name.replace("v1alpha", "v1")

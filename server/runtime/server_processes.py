@@ -1,7 +1,7 @@
-"""Several server processes on one port: started, started again when one ends, stopped together.
+"""Several server processes on one port: started, restarted when one ends, stopped together.
 
-The kernel hands each connection to one of them. They are spawned, never forked, and share nothing
-but the port; their metrics are on ports that follow one another.
+The kernel assigns each connection to one of them. They are spawned, not forked, and share only the
+port. Their metrics are on consecutive ports.
 """
 
 import os
@@ -20,10 +20,10 @@ from server.local.processes import ProcessIdentity
 from server.runtime.certificates import Certificates
 from server.runtime.listening import refuse_plaintext
 
-log = structlog.get_logger("members")
+log = structlog.get_logger("server_processes")
 
 LOOK_SECONDS = 0.2
-# A member that gives up this early was never going to serve.
+# A process that fails this early cannot serve at all, so all of them stop.
 START_SECONDS = 10.0
 
 
@@ -36,20 +36,20 @@ class Member:
         self._command = [sys.executable, "-m", "server", "serve", "--member", str(number)]
 
     def start(self) -> None:
-        """Start it. It is asked to stop when we are no more."""
+        """Start it; it gets SIGTERM when this process ends."""
         out = sys.stdout.buffer
         self.process = processes.spawn(self._command, out, signal.SIGTERM, ProcessIdentity())
 
     def ask_to_stop(self) -> None:
-        """Let it finish what it began."""
+        """Let it finish its calls and stop."""
         self._send(signal.SIGTERM)
 
     def end(self) -> None:
-        """Let it finish nothing."""
+        """Kill it."""
         self._send(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end, and make it."""
+        """Stop it, by force if it takes too long."""
         if self.process is not None:
             processes.stop(self.process, signal.SIGTERM, STOP_SECONDS)
 
@@ -59,10 +59,10 @@ class Member:
 
 
 def serve_together(config: Config, count: int) -> int:
-    """Answer with `count` processes until SIGTERM or SIGINT; the answer is the exit code.
+    """Serve with `count` processes until SIGTERM or SIGINT; return the exit code.
 
-    A second signal ends them at once. Raises ConfigError when the port is somebody else's, or when
-    its TLS cannot be used.
+    A second signal kills them. Raises ConfigError if the port is in use, or if its TLS cannot be
+    used.
     """
     refuse_plaintext(config)
     Certificates.open(config)
@@ -90,7 +90,7 @@ def serve_together(config: Config, count: int) -> int:
 
 
 def of_member(config: Config, number: int) -> Config:
-    """The settings of one of the processes."""
+    """Return the settings of one of the processes."""
     port = config.metrics_port + number if config.metrics_port else 0
     return config.model_copy(update={"shares_port": True, "metrics_port": port})
 
@@ -101,6 +101,7 @@ def _tend(members: list[Member], stopping: list[int]) -> int:
     while not stopping:
         for member in members:
             code = (member.process.poll() if member.process else None) or 0
+            # A negative code is a signal, as from a kill; such a process is started again.
             if code > 0 and time.monotonic() - started < START_SECONDS:
                 return code
         for keeper in keepers:
@@ -114,13 +115,14 @@ def _say(text: str) -> None:
 
 
 def _refuse_taken_port(config: Config) -> None:
-    """Sharing must be with each other only. Raises ConfigError."""
+    """Raise ConfigError if another program uses the port."""
     if config.port == 0:
         raise ConfigError("USAGE_PORT: several processes need a port that is named, not 0")
     if config.host.startswith(UNIX):
         raise ConfigError("USAGE_HOST: several processes share a port, never a unix socket")
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family) as probe:
+        # Without SO_REUSEPORT, so that the bind fails if a server of another start shares the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((config.host, config.port))

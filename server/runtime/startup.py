@@ -1,4 +1,4 @@
-"""The start of a program: waiting for Postgres; a failure becomes a sentence and an exit code."""
+"""The start of a program: waits for Postgres; a failure becomes a sentence and an exit code."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ REFUSED, MISUSED, UNREACHABLE = 1, 2, 3
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """Return what `run` returns, or the code of its failure, whose reason goes to stderr."""
+    """Return the result of `run`, or the exit code of its failure; the reason goes to stderr."""
     try:
         return run()
     except ConfigError as error:
@@ -28,6 +28,7 @@ def exit_code(run: Callable[[], int]) -> int:
     except StoreUnreachableError as error:
         return _fail(UNREACHABLE, str(error))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Any other error of the store is a fault of the program, so its traceback is shown.
         if not is_temporary(error):
             raise
         return _fail(UNREACHABLE, f"Postgres went away: {error}")
@@ -36,9 +37,9 @@ def exit_code(run: Callable[[], int]) -> int:
 async def store_answers(
     config: Config, stopping: asyncio.Event | None = None, *, dsn: str | None = None
 ) -> bool:
-    """Wait for Postgres; False when `stopping` was set before it answered.
+    """Wait for Postgres; return False if `stopping` was set before it answered.
 
-    Raises StoreUnreachableError after USAGE_STORE_WAIT_SECONDS, or at once when it refuses us.
+    Raises StoreUnreachableError after USAGE_STORE_WAIT_SECONDS, or at once if it refuses the login.
     """
     where, seconds = dsn or config.database_url, config.store_wait_seconds
     waiting = asyncio.create_task(wait_for_store(where, seconds, _say))

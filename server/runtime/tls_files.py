@@ -1,4 +1,4 @@
-"""The PEM files of TLS: which settings name them, and whether they can be used together."""
+"""The PEM files of TLS: the settings that name them, and checks that they fit together."""
 
 import ssl
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ class Files:
 
     @property
     def by_setting(self) -> dict[str, Path]:
-        """The paths, in the order in which they are checked."""
+        """The paths in the order in which they are checked."""
         paths = {CERTIFICATE: self.certificate, KEY: self.key}
         return paths if self.client_ca is None else {**paths, CLIENT_CA: self.client_ca}
 
     def stamp(self) -> Stamp:
-        """Return a value that differs when a file was changed or replaced."""
+        """Return a value that changes when a file is changed or replaced."""
         return tuple(_stamp(path) for path in self.by_setting.values())
 
     def read(self) -> dict[str, bytes]:
-        """Return the contents by setting, after a check. Raises CertificateError."""
+        """Return the checked contents by setting. Raises CertificateError."""
         contents = self._contents()
         self._check(contents)
-        # The check reads the files itself; what it read must be what is served.
+        # The check reads the files again, so a change in between would serve unchecked files.
         if self._contents() != contents:
             raise CertificateError(f"{', '.join(self.by_setting)}: changed while they were read")
         return contents
@@ -56,7 +56,7 @@ class Files:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _check_certificates(CERTIFICATE, self.certificate, contents[CERTIFICATE])
         try:
-            # The password of an encrypted key would be asked for on the terminal.
+            # Without this, OpenSSL would prompt for the password of an encrypted key.
             context.load_cert_chain(self.certificate, self.key, password=_no_password)
         except (ssl.SSLError, ValueError, OSError) as error:
             reason = getattr(error, "reason", None) or "is encrypted, or is no PEM"
@@ -86,14 +86,14 @@ def tls_files(config: Config) -> Files | None:
 
 
 def _check_certificates(setting: str, path: Path, content: bytes) -> None:
-    """Refuse what holds no certificate, or one that is cut off."""
+    """Raise CertificateError if a file has no certificate, or a truncated one."""
     begun, ended = (
         content.count(b"-----%b CERTIFICATE-----" % word) for word in (b"BEGIN", b"END")
     )
     try:
         if begun != ended:
             raise ValueError
-        # Text beside the certificates may be in any language; `ssl` takes ASCII only.
+        # Text beside the certificates may have any encoding, but `ssl` accepts ASCII only.
         text = content.decode("ascii", "backslashreplace")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):
@@ -102,10 +102,10 @@ def _check_certificates(setting: str, path: Path, content: bytes) -> None:
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _no_password() -> str:

@@ -1,7 +1,7 @@
-"""Seals of tokens: what makes page tokens and revision tokens ours alone.
+"""Seals of tokens, which prove that page tokens and revision tokens come from this service.
 
-The secrets are random, kept in the database, and the same for every process on it. A new one seals
-tokens only once every process knows it; tokens of the one before stay valid.
+The secrets are random, stored in the database, and the same for all its processes. A new secret
+seals tokens only after every process has read it. Tokens of the previous secret stay valid.
 """
 
 import hmac
@@ -13,12 +13,12 @@ SEAL_BYTES = 16
 
 @dataclass(slots=True)
 class TokenSeal:
-    """The secrets, the one that seals first; `replace` brings those that were read again."""
+    """The secrets, the active one first; `replace` sets those that were read again."""
 
     secrets: tuple[bytes, ...]
 
     def replace(self, secrets: tuple[bytes, ...]) -> None:
-        """Go on with other secrets, if there are any."""
+        """Use other secrets, if there are any."""
         if secrets:
             self.secrets = secrets
 
@@ -27,12 +27,13 @@ class TokenSeal:
         return _mac(self.secrets[0], purpose, body)
 
     def is_of(self, seal: bytes, purpose: bytes, body: bytes) -> bool:
-        """Return whether a seal is ours."""
+        """Return True if a seal was made with one of the secrets."""
         macs = (_mac(secret, purpose, body) for secret in self.secrets)
+        # A list, so that the time does not show which secret matched.
         return any([hmac.compare_digest(seal, mac) for mac in macs])
 
     def opened(self, purpose: bytes, sealed: bytes) -> bytes:
-        """Return the body behind a seal. Raises ValueError."""
+        """Return the body of a sealed text. Raises ValueError."""
         body = sealed[SEAL_BYTES:]
         if not self.is_of(sealed[:SEAL_BYTES], purpose, body):
             raise ValueError("not sealed here")
@@ -40,6 +41,6 @@ class TokenSeal:
 
 
 def _mac(secret: bytes, purpose: bytes, body: bytes) -> bytes:
-    # The purpose has a length of its own before it, so that no two pairs read the same.
+    # The length of the purpose comes first, so that two different pairs never give the same text.
     text = len(purpose).to_bytes(4, "big") + purpose + body
     return hmac.digest(secret, text, sha256)[:SEAL_BYTES]

@@ -1,4 +1,4 @@
-"""`verify`: every account of every tenant, recomputed, with progress and a last line for people."""
+"""`verify`: recomputes every account of every tenant, with progress and a summary."""
 
 import sys
 import time
@@ -18,8 +18,8 @@ SECONDS = 600.0
 
 
 async def verify_all(pool: SharedPool) -> int:
-    """Print what differs and a summary; the answer is how many differences there are."""
-    total, said = Verified(), time.monotonic()
+    """Print the differences and a summary; return the number of differences."""
+    total, report_time = Verified(), time.monotonic()
     keys = await read_control(pool, tenants.keys)
     for name, tenant_id in sorted(keys.items()):
         after: tuple[str] | None = None
@@ -29,8 +29,8 @@ async def verify_all(pool: SharedPool) -> int:
                 for finding in verified.findings[:MOST_SHOWN]:
                     print(f"tenants/{name} {finding}", flush=True)
                 total += verified
-                if time.monotonic() - said > PROGRESS_SECONDS:
-                    said = time.monotonic()
+                if time.monotonic() - report_time > PROGRESS_SECONDS:
+                    report_time = time.monotonic()
                     print(f"verify: {total.accounts} accounts …", file=sys.stderr, flush=True)
             after = (page[-1],)
     differences = len(total.findings)
@@ -55,5 +55,6 @@ async def _one(pool: SharedPool, tenant_id: TenantId, account_id: AccountId) -> 
         tenant_id,
         lambda tx: verify_account(tx, account_id),
         seconds=SECONDS,
+        # One snapshot, so that concurrent usage is not reported as a difference.
         snapshot=True,
     )

@@ -1,1 +1,1 @@
-"""What is kept: the schema, its migrations, and the queries on it."""
+"""The store: the database schema, its migrations, and all queries."""

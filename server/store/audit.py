@@ -1,7 +1,7 @@
-"""The audit columns of a row: the columns that the database fills by itself.
+"""The audit columns of a row, which the database fills by itself.
 
-The begin of a transaction names the credential (`server.store.pool.begin`), a column default notes
-it with a new row, and the trigger `change_is_noted` with a change that callers can see.
+A transaction begins with the id of the caller's credential (`server.store.pool.begin`). A column
+default writes it into a new row, and the trigger `change_is_noted` into a changed row.
 """
 
 from uuid import UUID
@@ -25,5 +25,5 @@ def audit_of(row: Record) -> Audit:
 
 
 def credential_id(value: UUID | None) -> CredentialId | None:
-    """Return a credential of a row; None where the service acted by itself."""
+    """Return the credential id of a row; None if the service itself made the change."""
     return None if value is None else CredentialId(value)

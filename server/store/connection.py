@@ -15,7 +15,7 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 
 
 class _Statements:
-    """The statements that queries run."""
+    """The methods that run statements."""
 
     __slots__ = ("connection",)
 
@@ -48,7 +48,7 @@ class _Statements:
 class Transaction(_Statements):
     """A transaction of one tenant: `tenant_id` is the only tenant that a query can name.
 
-    asyncpg's proxy has slots, so the connection itself cannot carry the tenant.
+    The class wraps the connection because asyncpg's proxy has slots and cannot carry an attribute.
     """
 
     __slots__ = ("tenant_id",)
@@ -59,10 +59,9 @@ class Transaction(_Statements):
 
 
 class ControlTransaction(_Statements):
-    """A transaction of no tenant.
+    """A transaction of no tenant; row-level security hides the rows of all tenants from it.
 
-    For due jobs, the look-up of keys, revisions, housekeeping and the list of tenants, and for
-    nothing else: row-level security hides the rows of tenants from it.
+    Only due jobs, the look-up of keys, revisions, housekeeping and the list of tenants use it.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Documents: JSON that a row keeps; each carries its version."""
+"""JSON documents in rows; each carries its version."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ Document = dict[str, Any]
 
 
 def check_version(doc: Document) -> None:
-    """Refuse a document that is not of this version."""
+    """Raise ValueError unless a document has the version that this server reads."""
     if doc["v"] != VERSION:
         raise ValueError(f"a document of version {doc['v']}; this server reads {VERSION}")

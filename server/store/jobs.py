@@ -1,8 +1,8 @@
-"""Jobs: asked for in the transaction that needs them, claimed in one, done in another.
+"""Jobs: added in the transaction that needs them, claimed in a second, done in a third.
 
 A claim is a short transaction that counts an attempt at each of a few jobs of one tenant. The work
-then locks the row, sees that the attempt is still its own, takes effect and ends the job in one
-transaction. If a worker dies in between, another one claims the job when its pause is over; eight
+then locks the row, checks that the attempt is still its own, takes effect and ends the job in one
+transaction. If a worker dies in between, another one claims the job when its pause is over. Eight
 attempts without an end put a job into quarantine.
 """
 
@@ -28,7 +28,7 @@ NO_ACCOUNT = AccountId("")
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -39,9 +39,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Something to be done once. `rank` orders jobs that are due at one moment, lowest first.
+    """A job to be done once.
 
-    `account_id` is empty for a job about no account; `payload` holds ids and instants as text.
+    `rank` orders jobs that are due at the same time, lowest first. `account_id` is empty for a job
+    about no account. `payload` holds ids and times as text.
     """
 
     id: JobId
@@ -53,46 +54,48 @@ class Job:
 
 
 async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = None) -> None:
-    """Ask for jobs; those that were asked for before stay as they are.
+    """Insert jobs; ids that exist are left unchanged.
 
-    `wait` is by the database's clock: no worker looks at the jobs before it is over.
-    A job that ended is deleted after a while, and can then be asked for again. So the effect of
-    every job is one that is harmless to repeat: it looks first whether its work is done.
+    No worker claims the jobs before `wait` is over, by the database's clock. An ended job is
+    deleted after a while and can then be added again, so every job must be harmless to repeat: it
+    first checks whether its work is done.
     """
-    wanted = list(jobs)
+    rows = list(jobs)
     await tx.execute(
         SQL["add_jobs"],
         tx.tenant_id,
-        [job.id for job in wanted],
-        [job.kind for job in wanted],
-        [job.rank for job in wanted],
-        [job.account_id for job in wanted],
-        [job.payload for job in wanted],
-        [job.fire_time for job in wanted],
+        [job.id for job in rows],
+        [job.kind for job in rows],
+        [job.rank for job in rows],
+        [job.account_id for job in rows],
+        [job.payload for job in rows],
+        [job.fire_time for job in rows],
         wait,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An attempt at a job, which holds until somebody else claims the job."""
+    """An attempt at a job, valid until another worker claims the job."""
 
     job_id: JobId
     attempt: int
 
 
 async def due_tenants(tx: ControlTransaction, kinds: Iterable[str]) -> list[TenantId]:
-    """The tenants that have a job of one of `kinds` to be done now."""
+    """Return the tenants that have a job of one of `kinds` due now."""
     rows = await tx.fetch(SQL["due_tenants"], list(kinds))
     return [TenantId(row["tenant_id"]) for row in rows]
 
 
 async def claim(tx: Transaction, *, kinds: Iterable[str], at_most: int) -> list[Claim]:
-    """Count an attempt at up to `at_most` jobs that are due; those now in quarantine are left out.
+    """Count an attempt at up to `at_most` due jobs; return the claims, without quarantined jobs.
 
-    A kind that is not in `kinds` is left for a worker that knows it, as there may be during a
+    A job of a kind that is not in `kinds` is left for a worker that supports it, as during a
     deploy.
     """
+    # The statistics of a table do not include recent jobs. Without this setting, a plan based on
+    # them reads all jobs of the tenant.
     await tx.execute(SQL["plan_by_index"])
     rows = await tx.fetch(SQL["claim_jobs"], tx.tenant_id, list(kinds), at_most, MOST_ATTEMPTS)
     return [
@@ -110,23 +113,24 @@ async def give_back(tx: Transaction, claims: Iterable[Claim]) -> None:
 
 
 async def ended_tenants(tx: ControlTransaction, kept: timedelta) -> list[TenantId]:
-    """The tenants that have jobs which ended longer ago than `kept`."""
+    """Return the tenants that have jobs which ended longer ago than `kept`."""
     rows = await tx.fetch(SQL["ended_tenants"], kept)
     return [TenantId(row["tenant_id"]) for row in rows]
 
 
 async def forget_ended(tx: Transaction, kept: timedelta, *, at_most: int) -> int:
-    """Delete up to `at_most` jobs that ended longer ago than `kept`; returns how many.
+    """Delete up to `at_most` jobs that ended longer ago than `kept`; return the number.
 
-    Those that ended since the oldest run under way began stay, because the run counts them.
+    Jobs that ended since the oldest active run began are not deleted, because the run counts them.
     """
     await tx.execute(SQL["plan_by_index"])
     done = await tx.execute(SQL["forget_ended"], tx.tenant_id, kept, at_most)
+    # The command tag is `DELETE n`.
     return int(done.rpartition(" ")[2])
 
 
 async def lock(tx: Transaction, job_id: UUID, attempt: int) -> Job | None:
-    """Hold the job until the transaction ends; None when the attempt is no longer ours."""
+    """Lock the job until the transaction ends; None if the attempt is no longer the newest."""
     row = await tx.fetchrow(SQL["lock_job"], tx.tenant_id, job_id, attempt)
     if row is None:
         return None
@@ -152,18 +156,18 @@ async def end(
 
 
 async def note_failure(tx: Transaction, job_id: JobId, attempt: int, error: str) -> None:
-    """Keep what went wrong; the job rests and is tried again."""
+    """Save the error of an attempt; the job is tried again after a pause."""
     await tx.execute(SQL["note_failure"], tx.tenant_id, job_id, attempt, error)
 
 
 async def retry(tx: Transaction, job_id: JobId) -> bool:
-    """Begin a refused or quarantined job anew, and what waits for it; False for other jobs."""
+    """Make a refused or quarantined job and the jobs that wait for it due; False for other jobs."""
     return bool(await tx.fetch(SQL["retry_job"], tx.tenant_id, job_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """A job as it stands."""
+    """A job with its state, attempts and last error."""
 
     job_id: JobId
     kind: str
@@ -176,13 +180,13 @@ class JobRow:
 
 
 async def waive(tx: Transaction, job_id: JobId) -> Job | None:
-    """Give up a refused or quarantined job for good; None when it is neither."""
+    """Waive a refused or quarantined job; it is not tried again. None for other jobs."""
     row = await tx.fetchrow(SQL["waive_job"], tx.tenant_id, job_id)
     return None if row is None else Job(id=job_id, **row)
 
 
 async def find(tx: Transaction, job_id: JobId) -> JobRow | None:
-    """One job."""
+    """Return one job; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_job"], tx.tenant_id, job_id)
     return None if row is None else _row(row)
 
@@ -194,7 +198,8 @@ async def list_jobs(
     after: TimeKey | None,
     limit: int,
 ) -> list[JobRow]:
-    """Jobs in some states, oldest first."""
+    """Return jobs in some states, oldest first."""
+    # Nulls, for which the query has no lower bound.
     position = after or NO_KEY
     rows = await tx.fetch(SQL["list_jobs"], tx.tenant_id, list(states), *position, limit)
     return [_row(row) for row in rows]

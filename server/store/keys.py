@@ -1,4 +1,4 @@
-"""Keys that lists go on after, and windows of time that they are filtered by."""
+"""The keys after which lists go on, and the time windows that filter them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ TimeKey = tuple[datetime, UUID]
 """The time of the last row seen, and its id."""
 
 NO_KEY = (None, None)
-"""From the first row on."""
+"""The key of the first page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class TimeWindow:
     end: datetime | None = None
 
     def admits(self, time: datetime | None) -> bool:
-        """Return whether a time is in the window; None is in one without bounds."""
+        """Return True if a time is in the window; None is only in a window without bounds."""
         if time is None:
             return self.start is None and self.end is None
         return (self.start or time) <= time and (self.end is None or time < self.end)

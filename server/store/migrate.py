@@ -1,7 +1,7 @@
-"""Brings a database to the schema in `migrations`: in order, each file once, one at a time.
+"""Migrates a database to the schema in `migrations`: in order, each file once, one at a time.
 
-A migration is never edited after it was applied: its SHA-256 is kept and compared. Objects belong
-to `usage_owner`, who cannot log in. The service logs in as `usage_service`, a member of
+A migration is never edited after it was applied: its SHA-256 is stored and compared. Objects belong
+to `usage_owner`, which cannot log in. The service logs in as `usage_service`, a member of
 `usage_app`, which has the permissions and owns nothing.
 """
 
@@ -25,10 +25,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 OWNER = "usage_owner"
 APP = "usage_app"
 SERVICE = "usage_service"
-# Any number will do that nobody else locks in our database.
+# The key of the advisory lock; nothing else in this database may lock it.
 LOCK = 0x75736167
 LOCK_ATTEMPTS = 10
-# The function `token_secrets()` lets a new secret seal after ten seconds, when all have read it.
+# The function `token_secrets()` uses a new secret after ten seconds, when all processes have it.
 YOUNG_SECONDS = 15
 
 _RECORDS = """
@@ -55,30 +55,31 @@ class Migration:
 
     @property
     def sha256(self) -> bytes:
-        """What identifies the text."""
+        """The SHA-256 of the text, by which an edited file is detected."""
         return hashlib.sha256(self.sql.encode()).digest()
 
 
 def read(directory: Path = MIGRATIONS) -> list[Migration]:
-    """Read the migrations in the order in which they apply."""
+    """Return the migrations in the order in which they apply."""
     files = sorted(directory.glob("*.sql"))
     return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
 def newest(directory: Path = MIGRATIONS) -> str:
-    """The name of the schema that these files make."""
+    """Return the name of the newest migration."""
     return read(directory)[-1].name
 
 
 async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> list[str]:
-    """Apply what is missing and return its names; nothing when the database is up to date.
+    """Apply the missing migrations and return their names; none if the database is up to date.
 
-    Runners at once wait for each other. The connection must not be in a transaction, and its user
-    must be able to create roles and extensions, at least the first time; for a database that is up
-    to date the service's own login is enough. Raises MigrationError when an applied file has
-    changed, is gone, or would come after a newer one.
+    Concurrent runners wait for each other. The connection must not be in a transaction. Its user
+    must be able to create roles and extensions, at least the first time; if the database is up to
+    date, the service's own login is enough. Raises MigrationError if an applied file has changed,
+    is missing, or would come after a newer one.
     """
     migrations = await asyncio.to_thread(read, directory)
+    # Checked first, because `_prepare` needs more rights than the service's own login has.
     if await _is_up_to_date(connection, migrations):
         return []
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -93,15 +94,16 @@ async def migrate(connection: "Connection", directory: Path = MIGRATIONS) -> lis
 
 
 async def rotate_token_secrets(connection: "Connection") -> None:
-    """Make a new secret for tokens; tokens of the secret before stay valid, older ones do not.
+    """Add a new token secret; tokens of the previous secret stay valid, older ones do not.
 
-    Raises MigrationError when the newest secret is so young that processes may not have read it
-    yet, or when the database has no schema.
+    Raises MigrationError if the newest secret is so young that processes may not have read it yet,
+    or if the database has no schema.
     """
     if not await connection.fetchval("SELECT to_regclass('public.token_secrets') IS NOT NULL"):
         raise MigrationError("this database has no secrets of tokens; run `usage migrate` first")
     async with connection.transaction():
         await _become_owner(connection)
+        # Of two rotations at once, each could delete the secret that the other has added.
         await connection.execute("LOCK TABLE token_secrets IN EXCLUSIVE MODE")
         if await connection.fetchval(
             "SELECT max(create_time) > clock_timestamp() - $1::interval FROM token_secrets",
@@ -119,7 +121,7 @@ async def rotate_token_secrets(connection: "Connection") -> None:
 
 
 async def _keep_token_secrets(connection: "Connection", *, least: int) -> None:
-    """Add a random secret when there are fewer than `least`."""
+    """Add a random secret if there are fewer than `least`."""
     async with connection.transaction():
         await _become_owner(connection)
         await connection.execute(
@@ -167,7 +169,7 @@ def _check(migrations: list[Migration], applied: dict[str, bytes]) -> None:
 
 
 async def _apply(connection: "Connection", migration: Migration) -> None:
-    # A lock is waited for a second and then asked for again, so that nobody queues behind us.
+    # Other statements queue behind a waiting lock. So it waits for a second, and then tries again.
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
             async with connection.transaction():
@@ -187,7 +189,7 @@ async def _apply(connection: "Connection", migration: Migration) -> None:
 
 
 async def _prepare(connection: "Connection") -> None:
-    """Make what only the connecting user can: roles, the extension, the right to create."""
+    """Create what only the connecting user can: roles, the extension, the right to create."""
     for role in (OWNER, APP):
         await _make_role(connection, role)
     await _make_service(connection)
@@ -202,7 +204,8 @@ async def _prepare(connection: "Connection") -> None:
 
 
 async def _create_role(connection: "Connection", role: str, options: str) -> None:
-    # Roles are the cluster's, our lock is the database's: others may make the same one now.
+    # Roles belong to the cluster, the lock to one database: a runner of another database may create
+    # the same role at the same time.
     known = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
     if not await connection.fetchval(known, role):
         with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
@@ -210,27 +213,28 @@ async def _create_role(connection: "Connection", role: str, options: str) -> Non
 
 
 async def _make_service(connection: "Connection") -> None:
-    """Make the service's login, whose only permissions are those of `usage_app`.
+    """Create the service's login, whose only permissions are those of `usage_app`.
 
-    It has no password, so a server that asks for one lets nobody in before somebody sets one. An
-    embedded server asks for none, and is reached by its owner only.
+    It has no password: a server that requires one rejects it until an operator sets one. An
+    embedded server requires none, and only its owner can reach it.
     """
     await _create_role(connection, SERVICE, "LOGIN INHERIT")
     if not await connection.fetchval("SELECT pg_has_role($1::name, $2, 'USAGE')", SERVICE, APP):
-        # Two runners may grant the same at once; one of them then finds the row changed.
+        # Two runners may grant the same role at once; one of them then fails harmlessly.
         with suppress(asyncpg.InternalServerError, asyncpg.UniqueViolationError):
             await connection.execute(f"GRANT {APP} TO {SERVICE}")
 
 
 async def _make_role(connection: "Connection", role: str) -> None:
     await _create_role(connection, role, "NOLOGIN")
-    # Before 16 to be a member was to be allowed to SET ROLE.
+    # Before Postgres 16, membership alone allowed SET ROLE.
     right = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
     if not await connection.fetchval("SELECT pg_has_role($1::name, $2)", role, right):
         await connection.execute(f"GRANT {role} TO CURRENT_USER")
 
 
 async def _become_owner(connection: "Connection") -> None:
-    # The path is kept by functions that say SET search_path FROM CURRENT, hence pg_temp last.
+    # Functions copy this path by SET search_path FROM CURRENT. With pg_temp last, no temporary
+    # object can shadow a table of the schema.
     await connection.execute(f"SET LOCAL ROLE {OWNER}")
     await connection.execute("SET LOCAL search_path = public, pg_temp")

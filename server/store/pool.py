@@ -1,9 +1,9 @@
-"""The pool of connections to Postgres: its codecs, its limits, and whom it connects as.
+"""The pool of Postgres connections: codecs, limits, and the login it requires.
 
 Connections log in as `usage_service` or another login that is a member of `usage_app` and of
-nothing else. It is the login that counts: `RESET ROLE` and `SET ROLE NONE` return to it, so a role
-that is set for the session protects nothing. Nothing else opens a connection, and no session state
-is used but the tenant, so a released connection needs no reset.
+nothing else. The login decides: `RESET ROLE` and `SET ROLE NONE` return to it, so a role that is
+set for the session protects nothing. The tenant is the only session state, so a released connection
+needs no reset.
 """
 
 from collections.abc import AsyncIterator
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import _InitCallback
 
-# The settings without which an `OK` would not mean that the effect is on disk.
+# With one of these settings off, an `OK` does not prove that the change is on disk.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
-# The statement that begins every transaction. The tenant and the credential are UUIDs and the rest
-# are integers, so there is nothing to inject; one message without parameters saves round trips.
+# The statement that begins every transaction. One message without parameters saves round trips;
+# the tenant and the credential are UUIDs and the rest integers, so nothing can be injected.
 _BEGIN = (
     "BEGIN; SET LOCAL usage.tenant_id = '{tenant}'; SET LOCAL usage.credential_id = '{caller}'; "
     "SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; "
@@ -49,7 +49,7 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class DangerousRole:
-    """A role that row-level security does not bind, which a login is or can become."""
+    """A role that row-level security does not restrict, and that a login is or can become."""
 
     role: str
     login: str
@@ -61,9 +61,9 @@ class DangerousRole:
 
 
 def begin(tenant_id: UUID, seconds: float, credential_id: UUID | None = None) -> str:
-    """Return the statement that begins a transaction of `tenant_id` which may take `seconds`.
+    """Return the statement that begins a transaction of `tenant_id` with a limit of `seconds`.
 
-    What it makes and changes is noted as done by `credential_id`; None is the service itself.
+    The audit columns name `credential_id`; None is the service itself.
     """
     milliseconds = max(1, int(seconds * 1000))
     return _BEGIN.format(
@@ -76,7 +76,7 @@ def begin(tenant_id: UUID, seconds: float, credential_id: UUID | None = None) ->
 
 @asynccontextmanager
 async def in_transaction(connection: Connection) -> AsyncIterator[None]:
-    """Run in the transaction that there is, or in one of its own, which settings end with."""
+    """Run in the current transaction, or in a new one, so that settings end with it."""
     if connection.is_in_transaction():
         yield
     else:
@@ -85,37 +85,37 @@ async def in_transaction(connection: Connection) -> AsyncIterator[None]:
 
 
 class PinnedConnection(asyncpg.Connection):
-    """A connection that knows which tenant its session reads as."""
+    """A connection that stores the tenant of its session."""
 
     pinned: UUID | None = None
 
     async def pin(self, tenant_id: UUID) -> None:
-        """Let what is read outside a transaction be read as `tenant_id`.
+        """Set the tenant of the session for reads outside a transaction.
 
-        That is the only session state there is, and it is told only when it changes. A transaction
-        sets its own, and leaves this one as it was.
+        The tenant is the only session state, and it is sent only when it changes. A transaction
+        sets its own tenant and leaves the session's unchanged.
         """
         if self.pinned != tenant_id:
-            self.pinned = None  # until the server has taken it
+            self.pinned = None  # if the statement fails, the session's tenant is unknown
             await self.execute("SELECT set_config('usage.tenant_id', $1, false)", str(tenant_id))
             self.pinned = tenant_id
 
 
 async def open_pool(dsn: str, *, size: int, pins: bool = True) -> SharedPool:
-    """Connect as the service, and refuse a login that row-level security does not bind.
+    """Return a pool; refuse a login that row-level security does not restrict.
 
     Behind a pooler that hands out transactions (`pins` false) sessions cannot carry a tenant, so
-    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE), and MigrationError for a
-    database that was never migrated.
+    every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE), and MigrationError if the
+    database was never migrated.
     """
     pool = await _create(dsn, size=size, pins=pins, init=_prepare)
     try:
         async with pool.acquire(timeout=10) as connection:
-            found = await dangerous_role(connection)
+            dangerous = await dangerous_role(connection)
             is_migrated = await connection.fetchval(SQL["is_migrated"])
-        if found is not None:
-            facts = {"role": found.role, "login": found.login}
-            raise FailedPrecondition("UNSAFE_ROLE", f"{found}. {ADVICE}", facts)
+        if dangerous is not None:
+            facts = {"role": dangerous.role, "login": dangerous.login}
+            raise FailedPrecondition("UNSAFE_ROLE", f"{dangerous}. {ADVICE}", facts)
         if not is_migrated:
             raise MigrationError("the database has no schema of the service: run `usage migrate`")
     except BaseException:
@@ -125,7 +125,7 @@ async def open_pool(dsn: str, *, size: int, pins: bool = True) -> SharedPool:
 
 
 async def open_owner_pool(dsn: str) -> SharedPool:
-    """Connect as a login that may do more, and act as `usage_app`: for `usage migrate` only."""
+    """Return a pool of a login with more rights, acting as `usage_app`, for `usage migrate`."""
     return await _create(dsn, size=1, pins=False, init=_prepare_as_app)
 
 
@@ -133,13 +133,14 @@ async def _create(dsn: str, *, size: int, pins: bool, init: "_InitCallback[Recor
     pool = SharedPool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
+        # Behind a pooler, the next statement may run on a connection without the prepared one.
         statement_cache_size=100 if pins else 0,
-        # All at once: a connection that is made under load may take longer than a call waits.
+        # All at the start: opening a connection under load may take longer than a call waits.
         min_size=size,
         max_size=size,
         init=init,
         reset=_leave,
-        # PgBouncer takes these two, and refuses a client that asks for others, `role` among them.
+        # PgBouncer accepts these two, and refuses a client that sets others, such as `role`.
         server_settings={"timezone": "UTC", "application_name": "usage"},
         command_timeout=60,
     )
@@ -148,9 +149,9 @@ async def _create(dsn: str, *, size: int, pins: bool, init: "_InitCallback[Recor
 
 
 async def unsafe_settings(connection: Connection) -> tuple[str, ...]:
-    """The settings that let an acknowledged effect be lost, as in `fsync = off`."""
-    found = [(name, await connection.fetchval(f"SHOW {name}")) for name in DURABLE]
-    return tuple(f"{name} = {value}" for name, value in found if value == "off")
+    """Return the settings that can lose an acknowledged change, as in `fsync = off`."""
+    settings = [(name, await connection.fetchval(f"SHOW {name}")) for name in DURABLE]
+    return tuple(f"{name} = {value}" for name, value in settings if value == "off")
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -169,10 +170,10 @@ async def _prepare_as_app(connection: asyncpg.Connection) -> None:
 
 
 async def _leave(connection: asyncpg.Connection) -> None:
-    """Nothing to reset: see the module's docstring."""
+    """Reset nothing: see the module's docstring."""
 
 
 async def dangerous_role(connection: Connection) -> DangerousRole | None:
-    """The role for which the service must not use this connection's login, if there is one."""
-    found = await connection.fetchrow(SQL["dangerous_roles"])
-    return DangerousRole(**found) if found else None
+    """Return a role that makes this connection's login unsafe for the service, if any."""
+    row = await connection.fetchrow(SQL["dangerous_roles"])
+    return DangerousRole(**row) if row else None

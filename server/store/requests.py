@@ -1,7 +1,7 @@
-"""Requests already answered: a repeat gets the first answer, another body is a conflict.
+"""Answers by `request_id`: a repeat gets the first answer, another body is a conflict.
 
-Only calls that committed are kept, with their serialised answer: a refused attempt leaves the key
-free. Keys are bytes: nothing is trimmed or folded.
+Only committed calls are stored, with their serialized answer: a refused attempt leaves the key
+free. Keys are compared as bytes: nothing is trimmed or folded.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ SQL = load("requests.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a caller named with a `request_id`, and what it asked for.
+    """A call with its idempotency key, the `request_id`.
 
     `account_id` is empty for a request about no account. `fields` holds a digest of each field of
-    the request by its path, so that a conflict can name what differs.
+    the request by its path, so that a conflict can name the fields that differ.
     """
 
     tenant_id: TenantId
@@ -33,14 +33,14 @@ class Request:
 
 
 async def lock(tx: Transaction, request: Request) -> None:
-    """Wait for whoever is at work on a request of this id, until the transaction ends."""
+    """Wait for concurrent calls with this id; hold the lock until the transaction ends."""
     await tx.execute(SQL["lock_request"], *_key(request))
 
 
 async def find(tx: Transaction, request: Request) -> bytes | None:
-    """The answer this very request was given before, or None.
+    """Return the stored answer of the same request; None if there is none.
 
-    Raises AlreadyExists (REQUEST_ID_CONFLICT) when the id named another method or body.
+    Raises AlreadyExists (REQUEST_ID_CONFLICT) if the id was used with another method or body.
     """
     row = await tx.fetchrow(SQL["find_request"], *_key(request))
     if row is None:
@@ -52,7 +52,7 @@ async def find(tx: Transaction, request: Request) -> bytes | None:
 
 
 async def keep(tx: Transaction, request: Request, response: bytes) -> None:
-    """Remember the answer, in the transaction of its effect."""
+    """Store the answer, in the transaction of its effect."""
     await tx.execute(
         SQL["keep_request"],
         *_key(request),
@@ -64,13 +64,13 @@ async def keep(tx: Transaction, request: Request, response: bytes) -> None:
 
 
 async def old_tenants(tx: ControlTransaction, kept: timedelta) -> list[TenantId]:
-    """Return the tenants that have answers which were kept longer than `kept`."""
+    """Return the tenants that have answers older than `kept`."""
     rows = await tx.fetch(SQL["old_request_tenants"], kept)
     return [TenantId(row["tenant_id"]) for row in rows]
 
 
 async def delete_old(tx: Transaction, kept: timedelta, *, at_most: int) -> int:
-    """Delete up to `at_most` answers that were kept longer than `kept`; return how many."""
+    """Delete up to `at_most` answers older than `kept`; return the number."""
     done = await tx.execute(SQL["delete_old_requests"], tx.tenant_id, kept, at_most)
     return int(done.rpartition(" ")[2])
 

@@ -1,4 +1,4 @@
-"""Runs: asked for, followed, ended."""
+"""Runs that move a tenant's clock: begin, find, list, save progress and end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ SQL = load("runs.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One orchestration; `clock_time` is where the tenant's clock stands."""
+    """A run of one kind; `clock_time` is the current time of the tenant's clock."""
 
     run_id: RunId
     kind: str
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StuckJob:
-    """A job that nothing can go past."""
+    """A job that blocks a run."""
 
     job_id: JobId
     kind: str
@@ -51,31 +51,31 @@ async def add(
     start: datetime,
     target: datetime,
 ) -> None:
-    """Begin a run."""
+    """Insert a run."""
     await tx.execute(SQL["add_run"], tx.tenant_id, run_id, kind, start, target)
 
 
 async def running(tx: Transaction, kind: str) -> RunId | None:
-    """The run of a kind that is under way."""
-    found: UUID | None = await tx.fetchval(SQL["running"], tx.tenant_id, kind)
-    return None if found is None else RunId(found)
+    """Return the active run of a kind; None if there is none."""
+    run_id: UUID | None = await tx.fetchval(SQL["running"], tx.tenant_id, kind)
+    return None if run_id is None else RunId(run_id)
 
 
 async def find(tx: Transaction, run_id: RunId) -> Run | None:
-    """One run."""
+    """Return one run; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_run"], tx.tenant_id, run_id)
     return None if row is None else _run(row)
 
 
 async def list_runs(tx: Transaction, *, after: TimeKey | None, limit: int) -> list[Run]:
-    """Runs, newest first."""
+    """Return runs, newest first."""
     before = after or NO_KEY
     rows = await tx.fetch(SQL["list_runs"], tx.tenant_id, *before, limit)
     return [_run(row) for row in rows]
 
 
 async def save_counts(tx: Transaction, run_id: RunId, counts: dict[str, int]) -> None:
-    """Note how far a run is."""
+    """Save the progress of a run."""
     await tx.execute(SQL["save_counts"], tx.tenant_id, run_id, counts)
 
 
@@ -87,20 +87,20 @@ async def end(
     error: str = "",
     failed_job_id: JobId | None = None,
 ) -> None:
-    """End a run, with a count of the jobs that were done since it began."""
+    """End a run, and count the jobs that were done since it began."""
     await tx.execute(SQL["end_run"], tx.tenant_id, run_id, state, error, failed_job_id)
 
 
 async def next_due(tx: Transaction, until: datetime) -> datetime | None:
-    """When the next pending job is due, if not after `until`."""
+    """Return the due time of the next pending job, if it is not after `until`."""
     instant: datetime | None = await tx.fetchval(SQL["next_due"], tx.tenant_id, until)
     return instant
 
 
 async def stuck(tx: Transaction, clock: datetime, since: datetime) -> StuckJob | None:
-    """The first job due by `clock` that will not be done: in quarantine, or refused.
+    """Return the first job due by `clock` that will not be done: quarantined or refused.
 
-    Refusals before `since` count if wallets wait for them.
+    A job refused before `since` counts only if wallets wait for it.
     """
     row = await tx.fetchrow(SQL["stuck_job"], tx.tenant_id, clock, since)
     return None if row is None else StuckJob(**row)

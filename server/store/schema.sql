@@ -138,7 +138,7 @@ CREATE TABLE public.account_codes (
 
 ALTER TABLE ONLY public.account_codes FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.account_codes IS 'catalogue: account ids that are taken, whatever their case';
+COMMENT ON TABLE public.account_codes IS 'catalogue: account ids in lower case';
 
 CREATE TABLE public.accounts (
     tenant_id uuid NOT NULL,
@@ -161,7 +161,7 @@ CREATE TABLE public.accounts (
 
 ALTER TABLE ONLY public.accounts FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.accounts IS 'run-time: who buys and uses';
+COMMENT ON TABLE public.accounts IS 'run-time: accounts';
 
 CREATE TABLE public.aggregation_policies (
     tenant_id uuid NOT NULL,
@@ -185,7 +185,7 @@ CREATE TABLE public.aggregation_policies (
 
 ALTER TABLE ONLY public.aggregation_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.aggregation_policies IS 'catalogue: how usage adds up';
+COMMENT ON TABLE public.aggregation_policies IS 'catalogue: how usage is aggregated';
 
 CREATE TABLE public.asset_rates (
     tenant_id uuid NOT NULL,
@@ -201,7 +201,7 @@ CREATE TABLE public.asset_rates (
 
 ALTER TABLE ONLY public.asset_rates FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.asset_rates IS 'run-time: what overage of an asset costs, frozen when it was sold';
+COMMENT ON TABLE public.asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
 
 CREATE TABLE public.asset_resources (
     tenant_id uuid NOT NULL,
@@ -228,7 +228,7 @@ COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, an
 
 COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 
-COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded of anchors only; what else is here adds to their wallets';
+COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
@@ -251,7 +251,7 @@ CREATE TABLE public.assets (
 
 ALTER TABLE ONLY public.assets FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.assets IS 'run-time: what an account has bought';
+COMMENT ON TABLE public.assets IS 'run-time: assets, the products that an account has bought';
 
 CREATE TABLE public.binding_target_policies (
     tenant_id uuid NOT NULL,
@@ -268,7 +268,7 @@ CREATE TABLE public.binding_target_policies (
 
 ALTER TABLE ONLY public.binding_target_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+COMMENT ON TABLE public.binding_target_policies IS 'run-time: policies of a target, which override those of products and lines';
 
 CREATE TABLE public.binding_targets (
     tenant_id uuid NOT NULL,
@@ -285,7 +285,7 @@ CREATE TABLE public.binding_targets (
 
 ALTER TABLE ONLY public.binding_targets FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
+COMMENT ON TABLE public.binding_targets IS 'run-time: contracts and custom targets that grants of an account may be bound to';
 
 CREATE TABLE public.commitment_policies (
     tenant_id uuid NOT NULL,
@@ -334,7 +334,7 @@ CREATE TABLE public.default_procedures (
 
 ALTER TABLE ONLY public.default_procedures FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.default_procedures IS 'catalogue: the procedure that a tenant uses, for each usage';
+COMMENT ON TABLE public.default_procedures IS 'catalogue: the default procedure of a tenant for each usage';
 
 CREATE TABLE public.entitlement_accounts (
     tenant_id uuid NOT NULL,
@@ -393,7 +393,7 @@ CREATE TABLE public.entitlements (
 
 ALTER TABLE ONLY public.entitlements FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.entitlements IS 'run-time: what one asset action granted, and under which policies';
+COMMENT ON TABLE public.entitlements IS 'run-time: the entitlement of one asset action, with its policies';
 
 COMMENT ON COLUMN public.entitlements.next_index IS 'the first issue not posted yet; null before the first';
 
@@ -444,7 +444,7 @@ CREATE TABLE public.jobs (
 
 ALTER TABLE ONLY public.jobs FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.jobs IS 'control: the list of work; Redis only rings the bell';
+COMMENT ON TABLE public.jobs IS 'control: background jobs; Redis only carries signals';
 
 CREATE TABLE public.liable_summaries (
     tenant_id uuid NOT NULL,
@@ -517,7 +517,7 @@ CREATE TABLE public.orders (
 
 ALTER TABLE ONLY public.orders FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.orders IS 'run-time: what an account has agreed to buy';
+COMMENT ON TABLE public.orders IS 'run-time: orders';
 
 CREATE TABLE public.overage_policies (
     tenant_id uuid NOT NULL,
@@ -536,7 +536,7 @@ CREATE TABLE public.overage_policies (
 
 ALTER TABLE ONLY public.overage_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.overage_policies IS 'catalogue: what usage beyond the grants does';
+COMMENT ON TABLE public.overage_policies IS 'catalogue: how usage beyond the grants is handled';
 
 CREATE TABLE public.policy_versions (
     tenant_id uuid NOT NULL,
@@ -549,7 +549,7 @@ CREATE TABLE public.policy_versions (
 
 ALTER TABLE ONLY public.policy_versions FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
+COMMENT ON TABLE public.policy_versions IS 'catalogue: earlier versions of policies';
 
 CREATE TABLE public.price_book_rate_cards (
     tenant_id uuid NOT NULL,
@@ -560,7 +560,7 @@ CREATE TABLE public.price_book_rate_cards (
 
 ALTER TABLE ONLY public.price_book_rate_cards FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.price_book_rate_cards IS 'catalogue: which card of each type a price book uses';
+COMMENT ON TABLE public.price_book_rate_cards IS 'catalogue: the card of each type in a price book';
 
 CREATE TABLE public.price_books (
     tenant_id uuid NOT NULL,
@@ -602,7 +602,7 @@ CREATE TABLE public.procedure_versions (
 
 ALTER TABLE ONLY public.procedure_versions FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.procedure_versions IS 'catalogue: what a procedure does, from a day until another';
+COMMENT ON TABLE public.procedure_versions IS 'catalogue: the elements of a procedure, for a span of days';
 
 CREATE TABLE public.procedures (
     tenant_id uuid NOT NULL,
@@ -621,7 +621,7 @@ CREATE TABLE public.procedures (
 
 ALTER TABLE ONLY public.procedures FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.procedures IS 'catalogue: how rates are found, and how amounts are made of them';
+COMMENT ON TABLE public.procedures IS 'catalogue: how rates are discovered, and how amounts are rated';
 
 CREATE TABLE public.product_usage_grants (
     tenant_id uuid NOT NULL,
@@ -655,7 +655,7 @@ CREATE TABLE public.product_usage_grants (
 
 ALTER TABLE ONLY public.product_usage_grants FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_grants IS 'catalogue: what a product promises for each unit sold';
+COMMENT ON TABLE public.product_usage_grants IS 'catalogue: the grants of a product for each unit sold';
 
 CREATE TABLE public.product_usage_resources (
     tenant_id uuid NOT NULL,
@@ -684,7 +684,7 @@ CREATE TABLE public.product_usage_resources (
 
 ALTER TABLE ONLY public.product_usage_resources FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
+COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources of a product, by spans of days';
 
 CREATE TABLE public.products (
     tenant_id uuid NOT NULL,
@@ -746,7 +746,7 @@ CREATE TABLE public.quotes (
 
 ALTER TABLE ONLY public.quotes FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.quotes IS 'run-time: what would be sold';
+COMMENT ON TABLE public.quotes IS 'run-time: quotes';
 
 CREATE TABLE public.ratable_summaries (
     tenant_id uuid NOT NULL,
@@ -788,7 +788,7 @@ CREATE TABLE public.ratable_summaries (
 
 ALTER TABLE ONLY public.ratable_summaries FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
+COMMENT ON TABLE public.ratable_summaries IS 'run-time: the cost of the overage of one asset and resource in one rating period';
 
 CREATE TABLE public.rate_card_entries (
     tenant_id uuid NOT NULL,
@@ -824,7 +824,7 @@ CREATE TABLE public.rate_card_entries (
 
 ALTER TABLE ONLY public.rate_card_entries FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rate_card_entries IS 'catalogue: what one resource of one product costs in one currency, or tiers for all of a commitment';
+COMMENT ON TABLE public.rate_card_entries IS 'catalogue: the rate of one resource of one product in one currency, or tiers for all of a commitment';
 
 CREATE TABLE public.rate_cards (
     tenant_id uuid NOT NULL,
@@ -885,7 +885,7 @@ CREATE TABLE public.rating_batches (
 
 ALTER TABLE ONLY public.rating_batches FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
+COMMENT ON TABLE public.rating_batches IS 'run-time: hypothetical usage that a worker rates';
 
 CREATE TABLE public.rating_frequency_policies (
     tenant_id uuid NOT NULL,
@@ -909,7 +909,7 @@ CREATE TABLE public.rating_frequency_policies (
 
 ALTER TABLE ONLY public.rating_frequency_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rating_frequency_policies IS 'catalogue: when usage is rated and what late usage does';
+COMMENT ON TABLE public.rating_frequency_policies IS 'catalogue: when usage is rated, and how late usage is handled';
 
 CREATE TABLE public.rating_periods (
     tenant_id uuid NOT NULL,
@@ -928,9 +928,9 @@ CREATE TABLE public.rating_periods (
 
 ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
+COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet with their states';
 
-COMMENT ON COLUMN public.rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
+COMMENT ON COLUMN public.rating_periods.reopen_count IS 'the number of times late usage reopened it after it was final';
 
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
@@ -966,7 +966,7 @@ CREATE TABLE public.request_log (
 
 ALTER TABLE ONLY public.request_log FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
+COMMENT ON TABLE public.request_log IS 'control: answered requests with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
 
 CREATE TABLE public.rollover_policies (
     tenant_id uuid NOT NULL,
@@ -1012,7 +1012,7 @@ CREATE TABLE public.runs (
 
 ALTER TABLE ONLY public.runs FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.runs IS 'control: one orchestration and how far it is';
+COMMENT ON TABLE public.runs IS 'control: one run of jobs and its progress';
 
 CREATE TABLE public.schema_migrations (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -1045,7 +1045,7 @@ CREATE TABLE public.selling_models (
 
 ALTER TABLE ONLY public.selling_models FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.selling_models IS 'catalogue: for how long something is sold';
+COMMENT ON TABLE public.selling_models IS 'catalogue: the terms of sales';
 
 CREATE TABLE public.superseded_liables (
     tenant_id uuid NOT NULL,
@@ -1061,7 +1061,7 @@ CREATE TABLE public.superseded_liables (
 
 ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
+COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage reopened their period';
 
 CREATE TABLE public.superseded_ratables (
     tenant_id uuid CONSTRAINT ratable_summaries_tenant_id_not_null NOT NULL,
@@ -1104,7 +1104,7 @@ CREATE TABLE public.superseded_ratables (
 
 ALTER TABLE ONLY public.superseded_ratables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_ratables IS 'run-time: what closes of a period rated before late usage reopened it, step by step';
+COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage reopened it';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -1131,7 +1131,7 @@ CREATE TABLE public.token_secrets (
     CONSTRAINT token_secrets_secret_check CHECK ((length(secret) = 32))
 );
 
-COMMENT ON TABLE public.token_secrets IS 'control: random secrets that seal the tokens callers are given';
+COMMENT ON TABLE public.token_secrets IS 'control: random secrets that seal page tokens and revision tokens';
 
 CREATE TABLE public.unique_values (
     tenant_id uuid NOT NULL,
@@ -1145,7 +1145,7 @@ CREATE TABLE public.unique_values (
 
 ALTER TABLE ONLY public.unique_values FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.unique_values IS 'run-time: the different values of a label in a window, each with the record that counts it';
+COMMENT ON TABLE public.unique_values IS 'run-time: the distinct values of a label in a window, each with the record that counts it';
 
 CREATE TABLE public.unit_classes (
     tenant_id uuid NOT NULL,
@@ -1212,7 +1212,7 @@ CREATE TABLE public.usage_records (
 
 ALTER TABLE ONLY public.usage_records FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.usage_records IS 'run-time: one act of usage, kept once';
+COMMENT ON TABLE public.usage_records IS 'run-time: one usage record';
 
 CREATE TABLE public.usage_resources (
     tenant_id uuid NOT NULL,
@@ -1275,7 +1275,7 @@ ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 
-COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage these tokens are; one with a source has no records of its own';
+COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 
 CREATE TABLE public.validation_findings (
     tenant_id uuid NOT NULL,
@@ -1291,7 +1291,7 @@ CREATE TABLE public.validation_findings (
 
 ALTER TABLE ONLY public.validation_findings FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.validation_findings IS 'control: what a validation run found, kept for thirty days';
+COMMENT ON TABLE public.validation_findings IS 'control: the findings of a validation run, stored for thirty days';
 
 CREATE TABLE public.wallet_entries (
     tenant_id uuid NOT NULL,
@@ -1340,7 +1340,7 @@ ALTER TABLE ONLY public.wallet_entries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
-COMMENT ON COLUMN public.wallet_entries.covered IS 'the usage that was paid for, where a discounted commitment gave less for it';
+COMMENT ON COLUMN public.wallet_entries.covered IS 'the usage that is covered, where a discounted commitment is drawn by less';
 
 CREATE TABLE public.wallets (
     tenant_id uuid NOT NULL,
@@ -1369,7 +1369,7 @@ CREATE TABLE public.wallets (
 
 ALTER TABLE ONLY public.wallets FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.wallets IS 'run-time: everything one target holds of one resource';
+COMMENT ON TABLE public.wallets IS 'run-time: the wallet of one target for one resource';
 
 ALTER TABLE ONLY public.account_codes
     ADD CONSTRAINT account_code_is_its_own UNIQUE (tenant_id, account_id);

@@ -1,4 +1,4 @@
-"""The way from one powerful login to a separate one for the service, as text to be followed."""
+"""Advice, as text, for changing from one powerful login to a separate one for the service."""
 
 import secrets
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -6,18 +6,18 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from server.store.migrate import SERVICE
 from server.store.pool import DangerousRole
 
-# Parameters of a DSN that say who logs in.
+# The parameters of a DSN that name the login.
 OF_A_LOGIN = frozenset({"user", "password", "passfile"})
 
 
-def advice(dsn: str, found: DangerousRole) -> str:
-    """Return the advice to run and to set so that the service logs in with fewer rights than `dsn`.
+def advice(dsn: str, dangerous: DangerousRole) -> str:
+    """Return the statements and settings that give the service a login with fewer rights.
 
-    The password is new at every call, and is in force only when the statement is run.
+    The password is new at every call, and takes effect only when the statement is run.
     """
     password = secrets.token_urlsafe(24)
     return (
-        f"server and worker will refuse this login: {found}.\n"
+        f"server and worker will refuse this login: {dangerous}.\n"
         f"To give them {SERVICE}, which `usage migrate` has made, run in the database:\n"
         f"    ALTER ROLE {SERVICE} LOGIN PASSWORD '{password}';\n"
         "and set in their environment:\n"
@@ -27,7 +27,7 @@ def advice(dsn: str, found: DangerousRole) -> str:
 
 
 def as_login(dsn: str, user: str, password: str | None = None) -> str:
-    """Return `dsn` with another login, and nothing of the one that it had."""
+    """Return `dsn` with another login, without the user and password that it had."""
     parts = urlsplit(dsn)
     query = urlencode(
         [pair for pair in parse_qsl(parts.query) if pair[0] not in OF_A_LOGIN], safe="/:"

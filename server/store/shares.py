@@ -1,7 +1,7 @@
 """Fair shares of a pool: one tenant's calls never hold all of its connections.
 
-Calls of one tenant beyond its share wait for each other, in order; those of other tenants find a
-connection free meanwhile.
+Calls of one tenant beyond its share wait for each other, in order, so that calls of other tenants
+still get a connection.
 """
 
 import asyncio
@@ -12,8 +12,7 @@ import asyncpg
 
 # Of four connections, one tenant may hold three.
 SHARE = 3 / 4
-# Connections are kept however long they are idle: to make one under load takes longer than a call
-# waits.
+# Idle connections are never closed: opening one under load takes longer than a call waits.
 MAX_QUERIES, IDLE_SECONDS = 50_000, 0.0
 
 
@@ -34,11 +33,12 @@ class Shares:
         try:
             await free.acquire()
         except BaseException:
+            # A canceled call no longer waits.
             self._leave(tenant_id)
             raise
 
     def release(self, tenant_id: UUID) -> None:
-        """Let another call of the tenant have the connection that one held."""
+        """Return a connection to the tenant's share."""
         self._free[tenant_id].release()
         self._leave(tenant_id)
 
@@ -47,11 +47,12 @@ class Shares:
         if left:
             self._users[tenant_id] = left
         else:
+            # Kept only while in use, so that memory does not grow with the number of tenants.
             del self._users[tenant_id], self._free[tenant_id]
 
 
 class SharedPool(asyncpg.Pool):
-    """A pool that knows the shares of its connections."""
+    """A pool with the shares of its connections."""
 
     __slots__ = ("shares",)
 

@@ -1,11 +1,10 @@
-"""The unit of work: a function of a transaction, tried again only when that is certain to be right.
+"""The unit of work: a function of a transaction, retried only if nothing can have happened.
 
-`transact` begins with the tenant, the credential and the limits, runs `work`, and commits. What was
-rolled back for certain is tried again within the time given. A commit whose answer was lost is
-neither success nor failure: `resolve` looks the effect up by its key on another connection, and
-decides.
+`transact` begins with the tenant, the credential and the limits, runs `work`, and commits. A
+certain rollback is retried within the given time. A commit whose answer was lost is neither success
+nor failure: `resolve` looks up the effect by its key on another connection.
 
-`work` may run several times, so it has no effect but through the connection it is given.
+`work` may run several times, so it must have no effect except through its connection.
 """
 
 import asyncio
@@ -30,52 +29,52 @@ Resolve = Callable[[Transaction], Awaitable[R | None]]
 
 NO_TENANT = TenantId(UUID(int=0))
 TRIES = 3
-# How long a call waits for a connection: half of its time, and not longer than this.
+# A call waits for a connection for half of its time, and at most this long.
 ACQUIRE_SECONDS = 5.0
 BACKOFF_SECONDS = 0.02
 
-# Rolled back for certain.
+# These errors prove a rollback, so the work can be retried.
 _AGAIN = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.InvalidCachedStatementError,
 )
-# Whether the commit happened, nobody can say.
+# After these errors a commit may or may not have happened.
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the driver's state after a cut in the middle of an answer
+    asyncpg.InternalClientError,  # the connection was cut in the middle of an answer
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     OSError,
 )
 _NOT_YET = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
-# A statement ended by its time limit, which is the deadline of the call, or a wait that did.
+# The deadline of the call ended a statement (its time limit) or a wait.
 _TOO_LATE = (asyncpg.QueryCanceledError, TimeoutError)
 _FULL = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 
-# Commits under way. They outlive a caller that goes away; a stopping server waits for them.
+# Active commits. They continue after the caller has gone; a stopping server waits for them.
 _commits: set[asyncio.Task[None]] = set()
 
 
 class Savepoint:
-    """A place in a transaction to which it can return, giving up what it did and locked since."""
+    """A savepoint; rolling back to it undoes the changes and releases the locks made since."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
     async def make(self) -> None:
-        """Mark the place."""
+        """Set the savepoint."""
         await self._tx.execute("SAVEPOINT place")
 
     async def keep(self) -> None:
-        """Go on with what was done since."""
+        """Keep the changes made since the savepoint."""
         await self._tx.execute("RELEASE SAVEPOINT place")
 
     async def give_up(self) -> None:
-        """Undo what was done since."""
+        """Undo the changes made since the savepoint."""
         await self._tx.execute("ROLLBACK TO SAVEPOINT place")
         await self.keep()
 
@@ -97,12 +96,12 @@ async def transact(
     seconds: float = 10.0,
     resolve: Resolve[R] | None = None,
 ) -> R:
-    """Do `work` in one transaction of `tenant_id`, or nothing, within `seconds`.
+    """Run `work` in one transaction of `tenant_id`, all or nothing, within `seconds`.
 
-    What it makes and changes is noted as done by `credential_id`; None is the service itself.
-    Raises Aborted (CONCURRENT_CHANGE) when others were quicker three times, Unavailable
-    (OUTCOME_UNKNOWN, STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL, OVERLOADED),
-    DeadlineExceeded, and what `work` raises.
+    The audit columns name `credential_id`; None is the service itself. Raises Aborted
+    (CONCURRENT_CHANGE) after three lost conflicts, Unavailable (OUTCOME_UNKNOWN,
+    STORE_UNAVAILABLE), ResourceExhausted (STORE_FULL, OVERLOADED), DeadlineExceeded, and what
+    `work` raises.
     """
     deadline = time.monotonic() + seconds
     for attempt in range(1, TRIES + 1):
@@ -110,12 +109,14 @@ async def transact(
             left = deadline - time.monotonic()
             return await _attempt(pool, tenant_id, work, left, credential_id)
         except _OutcomeUnknownError as lost:
-            found = await _look_up(pool, tenant_id, resolve, deadline)
-            if found is not None:
-                return found
+            resolved = await _look_up(pool, tenant_id, resolve, deadline)
+            if resolved is not None:
+                return resolved
+            # Not found means that the commit did not happen, so the work may run again.
             if resolve is None or attempt == TRIES or time.monotonic() >= deadline:
                 raise _outcome_unknown() from lost
         except (_NothingHappenedError, *_AGAIN) as error:
+            # Random, so that transactions that met once do not meet again at the same time.
             pause = BACKOFF_SECONDS * attempt * (1 + random.random())
             if attempt == TRIES or time.monotonic() + pause >= deadline:
                 is_lost = isinstance(error, _NothingHappenedError)
@@ -138,9 +139,9 @@ async def read(
     seconds: float = 10.0,
     snapshot: bool = False,
 ) -> R:
-    """Do `work`, which changes nothing, as `tenant_id`: a lost connection is only unavailable.
+    """Run `work`, which changes nothing, as `tenant_id`; a lost connection is STORE_UNAVAILABLE.
 
-    Its statements stand alone; with `snapshot` they all see one moment.
+    Each statement reads its own moment; with `snapshot` all of them read the same one.
     """
 
     async def see_one_moment(tx: Transaction) -> R:
@@ -160,25 +161,26 @@ async def read(
 async def read_control(
     pool: SharedPool, work: Callable[[ControlTransaction], Awaitable[R]], *, seconds: float = 10.0
 ) -> R:
-    """Do `work`, which changes nothing, as no tenant."""
+    """Run `work`, which changes nothing, as no tenant."""
     return await read(
         pool, NO_TENANT, lambda tx: work(ControlTransaction(tx.connection)), seconds=seconds
     )
 
 
 async def _look(pool: SharedPool, tenant_id: TenantId, work: Work[R], seconds: float) -> R:
-    """Do `work` statement by statement, on a connection whose session is the tenant's."""
+    """Run `work` without a transaction, on a connection whose session has the tenant."""
     connection = await _acquire(pool, tenant_id, seconds)
     pin = getattr(connection, "pin", None)
     if pin is None:
         await _release(pool, tenant_id, connection)
         return await _attempt(pool, tenant_id, work, seconds)
     try:
+        # Outside a transaction no statement_timeout is set, so the limit is this one.
         async with asyncio.timeout(seconds):
             await pin(tenant_id)
             return await work(Transaction(connection, tenant_id))
     except TimeoutError:
-        raise  # an OSError too, but the connection is well
+        raise  # TimeoutError is an OSError, but the connection is intact
     except _LOST as error:
         _drop_confused(connection, error)
         raise _NothingHappenedError from error
@@ -187,7 +189,7 @@ async def _look(pool: SharedPool, tenant_id: TenantId, work: Work[R], seconds: f
 
 
 async def finish_commits() -> None:
-    """Wait for the commits whose callers have gone."""
+    """Wait for the active commits whose callers have gone."""
     while _commits:
         await asyncio.wait(_commits)
 
@@ -206,18 +208,19 @@ async def _attempt(
     except BaseException as error:
         _drop_confused(connection, error)
         is_lost = isinstance(error, _LOST) and _is_gone(connection)
+        # Shielded: a second cancellation must not return a connection with an open transaction.
         await asyncio.shield(_track(_abandon(pool, tenant_id, connection)))
         if is_lost:
             raise _NothingHappenedError from error
         raise
-    # From here on nobody can take it back: a caller that goes away leaves the commit to itself.
+    # Shielded: if the caller is canceled now, the commit still ends and its outcome is known.
     await asyncio.shield(_track(_commit(pool, tenant_id, connection)))
     return result
 
 
 async def _acquire(pool: SharedPool, tenant_id: TenantId, seconds: float) -> PoolConnectionProxy:
-    """Return a connection once the tenant may have one. Raises OVERLOADED, STORE_UNAVAILABLE."""
-    # Not acquire's own timeout: it makes a task of every acquisition, also of an idle connection.
+    """Return a connection within the tenant's share. Raises OVERLOADED, STORE_UNAVAILABLE."""
+    # acquire's own timeout creates a task for each acquisition, even of an idle connection.
     try:
         async with asyncio.timeout(max(0.01, min(ACQUIRE_SECONDS, seconds / 2))):
             await pool.shares.acquire(tenant_id)
@@ -240,7 +243,7 @@ async def _release(pool: SharedPool, tenant_id: TenantId, connection: PoolConnec
 
 
 def _is_gone(connection: PoolConnectionProxy) -> bool:
-    # The pool takes a cut connection back by itself, and the proxy then refuses every question.
+    # The pool takes back a cut connection by itself; its proxy then raises InterfaceError.
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
@@ -253,7 +256,7 @@ def _drop(connection: PoolConnectionProxy) -> None:
 
 
 def _drop_confused(connection: PoolConnectionProxy, error: BaseException) -> None:
-    """Nobody can use a connection again whose driver no longer knows what was answered."""
+    """Close a connection whose driver no longer matches the server's answers."""
     if isinstance(error, asyncpg.InternalClientError):
         _drop(connection)
 
@@ -268,7 +271,7 @@ def _track(step: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 def _forget(task: "asyncio.Task[None]") -> None:
     _commits.discard(task)
     if not task.cancelled():
-        task.exception()  # seen: the caller may have gone, and asyncio complains of the unseen
+        task.exception()  # read, because asyncio logs exceptions that nobody read
 
 
 async def _commit(pool: SharedPool, tenant_id: TenantId, connection: PoolConnectionProxy) -> None:
@@ -288,6 +291,7 @@ async def _abandon(pool: SharedPool, tenant_id: TenantId, connection: PoolConnec
         async with asyncio.timeout(1):
             await connection.execute("ROLLBACK")
     except (TimeoutError, asyncpg.PostgresError, *_LOST):
+        # Closed, so that nobody gets a connection with an open transaction; the pool opens another.
         _drop(connection)
     finally:
         await _release(pool, tenant_id, connection)
@@ -315,7 +319,7 @@ async def _look_up(
 def _concurrent_change() -> Aborted:
     return Aborted(
         "CONCURRENT_CHANGE",
-        "others changed the same rows; nothing happened, try the call again",
+        "other calls changed the same rows; nothing happened, try the call again",
         retry_after_seconds=0.1,
     )
 
@@ -337,7 +341,7 @@ def _overloaded() -> ResourceExhausted:
 
 
 def store_full() -> ResourceExhausted:
-    """The refusal of a call for which the store has no room."""
+    """Return the refusal of a call for which the store has no room."""
     return ResourceExhausted(
         "STORE_FULL",
         "the store is full; nothing happened, try again when there is room",
@@ -346,17 +350,18 @@ def store_full() -> ResourceExhausted:
 
 
 def too_late() -> DeadlineExceeded:
-    """The refusal of a call whose time is up."""
+    """Return the refusal of a call whose deadline has passed."""
     return DeadlineExceeded(
         "DEADLINE_EXCEEDED",
-        "the time for this call was up; give it more, or ask for less. Whether a change took effect"
-        " all the same, the same request sent again tells",
+        "the deadline of this call passed; allow more time, or request less. A change may have"
+        " taken effect all the same; the same request sent again shows it",
     )
 
 
 def _outcome_unknown() -> Unavailable:
     return Unavailable(
         "OUTCOME_UNKNOWN",
-        "the store went away during the commit; sending the same request again is safe",
+        "the connection to the store was lost during the commit; sending the same request again is"
+        " safe",
         retry_after_seconds=1.0,
     )

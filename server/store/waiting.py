@@ -1,4 +1,4 @@
-"""Waiting for a Postgres that is starting, and naming what is wrong with one that refuses."""
+"""Waiting for a Postgres that is starting, and explaining why one refuses."""
 
 import asyncio
 import errno
@@ -14,7 +14,7 @@ SAY_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
 UNREADABLE = "the URL in the settings"
 
-# It is starting, stopping or crashed, or has no connection left: soon it may answer.
+# Postgres is starting, stopping or restarting, or has no free connection: it may answer soon.
 _NOT_YET = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -26,22 +26,22 @@ _NOT_YET = (
     TimeoutError,
 )
 _NOT_YET_ERRNO = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
-# It answered, and waiting will not change what it said.
+# All errors of a connection attempt; those that are not temporary end the wait at once.
 _REFUSED = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
 
 
 class StoreUnreachableError(Exception):
-    """Postgres cannot be used; the message says where it was looked for, and why."""
+    """Postgres cannot be used; the message names the address and the reason."""
 
 
 async def wait_for_store(dsn: str, seconds: float, say: Callable[[str, str], None]) -> None:
-    """Return as soon as Postgres lets us in; look for at most `seconds`.
+    """Return as soon as Postgres accepts a connection; wait for at most `seconds`.
 
-    `say` gets the place and the reason at once and then every five seconds. Raises
-    StoreUnreachableError, without waiting when the login, the password or the database is wrong.
+    `say` gets the address and the reason at once and then every five seconds. Raises
+    StoreUnreachableError, without waiting if the login, the password or the database is wrong.
     """
     limit = time.monotonic() + seconds
-    said = float("-inf")
+    report_time = float("-inf")
     while True:
         patience = max(1.0, min(CONNECT_SECONDS, limit - time.monotonic()))
         try:
@@ -55,9 +55,9 @@ async def wait_for_store(dsn: str, seconds: float, say: Callable[[str, str], Non
             if now >= limit:
                 waited = f"Postgres at {place(dsn)} did not answer in {seconds:g} s: {_text(error)}"
                 raise StoreUnreachableError(waited) from error
-            if now - said >= SAY_SECONDS:
+            if now - report_time >= SAY_SECONDS:
                 say(place(dsn), _text(error))
-                said = now
+                report_time = now
         else:
             await connection.close(timeout=CONNECT_SECONDS)
             return
@@ -72,18 +72,18 @@ def is_temporary(error: BaseException) -> bool:
         return True
     if not isinstance(error, OSError):
         return False
-    # A name with several addresses fails with one error that quotes those of all of them.
+    # A host name with several addresses fails with one error that joins the errors of all.
     return error.errno in _NOT_YET_ERRNO or str(error).startswith("Multiple exceptions")
 
 
 def place(dsn: str) -> str:
-    """Return where a DSN points, without its password."""
+    """Return the address of a DSN, without its password."""
     try:
         parts = urlsplit(dsn)
     except ValueError:
         return UNREADABLE
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        return UNREADABLE  # A password with a slash in it has moved there.
+        return UNREADABLE  # A slash in a password moves a part of it here.
     query = f"?{parts.query}" if parts.query and "password" not in parts.query else ""
     user, at, host = parts.netloc.rpartition("@")
     return f"{user.partition(':')[0]}{at}{host}{parts.path}{query}"

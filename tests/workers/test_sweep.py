@@ -329,7 +329,7 @@ async def test_a_ring_wakes_the_worker_and_a_dead_redis_costs_a_second_until_it_
     async def seconds_until_done(name: str) -> float:
         started = time.monotonic()
         await ask(pool, job(name))
-        job_signal.ring()
+        job_signal.notify()
         async with asyncio.timeout(10):
             await notes.has(name)
         return time.monotonic() - started

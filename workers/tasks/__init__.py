@@ -1,1 +1,1 @@
-"""What each kind of job does: the few lines between a row and a use case."""
+"""The tasks, one for each kind of job: each calls a use case with the job's payload."""

@@ -1,4 +1,4 @@
-"""Jobs about the catalogue: look at a slice of it."""
+"""The task of catalog validation."""
 
 from server.store.connection import Transaction
 from server.store.jobs import Job
@@ -6,5 +6,5 @@ from server.usecases.validation import catalog_run
 
 
 async def validate_catalog(tx: Transaction, job: Job) -> None:
-    """Hold the next products of the run that the job names to the rules."""
+    """Validate the next products of the job's run."""
     await catalog_run.look_at_slice(tx, job)

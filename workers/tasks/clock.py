@@ -1,4 +1,4 @@
-"""Jobs that move a sandbox's clock."""
+"""The task that moves a sandbox's clock."""
 
 from server.store.connection import Transaction
 from server.store.jobs import Job
@@ -6,5 +6,5 @@ from server.usecases import clock
 
 
 async def advance_clock(tx: Transaction, job: Job) -> None:
-    """Take one step of the run that the job names."""
+    """Do the next step of the job's run."""
     await clock.step(tx, job)

@@ -1,4 +1,4 @@
-"""Jobs about rating batches: price what one asks for."""
+"""The task of rating batches."""
 
 from server.store.connection import Transaction
 from server.store.jobs import Job
@@ -6,5 +6,5 @@ from server.usecases.intake import rating_batches
 
 
 async def rate_batch(tx: Transaction, job: Job) -> None:
-    """Rate the request that the job names, unless that is done."""
+    """Rate the job's batch, unless it is already rated."""
     await rating_batches.rate(tx, job)

@@ -1,4 +1,4 @@
-"""Which task does which kind of job."""
+"""The tasks by kind of job."""
 
 from server.domain.work import JobKind
 from workers.run import Task

@@ -1,4 +1,4 @@
-"""Jobs about one wallet: close a rating period, issue grants."""
+"""The tasks of one wallet: closing a rating period, issuing grants."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from server.usecases.billing.closing import ClosePeriod, RefreshGrants
 
 
 async def close_period(tx: Transaction, job: Job) -> None:
-    """Make the rating period final that the job names."""
+    """Close the job's rating period."""
     command = ClosePeriod(
         account_id=job.account_id,
         wallet_id=WalletId(UUID(job.payload["wallet_id"])),
@@ -21,7 +21,7 @@ async def close_period(tx: Transaction, job: Job) -> None:
 
 
 async def refresh_grants(tx: Transaction, job: Job) -> None:
-    """Post the issues that are due at the moment the job names."""
+    """Post the issues that are due at the job's time."""
     command = RefreshGrants(
         account_id=job.account_id,
         wallet_id=WalletId(UUID(job.payload["wallet_id"])),

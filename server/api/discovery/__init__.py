@@ -1,1 +1,1 @@
-"""Discovery on the wire: read questions, look up cached answers, render the others."""
+"""Discovery: reads questions, looks up cached answers, and renders new ones."""

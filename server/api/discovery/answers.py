@@ -1,10 +1,9 @@
-"""Discovery on the wire: up to a thousand questions a call, each with an answer or a status.
+"""Rate discovery: up to a thousand questions a call, each with an answer or a status.
 
-Hot. An answer that rests on a snapshot alone is kept with it, in the bytes that are sent, by what
-is asked and the days on which it holds: the next time, on any of these, costs a look into a
-dictionary and a bisection. The answers of a request of few questions are then kept as a whole, too.
-Faults of a question are its own outcome; their paths are those within
-the question.
+Hot. An answer that depends on a snapshot alone is cached with the snapshot, as the bytes that are
+sent, by its question and the days on which it is valid. The next time, on any of these days, it
+costs a dictionary look-up and a bisection. The response to a request of few questions is then
+cached as a whole. A fault of a question is its own outcome, with paths within the question.
 """
 
 import asyncio
@@ -37,9 +36,9 @@ from server.runtime.token_seal import TokenSeal
 from server.usecases.rating.discovery import Present, present
 
 MOST_EXPLAINED = value_of("discover.explained_questions")
-# Requests of so many questions are told apart as a whole; each question of larger ones by itself.
+# Responses of at most this many questions are cached as a whole.
 FEW = 8
-# How long questions that nobody asked before hold the loop until other calls have their turn.
+# Uncached questions yield to other calls after this time on the event loop.
 SLICE_SECONDS = 0.005
 WITHIN_A_SECOND = (
     pb.DiscoverRatesRequest.FRESHNESS_UNSPECIFIED,
@@ -47,24 +46,24 @@ WITHIN_A_SECOND = (
 )
 FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
-# What it takes to tell the caller in time that its own has run out.
+# The time reserved for sending the refusal before the deadline.
 REFUSAL_SECONDS = 0.05
 NOTHING_SOLD = Present(today=date.min, sold={})
 
 
 @memoize(entries=1_024, entry_bytes=1_024)
 def _ending(secrets: tuple[bytes, ...], tenant_id: TenantId, revision: int) -> bytes:
-    """The part of a response that says by which revision it was answered."""
+    """Return the serialized part of a response with its revision and token."""
     token = revisions.token_of(TokenSeal(secrets), tenant_id, revision)
     response = pb.DiscoverRatesResponse(catalog_revision=revision, revision_token=token)
     return response.SerializeToString()
 
 
 async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest) -> bytes:
-    """The response as it is sent: the answers, in the order of the questions.
+    """Return the serialized response, with the answers in the order of the questions.
 
-    Serialized messages that are joined are one message with the fields of all, so that answers
-    that are kept are sent as they are.
+    Serialized messages can be concatenated: the result has the fields of all of them. So cached
+    answers are sent without parsing.
     """
     if request.explain:
         _check_explained(request)
@@ -88,7 +87,10 @@ async def tried(
     questions: Sequence[pb.RateQuestion],
     version: Version,
 ) -> list[pb.RateAnswer]:
-    """What a version would find on whatever day, and who would lose, by all that is committed."""
+    """Return the answers of a version on any day, with the rejected candidates.
+
+    It reads the newest committed rates.
+    """
     compiled = await snapshots.of(caller().tenant_id, fresh=True)
     finder = CompiledDiscovery.of(replace(version, start_date=None, end_date=None))
     finders = DiscoveryVersions(version.procedure_id, (finder,))
@@ -109,27 +111,27 @@ async def _answered(
     env: Env,
     compiled: CompiledRates,
     questions: Sequence[pb.RateQuestion],
-    found: list[bytes | None],
+    answers: list[bytes | None],
 ) -> list[bytes]:
-    """The answers, each as a response with this one; those that were kept are in `found`."""
-    unknown = [index for index, known in enumerate(found) if known is None]
+    """Return the serialized answers; `answers` holds the cached ones, and is filled."""
+    unknown = [index for index, known in enumerate(answers) if known is None]
     read = [read_question(questions[index]) for index in unknown]
-    world = await _world(env, read)
+    sold_now = await _present(env, read)
     turn = _Turn()
-    for index, one in zip(unknown, read, strict=True):
-        found[index] = _found(questions[index], one, world, compiled)
+    for index, question in zip(unknown, read, strict=True):
+        answers[index] = _found(questions[index], question, sold_now, compiled)
         await turn.give()
-    return [known for known in found if known is not None]
+    return [known for known in answers if known is not None]
 
 
 class _Turn:
-    """Lets other calls have their turn after every few milliseconds of work."""
+    """Yields to other calls after every few milliseconds of work."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
     async def give(self) -> None:
-        """Give way, if it is time to."""
+        """Yield, if it is time to."""
         if time.perf_counter() - self._since > SLICE_SECONDS:
             await asyncio.sleep(0)
             self._since = time.perf_counter()
@@ -140,17 +142,20 @@ def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
     return None if key is None else compiled.answers.on(*key)
 
 
-def _found(question: pb.RateQuestion, read: Read, world: Present, compiled: CompiledRates) -> bytes:
-    """The answer to a question that had none as the call began, kept if it lasts."""
+def _found(
+    question: pb.RateQuestion, read: Read, sold_now: Present, compiled: CompiledRates
+) -> bytes:
+    """Return the answer to a question that was not cached at the start; cache it if possible."""
     key = cache_key(question)
     if isinstance(read, InvalidArgument) or key is None or key[0].length > LONGEST:
-        return _sent(_answer(read, world, compiled))
-    asked, day = key
-    known = compiled.answers.on(asked, day)
+        return _sent(_answer(read, sold_now, compiled))
+    content, day = key
+    # Looked up again: an equal question of the same request may have cached it.
+    known = compiled.answers.on(content, day)
     if known is None:
-        answer = _answer(read, world, compiled)
+        answer = _answer(read, sold_now, compiled)
         known = _sent(answer)
-        compiled.answers.keep(asked, _days(answer, read, day, compiled), known, asked.length)
+        compiled.answers.keep(content, _days(answer, read, day, compiled), known, content.length)
     return known
 
 
@@ -161,15 +166,16 @@ def _sent(answer: pb.RateAnswer) -> bytes:
 async def _explained(
     env: Env, compiled: CompiledRates, questions: Sequence[pb.RateQuestion]
 ) -> list[pb.RateAnswer]:
-    """The answers with those that lost, which nothing is remembered of."""
+    """Return the answers with the rejected candidates, which are not cached."""
     read = [read_question(question) for question in questions]
-    world = await _world(env, read)
+    sold_now = await _present(env, read)
     answers, candidates, turn = [], 0, _Turn()
-    for asked in read:
+    for question in read:
         made = pb.RateAnswer()
-        made.CopyFrom(_answer(asked, world, compiled))
-        if isinstance(asked, DiscoveryQuestion):
-            _explain(made, asked, world, compiled)
+        # Copied, because a rendered answer of the catalog is shared.
+        made.CopyFrom(_answer(question, sold_now, compiled))
+        if isinstance(question, DiscoveryQuestion):
+            _explain(made, question, sold_now, compiled)
         answers.append(made)
         candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
         check_candidates(candidates, len(answers))
@@ -178,15 +184,17 @@ async def _explained(
 
 
 def _explain(
-    made: pb.RateAnswer, asked: DiscoveryQuestion, world: Present, compiled: CompiledRates
+    made: pb.RateAnswer, question: DiscoveryQuestion, sold_now: Present, compiled: CompiledRates
 ) -> None:
-    """Add who lost; where nothing looks there is nobody."""
+    """Add the rejected candidates; there are none where no version applies."""
     try:
-        finder = compiled.finders.on(asked.day or world.today)
+        finder = compiled.finders.on(question.day or sold_now.today)
     except FailedPrecondition:
         return
-    why = explained(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
-    account_id = asked.held and asked.held[0]
+    why = explained(
+        question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+    )
+    account_id = question.held and question.held[0]
     made.rejected_candidates.extend(
         rejected_candidate_to_pb(one, account_id) for one in why.rejected
     )
@@ -194,7 +202,7 @@ def _explain(
 
 
 def _check_explained(request: pb.DiscoverRatesRequest) -> None:
-    """Raise TOO_MANY_ITEMS: an explanation is longer than its answer."""
+    """Raise TOO_MANY_ITEMS; an explanation is longer than its answer."""
     got = len(request.questions)
     if got > MOST_EXPLAINED:
         fault = f"must contain no more than {MOST_EXPLAINED} items with explain"
@@ -204,7 +212,7 @@ def _check_explained(request: pb.DiscoverRatesRequest) -> None:
 async def _compiled(
     env: Env, snapshots: RateSnapshots, request: pb.DiscoverRatesRequest
 ) -> CompiledRates:
-    """The rates, as fresh as they are asked for. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
+    """Return the rates, as fresh as requested. Raises REVISION_TOKEN_INVALID, FIELD_REQUIRED."""
     call, token = caller(), request.revision_token
     call.refuse_invalid()
     if request.freshness == AT_LEAST:
@@ -217,33 +225,35 @@ async def _compiled(
     return await snapshots.of(call.tenant_id, request.freshness == FULLY_CONSISTENT)
 
 
-async def _world(env: Env, read: Sequence[Read]) -> Present:
-    """What the questions need from the database, in one transaction; most need nothing."""
-    asked = [one for one in read if isinstance(one, DiscoveryQuestion)]
-    held = [one.held for one in asked if one.held is not None]
-    if not held and all(one.day is not None for one in asked):
+async def _present(env: Env, read: Sequence[Read]) -> Present:
+    """Return what the questions read from the database, in one transaction; most need nothing."""
+    valid = [question for question in read if isinstance(question, DiscoveryQuestion)]
+    keys = [question.held for question in valid if question.held is not None]
+    if not keys and all(question.day is not None for question in valid):
         return NOTHING_SOLD
-    return await run_query(env, lambda tx: present(tx, held))
+    return await run_query(env, lambda tx: present(tx, keys))
 
 
 def _days(
     answer: pb.RateAnswer, read: DiscoveryQuestion, day: date, compiled: CompiledRates
 ) -> Days:
-    """The days around that of a question on which it has this answer; a refusal names its day."""
+    """Return the days around a question's day with the same answer; a refusal names its day."""
     question = read.in_catalog(day)
     if question is None or answer.HasField("status"):
         return Days(day, day + DAY)
     return compiled.rates.around(question).meet(compiled.finders.around(day))
 
 
-def _answer(asked: Read, world: Present, compiled: CompiledRates) -> pb.RateAnswer:
+def _answer(question: Read, sold_now: Present, compiled: CompiledRates) -> pb.RateAnswer:
     finder = None
     try:
-        if isinstance(asked, InvalidArgument):
-            raise asked
-        finder = compiled.finders.on(asked.day or world.today)
-        found = answer(asked, world.today, compiled.rates, world.sold, compiled.versions, finder)
-        return answer_to_pb(found, compiled, finder, asked.held and asked.held[0])
+        if isinstance(question, InvalidArgument):
+            raise question
+        finder = compiled.finders.on(question.day or sold_now.today)
+        discovered = answer(
+            question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+        )
+        return answer_to_pb(discovered, compiled, finder, question.held and question.held[0])
     except UsageError as error:
         name = "" if finder is None else finder.name
         return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)

@@ -1,6 +1,6 @@
-"""The cache key of a question: what it asks, apart from the day, and the day.
+"""The cache key of a question: its content without the day, and the day.
 
-Answers are cached with the days on which they hold, so a question costs a look-up on any of them.
+Answers are cached with the days on which they are valid, so one entry serves many days.
 """
 
 from datetime import date
@@ -12,12 +12,13 @@ from server.api.reader import FIRST, LAST
 from server.domain.caches import memoize
 
 FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
-# Longer texts than those of any valid name are in no key, so that keys stay bounded in bytes.
+# Longer than the texts of any valid question. Longer questions are not cached, so that keys stay
+# bounded in bytes.
 LONGEST = 600
 
 
 class QuestionKey(NamedTuple):
-    """What a question asks of the catalog; `attributes` are sorted."""
+    """The content of a question about the catalog; `attributes` are sorted."""
 
     price_book: str
     product: str
@@ -34,10 +35,10 @@ class QuestionKey(NamedTuple):
 
 
 def cache_key(question: pb.RateQuestion) -> tuple[QuestionKey, date] | None:
-    """Return what a question asks, and its day; None if its answer may not be cached. Hot.
+    """Return the key and the day of a question; None if its answer may not be cached. Hot.
 
-    What was sold to an asset or a target is in no snapshot; an amount is computed for one quantity;
-    a question without a day is about today, which changes.
+    Rates of assets and targets are in no snapshot; an amount is computed for one quantity; a
+    question without a day is about today, which changes.
     """
     if question.asset or question.binding_target or question.HasField("quantity"):
         return None
@@ -60,9 +61,9 @@ def cache_key(question: pb.RateQuestion) -> tuple[QuestionKey, date] | None:
 
 @memoize(entries=16_384, entry_bytes=256)
 def _day(year: int, month: int, day: int) -> date | None:
-    """Return the day, if there is such a day and it is allowed."""
+    """Return the day; None if it does not exist or is out of range."""
     try:
-        found = date(year, month, day)
+        value = date(year, month, day)
     except ValueError:
         return None
-    return found if FIRST_DAY <= found <= LAST_DAY else None
+    return value if FIRST_DAY <= value <= LAST_DAY else None

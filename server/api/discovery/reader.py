@@ -1,4 +1,4 @@
-"""Read questions about rates. Hot: a valid question is read without a `RequestReader`."""
+"""Reads questions about rates. Hot: a valid question is read without a `RequestReader`."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -33,7 +33,7 @@ _model = _cached(names.SELLING_MODEL.parse)
 
 
 def read_question(question: pb.RateQuestion) -> Read:
-    """Return what a question asks, or the refusal that names all its faults."""
+    """Return a parsed question, or the refusal that names all its faults."""
     try:
         return _asked(question)
     except InvalidArgument as error:
@@ -44,11 +44,12 @@ def _asked(question: pb.RateQuestion) -> DiscoveryQuestion:
     try:
         return _read_in_order(question)
     except InvalidArgument:
+        # Read again, because the fast way stops at the first fault.
         raise _faults_of(question) from None
 
 
 def _faults_of(question: pb.RateQuestion) -> InvalidArgument:
-    """Name all that is wrong with a question."""
+    """Return the refusal with all faults of a question."""
     is_needed = not question.asset and not question.binding_target
     return all_faults(
         lambda: _name("price_book", question.price_book, _book, is_needed=is_needed),
@@ -85,7 +86,7 @@ def _read_in_order(question: pb.RateQuestion) -> DiscoveryQuestion:
 def _held(
     question: pb.RateQuestion, resource_id: ResourceId
 ) -> AssetResourceKey | TargetResourceKey | None:
-    """The asset or the target that the question is about, if it is about one."""
+    """Return the asset or the target that the question is about, if any."""
     target = question.binding_target
     if not target:
         asset = _name("asset", question.asset, _asset, is_needed=False)
@@ -111,7 +112,7 @@ def _name(
 
 
 def _unit(question: pb.RateQuestion, *, is_needed: bool) -> str | None:
-    """The currency or the token unit that the answer is asked for in."""
+    """Return the currency or the token unit of the answer."""
     if not question.token_unit:
         return _currency(question.currency_code, is_needed=is_needed)
     (unit,) = _name("token_unit", question.token_unit, _token_unit)

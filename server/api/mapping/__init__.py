@@ -1,1 +1,1 @@
-"""Proto to domain and back, one module for each servicer."""
+"""Conversion of messages to domain values and back, one module for each servicer."""

@@ -1,4 +1,4 @@
-"""Filters of lists: what several list requests have in common."""
+"""The filters that several list requests share."""
 
 from uuid import UUID
 
@@ -10,30 +10,30 @@ from server.store.keys import TimeWindow
 
 
 def product_from_reader(reader: RequestReader) -> ProductId | None:
-    """Return the product that a list is filtered by."""
-    found = reader.optional_name("product", names.PRODUCT)
-    return None if found is None else ProductId(found[0])
+    """Return the product that a list is filtered by, if any."""
+    ids = reader.optional_name("product", names.PRODUCT)
+    return None if ids is None else ProductId(ids[0])
 
 
 def resource_from_reader(reader: RequestReader) -> ResourceId | None:
-    """Return the usage resource that a list is filtered by."""
-    found = reader.optional_name("usage_resource", names.RESOURCE)
-    return None if found is None else ResourceId(found[0])
+    """Return the usage resource that a list is filtered by, if any."""
+    ids = reader.optional_name("usage_resource", names.RESOURCE)
+    return None if ids is None else ResourceId(ids[0])
 
 
 def id_of_account(reader: RequestReader, field: str, pattern: Name, account_id: str) -> UUID | None:
-    """Return the id of what a list is filtered by, which has to be of the account."""
-    found = reader.optional_name(field, pattern)
-    if found is None:
+    """Return the id in a filter, which must belong to the account; None if there is none."""
+    ids = reader.optional_name(field, pattern)
+    if ids is None:
         return None
-    if found[0] != account_id:
+    if ids[0] != account_id:
         reader.fault(field, "NAME_FORMAT", f"must be one of accounts/{account_id}")
-    id_: UUID = found[1]
+    id_: UUID = ids[1]
     return id_
 
 
 def window_from_reader(reader: RequestReader, what: str = "") -> TimeWindow:
-    """Return the window of `start_{what}time` and `end_{what}time`, which is half-open."""
+    """Return the half-open window of `start_{what}time` and `end_{what}time`."""
     start, end = f"start_{what}time", f"end_{what}time"
     window = TimeWindow(reader.optional_time(start), reader.optional_time(end))
     if window.start is not None and window.end is not None and window.end <= window.start:

@@ -1,1 +1,1 @@
-"""The servicers: parse, do, render, one module for each service or kind of record."""
+"""The servicers, one module for each service: parse the request, run the use case, render."""

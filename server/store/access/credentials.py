@@ -17,7 +17,7 @@ SQL = load("access/credentials.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A key's row, without the key."""
+    """The row of a credential, without its key."""
 
     id: CredentialId
     display_name: str
@@ -29,7 +29,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCredential:
-    """A credential to be kept, with the SHA-256 of its key."""
+    """A credential to insert, with the SHA-256 of its key."""
 
     id: CredentialId
     key_hash: bytes
@@ -41,19 +41,20 @@ class NewCredential:
 async def find_owner(
     connection: ControlTransaction, key_hash: bytes
 ) -> tuple[TenantId, CredentialId] | None:
-    """Whose key it is, of all tenants, live or not."""
+    """Return the tenant and the credential of a key, even if it was revoked or has expired."""
+    # No tenant is known yet, so a function of the database looks across all tenants.
     row = await connection.fetchrow(SQL["tenant_of_credential"], key_hash)
     return None if row is None else (TenantId(row["tenant_id"]), CredentialId(row["credential_id"]))
 
 
 async def find_roles(tx: Transaction, credential_id: CredentialId) -> tuple[Role, ...] | None:
-    """What a credential allows; None when it was revoked or has expired."""
+    """Return the roles of a credential; None if it was revoked or has expired."""
     roles = await tx.fetchval(SQL["find_live"], tx.tenant_id, credential_id)
     return None if roles is None else tuple(Role(role) for role in roles)
 
 
 async def add(tx: Transaction, new: NewCredential) -> Credential:
-    """Keep a new credential."""
+    """Insert a credential and return it."""
     row = await tx.fetchrow(
         SQL["add_credential"],
         tx.tenant_id,
@@ -68,15 +69,15 @@ async def add(tx: Transaction, new: NewCredential) -> Credential:
 
 
 async def revoke(tx: Transaction, credential_id: CredentialId) -> Credential | None:
-    """Stop a credential for good; None when there is none."""
+    """Revoke a credential permanently; None if it does not exist."""
     row = await tx.fetchrow(SQL["revoke_credential"], tx.tenant_id, credential_id)
     return None if row is None else _credential(row)
 
 
 async def count(tx: Transaction) -> int:
-    """How many credentials a tenant has had."""
-    found: int = await tx.fetchval(SQL["count_credentials"], tx.tenant_id)
-    return found
+    """Return the number of credentials a tenant ever had."""
+    number: int = await tx.fetchval(SQL["count_credentials"], tx.tenant_id)
+    return number
 
 
 def _credential(row: Record) -> Credential:

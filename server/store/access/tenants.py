@@ -1,4 +1,4 @@
-"""Tenants: who they are, their clocks, and the counter that every change of a catalogue moves."""
+"""Tenants, their clocks, and the catalog revision that every change of a catalog increments."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ SQL = load("access/tenants.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One customer of the service. With a `clock_start_time` it is a sandbox."""
+    """One customer of the service; with a `clock_start_time` it is a sandbox."""
 
     tenant_id: TenantId
     id: str
@@ -25,36 +25,36 @@ class Tenant:
 
 
 async def now(tx: Transaction) -> datetime:
-    """What the tenant's clock shows: a sandbox's own, else the database's."""
+    """Return the time of the tenant's clock: a sandbox's own, else the database's."""
     instant: datetime = await tx.fetchval(SQL["tenant_now"], tx.tenant_id)
     return instant
 
 
 async def bump_catalogue(tx: Transaction) -> int:
-    """Count a change of the catalogue; the answer is the revision it makes."""
+    """Increment the revision of the catalog and return it."""
     revision: int = await tx.fetchval(SQL["bump_catalogue"], tx.tenant_id)
     return revision
 
 
 async def keys(tx: ControlTransaction) -> dict[str, TenantId]:
-    """The tenants there are, by the ids their callers know."""
+    """Return the tenants by the ids that callers use."""
     rows = await tx.fetch(SQL["tenant_keys"])
     return {row["id"]: TenantId(row["tenant_id"]) for row in rows}
 
 
 async def token_secrets(tx: ControlTransaction) -> tuple[bytes, ...]:
-    """The secrets that seal tokens, the one in use first."""
+    """Return the secrets that seal tokens, the active one first."""
     return tuple(row["secret"] for row in await tx.fetch(SQL["token_secrets"]))
 
 
 async def add(tx: Transaction, *, name: str, display_name: str, clock: datetime | None) -> bool:
-    """Create a tenant in a transaction of its own; False when its id is taken."""
+    """Insert a tenant, in a transaction of its own; return False if its id is taken."""
     made = await tx.fetchval(SQL["add_tenant"], tx.tenant_id, name, display_name, clock)
     return made is not None
 
 
 async def find(tx: Transaction) -> Tenant | None:
-    """One tenant."""
+    """Return the tenant of the transaction; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_tenant"], tx.tenant_id)
     if row is None:
         return None
@@ -69,11 +69,11 @@ async def find(tx: Transaction) -> Tenant | None:
 
 
 async def lock_clock(tx: Transaction) -> datetime | None:
-    """Hold a sandbox's clock; None for a tenant whose clock is the database's."""
+    """Lock and return a sandbox's clock; None for a tenant whose clock is the database's."""
     instant: datetime | None = await tx.fetchval(SQL["lock_clock"], tx.tenant_id)
     return instant
 
 
 async def set_clock(tx: Transaction, instant: datetime) -> None:
-    """Move a sandbox's clock forward."""
+    """Set a sandbox's clock to a later time."""
     await tx.execute(SQL["set_clock"], tx.tenant_id, instant)

@@ -1,4 +1,4 @@
-"""Calendars: what the periods of an account and of the resources of an asset are counted from."""
+"""Calendars: the dates that periods of an account and of an asset's resources are counted from."""
 
 from datetime import date, datetime
 
@@ -26,30 +26,30 @@ SQL = load("billing/calendars.sql")
 async def of_asset(
     tx: Transaction, account_id: AccountId, asset_id: AssetId, time: datetime
 ) -> list[ResourceCalendar]:
-    """The calendars of an asset by usage resource, to be asked about `time`.
+    """Return the calendars of an asset by usage resource, for periods at `time`.
 
     Raises ASSET_NOT_FOUND.
     """
     asset: Asset = await assets.get(tx, account_id, asset_id)
     rows = await tx.fetch(SQL["asset_calendars"], tx.tenant_id, account_id, asset_id, time)
-    held = {one.resource_id: one for one in asset.resources}
-    return [_calendar(held[ResourceId(row["usage_resource_id"])], row) for row in rows]
+    resources = {resource.resource_id: resource for resource in asset.resources}
+    return [_calendar(resources[ResourceId(row["usage_resource_id"])], row) for row in rows]
 
 
 async def anchors(tx: Transaction, account_id: AccountId) -> list[date]:
-    """The dates from which the periods of an account's targets are counted."""
+    """Return the dates from which the periods of an account's targets are counted."""
     return [row["anchor_date"] for row in await tx.fetch(SQL["anchors"], tx.tenant_id, account_id)]
 
 
-def _calendar(held: AssetResource, row: Record) -> ResourceCalendar:
+def _calendar(resource: AssetResource, row: Record) -> ResourceCalendar:
     days, hours = row["waiting_days"], row["waiting_hours"]
     delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
     start = row["period_start_time"]
     return ResourceCalendar(
-        resource_id=held.resource_id,
+        resource_id=resource.resource_id,
         wallet_id=WalletId(row["wallet_id"]),
-        start=held.start_time,
-        end=held.end_time,
+        start=resource.start_time,
+        end=resource.end_time,
         zone=row["time_zone"],
         anchor=row["anchor_date"],
         billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
@@ -57,5 +57,5 @@ def _calendar(held: AssetResource, row: Record) -> ResourceCalendar:
         kept=None
         if start is None
         else RatingPeriod(start, row["period_end_time"], row["freeze_time"]),
-        entitlements=held.entitlements,
+        entitlements=resource.entitlements,
     )

@@ -1,4 +1,4 @@
-"""Rating periods: opened by whoever comes first, each with the job that closes it."""
+"""Rating periods: opened by the first usage, each with the job that closes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FINAL = "FINAL"
 
 @dataclass(frozen=True, slots=True)
 class NewPeriod:
-    """A rating period of a wallet, and when it is to be closed, by the tenant's clock."""
+    """A rating period of a wallet, and its closing time by the tenant's clock."""
 
     account_id: AccountId
     wallet_id: WalletId
@@ -29,7 +29,7 @@ class NewPeriod:
 
 @dataclass(frozen=True, slots=True)
 class HeldPeriod:
-    """A rating period whose row is locked, and how often it was opened again."""
+    """A rating period whose row is locked; `reopened` counts how often it was reopened."""
 
     period: Period
     is_final: bool
@@ -37,7 +37,7 @@ class HeldPeriod:
 
 
 async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
-    """Open the periods that are not there yet, and ask for each to be closed when it is time."""
+    """Open the periods that do not exist, and add the job that closes each."""
     rows = await tx.fetch(
         SQL["open_periods"],
         tx.tenant_id,
@@ -47,6 +47,7 @@ async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
         [new.period.end for new in periods],
         [new.freeze_time for new in periods],
     )
+    # The query returns only periods that it opened; the others have their job already.
     if rows:
         closing = [_close(**row) for row in rows]
         await jobs.add(tx, closing)
@@ -55,7 +56,7 @@ async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
 async def lock(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> HeldPeriod | None:
-    """Hold a period against recording until the transaction ends; say how it stands."""
+    """Lock a period against recording until the transaction ends; None if it does not exist."""
     row = await tx.fetchrow(SQL["lock_period"], tx.tenant_id, account_id, wallet_id, start)
     if row is None:
         return None
@@ -66,7 +67,7 @@ async def lock(
 async def first_unsettled(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> datetime | None:
-    """The start of the oldest period before `at` that is not final."""
+    """Return the start of the oldest period before `at` that is not final; None if all are."""
     start: datetime | None = await tx.fetchval(
         SQL["first_unsettled"], tx.tenant_id, account_id, wallet_id, at
     )
@@ -76,7 +77,10 @@ async def first_unsettled(
 async def first_unsettled_source(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> datetime | None:
-    """The start of the oldest period before `at`, of what is rated in these tokens, not final."""
+    """Return the start of the oldest unsettled period rated in these tokens.
+
+    Only periods before `at` count; None if all are final.
+    """
     start: datetime | None = await tx.fetchval(
         SQL["first_unsettled_source"], tx.tenant_id, account_id, wallet_id, at
     )
@@ -99,8 +103,10 @@ def _close(
     is_token: bool,
 ) -> Job:
     return Job(
+        # Derived from the period, so that adding the job twice has no effect.
         id=JobId(derive(wallet_id, "close", start_time.isoformat())),
         kind=JobKind.CLOSE_PERIOD,
+        # A token wallet is closed after the wallets that are rated in its tokens.
         rank=CLOSE_TOKENS_RANK if is_token else JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
         payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},

@@ -1,4 +1,4 @@
-"""rating batches as they are kept: lines and results are documents, numbers in them texts."""
+"""Rating batches: their lines and results are JSON documents with numbers as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ SQL = load("billing/rating_batches.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
-    """A request to be kept."""
+    """A rating batch to insert."""
 
     id: RatingBatchId
     account_id: AccountId
@@ -42,20 +42,20 @@ class NewRequest:
 
 
 async def add(tx: Transaction, new: NewRequest) -> None:
-    """Keep a request as pending."""
+    """Insert a batch as pending."""
     lines = [_line_to_doc(line) for line in new.lines]
     args = (tx.tenant_id, new.account_id, new.id, new.skips_waterfall, lines)
     await tx.execute(SQL["add_request"], *args)
 
 
 async def lock(tx: Transaction, account_id: AccountId, request_id: RatingBatchId) -> bool:
-    """Hold a request that is pending until the transaction ends; False if it is not."""
+    """Lock a pending batch until the transaction ends; return False if it is not pending."""
     row = await tx.fetchrow(SQL["lock_request"], tx.tenant_id, account_id, request_id)
     return row is not None
 
 
 async def get(tx: Transaction, account_id: AccountId, request_id: RatingBatchId) -> RatingBatch:
-    """One request. Raises RATING_BATCH_NOT_FOUND."""
+    """Return one batch. Raises RATING_BATCH_NOT_FOUND."""
     row = await tx.fetchrow(SQL["get_request"], tx.tenant_id, account_id, request_id)
     if row is None:
         raise NotFound.of("RatingBatch", f"accounts/{account_id}/ratingBatches/{request_id}")
@@ -69,7 +69,7 @@ async def list_requests(
     after: TimeKey | None,
     limit: int,
 ) -> list[RatingBatch]:
-    """An account's requests, newest first, without their lines and results."""
+    """Return an account's batches, newest first, without their lines and results."""
     time, id_ = after or NO_KEY
     rows = await tx.fetch(SQL["list_requests"], tx.tenant_id, account_id, time, id_, limit)
     return [_request(account_id, row) for row in rows]
@@ -79,12 +79,12 @@ async def finish(
     tx: Transaction,
     request: RatingBatch,
     results: Sequence[LineResult],
-    found: BatchVerdict,
+    verdict: BatchVerdict,
 ) -> None:
-    """Keep what became of a request."""
-    docs = [_result_to_doc(one) for one in results]
+    """Save the state and the results of a batch."""
+    docs = [_result_to_doc(result) for result in results]
     key = (tx.tenant_id, request.account_id, request.id)
-    await tx.execute(SQL["finish_request"], *key, found.state, docs, found.code, found.text)
+    await tx.execute(SQL["finish_request"], *key, verdict.state, docs, verdict.code, verdict.text)
 
 
 def _request(account_id: AccountId, row: Record) -> RatingBatch:
@@ -127,13 +127,13 @@ def _line_from_doc(account_id: AccountId, doc: dict[str, Any]) -> Usage:
     )
 
 
-def _result_to_doc(one: LineResult) -> dict[str, Any]:
+def _result_to_doc(result: LineResult) -> dict[str, Any]:
     return {
-        "error": None if one.error is None else _error_to_doc(one.error),
-        "used": _text(one.used),
-        "overage": _text(one.overage),
-        "amount": _text(one.amount),
-        "unit": one.unit,
+        "error": None if result.error is None else _error_to_doc(result.error),
+        "used": _text(result.used),
+        "overage": _text(result.overage),
+        "amount": _text(result.amount),
+        "unit": result.unit,
         "steps": [
             {
                 "sequence": step.sequence,
@@ -142,7 +142,7 @@ def _result_to_doc(one: LineResult) -> dict[str, Any]:
                 "outputs": dict(step.outputs),
                 "note": step.note,
             }
-            for step in one.steps
+            for step in result.steps
         ],
     }
 
@@ -159,6 +159,7 @@ def _result_from_doc(doc: dict[str, Any]) -> LineResult:
 
 
 def _error_to_doc(error: UsageError) -> dict[str, Any]:
+    # The direct subclass of UsageError decides the gRPC status, so it is stored too.
     groups = (kind for kind in type(error).__mro__ if UsageError in kind.__bases__)
     return {
         "group": next(groups, UsageError).__name__,

@@ -1,4 +1,4 @@
-"""Reopening: periods that are opened again, and what their close wrote, read and taken back."""
+"""Reopening closed periods: the periods that allow it, and undoing what their close wrote."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ from server.store.sql import load
 
 SQL = load("billing/reopening.sql")
 
+# The same query with a lock, so that a preview and a recording agree on the periods.
 LOCK_REOPENABLE = SQL["reopenable"].rstrip(";") + "\n   FOR UPDATE OF p;"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopenable:
-    """A final period that nothing later follows, and how often it was opened again before.
+    """A final period with no final period after it; `reopened` counts earlier reopenings.
 
-    `next_freeze` is when the first period after it is closed, if there is one.
+    `next_freeze` is the closing time of the first period after it, if there is one.
     """
 
     account_id: AccountId
@@ -45,22 +46,22 @@ class Reopenable:
 
 
 async def final_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> set[PeriodKey]:
-    """Those of some periods that are final, for a first look: nothing is held."""
+    """Return the final ones of some periods, without locking them."""
     rows = await tx.fetch(SQL["final_periods"], tx.tenant_id, *_columns(keys))
     return {(row["account_id"], row["wallet_id"], row["start_time"]) for row in rows}
 
 
 async def lock_reopenable(tx: Transaction, keys: Iterable[PeriodKey]) -> list[Reopenable]:
-    """Hold those of some final periods that may be opened again, in the order of their keys."""
+    """Lock and return the final periods that may be reopened, in the order of their keys."""
     return _reopenable(await tx.fetch(LOCK_REOPENABLE, tx.tenant_id, *_columns(keys)))
 
 
 async def find_reopenable(tx: Transaction, keys: Iterable[PeriodKey]) -> list[Reopenable]:
-    """The same, for who only looks: nothing is held."""
-    wanted = set(keys)
-    if not wanted:
+    """Return the final periods that may be reopened, without locking them."""
+    distinct = set(keys)
+    if not distinct:
         return []
-    return _reopenable(await tx.fetch(SQL["reopenable"], tx.tenant_id, *_columns(wanted)))
+    return _reopenable(await tx.fetch(SQL["reopenable"], tx.tenant_id, *_columns(distinct)))
 
 
 def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
@@ -76,12 +77,13 @@ def _reopenable(rows: Iterable[Record]) -> list[Reopenable]:
     ]
 
 
-async def reopen(tx: Transaction, found: Reopenable, freeze_time: datetime) -> None:
-    """Let usage be recorded into a period again, and ask for it to be closed at `freeze_time`."""
-    account_id, wallet_id, start = found.key
+async def reopen(tx: Transaction, period: Reopenable, freeze_time: datetime) -> None:
+    """Let a period take usage again, and add the job that closes it at `freeze_time`."""
+    account_id, wallet_id, start = period.key
     await tx.execute(SQL["reopen"], tx.tenant_id, account_id, wallet_id, start, freeze_time)
     close = Job(
-        id=JobId(derive(wallet_id, "close", start.isoformat(), found.reopened + 1)),
+        # The count makes a new id: the job of the first close exists and would not run again.
+        id=JobId(derive(wallet_id, "close", start.isoformat(), period.reopened + 1)),
         kind=JobKind.CLOSE_PERIOD,
         rank=JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
@@ -91,27 +93,27 @@ async def reopen(tx: Transaction, found: Reopenable, freeze_time: datetime) -> N
     await jobs.add(tx, [close])
 
 
-async def has_final_follower(tx: Transaction, found: Reopenable) -> bool:
-    """Whether a later period of the wallet became final meanwhile; right under its lock."""
-    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tx.tenant_id, *found.key)
+async def has_final_follower(tx: Transaction, period: Reopenable) -> bool:
+    """Return True if a later period of the wallet became final; valid under its lock."""
+    is_there: bool = await tx.fetchval(SQL["has_final_follower"], tx.tenant_id, *period.key)
     return is_there
 
 
-async def posted_by_close(tx: Transaction, found: Reopenable, revision: int) -> list[LedgerEntry]:
-    """What the last close of a period moved, the last first."""
-    rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *found.key, revision)
-    return [entry_from_row(found.wallet_id, row) for row in rows]
+async def posted_by_close(tx: Transaction, period: Reopenable, revision: int) -> list[LedgerEntry]:
+    """Return the ledger entries of the last close of a period, newest first."""
+    rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *period.key, revision)
+    return [entry_from_row(period.wallet_id, row) for row in rows]
 
 
 async def take_back(
-    tx: Transaction, found: Reopenable, revision: int, billing_end: datetime
+    tx: Transaction, period: Reopenable, revision: int, billing_end: datetime
 ) -> None:
-    """Undo what the close of a period moved and wrote; the ledger says so in entries of its own.
+    """Undo what the close of a period wrote; the ledger gets reversing entries.
 
-    The wallet is locked by who calls.
+    The caller holds the lock of the wallet.
     """
-    account_id, wallet_id, _ = key = found.key
-    await _reverse(tx, found, await posted_by_close(tx, found, revision))
+    account_id, wallet_id, _ = key = period.key
+    await _reverse(tx, period, await posted_by_close(tx, period, revision))
     await tx.execute(SQL["undraw"], tx.tenant_id, *key)
     await tx.execute(SQL["supersede_ratable"], tx.tenant_id, *key)
     billed = (tx.tenant_id, account_id, wallet_id, billing_end)
@@ -123,10 +125,10 @@ def _columns(keys: Iterable[PeriodKey]) -> list[list[Any]]:
     return [list(column) for column in zip(*sorted(keys), strict=True)]
 
 
-async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[LedgerEntry]) -> None:
-    wallet = (tx.tenant_id, found.account_id, found.wallet_id)
+async def _reverse(tx: Transaction, period: Reopenable, entries: Sequence[LedgerEntry]) -> None:
+    wallet = (tx.tenant_id, period.account_id, period.wallet_id)
     head = await tx.fetchrow(SQL["wallet_head"], *wallet)
-    assert head is not None, found
+    assert head is not None, period
     ids = sorted({entry.grant_id for entry in entries})
     rows = await tx.fetch(SQL["grant_heads"], *wallet, ids)
     posting = WalletPosting(
@@ -140,4 +142,4 @@ async def _reverse(tx: Transaction, found: Reopenable, entries: Sequence[LedgerE
         movements=reversals(entries),
         opened=(),
     )
-    await ledger.post(tx, found.account_id, [posting])
+    await ledger.post(tx, period.account_id, [posting])

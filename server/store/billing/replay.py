@@ -1,4 +1,4 @@
-"""What a replay begins with: what was rated, and as what its assets were sold."""
+"""The inputs of a replay: rated lines, and the product and selling model of each asset."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ SQL = load("billing/replay.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayLine:
-    """A ratable line as it is kept; without an amount it could not be rated."""
+    """A stored ratable line; it has no amount if it could not be rated."""
 
     id: RatableSummaryId
     wallet_id: WalletId
@@ -40,7 +40,7 @@ class ReplayLine:
 
 @dataclass(frozen=True, slots=True)
 class SoldAs:
-    """What an asset is of, and the selling model it was sold under if there was one."""
+    """The product of an asset, and the selling model it was sold under, if any."""
 
     product_id: ProductId
     selling_model_id: SellingModelId | None
@@ -54,7 +54,7 @@ async def rated_lines(
     *,
     limit: int,
 ) -> list[ReplayLine]:
-    """The lines of periods that start `within` a time, oldest first."""
+    """Return the lines of periods that start `within` a time, oldest first."""
     args = (tx.tenant_id, account_id, asset_id, within.start, within.end, limit)
     return [
         ReplayLine(
@@ -75,7 +75,7 @@ async def rated_lines(
 
 
 async def sold_as(tx: Transaction, account_id: AccountId) -> dict[AssetId, SoldAs]:
-    """What each asset of an account is of."""
+    """Return the product and the selling model of each asset of an account."""
     rows = await tx.fetch(SQL["sold_as"], tx.tenant_id, account_id)
     return {
         AssetId(row["asset_id"]): SoldAs(row["product_id"], row["selling_model_id"]) for row in rows

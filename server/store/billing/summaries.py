@@ -1,4 +1,4 @@
-"""Summaries, the side that writes: what a closed period came to."""
+"""The writes of summaries: cells, ratable lines and invoice-ready lines of a closed period."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ SQL = load("billing/summaries.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLiable:
-    """An invoice-ready line to be kept; `is_whole` is False when some of it could not be rated."""
+    """An invoice-ready line to insert; `is_whole` is False if a part could not be rated."""
 
     id: LiableSummaryId
     product_id: ProductId
@@ -52,7 +52,7 @@ async def save_drawn(
     results: Sequence[SettledIncrement],
     lines: Sequence[RatableLine],
 ) -> None:
-    """Write on each cell what it came to, and which ratable line it is in."""
+    """Save the quantities of each cell, and the ratable line it belongs to."""
     line_of: dict[CellId, RatableSummaryId] = {
         cell_id: line.id for line in lines for cell_id in line.cell_ids
     }
@@ -74,7 +74,7 @@ async def add_tokens(
     wallet: StoredWallet,
     cells: Sequence[tuple[CellId, Cell]],
 ) -> None:
-    """Keep cells of a wallet of tokens, each with the cell it comes from."""
+    """Insert cells of a token wallet, each with the cell it comes from."""
     own = [cell for _, cell in cells]
     await tx.execute(
         SQL["add_token_cells"],
@@ -100,7 +100,7 @@ async def add_ratable(
     lines: Sequence[RatableLine],
     execution_id: ExecutionId,
 ) -> None:
-    """Keep the ratable lines of one closed period, with how each amount came about."""
+    """Insert the ratable lines of one closed period, with the steps of each amount."""
     rate_ids: Mapping[AssetId, Mapping[Any, UUID]] = {
         asset.id: asset.rate_ids for asset in wallet.assets
     }
@@ -124,7 +124,7 @@ async def add_ratable(
         [line.net_unit_rate for line in lines],
         [line.amount for line in lines],
         [line.terms.unit if line.terms else wallet.currency_code for line in lines],
-        # As text: the driver takes a list of lists for an array of two dimensions.
+        # As text, because the driver encodes a list of lists as a two-dimensional array.
         [msgspec.json.encode([_step(step) for step in line.steps]).decode() for line in lines],
         [line.failure or "" for line in lines],
         [key.segment_start for key in keys],
@@ -138,18 +138,21 @@ async def add_ratable(
 
 
 def _rate_id(line: RatableLine, rate_ids: Mapping[AssetId, Mapping[Any, UUID]]) -> UUID | None:
-    """The kept rates that begin with the line's terms, or on which these were agreed."""
+    """Return the id of the stored rate that the line's terms come from; None if there is none.
+
+    It begins with the line's segment, or was agreed on another asset.
+    """
     start = line.key.segment_start
     agreed_on = None if line.terms is None else line.terms.agreed_on
     if agreed_on is None:
         return rate_ids.get(line.key.asset_id, {}).get(start)
     known = rate_ids.get(agreed_on, {})
-    began = max((one for one in known if one <= start), default=None)
-    return None if began is None else known[began]
+    begin = max((time for time in known if time <= start), default=None)
+    return None if begin is None else known[begin]
 
 
 async def ratable_of(tx: Transaction, wallet: StoredWallet, billing: Period) -> list[RatableLine]:
-    """The ratable lines of a wallet in one billing period, as far as a liable line needs them."""
+    """Return the ratable lines of a wallet in one billing period, for its liable lines."""
     args = (tx.tenant_id, wallet.account_id, wallet.id, billing.start, billing.end)
     rows = await tx.fetch(SQL["ratable_of_wallet"], *args)
     return [_ratable(wallet, row) for row in rows]
@@ -161,8 +164,8 @@ async def add_liable(
     billing: Period,
     new: Sequence[NewLiable],
 ) -> None:
-    """Keep the invoice-ready lines of a billing period, and link what they are made of."""
-    lines = [one.line for one in new]
+    """Insert the invoice-ready lines of a billing period, and link their ratable lines."""
+    lines = [liable.line for liable in new]
     await tx.execute(
         SQL["add_liable"],
         tx.tenant_id,
@@ -172,21 +175,21 @@ async def add_liable(
         wallet.unit_id,
         billing.start,
         billing.end,
-        [one.id for one in new],
+        [liable.id for liable in new],
         [line.asset_id for line in lines],
-        [one.product_id for one in new],
+        [liable.product_id for liable in new],
         [line.segment_start for line in lines],
         [line.is_correction for line in lines],
-        ["READY_FOR_INVOICING" if one.is_whole else "FAILED" for one in new],
+        ["READY_FOR_INVOICING" if liable.is_whole else "FAILED" for liable in new],
         [line.used for line in lines],
         [line.overage for line in lines],
         [line.exact_amount for line in lines],
         [line.amount for line in lines],
-        [one.currency_code for one in new],
-        [one.definition_product_id for one in new],
+        [liable.currency_code for liable in new],
+        [liable.definition_product_id for liable in new],
         [line.dimensions for line in lines],
     )
-    links = [(ratable_id, one.id) for one in new for ratable_id in one.line.ratable_ids]
+    links = [(ratable_id, liable.id) for liable in new for ratable_id in liable.line.ratable_ids]
     await tx.execute(
         SQL["link_liable"],
         tx.tenant_id,
@@ -219,6 +222,7 @@ def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:
             row["segment_start_time"],
             row["dimensions"],
         ),
+        # A liable line uses only the unit of the terms, and neither policy, cells nor steps.
         terms=RateTerms(unit=UnitId(row["currency_code"]), rate=None),
         overage_policy=OveragePolicy.CHARGE,
         cell_ids=(),

@@ -1,4 +1,4 @@
-"""Summaries, the side that reads: rows as they are kept, and what leads from one to the next."""
+"""The reads of summaries: cells, ratable lines, invoice-ready lines, and the links between them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ After = TimeKey | None
 
 
 NO_ID = UUID(int=0)
-# No line is created before the one or after the other.
+# Bounds outside every create time, so that the key of the query is never null.
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -102,7 +102,7 @@ class LiableFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageSummary:
-    """A cell; drawn figures are absent until its period is final."""
+    """A cell; its drawn quantities are None until its period is final."""
 
     usage_summary_id: CellId
     asset_id: AssetId
@@ -126,9 +126,9 @@ class UsageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableSummary:
-    """A ratable line; `waterfall` is what `store.summaries` wrote.
+    """A ratable line; `waterfall` holds the steps that `store.summaries` wrote.
 
-    Without a version it was rated by the one that is shipped.
+    Without a version it was rated by the shipped one.
     """
 
     ratable_summary_id: RatableSummaryId
@@ -159,7 +159,7 @@ class RatableSummary:
 
 
 class Superseded(NamedTuple):
-    """What an invoice-ready line said before late usage opened its period again."""
+    """The figures of an invoice-ready line before its period was reopened for late usage."""
 
     used_quantity: Decimal
     overage_quantity: Decimal
@@ -195,7 +195,7 @@ class LiableSummary:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What one grant paid for of one cell, and what that took of it."""
+    """The quantity of one cell that one grant covers, and the amount it takes from the grant."""
 
     grant_id: GrantId
     quantity: Decimal
@@ -224,7 +224,7 @@ async def usage_of_ratable(
     wallet_id: WalletId,
     ratable_ids: Iterable[RatableSummaryId],
 ) -> list[UsageSummary]:
-    """The cells that some ratable lines of a wallet rate, oldest first."""
+    """Return the cells of some ratable lines of a wallet, oldest first."""
     ids = list(ratable_ids)
     rows = await tx.fetch(SQL["usage_of_ratable"], tx.tenant_id, account_id, wallet_id, ids)
     return [UsageSummary(**row) for row in rows]
@@ -236,20 +236,20 @@ async def drawn_from(
     wallet_id: WalletId,
     cell_ids: Iterable[CellId],
 ) -> dict[CellId, list[Drawn]]:
-    """What paid for each of some cells, in turn."""
+    """Return the grants that cover each cell, in drawdown order."""
     causes = [str(cell_id) for cell_id in cell_ids]
     rows = await tx.fetch(SQL["drawn_from"], tx.tenant_id, account_id, wallet_id, causes)
-    found: dict[CellId, list[Drawn]] = {}
+    drawn_by_cell: dict[CellId, list[Drawn]] = {}
     for row in rows:
         drawn = Drawn(GrantId(row["grant_id"]), row["covered"], row["quantity"])
-        found.setdefault(CellId(UUID(row["cause_id"])), []).append(drawn)
-    return found
+        drawn_by_cell.setdefault(CellId(UUID(row["cause_id"])), []).append(drawn)
+    return drawn_by_cell
 
 
 async def find_ratable(
     tx: Transaction, account_id: AccountId, ratable_id: RatableSummaryId
 ) -> RatableSummary | None:
-    """One ratable line."""
+    """Return one ratable line; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_ratable"], tx.tenant_id, account_id, ratable_id)
     return None if row is None else RatableSummary(**row)
 
@@ -273,7 +273,7 @@ async def list_ratable(
 async def ratable_of_liable(
     tx: Transaction, account_id: AccountId, line: LiableSummary
 ) -> list[RatableSummary]:
-    """What a liable line sums up, oldest first."""
+    """Return the ratable lines of a liable line, oldest first."""
     args = (tx.tenant_id, account_id, line.wallet_id, line.liable_summary_id)
     return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
 
@@ -285,7 +285,7 @@ async def superseded_ratables(
     ratable_id: RatableSummaryId | None = None,
     liable_id: LiableSummaryId | None = None,
 ) -> list[RatableSummary]:
-    """What closes that were taken back made of a line, oldest first."""
+    """Return the lines of undone closes that a line replaced, oldest first."""
     rows = await tx.fetch(
         SQL["superseded_ratables"], tx.tenant_id, account_id, ratable_id, liable_id
     )
@@ -295,7 +295,7 @@ async def superseded_ratables(
 async def find_liable(
     tx: Transaction, account_id: AccountId, liable_id: LiableSummaryId
 ) -> LiableSummary | None:
-    """One invoice-ready line."""
+    """Return one invoice-ready line; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_liable"], tx.tenant_id, account_id, liable_id)
     return None if row is None else _liable(row)
 
@@ -322,11 +322,12 @@ async def list_liable_of_all(
     limit: int,
 ) -> list[LiableSummary]:
     """Return invoice-ready lines of all accounts, by create time, account and id."""
-    # No account's id is empty, so this key is just before all lines of that time.
+    # No account id is empty, so this key comes before all lines of that time.
     begin = after or (only.created.start or FIRST, "", NO_ID)
     end = only.created.end or LAST
     args = (tx.tenant_id, only.account_id, *begin, limit, *_filters(only), end)
     async with in_transaction(tx.connection):
+        # In a transaction, because the planner settings must end with it.
         await tx.execute(SQL["plan_by_order"])
         return [_liable(row) for row in await tx.fetch(SQL["list_liable_of_all"], *args)]
 
@@ -337,5 +338,5 @@ def _filters(only: LiableFilter) -> tuple[object, ...]:
 
 
 def _liable(row: Record) -> LiableSummary:
-    said = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
-    return LiableSummary(**(dict(row) | {"superseded": said}))
+    superseded = msgspec.json.decode(row["superseded"] or "[]", type=tuple[Superseded, ...])
+    return LiableSummary(**(dict(row) | {"superseded": superseded}))

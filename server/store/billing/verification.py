@@ -1,4 +1,4 @@
-"""Verification, the side that reads: differences that the database can find by itself."""
+"""The reads of verification: inconsistencies that the database can find by itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ from server.store.sql import load
 
 SQL = load("billing/verification.sql")
 
+# For each figure: its name in a difference, the cell's column, and the column computed from
+# records.
 CELL_FIGURES = (
     ("record count", "record_count", "n"),
     ("sum", "sum_quantity", "total"),
@@ -39,7 +41,7 @@ CELL_FIGURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedLine:
-    """A ratable line: what it came to, or why to nothing, and by which version."""
+    """A ratable line: its amount or the reason of its failure, and the version that rated it."""
 
     overage: Decimal
     amount: Decimal | None
@@ -49,7 +51,7 @@ class RatedLine:
 
 
 async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
-    """What the account's wallets say their ledgers end with."""
+    """Return the heads of the ledgers of an account, as its wallets store them."""
     rows = await tx.fetch(SQL["wallets"], tx.tenant_id, account_id)
     return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
@@ -57,7 +59,7 @@ async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
 async def amounts(
     tx: Transaction, account_id: AccountId
 ) -> list[tuple[str, Decimal, Decimal, str]]:
-    """Each invoice-ready line: its name, its exact amount, what it was rounded to, its currency."""
+    """Return the name, exact amount, rounded amount and currency of each invoice-ready line."""
     rows = await tx.fetch(SQL["liable_amounts"], tx.tenant_id, account_id)
     return [
         (
@@ -73,7 +75,7 @@ async def amounts(
 async def final_cells(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> list[FinalCell]:
-    """The cells of a wallet's final periods."""
+    """Return the cells of a wallet's final periods."""
     rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id)
     return [
         FinalCell(
@@ -89,7 +91,7 @@ async def final_cells(
 async def rated_lines(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> dict[RatableSummaryId, RatedLine]:
-    """What is kept of a wallet's ratable lines."""
+    """Return the stored ratable lines of a wallet, by id."""
     rows = await tx.fetch(SQL["rated_lines"], tx.tenant_id, account_id, wallet_id)
     return {row["ratable_summary_id"]: _rated_line(row) for row in rows}
 
@@ -113,60 +115,60 @@ def _rated_line(row: Record) -> RatedLine:
 async def token_quantities(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> dict[CellId, Decimal]:
-    """The cells of tokens that come from a wallet's cells, and how many each has."""
+    """Return the token quantities that come from a wallet's cells, by token cell."""
     rows = await tx.fetch(SQL["token_quantities"], tx.tenant_id, account_id, wallet_id)
     return {CellId(row["usage_summary_id"]): row["sum_quantity"] for row in rows}
 
 
 async def count_records(tx: Transaction, account_id: AccountId) -> int:
-    """How many records there are."""
-    found: int = await tx.fetchval(SQL["count_records"], tx.tenant_id, account_id)
-    return found
+    """Return the number of usage records of an account."""
+    number: int = await tx.fetchval(SQL["count_records"], tx.tenant_id, account_id)
+    return number
 
 
 async def differences(tx: Transaction, account_id: AccountId) -> list[Difference]:
-    """What differs between records, cells, entries, ratable and liable lines."""
+    """Return the differences between records, cells, entries, ratable and liable lines."""
     key = tx.tenant_id, account_id
     prefix = f"accounts/{account_id}"
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for row in await tx.fetch(SQL["cells_and_records"], *key):
-        found += _cell(f"{prefix}/usageSummaries/{row['usage_summary_id']}", row)
+        differences += _cell(f"{prefix}/usageSummaries/{row['usage_summary_id']}", row)
     for row in await tx.fetch(SQL["records_without_cell"], *key):
         name = f"{prefix}/usageRecords/{row['record_id']}"
-        found.append(_finding("usage summary", name, "one", "none"))
+        differences.append(_finding("usage summary", name, "one", "none"))
     for row in await tx.fetch(SQL["grant_heads"], *key):
         name = f"{prefix}/wallets/{row['wallet_id']}/grants/{row['grant_id']}"
         due = (row["grant_seq"] or 0, row["grant_after"] or Decimal(0))
         is_ = (row["head_seq"], row["balance"])
-        found.append(_finding("head", name, f"{due[0]}: {due[1]}", f"{is_[0]}: {is_[1]}"))
+        differences.append(_finding("head", name, f"{due[0]}: {due[1]}", f"{is_[0]}: {is_[1]}"))
     for row in await tx.fetch(SQL["cells_and_entries"], *key):
         name = f"{prefix}/usageSummaries/{row['usage_summary_id']}"
-        found.append(_finding("drawn quantity", name, row["drawn"], row["drawn_quantity"]))
+        differences.append(_finding("drawn quantity", name, row["drawn"], row["drawn_quantity"]))
     for row in await tx.fetch(SQL["ratables_and_cells"], *key):
         name = f"{prefix}/ratableSummaries/{row['ratable_summary_id']}"
         due, is_ = (row["used"], row["overage"]), (row["used_quantity"], row["overage_quantity"])
         figures = "used quantity and overage"
-        found.append(_finding(figures, name, f"{due[0]}, {due[1]}", f"{is_[0]}, {is_[1]}"))
+        differences.append(_finding(figures, name, f"{due[0]}, {due[1]}", f"{is_[0]}, {is_[1]}"))
     for row in await tx.fetch(SQL["liables_and_ratables"], *key):
         name = f"{prefix}/liableSummaries/{row['liable_summary_id']}"
-        found.append(_finding("exact amount", name, row["amount"], row["exact_amount"]))
+        differences.append(_finding("exact amount", name, row["amount"], row["exact_amount"]))
     for row in await tx.fetch(SQL["periods_out_of_turn"], *key):
         name = f"{prefix}/wallets/{row['wallet_id']}"
         text = f"final from {row['start_time'].isoformat()}"
-        found.append(_finding("rating period", name, "final in order", text))
-    return found + await _stopped(tx, account_id)
+        differences.append(_finding("rating period", name, "final in order", text))
+    return differences + await _stopped(tx, account_id)
 
 
 async def _stopped(tx: Transaction, account_id: AccountId) -> list[Difference]:
-    """Open periods whose close was refused or is in quarantine."""
-    found = []
+    """Return open periods whose close was refused or is in quarantine."""
+    differences = []
     for row in await tx.fetch(SQL["closes_that_stopped"], tx.tenant_id, account_id):
         name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
         is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
         due = "final; correct the cause and retry the job (RetryJob)"
         what = f"rating period from {row['start_time'].isoformat()}"
-        found.append(_finding(what, name, due, is_))
-    return found
+        differences.append(_finding(what, name, due, is_))
+    return differences
 
 
 def _cell(name: str, row: Record) -> Iterator[Difference]:
@@ -175,8 +177,8 @@ def _cell(name: str, row: Record) -> Iterator[Difference]:
             yield _finding(what, name, row[due], row[is_])
 
 
-def _finding(what: str, name: str, expected: Any, found: Any) -> Difference:
-    return Difference(what=what, name=name, expected=_text(expected), found=_text(found))
+def _finding(what: str, name: str, expected: Any, actual: Any) -> Difference:
+    return Difference(what=what, name=name, expected=_text(expected), found=_text(actual))
 
 
 def _text(value: Any) -> str:

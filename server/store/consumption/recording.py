@@ -1,6 +1,7 @@
-"""Recording, the side that writes: meters, the gate of periods, records, cells.
+"""The writes of recording: meters, rating periods, usage records and cells.
 
-Every statement that locks or writes several rows does so in the order of their keys as bytes.
+Every statement that locks or writes several rows does so in the byte order of their keys, so that
+concurrent batches cannot deadlock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,12 +32,13 @@ from server.store.sql import load
 
 SQL = load("consumption/recording.sql")
 
-# Between the texts of a column; the queries say why.
+# Joins the texts of a column into one argument: the driver encodes arrays item by item, which
+# costs a fifth of the whole statement. No id, number or unit contains this character.
 JOINT = "\x1f"
 
 
 class PeriodState(StrEnum):
-    """Where a rating period stands; only an open one takes usage."""
+    """The state of a rating period; only an open period takes usage."""
 
     OPEN = "OPEN"
     FROZEN = "FROZEN"
@@ -44,7 +46,7 @@ class PeriodState(StrEnum):
 
 
 async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKey, Meter | None]:
-    """The meters there are; None where the asset is there without the resource."""
+    """Return the meters that exist; None where the asset exists but not with that resource."""
     rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *_columns(keys, 3))
     return {
         (row["account_id"], row["asset_id"], row["usage_resource_id"]): _meter(row)
@@ -56,7 +58,7 @@ async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKe
 async def find_units(
     tx: Transaction, unit_ids: Iterable[UnitId]
 ) -> dict[UnitId, tuple[Unit, bool]]:
-    """The units there are, and whether each is active."""
+    """Return the units that exist, each with True if it is active."""
     rows = await tx.fetch(SQL["find_units"], tx.tenant_id, sorted(unit_ids))
     return {
         UnitId(row["unit_of_measure_id"]): (_unit(row), row["state"] == "ACTIVE") for row in rows
@@ -64,13 +66,15 @@ async def find_units(
 
 
 async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> dict[PeriodKey, PeriodState]:
-    """Hold the periods there are as they are until the transaction ends; say how they are."""
+    """Lock the periods that exist against a state change; return the state of each."""
+    # FOR SHARE: many recordings may hold a period open at once; freezing it waits for all of them.
     rows = await tx.fetch(SQL["lock_periods"], tx.tenant_id, *_columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
 async def queue_openers(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
-    """Wait for others who are opening periods of these wallets."""
+    """Wait for every other transaction that is opening periods of these wallets."""
+    # Advisory locks take 64-bit keys. Wallets that share this half of their ids wait needlessly.
     keys = {int.from_bytes(wallet_id.bytes[8:], signed=True) for _, wallet_id in wallets}
     await tx.execute(SQL["queue_openers"], sorted(keys))
 
@@ -78,7 +82,8 @@ async def queue_openers(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
 async def lock_followers(
     tx: Transaction, keys: Iterable[PeriodKey]
 ) -> dict[PeriodKey, PeriodState]:
-    """Hold the first period after each of `keys`, where there is one; say how it is."""
+    """Lock the first period after each of `keys`, if there is one; return its state."""
+    # Settlement goes in time order: a period cannot be opened once a later one is closed.
     rows = await tx.fetch(SQL["lock_followers"], tx.tenant_id, *_columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
@@ -86,7 +91,7 @@ async def lock_followers(
 async def lock_first_open(
     tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, RatingPeriod]:
-    """The first open period of each wallet that has one, held."""
+    """Lock and return the first open period of each wallet that has one."""
     rows = await tx.fetch(SQL["lock_first_open"], tx.tenant_id, *_columns(wallets, 2))
     return {
         (row["account_id"], row["wallet_id"]): RatingPeriod(
@@ -99,13 +104,13 @@ async def lock_first_open(
 async def find_closed_ends(
     tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, datetime]:
-    """The end of the last closed period of each wallet that has one."""
+    """Return the end of the last closed period of each wallet that has one."""
     rows = await tx.fetch(SQL["find_closed_ends"], tx.tenant_id, *_columns(wallets, 2))
     return {(row["account_id"], row["wallet_id"]): row["end_time"] for row in rows}
 
 
 async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -> set[RecordKey]:
-    """Keep records whose ids are free, and say which those are; each remembers its cell."""
+    """Insert the records whose ids are free, each with its cell; return their keys."""
     usages = [item.usage for item, _ in items]
     rows = await tx.fetch(
         SQL["add_records"],
@@ -128,7 +133,7 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
 async def add_unique_values(
     tx: Transaction, items: Sequence[tuple[Counted, UniqueValue]]
 ) -> set[RecordKey]:
-    """Keep the values that are new in their windows, and say which records those are of."""
+    """Insert the values that are new in their windows; return the keys of their records."""
     rows = await tx.fetch(
         SQL["add_unique_values"],
         tx.tenant_id,
@@ -140,7 +145,7 @@ async def add_unique_values(
 
 
 async def forget_unique_values(tx: Transaction, items: Sequence[Counted]) -> None:
-    """Let the values that these records count be new again."""
+    """Delete the values that these records counted, because the records are refused."""
     await tx.execute(
         SQL["forget_unique_values"],
         tx.tenant_id,
@@ -152,21 +157,22 @@ async def forget_unique_values(tx: Transaction, items: Sequence[Counted]) -> Non
 
 
 async def find_records(tx: Transaction, keys: Iterable[RecordKey]) -> dict[RecordKey, Stored]:
-    """Those of the records that are kept."""
+    """Return the records that exist, by key."""
     rows = await tx.fetch(SQL["find_records"], tx.tenant_id, *_columns(keys, 2))
     return {(row["account_id"], row["record_id"]): _stored(row) for row in rows}
 
 
 async def add_to_cells(tx: Transaction, cells: Sequence[tuple[Place, Measure]]) -> None:
-    """Merge measures into cells, which are made if they are not there yet."""
+    """Merge measures into cells; create the cells that do not exist."""
     columns = zip(*(_cell(place, measure) for place, measure in cells), strict=True)
-    # What is text in the first row is text in all of them.
+    # A column has one type, so the first row tells whether it is joined as text.
     values = [JOINT.join(c) if isinstance(c[0], str) else c for c in columns]
     await tx.execute(SQL["add_to_cells"], tx.tenant_id, *values)
 
 
 def _columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """The columns of keys, which come sorted and each once."""
+    """Return the columns of the distinct keys, sorted."""
+    # The queries lock rows in this order, the same for all batches.
     rows = sorted(set(keys))
     return [[row[column] for row in rows] for column in range(width)]
 
@@ -230,7 +236,7 @@ def _unit(row: Any) -> Unit:
     return _unit_of(row["unit_of_measure_id"], row["unit_class_id"], row["factor"], row["scale"])
 
 
-# A thousand meters share a few units, frequencies and anchors, which are worked out once.
+# A batch of a thousand meters shares a few units and frequencies, so each is built once.
 @memoize(entries=1_024, entry_bytes=1_024)
 def _unit_of(unit_id: UnitId, class_id: UnitClassId, factor: Decimal, scale: int) -> Unit:
     return Unit(id=unit_id, class_id=class_id, factor=factor, scale=scale)

@@ -1,4 +1,4 @@
-"""Usage records, the side that reads: what was recorded and what became of it."""
+"""The reads of usage records: each record with the state of its period and its line."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ from server.store.sql import load
 
 SQL = load("consumption/usage_records.sql")
 
-# The state of the period of a record, and whether its ratable line is in an invoice-ready one.
+# For each record state: the state of its period; True if its ratable line is invoice-ready.
 STANDINGS = {
     RecordState.PENDING: ("OPEN", False),
     RecordState.FROZEN: ("FROZEN", False),
@@ -37,7 +37,7 @@ STATES = {standing: state for state, standing in STANDINGS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Which records of an account: used in `[start, end)`, and what else is wanted of them."""
+    """The filters of a list of records: used in `[start, end)`, and other fields; None for any."""
 
     start: datetime
     end: datetime
@@ -50,7 +50,7 @@ class Range:
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
-    """One record. Raises USAGE_RECORD_NOT_FOUND."""
+    """Return one record. Raises USAGE_RECORD_NOT_FOUND."""
     row = await tx.fetchrow(SQL["get_record"], tx.tenant_id, account_id, record_id)
     if row is None:
         raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
@@ -60,29 +60,29 @@ async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> Us
 async def list_records(
     tx: Transaction,
     account_id: AccountId,
-    wanted: Range,
+    only: Range,
     *,
     after: tuple[datetime, RecordId] | None,
     limit: int,
 ) -> list[UsageRecord]:
-    """Newest first; `after` is the time and the id of the last record seen."""
-    # No id is empty, so just before the end and the empty id is before the end.
-    time, record_id = after or (wanted.end, "")
+    """Return records, newest first; `after` is the time and the id of the last record seen."""
+    # The query reads keys below (time, id). No id is below "", so a record at `end` is left out.
+    time, record_id = after or (only.end, "")
     rows = await tx.fetch(
         SQL["list_records"],
         tx.tenant_id,
         account_id,
-        wanted.start,
+        only.start,
         time,
         record_id,
-        wanted.asset_id,
-        wanted.resource_id,
-        wanted.cell_id,
+        only.asset_id,
+        only.resource_id,
+        only.cell_id,
         limit,
-        wanted.product_id,
-        wanted.created.start,
-        wanted.created.end,
-        *((None, None) if wanted.state is None else STANDINGS[wanted.state]),
+        only.product_id,
+        only.created.start,
+        only.created.end,
+        *((None, None) if only.state is None else STANDINGS[only.state]),
     )
     return [_record(row) for row in rows]
 
@@ -90,14 +90,14 @@ async def list_records(
 async def state_bounds(
     tx: Transaction, account_id: AccountId, state: RecordState
 ) -> TimeWindow | None:
-    """Return the window that holds the usage times of all records in a state, if there are any."""
+    """Return the window of the usage times of all records in a state; None if there are none."""
     row = await tx.fetchrow(SQL["find_state_bounds"], tx.tenant_id, account_id, *STANDINGS[state])
     assert row is not None, state
     return None if row["end_time"] is None else TimeWindow(row["start_time"], row["end_time"])
 
 
 async def cell_bounds(tx: Transaction, account_id: AccountId, cell_id: CellId) -> Period:
-    """The day of a cell. Raises USAGE_SUMMARY_NOT_FOUND."""
+    """Return the day of a cell. Raises USAGE_SUMMARY_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_cell_bounds"], tx.tenant_id, account_id, cell_id)
     if row is None:
         raise NotFound.of("UsageSummary", f"accounts/{account_id}/usageSummaries/{cell_id}")

@@ -1,28 +1,27 @@
--- The whole lifecycle: tenants, catalogue, rates, sales, usage, wallets, summaries, jobs.
+-- The whole schema: tenants, catalog, rates, sales, usage, wallets, summaries, jobs.
 --
--- Three kinds of table, said in the comment on each and tested:
+-- Three kinds of table; the comment on each names its kind, and a test checks it:
 --   catalogue  key (tenant_id, …)              what can be sold; the same on every node
---   run-time   key (tenant_id, account_id, …)  what one account has and does; the account is the unit
---                                              of distribution
+--   run-time   key (tenant_id, account_id, …)  the data of one account, which is the unit of distribution
 --   control    tenants, credentials, jobs      what the service needs to run itself
 -- Foreign keys go to tenants, catalogue → catalogue, run-time → catalogue, run-time → same account,
 -- control → control, and nowhere else.
 --
--- Ids are compared as bytes (COLLATE "C"); numbers live in domains, never in numeric(p, s), which
--- rounds without a word and lets NaN through.
+-- Ids are compared as bytes (COLLATE "C"). Numbers have domains, not numeric(p, s), which silently rounds
+-- and accepts NaN.
 
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 
--- An id that its owner chooses: of the catalogue, or of an account.
+-- An id that its owner chooses: of a catalog record, or of an account.
 CREATE DOMAIN code AS text COLLATE "C" CHECK (VALUE ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$');
 CREATE DOMAIN byte_text AS text COLLATE "C";
 -- A quantity or a rate: finite, at most 12 places, below 10^26.
 CREATE DOMAIN quantity AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12) AND abs(VALUE) < 1e26);
--- A sum of quantities, which may outgrow one of them; a line that has is kept, and its rating fails.
+-- A sum of quantities, which may exceed the range of one quantity; such a line is stored, and its rating fails.
 CREATE DOMAIN total AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 12));
--- An amount before it is rounded: 24 places.
+-- An amount before rounding: 24 places.
 CREATE DOMAIN exact_amount AS numeric
     CHECK (VALUE > '-Infinity' AND VALUE < 'Infinity' AND VALUE = round(VALUE, 24) AND abs(VALUE) < 1e52);
 
@@ -70,12 +69,12 @@ CREATE TABLE runs (
     end_time      timestamptz,
     PRIMARY KEY (tenant_id, run_id)
 );
-COMMENT ON TABLE runs IS 'control: one orchestration and how far it is';
+COMMENT ON TABLE runs IS 'control: one run of jobs and its progress';
 CREATE UNIQUE INDEX one_run_at_a_time ON runs (tenant_id, kind) WHERE state = 'RUNNING';
 
--- `fire_time` is by the tenant's clock, `available_time` by the database's: until then nobody takes the job,
--- because a worker has it in hand or because it failed; null while nothing holds it back. Derived ids make
--- asking twice asking once.
+-- `fire_time` is by the tenant's clock, `available_time` by the database's. No worker claims the job before
+-- `available_time`, because a worker has claimed it or because it failed; null if neither. Ids are derived from
+-- the subject, so adding a job twice has no effect.
 CREATE TABLE jobs (
     tenant_id      uuid NOT NULL REFERENCES tenants,
     job_id         uuid NOT NULL,
@@ -93,9 +92,9 @@ CREATE TABLE jobs (
     end_time       timestamptz,
     PRIMARY KEY (tenant_id, job_id)
 );
-COMMENT ON TABLE jobs IS 'control: the list of work; Redis only rings the bell';
--- Each predicate is repeated by the queries that are meant to use the index and by no other. So the planner
--- has no choice between indexes, and a look-up by key stays one whatever the statistics say.
+COMMENT ON TABLE jobs IS 'control: background jobs; Redis only carries signals';
+-- Only the queries that are meant to use an index repeat its predicate. So the planner has no choice between
+-- indexes, and a look-up by key uses the key whatever the statistics are.
 CREATE INDEX jobs_waiting ON jobs (tenant_id, fire_time, rank, job_id)
     WHERE state = 'PENDING' AND available_time IS NULL;
 CREATE INDEX jobs_held ON jobs (tenant_id, available_time)
@@ -116,10 +115,10 @@ CREATE TABLE request_log (
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id)
 );
-COMMENT ON TABLE request_log IS 'control: requests that were answered, with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
+COMMENT ON TABLE request_log IS 'control: answered requests with their answers; housekeeping deletes them after USAGE_REQUEST_DAYS';
 CREATE INDEX request_log_by_age ON request_log (tenant_id, create_time);
 
--- Catalogue: units and resources -------------------------------------------------------------------
+-- Catalog: units and resources -------------------------------------------------------------------
 
 CREATE TABLE unit_classes (
     tenant_id       uuid NOT NULL REFERENCES tenants,
@@ -168,7 +167,7 @@ CREATE TABLE aggregation_policies (
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
 );
-COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage adds up';
+COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage is aggregated';
 CREATE UNIQUE INDEX aggregation_policy_id_taken ON aggregation_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE rating_frequency_policies (
@@ -187,7 +186,7 @@ CREATE TABLE rating_frequency_policies (
     CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
     CONSTRAINT waiting_time_is_not_negative CHECK (coalesce(waiting_days, waiting_hours) >= 0)
 );
-COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated and what late usage does';
+COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated, and how late usage is handled';
 CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON rating_frequency_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE overage_policies (
@@ -201,7 +200,7 @@ CREATE TABLE overage_policies (
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE overage_policies IS 'catalogue: what usage beyond the grants does';
+COMMENT ON TABLE overage_policies IS 'catalogue: how usage beyond the grants is handled';
 CREATE UNIQUE INDEX overage_policy_id_taken ON overage_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE refresh_policies (
@@ -258,7 +257,7 @@ CREATE TABLE policy_versions (
     supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, kind, policy_id, version)
 );
-COMMENT ON TABLE policy_versions IS 'catalogue: versions of policies whose place a later one has taken';
+COMMENT ON TABLE policy_versions IS 'catalogue: earlier versions of policies';
 
 CREATE TABLE selling_models (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -274,7 +273,7 @@ CREATE TABLE selling_models (
     CONSTRAINT term_is_whole CHECK (num_nonnulls(term_unit, term_count) <> 1),
     CONSTRAINT only_terms_have_one CHECK ((type = 'TERM') = (term_unit IS NOT NULL))
 );
-COMMENT ON TABLE selling_models IS 'catalogue: for how long something is sold';
+COMMENT ON TABLE selling_models IS 'catalogue: the terms of sales';
 CREATE UNIQUE INDEX selling_model_id_taken ON selling_models (tenant_id, lower(selling_model_id));
 
 CREATE TABLE usage_resources (
@@ -305,7 +304,7 @@ CREATE TABLE usage_resources (
 COMMENT ON TABLE usage_resources IS 'catalogue: things that are metered';
 CREATE UNIQUE INDEX usage_resource_id_taken ON usage_resources (tenant_id, lower(usage_resource_id));
 
--- Catalogue: products ------------------------------------------------------------------------------
+-- Catalog: products ------------------------------------------------------------------------------
 
 CREATE TABLE products (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -358,7 +357,7 @@ CREATE TABLE product_usage_resources (
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
-COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources a product meters, by stretches of days';
+COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources of a product, by spans of days';
 CREATE UNIQUE INDEX product_usage_resource_id_taken
     ON product_usage_resources (tenant_id, product_id, lower(product_usage_resource_id));
 CREATE INDEX product_usage_resources_by_resource
@@ -393,10 +392,10 @@ CREATE TABLE product_usage_grants (
     CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
 );
-COMMENT ON TABLE product_usage_grants IS 'catalogue: what a product promises for each unit sold';
+COMMENT ON TABLE product_usage_grants IS 'catalogue: the grants of a product for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
--- Catalogue: rates ---------------------------------------------------------------------------------
+-- Catalog: rates ---------------------------------------------------------------------------------
 
 CREATE TABLE rate_cards (
     tenant_id    uuid NOT NULL REFERENCES tenants,
@@ -435,7 +434,7 @@ CREATE TABLE price_book_rate_cards (
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id, type)
         REFERENCES rate_cards (tenant_id, rate_card_id, type)
 );
-COMMENT ON TABLE price_book_rate_cards IS 'catalogue: which card of each type a price book uses';
+COMMENT ON TABLE price_book_rate_cards IS 'catalogue: the card of each type in a price book';
 
 CREATE TABLE rate_card_entries (
     tenant_id          uuid NOT NULL,
@@ -474,7 +473,7 @@ CREATE TABLE rate_card_entries (
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE rate_card_entries IS 'catalogue: what one resource of one product costs in one currency, or tiers for all of a commitment';
+COMMENT ON TABLE rate_card_entries IS 'catalogue: the rate of one resource of one product in one currency, or tiers for all of a commitment';
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON rate_card_entries (tenant_id, rate_card_id, lower(entry_id));
 CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, (coalesce(usage_resource_id::text, '')));
 
@@ -493,7 +492,7 @@ CREATE TABLE rate_tiers (
 );
 COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
 
--- Catalogue: procedures ----------------------------------------------------------------------------
+-- Catalog: procedures ----------------------------------------------------------------------------
 
 CREATE TABLE procedures (
     tenant_id    uuid NOT NULL REFERENCES tenants,
@@ -506,7 +505,7 @@ CREATE TABLE procedures (
     PRIMARY KEY (tenant_id, procedure_id),
     CONSTRAINT procedure_usage_is_its_own UNIQUE (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE procedures IS 'catalogue: how rates are found, and how amounts are made of them';
+COMMENT ON TABLE procedures IS 'catalogue: how rates are discovered, and how amounts are rated';
 CREATE UNIQUE INDEX procedure_id_taken ON procedures (tenant_id, lower(procedure_id));
 
 CREATE TABLE procedure_versions (
@@ -530,7 +529,7 @@ CREATE TABLE procedure_versions (
         tenant_id WITH =, (procedure_id::text) WITH =, rank WITH =, daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE procedure_versions IS 'catalogue: what a procedure does, from a day until another';
+COMMENT ON TABLE procedure_versions IS 'catalogue: the elements of a procedure, for a span of days';
 CREATE UNIQUE INDEX procedure_version_id_taken ON procedure_versions (tenant_id, procedure_id, lower(version_id));
 
 CREATE TABLE default_procedures (
@@ -541,7 +540,7 @@ CREATE TABLE default_procedures (
     CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id, usage)
         REFERENCES procedures (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE default_procedures IS 'catalogue: the procedure that a tenant uses, for each usage';
+COMMENT ON TABLE default_procedures IS 'catalogue: the default procedure of a tenant for each usage';
 
 CREATE TABLE validation_findings (
     tenant_id  uuid NOT NULL,
@@ -555,7 +554,7 @@ CREATE TABLE validation_findings (
     PRIMARY KEY (tenant_id, run_id, product_id, rule_id, position),
     CONSTRAINT run_exists FOREIGN KEY (tenant_id, run_id) REFERENCES runs
 );
-COMMENT ON TABLE validation_findings IS 'control: what a validation run found, kept for thirty days';
+COMMENT ON TABLE validation_findings IS 'control: the findings of a validation run, stored for thirty days';
 
 -- Run-time: accounts and sales ---------------------------------------------------------------------
 
@@ -567,7 +566,7 @@ CREATE TABLE account_codes (
     CONSTRAINT account_code_is_its_own UNIQUE (tenant_id, account_id),
     CONSTRAINT account_code_is_folded CHECK (folded = lower(account_id))
 );
-COMMENT ON TABLE account_codes IS 'catalogue: account ids that are taken, whatever their case';
+COMMENT ON TABLE account_codes IS 'catalogue: account ids in lower case';
 
 CREATE TABLE accounts (
     tenant_id          uuid NOT NULL REFERENCES tenants,
@@ -585,7 +584,7 @@ CREATE TABLE accounts (
     CONSTRAINT account_code_exists FOREIGN KEY (tenant_id, account_id)
         REFERENCES account_codes (tenant_id, account_id)
 );
-COMMENT ON TABLE accounts IS 'run-time: who buys and uses';
+COMMENT ON TABLE accounts IS 'run-time: accounts';
 
 CREATE TABLE binding_targets (
     tenant_id         uuid NOT NULL,
@@ -597,7 +596,7 @@ CREATE TABLE binding_targets (
     PRIMARY KEY (tenant_id, account_id, binding_target_id),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE binding_targets IS 'run-time: contracts of an account, and what else its grants may be bound to';
+COMMENT ON TABLE binding_targets IS 'run-time: contracts and custom targets that grants of an account may be bound to';
 CREATE UNIQUE INDEX binding_target_id_taken ON binding_targets (tenant_id, account_id, lower(binding_target_id));
 
 CREATE TABLE binding_target_policies (
@@ -621,9 +620,9 @@ CREATE TABLE binding_target_policies (
     CONSTRAINT overage_policy_exists FOREIGN KEY (tenant_id, overage_policy_id) REFERENCES overage_policies,
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies
 );
-COMMENT ON TABLE binding_target_policies IS 'run-time: the policies of what is bound to a target, over those of products and lines';
+COMMENT ON TABLE binding_target_policies IS 'run-time: policies of a target, which override those of products and lines';
 
--- Lines carry what was agreed as a document: rates, grants and policies, frozen on the day.
+-- Lines hold the agreed rates, grants and policies as a document, frozen at the sale.
 CREATE TABLE quotes (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
@@ -637,7 +636,7 @@ CREATE TABLE quotes (
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
     CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES price_books
 );
-COMMENT ON TABLE quotes IS 'run-time: what would be sold';
+COMMENT ON TABLE quotes IS 'run-time: quotes';
 
 CREATE TABLE quote_lines (
     tenant_id  uuid NOT NULL,
@@ -675,7 +674,7 @@ CREATE TABLE orders (
     CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id),
     CONSTRAINT quote_exists FOREIGN KEY (tenant_id, account_id, quote_id) REFERENCES quotes
 );
-COMMENT ON TABLE orders IS 'run-time: what an account has agreed to buy';
+COMMENT ON TABLE orders IS 'run-time: orders';
 
 CREATE TABLE order_lines (
     tenant_id  uuid NOT NULL,
@@ -718,12 +717,12 @@ CREATE TABLE assets (
     CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
-COMMENT ON TABLE assets IS 'run-time: what an account has bought';
+COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
 -- One binding target: an asset by its id, or the account by the empty string. Its periods are counted from
--- `anchor_date`, which stays where it is when the window widens.
+-- `anchor_date`, which does not change when the window widens.
 CREATE TABLE entitlement_accounts (
     tenant_id              uuid NOT NULL,
     account_id             code NOT NULL,
@@ -743,7 +742,7 @@ CREATE TABLE entitlement_accounts (
 );
 COMMENT ON TABLE entitlement_accounts IS 'run-time: one binding target, its zone, cadence and service window';
 
--- How a wallet counts and when it is rated was sold with its first asset; a later asset must agree.
+-- The policies of a wallet were sold with its first asset; those of a later asset must be equal.
 -- `head_seq`, `balance` and `head_hash` repeat the last entry (a cache under the same transaction).
 CREATE TABLE wallets (
     tenant_id              uuid NOT NULL,
@@ -774,9 +773,9 @@ CREATE TABLE wallets (
     CONSTRAINT usage_resource_exists FOREIGN KEY (tenant_id, usage_resource_id) REFERENCES usage_resources,
     CONSTRAINT unit_of_measure_exists FOREIGN KEY (tenant_id, unit_of_measure_id) REFERENCES units_of_measure
 );
-COMMENT ON TABLE wallets IS 'run-time: everything one target holds of one resource';
+COMMENT ON TABLE wallets IS 'run-time: the wallet of one target for one resource';
 
--- What recording has to know of an asset: where its usage goes, from when, until when.
+-- The data of an asset that recording needs: the wallet of its usage, and the span of time.
 CREATE TABLE asset_resources (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
@@ -798,7 +797,7 @@ CREATE TABLE asset_resources (
     CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets,
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
-COMMENT ON COLUMN asset_resources.role IS 'usage is recorded of anchors only; what else is here adds to their wallets';
+COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
@@ -826,7 +825,7 @@ CREATE TABLE asset_rates (
         tstzrange(start_time, end_time) WITH &&
     )
 );
-COMMENT ON TABLE asset_rates IS 'run-time: what overage of an asset costs, frozen when it was sold';
+COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
 CREATE INDEX asset_rates_by_asset ON asset_rates (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
 CREATE TABLE entitlements (
@@ -866,7 +865,7 @@ CREATE TABLE entitlements (
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON COLUMN entitlements.next_index IS 'the first issue not posted yet; null before the first';
-COMMENT ON TABLE entitlements IS 'run-time: what one asset action granted, and under which policies';
+COMMENT ON TABLE entitlements IS 'run-time: the entitlement of one asset action, with its policies';
 CREATE INDEX entitlements_by_wallet ON entitlements (tenant_id, account_id, wallet_id, number);
 
 -- `head_seq` and `balance` repeat the grant's last entry, as in wallets.
@@ -893,12 +892,12 @@ CREATE TABLE grants (
     CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
 );
 COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
--- What a balance is made of, without the issues that are used up and over.
+-- The grants of a balance, without those that are used up and expired.
 CREATE INDEX grants_left ON grants (tenant_id, account_id, wallet_id) WHERE balance > 0;
 CREATE INDEX grants_used_up ON grants (tenant_id, account_id, wallet_id, expire_time) WHERE balance <= 0;
 
--- The ledger. Each entry moves one grant and carries two chains: of its wallet and of its grant. A gap,
--- a wrong opening balance, an overdraft or an edited closing balance is refused by the keys below.
+-- The ledger. Each entry changes one grant and belongs to two chains: of its wallet and of its grant. The keys
+-- below refuse a gap, a wrong opening balance, an overdraft or an edited closing balance.
 CREATE TABLE wallet_entries (
     tenant_id      uuid NOT NULL,
     account_id     code NOT NULL,
@@ -939,12 +938,12 @@ CREATE TABLE wallet_entries (
     CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES grants
 );
 COMMENT ON COLUMN wallet_entries.covered IS
-    'the usage that was paid for, where a discounted commitment gave less for it';
+    'the usage that is covered, where a discounted commitment is drawn by less';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
--- Run-time: usage and what it comes to -------------------------------------------------------------
+-- Run-time: usage and summaries -------------------------------------------------------------------
 
--- The gate between recording (FOR SHARE) and freezing (UPDATE).
+-- A row lock separates recording (FOR SHARE) from freezing (UPDATE).
 CREATE TABLE rating_periods (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
@@ -959,8 +958,8 @@ CREATE TABLE rating_periods (
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON COLUMN rating_periods.reopen_count IS 'how often late usage opened it again after it was final';
-COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet, and which are closed';
+COMMENT ON COLUMN rating_periods.reopen_count IS 'the number of times late usage reopened it after it was final';
+COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet with their states';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
 
@@ -999,10 +998,10 @@ CREATE TABLE usage_summaries (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 COMMENT ON COLUMN usage_summaries.source_summary_id IS
-    'the cell whose overage these tokens are; one with a source has no records of its own';
+    'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
--- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
+-- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX usage_summaries_by_period ON usage_summaries
     (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id)
     WHERE period_start_time > '-infinity';
@@ -1010,7 +1009,7 @@ CREATE INDEX usage_summaries_by_origin ON usage_summaries
     (tenant_id, account_id, wallet_id, origin_start_time, period_start_time)
     WHERE origin_start_time > '-infinity';
 
--- No foreign keys on the hottest table: its rows are written with the cells they go to, in one
+-- The table with the most writes has no foreign keys: its rows are written with their cells in one
 -- transaction, and `usage verify` proves that each cell equals its records.
 CREATE TABLE usage_records (
     tenant_id          uuid NOT NULL,
@@ -1028,13 +1027,13 @@ CREATE TABLE usage_records (
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
 );
-COMMENT ON TABLE usage_records IS 'run-time: one act of usage, kept once';
--- The predicate is always true, and only queries that say it use the index. A look-up by id can then only use the
--- key: before the table was analyzed, this index looked as good for it, and read the whole account.
+COMMENT ON TABLE usage_records IS 'run-time: one usage record';
+-- The predicate is always true; only queries that repeat it use the index. A look-up by id can then only use the
+-- key: before the table was analyzed, the planner chose this index for it, which read the whole account.
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
 
--- Whoever comes first with a value counts it; the key makes everybody else wait and see.
+-- The first record with a value counts it; the key makes concurrent transactions wait for it.
 CREATE TABLE unique_values (
     tenant_id  uuid NOT NULL,
     account_id byte_text NOT NULL,
@@ -1045,7 +1044,7 @@ CREATE TABLE unique_values (
     record_id  byte_text NOT NULL,
     PRIMARY KEY (tenant_id, account_id, wallet_id, asset_id, window_key, value)
 );
-COMMENT ON TABLE unique_values IS 'run-time: the different values of a label in a window, each with the record that counts it';
+COMMENT ON TABLE unique_values IS 'run-time: the distinct values of a label in a window, each with the record that counts it';
 
 CREATE TABLE ratable_summaries (
     tenant_id          uuid NOT NULL,
@@ -1069,7 +1068,7 @@ CREATE TABLE ratable_summaries (
     amount             exact_amount,
     currency_code      text NOT NULL,
     waterfall          jsonb NOT NULL,
-    -- Units by the rate per package that priced them, [value, per, unit, quantity]; late usage goes on from there.
+    -- Quantities by the rate per package that priced them, [value, per, unit, quantity]; late usage continues them.
     packages           jsonb CHECK (jsonb_array_length(packages) > 0),
     error_reason       text NOT NULL DEFAULT '',
     error_message      text NOT NULL DEFAULT '',
@@ -1088,8 +1087,8 @@ CREATE TABLE ratable_summaries (
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
         REFERENCES rating_periods
 );
-COMMENT ON TABLE ratable_summaries IS 'run-time: what the overage of one asset and resource in one rating period costs';
--- The predicates are always true, and only queries that say them use these indexes; see usage_records_by_time.
+COMMENT ON TABLE ratable_summaries IS 'run-time: the cost of the overage of one asset and resource in one rating period';
+-- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
@@ -1128,7 +1127,7 @@ CREATE TABLE liable_summaries (
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';
 CREATE INDEX liable_summaries_by_time ON liable_summaries (tenant_id, account_id, start_time, liable_summary_id)
     WHERE start_time > '-infinity';
--- What an invoicing system polls: the lines of all accounts as they are created.
+-- For an invoicing system that polls: the lines of all accounts by create time.
 CREATE INDEX liable_summaries_by_create_time ON liable_summaries
     (tenant_id, create_time, account_id, liable_summary_id) WHERE create_time > '-infinity';
 
@@ -1145,7 +1144,7 @@ CREATE TABLE superseded_liables (
     PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE superseded_liables IS 'run-time: what invoice-ready lines said before late usage reopened their period';
+COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage reopened their period';
 
 CREATE TABLE superseded_ratables (
     LIKE ratable_summaries INCLUDING CONSTRAINTS,
@@ -1155,7 +1154,7 @@ CREATE TABLE superseded_ratables (
         REFERENCES procedure_versions,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON TABLE superseded_ratables IS 'run-time: what closes of a period rated before late usage reopened it, step by step';
+COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage reopened it';
 CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
     (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
@@ -1178,10 +1177,10 @@ CREATE TABLE rating_batches (
     CONSTRAINT failed_means_code CHECK ((state = 'FAILED') = (error_code <> '')),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE rating_batches IS 'run-time: usage as it might happen, to be priced by a worker';
+COMMENT ON TABLE rating_batches IS 'run-time: hypothetical usage that a worker rates';
 CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
--- The ledger only grows: no right to change it, and two triggers behind that ------------------------
+-- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -1192,10 +1191,10 @@ CREATE TRIGGER ledger_only_grows BEFORE UPDATE OR DELETE ON wallet_entries
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON wallet_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Who made a resource, who changed it last, and when ------------------------------------------------
+-- Audit columns: creator, last change, and their times -----------------------------------------------
 
--- The credential of the call that this transaction is of; null when the service acts by itself. The credential
--- may be an operator's, which is of another tenant, so no foreign key goes to it.
+-- The credential of the call of this transaction; null when the service acts by itself. It may be an operator's,
+-- which belongs to another tenant, so no foreign key refers to it.
 CREATE FUNCTION calling_credential() RETURNS uuid LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
 
@@ -1206,9 +1205,9 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- `update_time` and `updated_by` are null until the first change: what was never changed was last changed when it
--- was made, by whoever made it. A change is one that callers can see. Where callers get an etag, it is one that
--- moves the revision behind it; counters that only the service reads are left out.
+-- `update_time` and `updated_by` are null until the first change; the API then shows those of the creation. Only
+-- changes that callers can see count. Where callers get an etag, these are the changes that raise its revision;
+-- counters that only the service reads are ignored.
 DO $$
 DECLARE kind record;
 BEGIN
@@ -1257,7 +1256,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- What may change after it was written. Everything else is only ever added to.
+-- The tables whose rows may change. All others are append-only.
 GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
@@ -1281,7 +1280,7 @@ CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATIL
     SET search_path FROM CURRENT
     AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
 
--- What a tenant rates by, as text: the active versions of its default procedure, the highest rank first;
+-- The rating versions of a tenant as text: the active versions of its default procedure, the highest rank first;
 -- null without a default.
 CREATE FUNCTION rating_versions(tenant uuid) RETURNS text LANGUAGE sql STABLE
     SET search_path FROM CURRENT AS $$
@@ -1307,11 +1306,11 @@ CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     AS 'SELECT tenant_id, id FROM tenants ORDER BY id';
 
--- The tenants that have a job of one of these kinds that is due by their clock and that nothing holds back.
--- Two look-ups in an index for each tenant, so the answer costs the same however many jobs wait for their time.
--- `statement_timestamp()` is stable: a volatile clock would be asked for every row instead of by the index. The
--- settings leave the planner no other way, because the statistics know nothing of jobs that came since. They
--- make plans look dear, and a dear plan would be compiled (JIT) for longer than it runs.
+-- The tenants with a job of one of these kinds that is due by their clock and available.
+-- Two look-ups in an index for each tenant, so the cost does not depend on the number of waiting jobs.
+-- `statement_timestamp()` is stable: a volatile clock would be evaluated for every row and could not use the
+-- index. The settings force this plan, because the statistics do not include recent jobs. They make plans look
+-- expensive, and JIT would compile an expensive plan for longer than it runs.
 CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
@@ -1327,13 +1326,13 @@ CREATE FUNCTION tenants_with_due_jobs(kinds text[]) RETURNS TABLE (tenant_id uui
              ORDER BY j.available_time LIMIT 1)
 $$;
 
--- What seals page tokens and revision tokens. Of two secrets the new one seals once every process has
--- read it; what the old one sealed stays valid until the next rotation.
+-- The secrets that seal page tokens and revision tokens. A new secret is used once every process has read it;
+-- tokens of the old one stay valid until the next rotation.
 CREATE TABLE token_secrets (
     secret      bytea PRIMARY KEY CHECK (length(secret) = 32),
     create_time timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE token_secrets IS 'control: random secrets that seal the tokens callers are given';
+COMMENT ON TABLE token_secrets IS 'control: random secrets that seal page tokens and revision tokens';
 
 CREATE FUNCTION token_secrets() RETURNS SETOF bytea
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -1341,7 +1340,7 @@ CREATE FUNCTION token_secrets() RETURNS SETOF bytea
      ORDER BY s.create_time < statement_timestamp() - interval '10 seconds' DESC, s.create_time DESC LIMIT 3
 $$;
 
--- The tenants that have jobs which ended before a time.
+-- The tenants with jobs that ended before a time.
 CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
@@ -1351,7 +1350,7 @@ CREATE FUNCTION tenants_with_ended_jobs(before timestamptz) RETURNS TABLE (tenan
              ORDER BY j.end_time LIMIT 1)
 $$;
 
--- The tenants that have answers which were kept since before a time.
+-- The tenants with answers older than a time.
 CREATE FUNCTION tenants_with_old_requests(before timestamptz) RETURNS TABLE (tenant_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$

@@ -1,4 +1,4 @@
-"""Policies: as rows and back."""
+"""Policies: the queries and row mapping of each kind."""
 
 from asyncpg import Record
 
@@ -95,14 +95,14 @@ AGGREGATION: Kind[Aggregation] = Kind(
     save=SQL["save_aggregation"],
     drop=SQL["drop_aggregation"],
     move=SQL["move_aggregation"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (
-        one.id,
-        one.display_name,
-        one.method,
-        one.period,
-        one.combine,
-        one.unique_label,
+    key=lambda record: (record.id,),
+    to_row=lambda record: (
+        record.id,
+        record.display_name,
+        record.method,
+        record.period,
+        record.combine,
+        record.unique_label,
     ),
     from_row=_aggregation,
     fields={},
@@ -117,14 +117,14 @@ RATING_FREQUENCY: Kind[RatingFrequencyPolicy] = Kind(
     save=SQL["save_rating_frequency"],
     drop=SQL["drop_rating_frequency"],
     move=SQL["move_rating_frequency"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (
-        one.id,
-        one.display_name,
-        one.period,
-        _waiting(one.delay, DelayUnit.DAYS),
-        _waiting(one.delay, DelayUnit.HOURS),
-        one.late,
+    key=lambda record: (record.id,),
+    to_row=lambda record: (
+        record.id,
+        record.display_name,
+        record.period,
+        _waiting(record.delay, DelayUnit.DAYS),
+        _waiting(record.delay, DelayUnit.HOURS),
+        record.late,
     ),
     from_row=_rating_frequency,
     fields={"delay": "waiting_time", "late": "late_policy"},
@@ -139,8 +139,8 @@ OVERAGE: Kind[Overage] = Kind(
     save=SQL["save_overage"],
     drop=SQL["drop_overage"],
     move=SQL["move_overage"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.overage),
+    key=lambda record: (record.id,),
+    to_row=lambda record: (record.id, record.display_name, record.overage),
     from_row=_overage,
     fields={},
 )
@@ -154,8 +154,13 @@ REFRESH: Kind[Refresh] = Kind(
     save=SQL["save_refresh"],
     drop=SQL["drop_refresh"],
     move=SQL["move_refresh"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.interval.unit, one.interval.count),
+    key=lambda record: (record.id,),
+    to_row=lambda record: (
+        record.id,
+        record.display_name,
+        record.interval.unit,
+        record.interval.count,
+    ),
     from_row=_refresh,
     fields={},
 )
@@ -169,13 +174,13 @@ ROLLOVER: Kind[Rollover] = Kind(
     save=SQL["save_rollover"],
     drop=SQL["drop_rollover"],
     move=SQL["move_rollover"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (
-        one.id,
-        one.display_name,
-        one.max_rollovers,
-        one.max_quantity,
-        one.max_percent,
+    key=lambda record: (record.id,),
+    to_row=lambda record: (
+        record.id,
+        record.display_name,
+        record.max_rollovers,
+        record.max_quantity,
+        record.max_percent,
     ),
     from_row=_rollover,
     fields={},
@@ -190,8 +195,8 @@ COMMITMENT: Kind[Commitment] = Kind(
     save=SQL["save_commitment"],
     drop=SQL["drop_commitment"],
     move=SQL["move_commitment"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.rate),
+    key=lambda record: (record.id,),
+    to_row=lambda record: (record.id, record.display_name, record.rate),
     from_row=_commitment,
     fields={},
 )

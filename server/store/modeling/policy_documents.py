@@ -1,4 +1,4 @@
-"""Documents of the policies that a sale froze."""
+"""The JSON documents of the policies that a sale froze."""
 
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.exact import parse_decimal, plain
@@ -24,7 +24,7 @@ from server.store.documents import VERSION, Document, check_version
 
 
 def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
-    """What `asset_resources.policies` keeps: the policies, and whether the rate is fixed."""
+    """Return the document for `asset_resources.policies`; `is_fixed` is about the rate."""
     wallet = policies.wallet
     return {
         "v": VERSION,
@@ -58,7 +58,7 @@ def policies_to_doc(policies: SoldPolicies, *, is_fixed: bool) -> Document:
 
 
 def policies_from_doc(doc: Document) -> tuple[SoldPolicies, bool]:
-    """The policies that were kept, and whether the rate is fixed."""
+    """Return the policies of a document, and True if the rate is fixed."""
     check_version(doc)
     counting, rating = doc["aggregation"], doc["rating"]
     delay = Delay(rating["delay"]["count"], DelayUnit(rating["delay"]["unit"]))
@@ -120,6 +120,7 @@ def _sources_from_doc(doc: Document) -> PolicySources:
 
 
 def source_to_doc(source: PolicySource) -> Document | None:
+    # None stands for the default source; `source_from_doc` restores it.
     if source.id is None and source.level is PolicyLevel.DEFAULT:
         return None
     return {"level": source.level.value, "policy": source.id, "version": source.version}

@@ -1,4 +1,4 @@
-"""Versions of policies: the policy's own record is in force, those before it are kept here."""
+"""Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -19,29 +19,32 @@ MOST_VERSIONS = value_of("policy.versions")
 T = TypeVar("T")
 
 
-async def supersede(tx: Transaction, kind: Kind[T], found: StoredRecord[T], wanted: T) -> None:
-    """Put another version in force, and keep what the policy said. Raises CONCURRENT_CHANGE."""
-    [policy_id] = kind.key(found.content)
-    await edits.save(tx, kind, wanted, revision=found.revision)
-    content = msgspec.to_builtins(found.content, builtin_types=())
-    args = (tx.tenant_id, kind.name, policy_id, found.version, content)
+async def supersede(tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T) -> None:
+    """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
+    [policy_id] = kind.key(current.content)
+    # First, because it locks the policy and raises if the policy has changed.
+    await edits.save(tx, kind, new, revision=current.revision)
+    # Without builtin types, decimals and dates become text, which JSON stores exactly.
+    content = msgspec.to_builtins(current.content, builtin_types=())
+    args = (tx.tenant_id, kind.name, policy_id, current.version, content)
     await tx.execute(SQL["keep_version"], *args)
     await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
 
 
 async def list_superseded(
-    tx: Transaction, kind: Kind[T], found: StoredRecord[T]
+    tx: Transaction, kind: Kind[T], current: StoredRecord[T]
 ) -> list[tuple[StoredRecord[T], datetime]]:
-    """What a policy said before, newest first, each with when another took its place."""
-    [policy_id] = kind.key(found.content)
+    """Return the earlier versions of a policy, newest first, each with its end time."""
+    [policy_id] = kind.key(current.content)
+    # One less, because the current version is the policy's own row.
     args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [
         (
             StoredRecord(
-                msgspec.convert(row["content"], type(found.content)),
+                msgspec.convert(row["content"], type(current.content)),
                 CatalogState.INACTIVE,
-                found.revision,
-                found.audit,
+                current.revision,
+                current.audit,
                 row["version"],
             ),
             row["supersede_time"],

@@ -1,7 +1,7 @@
-"""Records of the catalogue: what all kinds have in common.
+"""Records of the catalog: the common operations of all kinds.
 
-A `Kind` says with which queries a value is kept and found, and how it becomes a row and back. Two
-who create the same id at once wait for each other; the second then finds what the first made.
+A `Kind` holds the queries and the row mapping of a type. Two concurrent inserts of one id wait for
+each other; the second then finds the record of the first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class Kind(Generic[T]):
     """One kind of record.
 
-    `name` is the message's name, `pattern` its resource name with a place for each part of the key.
-    `to_row` begins with the key. `fields` gives the wire's name of a field where it differs.
+    `name` is the message's name, `pattern` its resource name with a placeholder for each part of
+    the key. `to_row` begins with the key. `fields` maps a field to its wire name where it differs.
     """
 
     name: str
@@ -41,28 +41,30 @@ class Kind(Generic[T]):
     fields: Mapping[str, str]
 
     def resource_name(self, *key: str) -> str:
-        """The name callers use."""
+        """Return the resource name that callers use."""
         return self.pattern.format(*key)
 
 
 async def add(tx: Transaction, kind: Kind[T], content: T) -> bool:
-    """Keep a new draft, unless its id is taken; returns whether it was kept."""
+    """Insert a draft; return False if its id is taken."""
     done: str = await tx.execute(kind.add, tx.tenant_id, *kind.to_row(content))
+    # The command tag of one inserted row; a conflict gives `INSERT 0 0`.
     return done == "INSERT 0 1"
 
 
 async def find(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T] | None:
-    """The record of that id, in whatever case."""
+    """Return the record with that id, whatever its case."""
     row = await tx.fetchrow(kind.find, tx.tenant_id, *key)
     return None if row is None else kept(kind, row)
 
 
 async def get(tx: Transaction, kind: Kind[T], *key: str) -> StoredRecord[T]:
-    """The record of exactly that id. Raises `…_NOT_FOUND`."""
-    found = await find(tx, kind, *key)
-    if found is None or kind.key(found.content) != key:
+    """Return the record with exactly that id. Raises `…_NOT_FOUND`."""
+    record = await find(tx, kind, *key)
+    # The look-up ignores case, but a name must match exactly.
+    if record is None or kind.key(record.content) != key:
         raise NotFound.of(kind.name, kind.resource_name(*key))
-    return found
+    return record
 
 
 async def list_records(
@@ -73,9 +75,9 @@ async def list_records(
     limit: int,
     filters: Sequence[str | None] = (None,),
 ) -> list[StoredRecord[T]]:
-    """Records by id, after the last one seen, of a parent if the kind has one.
+    """Return records by id, after the last one seen, of a parent if the kind has one.
 
-    `filters` are a state and what else the kind's query can be asked for; None asks for all.
+    `filters` are a state and the other filters of the kind's query; None means any.
     """
     last = after[0] if after else ""
     rows = await tx.fetch(kind.list_, tx.tenant_id, *parent, last, limit, *filters)
@@ -83,7 +85,7 @@ async def list_records(
 
 
 def kept(kind: Kind[T], row: Record) -> StoredRecord[T]:
-    """A row as a record."""
+    """Return the record of a row."""
     state = CatalogState(row["state"])
     version = row.get("version", 1)
     return StoredRecord(kind.from_row(row), state, row["revision"], audit_of(row), version)

@@ -1,4 +1,4 @@
-"""Seeds: what the catalogue of a new tenant begins with."""
+"""Seeds: the first catalog records of a new tenant."""
 
 from collections.abc import Sequence
 
@@ -14,22 +14,22 @@ async def add(
     classes: Sequence[UnitClass],
     units: Sequence[UnitOfMeasure],
 ) -> None:
-    """Put classes and their units in force; what is there under the same id stays."""
+    """Insert active classes and units, unless their ids exist."""
     await tx.execute(
         SQL["add_classes"],
         tx.tenant_id,
-        [one.id for one in classes],
-        [one.display_name for one in classes],
-        [one.kind for one in classes],
-        [one.default_unit_id for one in classes],
+        [record.id for record in classes],
+        [record.display_name for record in classes],
+        [record.kind for record in classes],
+        [record.default_unit_id for record in classes],
     )
     await tx.execute(
         SQL["add_units"],
         tx.tenant_id,
-        [one.id for one in units],
-        [one.display_name for one in units],
-        [one.unit_class_id for one in units],
-        [one.factor for one in units],
-        [one.scale for one in units],
-        [one.sequence for one in units],
+        [record.id for record in units],
+        [record.display_name for record in units],
+        [record.unit_class_id for record in units],
+        [record.factor for record in units],
+        [record.scale for record in units],
+        [record.sequence for record in units],
     )

@@ -1,4 +1,4 @@
-"""Selling models: as rows and back."""
+"""Selling models: their queries and row mapping."""
 
 from asyncpg import Record
 
@@ -31,13 +31,13 @@ SELLING_MODEL: Kind[SellingModel] = Kind(
     save=SQL["save_selling_model"],
     drop=SQL["drop_selling_model"],
     move=SQL["move_selling_model"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (
-        one.id,
-        one.display_name,
-        one.type,
-        one.term and one.term.unit,
-        one.term and one.term.count,
+    key=lambda record: (record.id,),
+    to_row=lambda record: (
+        record.id,
+        record.display_name,
+        record.type,
+        record.term and record.term.unit,
+        record.term and record.term.count,
     ),
     from_row=_selling_model,
     fields={},

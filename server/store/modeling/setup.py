@@ -1,4 +1,4 @@
-"""Guided setup: one at a time for each tenant."""
+"""The lock of guided setup, which runs once at a time for each tenant."""
 
 from server.store.connection import Transaction
 from server.store.sql import load
@@ -7,5 +7,5 @@ SQL = load("modeling/setup.sql")
 
 
 async def lock(tx: Transaction) -> None:
-    """Wait for whoever sets up a product of this tenant, until the transaction ends."""
+    """Wait for another setup of this tenant; hold the lock until the transaction ends."""
     await tx.execute(SQL["lock_setup"], tx.tenant_id)

@@ -1,7 +1,7 @@
-"""Documents: the elements of a procedure, and a version that is frozen, as the database has them.
+"""The JSON documents of procedure elements and of frozen versions.
 
-An element is an object with one key, its kind, as in `{"FORMULA": {…}}`. Decimals are plain text. A
-kind or a version of the document that nobody here knows is refused, never guessed.
+An element is an object with one key, its kind, as in `{"FORMULA": {…}}`. Decimals are plain text.
+An unknown kind or document version raises an error.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from server.store.documents import VERSION, Document, check_version
 
 
 def version_to_doc(version: Version) -> Document:
-    """A version, frozen: all that is needed to rate by it again."""
+    """Return a frozen version: everything needed to rate by it again."""
     return {
         "procedure": version.procedure_id,
         "version": version.id,
@@ -33,7 +33,7 @@ def version_to_doc(version: Version) -> Document:
 
 
 def version_from_doc(doc: Document) -> Version:
-    """The version that was frozen."""
+    """Return the version of a frozen document."""
     start, end = doc["start"], doc["end"]
     return Version(
         procedure_id=ProcedureId(doc["procedure"]),
@@ -48,12 +48,12 @@ def version_from_doc(doc: Document) -> Version:
 
 
 def elements_to_doc(elements: tuple[ProcedureElement, ...]) -> Document:
-    """What `procedure_versions.elements` keeps."""
+    """Return the document for `procedure_versions.elements`."""
     return {"v": VERSION, "elements": [_to_doc(element) for element in elements]}
 
 
 def elements_from_doc(doc: Document) -> tuple[ProcedureElement, ...]:
-    """The elements that were kept."""
+    """Return the elements of a document."""
     check_version(doc)
     return tuple(_from_doc(element) for element in doc["elements"])
 
@@ -68,8 +68,8 @@ def _from_doc(doc: Document) -> ProcedureElement:
     [(word, fields)] = doc.items()
     kind = _BY_WORD[word]
     own = _FIELDS[kind][1](fields) if kind in _FIELDS else {}
-    found: ProcedureElement = kind(name=fields["name"], **own)
-    return found
+    element: ProcedureElement = kind(name=fields["name"], **own)
+    return element
 
 
 _KINDS: dict[type[Any], str] = {
@@ -102,31 +102,31 @@ def _adjustment_from_doc(doc: Document) -> Adjustment:
     return Adjustment(kind=AdjustmentKind(doc["kind"]), value=parse_decimal(doc["value"]))
 
 
-def _order_to_doc(one: el.NegotiatedRate | el.NegotiatedTiers) -> Document:
-    return {"order": [agreed.value for agreed in one.order]}
+def _order_to_doc(element: el.NegotiatedRate | el.NegotiatedTiers) -> Document:
+    return {"order": [agreed.value for agreed in element.order]}
 
 
 def _order_from_doc(doc: Document) -> Document:
     return {"order": tuple(el.Agreed(word) for word in doc["order"])}
 
 
-def _inputs_to_doc(one: el.RatingSetting) -> Document:
-    inputs = [{"name": i.name, "kind": i.kind.value, "default": i.default} for i in one.inputs]
+def _inputs_to_doc(element: el.RatingSetting) -> Document:
+    inputs = [{"name": i.name, "kind": i.kind.value, "default": i.default} for i in element.inputs]
     return {"inputs": inputs}
 
 
 def _inputs_from_doc(doc: Document) -> Document:
     inputs = (
-        el.Input(name=one["name"], kind=el.ValueKind(one["kind"]), default=one["default"])
-        for one in doc["inputs"]
+        el.Input(name=field["name"], kind=el.ValueKind(field["kind"]), default=field["default"])
+        for field in doc["inputs"]
     )
     return {"inputs": tuple(inputs)}
 
 
-def _attributes_to_doc(one: el.AttributeAdjustment) -> Document:
+def _attributes_to_doc(element: el.AttributeAdjustment) -> Document:
     rows = [
         {"attributes": dict(row.attributes), "adjustment": _adjustment_to_doc(row.adjustment)}
-        for row in one.rows
+        for row in element.rows
     ]
     return {"rows": rows}
 
@@ -142,12 +142,12 @@ def _attributes_from_doc(doc: Document) -> Document:
     return {"rows": tuple(rows)}
 
 
-def _matrix_to_doc(one: el.AdjustmentMatrix) -> Document:
+def _matrix_to_doc(element: el.AdjustmentMatrix) -> Document:
     rows = [
         {"cells": list(row.cells), "adjustment": _adjustment_to_doc(row.adjustment)}
-        for row in one.rows
+        for row in element.rows
     ]
-    return {"columns": list(one.columns), "rows": rows}
+    return {"columns": list(element.columns), "rows": rows}
 
 
 def _matrix_from_doc(doc: Document) -> Document:
@@ -158,8 +158,9 @@ def _matrix_from_doc(doc: Document) -> Document:
     return {"columns": tuple(doc["columns"]), "rows": tuple(rows)}
 
 
-def _group_to_doc(one: el.ListGroup) -> Document:
-    return {"condition": one.condition, "elements": [_to_doc(inner) for inner in one.elements]}
+def _group_to_doc(element: el.ListGroup) -> Document:
+    elements = [_to_doc(inner) for inner in element.elements]
+    return {"condition": element.condition, "elements": elements}
 
 
 def _group_from_doc(doc: Document) -> Document:
@@ -167,7 +168,7 @@ def _group_from_doc(doc: Document) -> Document:
     return {"condition": doc["condition"], "elements": elements}
 
 
-# How the fields of a kind that has any beside its name are written and read.
+# The writer and the reader of each kind that has fields beside its name.
 _FIELDS: dict[type[Any], tuple[Callable[[Any], Document], Callable[[Document], Document]]] = {
     el.RatingSetting: (_inputs_to_doc, _inputs_from_doc),
     el.NegotiatedRate: (_order_to_doc, _order_from_doc),

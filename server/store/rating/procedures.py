@@ -1,4 +1,4 @@
-"""Procedures and their versions: as rows and back; which is the default of a tenant."""
+"""Procedures, their versions, and the default procedure of a tenant."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -57,8 +57,8 @@ PROCEDURE: Kind[Procedure] = Kind(
     save=SQL["save_procedure"],
     drop=SQL["drop_procedure"],
     move=SQL["move_procedure"],
-    key=lambda one: (one.id,),
-    to_row=lambda one: (one.id, one.display_name, one.usage),
+    key=lambda record: (record.id,),
+    to_row=lambda record: (record.id, record.display_name, record.usage),
     from_row=_procedure,
     fields={},
 )
@@ -72,17 +72,17 @@ VERSION: Kind[Version] = Kind(
     save=SQL["save_version"],
     drop=SQL["drop_version"],
     move=SQL["move_version"],
-    key=lambda one: (one.procedure_id, one.id),
-    to_row=lambda one: (
-        one.procedure_id,
-        one.id,
-        one.display_name,
-        one.rank,
-        one.start_date,
-        one.end_date,
-        one.limits.run,
-        one.limits.element,
-        elements_to_doc(one.elements),
+    key=lambda record: (record.procedure_id, record.id),
+    to_row=lambda record: (
+        record.procedure_id,
+        record.id,
+        record.display_name,
+        record.rank,
+        record.start_date,
+        record.end_date,
+        record.limits.run,
+        record.limits.element,
+        elements_to_doc(record.elements),
     ),
     from_row=_version,
     fields={"limits": "run_milliseconds, element_milliseconds"},
@@ -92,18 +92,18 @@ VERSION: Kind[Version] = Kind(
 async def versions(
     tx: Transaction, procedure_id: ProcedureId
 ) -> list[tuple[Version, CatalogState]]:
-    """All versions of a procedure, each with its state."""
+    """Return all versions of a procedure, each with its state."""
     rows = await tx.fetch(SQL["versions"], tx.tenant_id, procedure_id)
     return [(_version(row), CatalogState(row["state"])) for row in rows]
 
 
 async def rating_versions(tx: Transaction) -> RatingVersions:
-    """What the tenant rates by."""
+    """Return the compiled rating versions of the tenant's default procedure."""
     return decode_versions(await tx.fetchval(SQL["rating_versions"], tx.tenant_id))
 
 
 class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An array of JSON that the function `rating_versions` of the database makes."""
+    """A JSON array that the database function `rating_versions` makes."""
 
     procedure_id: str
     id: str
@@ -118,35 +118,38 @@ class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 _version_rows = msgspec.json.Decoder(tuple[VersionRow, ...])
 
 
+# Cached by text, so that equal versions are compiled once, also those of different tenants.
 @memoize(entries=256, entry_bytes=1_048_576)
 def decode_versions(text: str | None) -> RatingVersions:
-    """What the function `rating_versions` of the database says; the same is not compiled twice."""
+    """Return the versions compiled from the result of the database function `rating_versions`."""
     if text is None:
         return RatingVersions()
     return RatingVersions(tuple(map(_rater, _version_rows.decode(text))))
 
 
 async def finders(tx: Transaction) -> DiscoveryVersions:
-    """What finds the tenant's rates."""
+    """Return the compiled discovery versions of the tenant."""
     rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
+        # A tenant without a default procedure uses the shipped one.
         return SHIPPED_DISCOVERY_VERSIONS
-    found = tuple(_finder(row) for row in rows if row["version_id"] is not None)
-    return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), found)
+    versions = tuple(_finder(row) for row in rows if row["version_id"] is not None)
+    return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), versions)
 
 
 async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey, CompiledRating]:
-    """Some versions, in whatever state, as raters that take as long as they take."""
-    wanted = sorted(set(keys))
+    """Return some versions, in any state, compiled without a time limit."""
+    names = sorted(set(keys))
     rows = await tx.fetch(
-        SQL["some_versions"], tx.tenant_id, [key[0] for key in wanted], [key[1] for key in wanted]
+        SQL["some_versions"], tx.tenant_id, [key[0] for key in names], [key[1] for key in names]
     )
-    found = map(_version, rows)
-    return {(one.procedure_id, one.id): CompiledRating.of(one) for one in found}
+    # Verification repeats past ratings; a slow run must not fail it.
+    versions = map(_version, rows)
+    return {(record.procedure_id, record.id): CompiledRating.of(record) for record in versions}
 
 
 def _rater(row: VersionRow) -> CompiledRating:
-    """Compile a version. The time that a line takes is the processor's."""
+    """Return a compiled version that measures its time limits in processor time."""
     version = Version(
         procedure_id=ProcedureId(row.procedure_id),
         id=ProcedureVersionId(row.id),
@@ -157,6 +160,7 @@ def _rater(row: VersionRow) -> CompiledRating:
         elements=elements_from_doc(row.elements),
         limits=TimeLimits(run=row.run_milliseconds, element=row.element_milliseconds),
     )
+    # The thread's own processor time, so that a busy machine does not exceed a version's limit.
     return CompiledRating.of(version, time.thread_time_ns)
 
 
@@ -175,18 +179,18 @@ def _finder(row: Record) -> CompiledDiscovery:
 
 
 async def default(tx: Transaction, usage: ProcedureUsage) -> ProcedureId | None:
-    """The procedure that the tenant uses."""
-    found = await tx.fetchval(SQL["default_procedure"], tx.tenant_id, usage)
-    return None if found is None else ProcedureId(found)
+    """Return the default procedure of the tenant for a usage; None if none is set."""
+    procedure_id = await tx.fetchval(SQL["default_procedure"], tx.tenant_id, usage)
+    return None if procedure_id is None else ProcedureId(procedure_id)
 
 
 async def set_default(tx: Transaction, usage: ProcedureUsage, procedure_id: ProcedureId) -> None:
-    """Use another from now on."""
+    """Set the default procedure of the tenant for a usage."""
     await tx.execute(SQL["set_default"], tx.tenant_id, usage, procedure_id)
 
 
 async def seed(tx: Transaction, shipped: Sequence[tuple[Procedure, Version]]) -> None:
-    """Put procedures in force, each with its version; what is there under the same id stays."""
+    """Insert active procedures, each with its version, unless their ids exist."""
     for procedure, version in shipped:
         await tx.execute(SQL["seed_procedure"], tx.tenant_id, *PROCEDURE.to_row(procedure))
         await tx.execute(SQL["seed_version"], tx.tenant_id, *VERSION.to_row(version))

@@ -1,4 +1,4 @@
-"""A product with all it depends on: read whole, and put in force in the order of dependence."""
+"""A product with all its dependencies: read as a whole, activated in dependency order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A product and every record it stands on, by kind, each by id."""
+    """A product and every record it depends on, by kind and id."""
 
     product: StoredRecord[Product]
     resources: dict[ResourceId, StoredRecord[UsageResource]]
@@ -76,7 +76,7 @@ class Graph:
 
 
 async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[Product] | None:
-    """Hold a product until the transaction ends."""
+    """Lock a product until the transaction ends, and return it; None if it does not exist."""
     row = await tx.fetchrow(SQL["lock_product"], tx.tenant_id, product_id)
     return None if row is None else kept(PRODUCT, row)
 
@@ -84,66 +84,73 @@ async def lock_product(tx: Transaction, product_id: ProductId) -> StoredRecord[P
 async def units_of_class(
     tx: Transaction, class_id: UnitClassId
 ) -> list[StoredRecord[UnitOfMeasure]]:
-    """The units of one class."""
+    """Return the units of one class."""
     return await _some(tx, UNIT, SQL["units"], [class_id])
 
 
 async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
-    """Everything a product stands on."""
+    """Return a product with everything it depends on."""
     product_id = product.content.id
-    held = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
+    product_resources = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
     grants = await _of(tx, PRODUCT_GRANT, SQL["product_grants"], product_id)
-    ids = [one.content.resource_id for one in held]
+    ids = [record.content.resource_id for record in product_resources]
     resources = await _some(tx, RESOURCE, SQL["resources"], ids)
-    class_ids = {one.content.unit_class_id for one in resources}
-    levels = [one.content.policies for one in held]
-    levels += [one.content.policies for one in resources]
+    class_ids = {record.content.unit_class_id for record in resources}
+    levels = [record.content.policies for record in product_resources]
+    levels += [record.content.policies for record in resources]
     aggregation = _ids(level.aggregation for level in levels)
     frequency = _ids(level.rating_frequency for level in levels)
     overage = _ids(level.overage for level in levels)
     commitment = _ids(level.commitment for level in levels)
-    refresh = _ids(one.content.refresh_id for one in grants)
-    rollover = _ids(one.content.rollover_id for one in grants)
-    models = {one.content.selling_model_id for one in grants} - {None}
+    refresh = _ids(record.content.refresh_id for record in grants)
+    rollover = _ids(record.content.rollover_id for record in grants)
+    models = {record.content.selling_model_id for record in grants} - {None}
+    # Rates name selling models too, and become active with the product.
     priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, product_id)
     models |= {SellingModelId(row["selling_model_id"]) for row in priced}
     return Graph(
         product=product,
-        resources={one.content.id: one for one in resources},
-        product_resources=tuple(held),
+        resources={record.content.id: record for record in resources},
+        product_resources=tuple(product_resources),
         grants=tuple(grants),
         classes=_by_id(
-            await _some(tx, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda one: one.id
+            await _some(tx, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda record: record.id
         ),
         units=tuple(await _some(tx, UNIT, SQL["units"], class_ids)),
         aggregations=_by_id(
-            await _some(tx, AGGREGATION, SQL["aggregations"], aggregation), lambda one: one.id
+            await _some(tx, AGGREGATION, SQL["aggregations"], aggregation), lambda record: record.id
         ),
         frequencies=_by_id(
             await _some(tx, RATING_FREQUENCY, SQL["rating_frequencies"], frequency),
-            lambda one: one.id,
+            lambda record: record.id,
         ),
-        overages=_by_id(await _some(tx, OVERAGE, SQL["overages"], overage), lambda one: one.id),
+        overages=_by_id(
+            await _some(tx, OVERAGE, SQL["overages"], overage), lambda record: record.id
+        ),
         commitments=_by_id(
-            await _some(tx, COMMITMENT, SQL["commitments"], commitment), lambda one: one.id
+            await _some(tx, COMMITMENT, SQL["commitments"], commitment), lambda record: record.id
         ),
-        refreshes=_by_id(await _some(tx, REFRESH, SQL["refreshes"], refresh), lambda one: one.id),
-        rollovers=_by_id(await _some(tx, ROLLOVER, SQL["rollovers"], rollover), lambda one: one.id),
+        refreshes=_by_id(
+            await _some(tx, REFRESH, SQL["refreshes"], refresh), lambda record: record.id
+        ),
+        rollovers=_by_id(
+            await _some(tx, ROLLOVER, SQL["rollovers"], rollover), lambda record: record.id
+        ),
         models=_by_id(
             await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
-            lambda one: one.id,
+            lambda record: record.id,
         ),
     )
 
 
 async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:
-    """The entries that come into force with the product, without their tiers."""
+    """Return the entries that become active with the product, without their tiers."""
     rows = await tx.fetch(SQL["draft_entries"], tx.tenant_id, product_id)
     return [entry_from_row(row, ()) for row in rows]
 
 
 async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision: int) -> None:
-    """Make all of it active that is a draft, in the order of its dependencies."""
+    """Activate every draft of the graph, in the order of its dependencies."""
     by_ids = (
         (SQL["activate_unit_classes"], graph.classes),
         (SQL["activate_units"], units),
@@ -156,6 +163,7 @@ async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision
         (SQL["activate_selling_models"], graph.models),
         (SQL["activate_resources"], graph.resources),
     )
+    # Kind by kind, then by id: concurrent activations lock in one order and cannot deadlock.
     for query, ids in by_ids:
         await tx.execute(query, tx.tenant_id, sorted(ids))
     product_id = graph.product.content.id

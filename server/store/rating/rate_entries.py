@@ -1,4 +1,4 @@
-"""Entries of rate cards: kept once, found, changed and forgotten, one or a thousand at a time."""
+"""Entries of rate cards: insert, find, list, update, move and delete."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -38,7 +38,7 @@ Metered = tuple[ProductId, ResourceId]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which entries are listed; None for any."""
+    """The filters of a list of entries; None for any."""
 
     card_id: RateCardId | None = None
     state: EntryState | None = None
@@ -52,7 +52,8 @@ class EntryFilter:
 async def lock_cards(
     tx: Transaction, card_ids: Collection[RateCardId]
 ) -> dict[RateCardId, RateCardType]:
-    """Hold those of the cards that there are until the transaction ends; their types."""
+    """Lock the cards that exist until the transaction ends; return their types."""
+    # Of two transactions that fill a card, the second then sees what the first added.
     rows = await tx.fetch(SQL["lock_cards"], tx.tenant_id, sorted(card_ids))
     return {RateCardId(row["rate_card_id"]): RateCardType(row["type"]) for row in rows}
 
@@ -60,7 +61,7 @@ async def lock_cards(
 async def card_sizes(
     tx: Transaction, card_ids: Collection[RateCardId]
 ) -> dict[RateCardId, CardSize]:
-    """How much there is on some cards."""
+    """Return the numbers of entries and tiers on some cards."""
     rows = await tx.fetch(SQL["card_sizes"], tx.tenant_id, sorted(card_ids))
     return {
         RateCardId(row["rate_card_id"]): CardSize(entries=row["entries"], tiers=row["tiers"])
@@ -68,13 +69,14 @@ async def card_sizes(
     }
 
 
-async def resource_scales(tx: Transaction, wanted: Collection[Metered]) -> dict[Metered, int]:
-    """How finely resources of products are counted, of all a product's the finest one.
+async def resource_scales(tx: Transaction, metered: Collection[Metered]) -> dict[Metered, int]:
+    """Return the scale of the unit of each resource of a product.
 
-    Absent is what no product has.
+    For all resources of a product it is the finest scale. A resource that the product does not have
+    is absent.
     """
-    products = [product_id for product_id, _ in wanted]
-    resources = [resource_id for _, resource_id in wanted]
+    products = [product_id for product_id, _ in metered]
+    resources = [resource_id for _, resource_id in metered]
     rows = await tx.fetch(SQL["resource_scales"], tx.tenant_id, products, resources)
     return {
         (ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])): row["scale"]
@@ -83,11 +85,12 @@ async def resource_scales(tx: Transaction, wanted: Collection[Metered]) -> dict[
 
 
 async def add(tx: Transaction, entries: Sequence[RateCardEntry]) -> list[RateCardEntry]:
-    """Keep new drafts with their tiers, and say which: those whose ids are free in any case."""
+    """Insert drafts with their tiers; return those whose ids were free in any case."""
     columns = [list(column) for column in zip(*map(_columns, entries), strict=True)]
     rows = await tx.fetch(SQL["add_entries"], tx.tenant_id, *columns)
     keys = {(row["rate_card_id"], row["entry_id"]) for row in rows}
-    new = [one for one in entries if (one.card_id, one.id) in keys]
+    # An entry that existed before keeps its own tiers.
+    new = [entry for entry in entries if (entry.card_id, entry.id) in keys]
     await _add_tiers(tx, new)
     return new
 
@@ -95,16 +98,17 @@ async def add(tx: Transaction, entries: Sequence[RateCardEntry]) -> list[RateCar
 async def find_all(
     tx: Transaction, keys: Iterable[EntryKey]
 ) -> dict[tuple[str, str], RateCardEntry]:
-    """Those of the entries that there are, by card and by id in lower case."""
+    """Return the entries that exist, by card and by id in lower case."""
     rows = await tx.fetch(SQL["find_entries"], tx.tenant_id, *_lists(keys))
     entries = await _entries(tx, rows)
+    # In lower case, because two ids may not differ in case alone.
     return {(entry.card_id, entry.id.lower()): entry for entry in entries}
 
 
 async def find(tx: Transaction, card_id: RateCardId, entry_id: RateEntryId) -> RateCardEntry | None:
-    """The entry with this id, in whatever case."""
-    found = await find_all(tx, [(card_id, entry_id)])
-    return found.get((card_id, entry_id.lower()))
+    """Return the entry with this id, whatever its case."""
+    entries = await find_all(tx, [(card_id, entry_id)])
+    return entries.get((card_id, entry_id.lower()))
 
 
 async def list_entries(
@@ -114,7 +118,7 @@ async def list_entries(
     after: tuple[str, str] | None,
     limit: int,
 ) -> list[RateCardEntry]:
-    """Entries by card and id; `after` are those of the last one seen."""
+    """Return entries by card and id; `after` is the card and the id of the last one seen."""
     card_id, last = after or ("", "")
     rows = await tx.fetch(
         SQL["list_entries"],
@@ -140,8 +144,12 @@ async def save(
     revision: int,
     catalogue: int | None,
 ) -> None:
-    """Keep other content under the id; `catalogue` if it is in force. Raises CONCURRENT_CHANGE."""
+    """Update the content of an entry. Raises CONCURRENT_CHANGE.
+
+    `catalogue` is the new catalog revision if the entry is active, else None.
+    """
     args = (tx.tenant_id, *_columns(entry), revision, catalogue)
+    # First: it raises if the entry has changed, and locks it while its tiers are replaced.
     check_done(await tx.execute(SQL["save_entry"], *args))
     await tx.execute(SQL["drop_tiers"], tx.tenant_id, entry.card_id, entry.id)
     await _add_tiers(tx, [entry])
@@ -153,7 +161,7 @@ async def move(
     state: EntryState,
     catalogue: int,
 ) -> None:
-    """Put entries in another state. Raises CONCURRENT_CHANGE."""
+    """Set the state of entries. Raises CONCURRENT_CHANGE."""
     revisions = [entry.kept.revision for entry in entries if entry.kept is not None]
     args = (tx.tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
     done = await tx.execute(SQL["move_entries"], *args, state, catalogue)
@@ -161,7 +169,7 @@ async def move(
 
 
 async def in_force(tx: Transaction, metered: Collection[Metered]) -> list[RateCardEntry]:
-    """What prices resources of products, without its tiers."""
+    """Return the active entries that price resources of products, without their tiers."""
     products = [product_id for product_id, _ in metered]
     resources = [resource_id for _, resource_id in metered]
     rows = await tx.fetch(SQL["in_force"], tx.tenant_id, products, resources)
@@ -171,7 +179,7 @@ async def in_force(tx: Transaction, metered: Collection[Metered]) -> list[RateCa
 async def not_in_force(
     tx: Transaction, entries: Sequence[RateCardEntry]
 ) -> list[tuple[RateCardId, RateEntryId, str]]:
-    """Which of these are of something that is not active, and the name of that; 20 at most."""
+    """Return the entries that depend on an inactive record, with its name; 20 at most."""
     keys = _lists((one.card_id, one.id) for one in entries)
     rows = await tx.fetch(SQL["not_in_force"], tx.tenant_id, *keys)
     return [
@@ -180,25 +188,25 @@ async def not_in_force(
 
 
 async def drop(tx: Transaction, entry: RateCardEntry) -> None:
-    """Forget an entry with its tiers. Raises CONCURRENT_CHANGE."""
+    """Delete an entry with its tiers. Raises CONCURRENT_CHANGE."""
     assert entry.kept is not None, entry
     key = (tx.tenant_id, entry.card_id, entry.id)
-    # The entry first, as whoever changes it does, so that neither waits for the other's tiers.
+    # An update locks the entry before its tiers; the same order here avoids a deadlock.
     await tx.execute(SQL["lock_entry"], *key)
     await tx.execute(SQL["drop_tiers"], *key)
     check_done(await tx.execute(SQL["drop_entry"], *key, entry.kept.revision))
 
 
 async def drop_of_card(tx: Transaction, card_id: RateCardId) -> None:
-    """Forget the entries of a card that are not in force, with their tiers."""
+    """Delete the inactive entries of a card with their tiers."""
     await tx.execute(SQL["lock_entries_of_card"], tx.tenant_id, card_id)
     await tx.execute(SQL["drop_tiers_of_card"], tx.tenant_id, card_id)
     await tx.execute(SQL["drop_entries_of_card"], tx.tenant_id, card_id)
 
 
 def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
-    """Tiers by card and entry; the rows come in their order."""
-    found: defaultdict[EntryKey, list[Tier]] = defaultdict(list)
+    """Return tiers by card and entry; the rows are in tier order."""
+    tiers_by_entry: defaultdict[EntryKey, list[Tier]] = defaultdict(list)
     for row in rows:
         kind = AdjustmentKind(row["kind"])
         tier = Tier(
@@ -206,12 +214,12 @@ def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
             upper=row["upper"],
             adjustment=Adjustment(kind=kind, value=row["value"]),
         )
-        found[row["rate_card_id"], row["entry_id"]].append(tier)
-    return {key: tuple(tiers) for key, tiers in found.items()}
+        tiers_by_entry[row["rate_card_id"], row["entry_id"]].append(tier)
+    return {key: tuple(tiers) for key, tiers in tiers_by_entry.items()}
 
 
 def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
-    """The content of an entry; a snapshot has no use for what else is known of it."""
+    """Return the content of an entry, without its revision and audit columns."""
     value, unit, model = row["rate_value"], UnitId(row["rate_unit_id"]), row["selling_model_id"]
     return RateCardEntry(
         id=RateEntryId(row["entry_id"]),
@@ -284,6 +292,6 @@ async def _entries(tx: Transaction, rows: Sequence[Record]) -> list[RateCardEntr
 
 
 def _lists(keys: Iterable[EntryKey]) -> tuple[list[str], list[str]]:
-    """Keys as two columns."""
+    """Return keys as two columns."""
     pairs = list(keys)
     return [card for card, _ in pairs], [entry for _, entry in pairs]

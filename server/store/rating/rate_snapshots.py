@@ -1,4 +1,4 @@
-"""Active rates as a whole: what a process compiles, and what a sale reads of one product."""
+"""Active rates: all of a tenant for a process to compile, or those of one product for a sale."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,22 +45,24 @@ from server.store.sql import load
 
 SQL = load("rating/rate_snapshots.sql")
 
-# A slice of rows holds up the event loop for about two milliseconds.
+# Decoding this many rows blocks the event loop for about two milliseconds.
 SLICE = 250
 
+# A compiling thread offers the interpreter lock to the event loop every this many rows.
 PACE = 100
 
 Rows = tuple[Sequence[Record], Sequence[Record], Sequence[Record]]
 
 Marks = Mapping[RateCardId, tuple[int, int]]
-"""What tells whether the active entries of each card are what they were."""
+"""For each card the number and the highest revision of its active entries, to detect changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRates:
-    """A tenant's catalogue at a revision: what rates and finds, its books, entries of some cards.
+    """A tenant's catalog at a revision: procedure versions, price books, entries of some cards.
 
-    `changed` are the cards whose entries were read since others are known; None when all were.
+    `changed` holds the cards whose entries were read because their marks changed; None if all were
+    read.
     """
 
     revision: int
@@ -72,21 +74,24 @@ class LoadedRates:
 
 
 async def revision(tx: Transaction) -> int:
-    """How often the tenant's catalogue was changed."""
-    found: int = await tx.fetchval(SQL["revision"], tx.tenant_id)
-    return found
+    """Return the revision of the tenant's catalog."""
+    number: int = await tx.fetchval(SQL["revision"], tx.tenant_id)
+    return number
 
 
 async def revisions(tx: ControlTransaction, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
-    """The revisions of several tenants' catalogs."""
+    """Return the catalog revisions of several tenants."""
     rows = await tx.fetch(SQL["revisions"], tenant_ids)
     return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
 
 
 async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedRates:
-    """All active rates, or of those whose marks are known what changed; `tx` sees one moment."""
+    """Return all active rates, or only those of cards whose marks differ from `known`.
+
+    The transaction must be a snapshot, so that all statements read the same moment.
+    """
     at, versions = await revision(tx), await rating_versions(tx)
-    found_by = await finders(tx)
+    discovery = await finders(tx)
     books = await tx.fetch(SQL["all_books"], tx.tenant_id)
     marks = {
         RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
@@ -94,16 +99,17 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     }
     changed = None
     if known is not None:
+        # A known card without marks has no active entries left, so it has changed too.
         cards = marks.keys() | known.keys()
-        changed = frozenset(one for one in cards if marks.get(one) != known.get(one))
-    wanted = None if changed is None else sorted(changed)
-    entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, wanted)
-    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, wanted)
+        changed = frozenset(card for card in cards if marks.get(card) != known.get(card))
+    card_ids = None if changed is None else sorted(changed)
+    entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, card_ids)
+    tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, card_ids)
     rows = (books, entries, tiers)
     return LoadedRates(
         revision=at,
         versions=versions,
-        finders=found_by,
+        finders=discovery,
         marks=marks,
         changed=changed,
         rows=rows,
@@ -117,7 +123,7 @@ async def rows_of_product(
     *,
     with_drafts: bool = False,
 ) -> Rows:
-    """One book and the active rates of a product, for a trial those of its drafts too."""
+    """Return one book and the active rates of a product, `with_drafts` also its drafts."""
     books = await tx.fetch(SQL["one_book"], tx.tenant_id, price_book_id)
     rows = await tx.fetch(SQL["product_rates"], tx.tenant_id, product_id, with_drafts)
     entries = {(row["rate_card_id"], row["entry_id"]): row for row in rows}
@@ -127,16 +133,16 @@ async def rows_of_product(
 def compiled(
     rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
 ) -> CatalogRates:
-    """The index of these rows, and of cards that another keeps. A thread may do it.
+    """Return the index of these rows and of the entries in `kept`.
 
-    It may pause every few rows, so that the event loop is not kept waiting by the thread.
+    It may run in a thread; `pause` is called every few rows so that the event loop can go on.
     """
     books = rows[0]
     return CatalogRates(_books(books), map(_card, books), _entries(rows, pause), kept)
 
 
 def compiled_trial(rows: Rows) -> CatalogRates:
-    """The index of these rows with their drafts in force; it is nobody's but the caller's."""
+    """Return the index of these rows with the drafts as if active; the caller alone uses it."""
     books = rows[0]
     return CatalogRates(_books(books), map(_card, books), tried(_entries(rows)))
 
@@ -162,17 +168,17 @@ def _pausing(rows: Sequence[Record], pause: Callable[[], None]) -> Iterator[Reco
 
 
 async def asset_rates(
-    tx: Transaction, held: Iterable[AssetResourceKey]
+    tx: Transaction, asset_keys: Iterable[AssetResourceKey]
 ) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
-    """What assets were sold under, by resource.
+    """Return the rates that assets were sold under, by resource.
 
-    None stands for a resource that the asset does not have; an asset that is not there is left out.
+    None stands for a resource that the asset does not have; a missing asset is left out.
     """
-    wanted = sorted(set(held))
+    distinct = sorted(set(asset_keys))
     keys = (
-        [account_id for account_id, _, _ in wanted],
-        [asset_id for _, asset_id, _ in wanted],
-        [resource_id for _, _, resource_id in wanted],
+        [account_id for account_id, _, _ in distinct],
+        [asset_id for _, asset_id, _ in distinct],
+        [resource_id for _, _, resource_id in distinct],
     )
     sold = _by_held(await tx.fetch(SQL["asset_rates"], tx.tenant_id, *keys))
     rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
@@ -182,14 +188,14 @@ async def asset_rates(
 
 
 async def target_rates(
-    tx: Transaction, bound: Iterable[TargetResourceKey]
+    tx: Transaction, targets: Iterable[TargetResourceKey]
 ) -> dict[AssetResourceKey | TargetResourceKey, SoldRates | None]:
-    """What was agreed for targets, by resource.
+    """Return the rates agreed for targets, by resource.
 
-    None stands for a resource of which the target has nothing; one that is not there is left out.
+    None stands for a resource that the target does not have; a missing target is left out.
     """
-    wanted = sorted(set(bound))
-    columns = [[one[column] for one in wanted] for column in range(3)]
+    distinct = sorted(set(targets))
+    columns = [[key[column] for key in distinct] for column in range(3)]
     rows = await tx.fetch(SQL["target_rates"], tx.tenant_id, *columns)
     wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
     added = await _additions(tx, wallets)
@@ -209,20 +215,20 @@ async def target_rates(
 async def _additions(
     tx: Transaction, wallets: Iterable[tuple[AccountId, UUID, bool]]
 ) -> Mapping[UUID, list[Addition]]:
-    """What was added to some wallets, each with whether it is shared."""
+    """Return the additions of some wallets; each key ends with True for a shared wallet."""
     keys = sorted(wallets)
     columns = [[key[column] for key in keys] for column in range(3)]
-    found: defaultdict[UUID, list[Addition]] = defaultdict(list)
+    additions: defaultdict[UUID, list[Addition]] = defaultdict(list)
     for row in await tx.fetch(SQL["wallet_additions"], tx.tenant_id, *columns) if keys else ():
-        found[row["wallet_id"]].append(_addition(row))
-    return found
+        additions[row["wallet_id"]].append(_addition(row))
+    return additions
 
 
 def _by_held(rows: Iterable[Record]) -> dict[AssetResourceKey, list[Record]]:
-    found: defaultdict[AssetResourceKey, list[Record]] = defaultdict(list)
+    rows_by_key: defaultdict[AssetResourceKey, list[Record]] = defaultdict(list)
     for row in rows:
-        found[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
-    return found
+        rows_by_key[row["account_id"], row["asset_id"], row["usage_resource_id"]].append(row)
+    return rows_by_key
 
 
 async def _in_slices(
@@ -232,18 +238,18 @@ async def _in_slices(
     tenant_id: TenantId,
     card_ids: Sequence[RateCardId] | None,
 ) -> list[Record]:
-    """All rows, a slice at a time, so that a large catalogue holds up no call meanwhile.
+    """Return all rows of a query, fetched in slices so that other calls can run between them.
 
-    Not by the driver's cursors, which name a statement of the session: behind a pooler that hands
-    out transactions, another client may have left one of that name. A query has a cursor of its
-    own name because the driver keeps the columns of a FETCH by its text.
+    The driver's own cursors name a statement of the session: behind a pooler that hands out
+    transactions, another client may have left one of that name. Each query has its own cursor name
+    because the driver caches the columns of a FETCH by its text.
     """
     await tx.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", tenant_id, card_ids)
-    found: list[Record] = []
-    while some := await tx.fetch(f"FETCH {SLICE} FROM {name}"):
-        found.extend(some)
+    records: list[Record] = []
+    while batch := await tx.fetch(f"FETCH {SLICE} FROM {name}"):
+        records.extend(batch)
     await tx.execute(f"CLOSE {name}")
-    return found
+    return records
 
 
 def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> AssetRates | None:
@@ -265,8 +271,11 @@ def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> As
         is_fixed=is_fixed,
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
+        # Without those of the asset itself, which `stretches` holds.
         additions=tuple(
-            one for one in added.get(first["wallet_id"], ()) if one.asset_id != first["asset_id"]
+            addition
+            for addition in added.get(first["wallet_id"], ())
+            if addition.asset_id != first["asset_id"]
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Price books and rate cards: kept once, read, changed and forgotten."""
+"""Price books and rate cards: insert, find, list, update and delete."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SQL = load("rating/rates.sql")
 
 
 async def add_card(tx: Transaction, card: RateCard) -> bool:
-    """Keep a new card; False when its id is taken, in whatever case."""
+    """Insert a card; return False if its id is taken, in any case."""
     added = await tx.fetchval(
         SQL["add_card"], tx.tenant_id, card.id, card.display_name, card.type, card.start, card.end
     )
@@ -28,20 +28,20 @@ async def add_card(tx: Transaction, card: RateCard) -> bool:
 
 
 async def find_card(tx: Transaction, card_id: RateCardId) -> RateCard | None:
-    """The card with this id, in whatever case."""
+    """Return the card with this id, whatever its case."""
     row = await tx.fetchrow(SQL["find_card"], tx.tenant_id, card_id)
     return None if row is None else _card(row)
 
 
 async def cards(tx: Transaction, card_ids: Sequence[RateCardId]) -> dict[RateCardId, RateCard]:
-    """Those of the cards that there are."""
+    """Return the cards that exist, by id."""
     rows = await tx.fetch(SQL["cards"], tx.tenant_id, card_ids)
     return {card.id: card for card in map(_card, rows)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFilter:
-    """Which cards are listed; None for any."""
+    """The filters of a list of cards; None for any."""
 
     type: RateCardType | None = None
     day: date | None = None
@@ -57,14 +57,14 @@ async def list_cards(
     limit: int,
     only: CardFilter = ANY_CARD,
 ) -> list[RateCard]:
-    """Cards by id; `after` is the id of the last one seen."""
+    """Return cards by id; `after` is the id of the last one seen."""
     last = after[0] if after else ""
     rows = await tx.fetch(SQL["list_cards"], tx.tenant_id, last, limit, only.type, only.day)
     return [_card(row) for row in rows]
 
 
 async def add_book(tx: Transaction, book: PriceBook) -> bool:
-    """Keep a new book with its cards; False when its id is taken, in whatever case."""
+    """Insert a book with its cards; return False if its id is taken, in any case."""
     if await tx.fetchval(SQL["add_book"], tx.tenant_id, book.id, book.display_name) is None:
         return False
     await _add_book_cards(tx, book)
@@ -72,25 +72,25 @@ async def add_book(tx: Transaction, book: PriceBook) -> bool:
 
 
 async def find_book(tx: Transaction, book_id: PriceBookId) -> PriceBook | None:
-    """The book with this id, in whatever case."""
+    """Return the book with this id, whatever its case."""
     row = await tx.fetchrow(SQL["find_book"], tx.tenant_id, book_id)
     return None if row is None else (await _books(tx, [row]))[0]
 
 
 async def list_books(tx: Transaction, *, after: tuple[str] | None, limit: int) -> list[PriceBook]:
-    """Books by id; `after` is the id of the last one seen."""
+    """Return books by id; `after` is the id of the last one seen."""
     rows = await tx.fetch(SQL["list_books"], tx.tenant_id, after[0] if after else "", limit)
     return await _books(tx, rows)
 
 
 async def save_card(tx: Transaction, card: RateCard, *, revision: int) -> None:
-    """Keep another name or other days. Raises CONCURRENT_CHANGE."""
+    """Update the name and the dates of a card. Raises CONCURRENT_CHANGE."""
     args = (tx.tenant_id, card.id, card.display_name, card.start, card.end, revision)
     check_done(await tx.execute(SQL["save_card"], *args))
 
 
 async def drop_card(tx: Transaction, card: RateCard) -> None:
-    """Forget a card that has no entries any more. Raises CONCURRENT_CHANGE."""
+    """Delete a card that has no entries left. Raises CONCURRENT_CHANGE."""
     assert card.kept is not None, card
     args = (tx.tenant_id, card.id, card.kept.revision)
     check_done(await tx.execute(SQL["drop_card"], *args))
@@ -99,31 +99,34 @@ async def drop_card(tx: Transaction, card: RateCard) -> None:
 async def card_referrers(
     tx: Transaction, card_id: RateCardId, *, all_entries: bool
 ) -> list[tuple[str, str]]:
-    """The names and states of what is in the way of forgetting a card, at most one more than named.
+    """Return the names and states of the records that prevent deleting a card.
 
-    Of its entries those that are active, or `all_entries`.
+    Its entries count if they are active, or all of them with `all_entries`. The list has at most
+    one more than the number that an error names.
     """
     rows = await tx.fetch(SQL["card_referrers"], tx.tenant_id, card_id, all_entries)
     return [(row["name"], row["state"]) for row in rows]
 
 
 async def save_book(tx: Transaction, book: PriceBook, *, revision: int) -> None:
-    """Keep another name or other cards. Raises CONCURRENT_CHANGE."""
+    """Update the name and the cards of a book. Raises CONCURRENT_CHANGE."""
     args = (tx.tenant_id, book.id, book.display_name, revision)
+    # First: it raises if the book has changed, and locks it while its cards are replaced.
     check_done(await tx.execute(SQL["save_book"], *args))
     await tx.execute(SQL["drop_book_cards"], tx.tenant_id, book.id)
     await _add_book_cards(tx, book)
 
 
 async def drop_book(tx: Transaction, book: PriceBook) -> None:
-    """Forget a book. Raises CONCURRENT_CHANGE, and IN_USE when something was quoted by it."""
+    """Delete a book. Raises CONCURRENT_CHANGE, and IN_USE if something was quoted by it."""
     assert book.kept is not None, book
     await tx.execute(SQL["drop_book_cards"], tx.tenant_id, book.id)
     try:
         done = await tx.execute(SQL["drop_book"], tx.tenant_id, book.id, book.kept.revision)
+    # Deleting is the check: a quote made after an earlier look would be missed.
     except asyncpg.ForeignKeyViolationError as error:
         name = f"priceBooks/{book.id}"
-        text = f"something was quoted or sold by {name}, so it stays"
+        text = f"something was quoted or sold by {name}, so it cannot be deleted"
         raise FailedPrecondition("IN_USE", text, {"name": name}) from error
     check_done(done)
 
@@ -162,5 +165,5 @@ def _card(row: Record) -> RateCard:
 
 
 def kept(row: Record) -> RowVersion:
-    """What is known of a row besides its content."""
+    """Return the revision and the audit columns of a row."""
     return RowVersion(revision=row["revision"], audit=audit_of(row))

@@ -1,4 +1,7 @@
-"""Documents of rate terms."""
+"""The JSON documents of rate terms and of adjustments by attribute.
+
+Decimals are plain text, because JSON numbers are not exact.
+"""
 
 from decimal import Decimal
 
@@ -21,7 +24,7 @@ from server.store.documents import VERSION, Document, check_version
 
 
 def terms_to_doc(terms: RateTerms) -> Document:
-    """What `asset_rates.terms` and sale lines keep of rate terms."""
+    """Return the document of rate terms for `asset_rates.terms` and sale lines."""
     negotiated = terms.negotiated_tiers
     return {
         "v": VERSION,
@@ -42,7 +45,7 @@ def terms_to_doc(terms: RateTerms) -> Document:
 
 
 def terms_from_doc(doc: Document) -> RateTerms:
-    """The rate terms that were kept."""
+    """Return the rate terms of a document."""
     check_version(doc)
     unit = UnitId(doc["unit"])
     negotiated = doc["negotiated_tiers"]
@@ -64,12 +67,12 @@ def terms_from_doc(doc: Document) -> RateTerms:
 
 
 def adjustments_to_doc(rows: tuple[AttributeRow, ...]) -> Document | None:
-    """What `rate_card_entries.adjustments` keeps: adjustments by attribute, if there are any."""
+    """Return the document for `rate_card_entries.adjustments`; None without adjustments."""
     return {"v": VERSION, "rows": _rows_to_doc(rows)} if rows else None
 
 
 def adjustments_from_doc(doc: Document | None) -> tuple[AttributeRow, ...]:
-    """The adjustments that were kept."""
+    """Return the adjustments by attribute of a document."""
     if doc is None:
         return ()
     check_version(doc)

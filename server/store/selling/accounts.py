@@ -1,4 +1,4 @@
-"""Accounts: kept once under an id that is taken in any case."""
+"""Accounts; two ids may not differ in case alone."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ SQL = load("selling/accounts.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who buys and uses: the content of an account."""
+    """The content of an account."""
 
     id: AccountId
     display_name: str
@@ -30,7 +30,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccount:
-    """An account as it is kept."""
+    """A stored account with its revision and audit columns."""
 
     content: Account
     revision: int
@@ -38,7 +38,8 @@ class KeptAccount:
 
 
 async def add(tx: Transaction, account: Account) -> bool:
-    """Keep a new account; False when its id is taken, in whatever case."""
+    """Insert an account; return False if its id is taken, in any case."""
+    # The table of ids in lower case decides; it also serializes concurrent inserts.
     if await tx.fetchval(SQL["add_code"], tx.tenant_id, account.id) is None:
         return False
     await tx.execute(
@@ -56,19 +57,19 @@ async def add(tx: Transaction, account: Account) -> bool:
 
 
 async def taken_by(tx: Transaction, account_id: AccountId) -> AccountId:
-    """Who took an id, in whatever case."""
-    found: str = await tx.fetchval(SQL["find_code"], tx.tenant_id, account_id)
-    return AccountId(found)
+    """Return the id, in its own case, of the account that took an id."""
+    owner_id: str = await tx.fetchval(SQL["find_code"], tx.tenant_id, account_id)
+    return AccountId(owner_id)
 
 
 async def get(tx: Transaction, account_id: AccountId) -> KeptAccount:
-    """One account. Raises ACCOUNT_NOT_FOUND."""
+    """Return one account. Raises ACCOUNT_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_account"], tx.tenant_id, account_id)
     return _kept(account_id, row)
 
 
 async def lock(tx: Transaction, account_id: AccountId) -> KeptAccount:
-    """One account, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
+    """Lock an account until the transaction ends, and return it. Raises ACCOUNT_NOT_FOUND."""
     row = await tx.fetchrow(SQL["lock_account"], tx.tenant_id, account_id)
     return _kept(account_id, row)
 
@@ -87,7 +88,7 @@ async def list_accounts(
 
 
 async def save(tx: Transaction, account: Account) -> None:
-    """Write what may change of an account."""
+    """Update the fields of an account that may change."""
     args = (tx.tenant_id, account.id, account.display_name, account.labels)
     await tx.execute(SQL["save_account"], *args)
 

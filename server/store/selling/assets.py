@@ -1,4 +1,4 @@
-"""Assets: reading them, and writing what an activation brings about but for grants and periods."""
+"""Assets: the reads, and the writes of an activation except grants and periods."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,13 +56,13 @@ class AssetFilter:
 
 
 async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
-    """What the account has of some targets; right for as long as its lock is held."""
+    """Return the account's targets and wallets; valid while the caller holds the account's lock."""
     numbers = await tx.fetchrow(SQL["last_numbers"], tx.tenant_id, account_id)
     assert numbers is not None, account_id
-    found = await targets.find(tx, account_id, keys)
-    ids = {target.id for target in found.values()}
+    targets_by_key = await targets.find(tx, account_id, keys)
+    ids = {target.id for target in targets_by_key.values()}
     return Before(
-        targets=found,
+        targets=targets_by_key,
         wallets=await targets.wallets(tx, account_id, ids),
         asset_number=numbers["asset"],
         entitlement_number=numbers["entitlement"],
@@ -70,19 +70,24 @@ async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKe
 
 
 async def add(tx: Transaction, account_id: AccountId, new: Activation) -> None:
-    """Write the assets with all they hold: targets, wallets, resources, rates, entitlements."""
+    """Insert assets with targets, wallets, resources, rates and entitlements."""
+    # In the order of the foreign keys.
     await _add_assets(tx, account_id, new.assets)
     await _save_targets(tx, account_id, new.targets)
     await _add_wallets(tx, account_id, new.wallets)
-    held = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
-    await _add_resources(tx, account_id, held)
-    await _add_rates(tx, account_id, held)
-    sold = [(resource.resource_id, one) for _, resource in held for one in resource.entitlements]
+    resources = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
+    await _add_resources(tx, account_id, resources)
+    await _add_rates(tx, account_id, resources)
+    sold = [
+        (resource.resource_id, entitlement)
+        for _, resource in resources
+        for entitlement in resource.entitlements
+    ]
     await _add_entitlements(tx, account_id, sold)
 
 
 async def get(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> Asset:
-    """One asset. Raises ASSET_NOT_FOUND."""
+    """Return one asset. Raises ASSET_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_asset"], tx.tenant_id, account_id, asset_id)
     if row is None:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
@@ -169,6 +174,7 @@ async def _add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence
         [each.late for each in policies],
         [each.order for each in policies],
         [each.aggregation.label for each in policies],
+        # Joined, because an array of arrays must be rectangular in Postgres.
         [",".join(each.dimensions) for each in policies],
     )
 
@@ -176,14 +182,14 @@ async def _add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence
 async def _add_resources(
     tx: Transaction,
     account_id: AccountId,
-    held: Sequence[tuple[AssetId, AssetResource]],
+    keyed: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
-    resources = [resource for _, resource in held]
+    resources = [resource for _, resource in keyed]
     await tx.execute(
         SQL["add_asset_resources"],
         tx.tenant_id,
         account_id,
-        [asset_id for asset_id, _ in held],
+        [asset_id for asset_id, _ in keyed],
         [resource.resource_id for resource in resources],
         [resource.wallet_id for resource in resources],
         [resource.policies.overage for resource in resources],
@@ -200,11 +206,11 @@ async def _add_resources(
 async def _add_rates(
     tx: Transaction,
     account_id: AccountId,
-    held: Sequence[tuple[AssetId, AssetResource]],
+    keyed: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
     rated = [
         (asset_id, resource, terms_to_doc(resource.terms))
-        for asset_id, resource in held
+        for asset_id, resource in keyed
         if resource.terms is not None
     ]
     await tx.execute(
@@ -225,7 +231,7 @@ async def _add_entitlements(
     account_id: AccountId,
     sold: Sequence[tuple[ResourceId, SoldEntitlement]],
 ) -> None:
-    new = [one.entitlement for _, one in sold]
+    new = [entitlement.entitlement for _, entitlement in sold]
     refreshes = [each.refresh.cadence if each.refresh else None for each in new]
     validities = [each.validity.cadence if each.validity else None for each in new]
     await tx.execute(
@@ -237,8 +243,8 @@ async def _add_entitlements(
         [each.wallet_id for each in new],
         [each.asset_id for each in new],
         [resource_id for resource_id, _ in sold],
-        [one.product_id for _, one in sold],
-        [one.product_grant_id for _, one in sold],
+        [entitlement.product_id for _, entitlement in sold],
+        [entitlement.product_grant_id for _, entitlement in sold],
         [each.quantity for each in new],
         [each.unit_scale for each in new],
         [each.start for each in new],
@@ -246,31 +252,32 @@ async def _add_entitlements(
         [each.anchor for each in new],
         [cadence and cadence.unit for cadence in refreshes],
         [cadence and cadence.count for cadence in refreshes],
-        [one.refresh_policy.id for _, one in sold],
+        [entitlement.refresh_policy.id for _, entitlement in sold],
         [cadence and cadence.unit for cadence in validities],
         [cadence and cadence.count for cadence in validities],
         [each.rollover is not None for each in new],
         [each.rollover.max_count if each.rollover else None for each in new],
         [each.rollover.max_quantity if each.rollover else None for each in new],
         [each.rollover.max_percent if each.rollover else None for each in new],
-        [one.rollover_policy.id for _, one in sold],
+        [entitlement.rollover_policy.id for _, entitlement in sold],
         [each.next_index for each in new],
-        [one.refresh_policy.version for _, one in sold],
-        [one.rollover_policy.version for _, one in sold],
+        [entitlement.refresh_policy.version for _, entitlement in sold],
+        [entitlement.rollover_policy.version for _, entitlement in sold],
     )
 
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Asset]:
     ids = [row["asset_id"] for row in rows]
+    # Two queries for all assets, so that the number of queries does not grow with a page.
     sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
     for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, ids):
         key = (row["asset_id"], row["usage_resource_id"])
         sold.setdefault(key, []).append(_sold(row))
-    held: dict[UUID, list[AssetResource]] = {}
+    resources: dict[UUID, list[AssetResource]] = {}
     for row in await tx.fetch(SQL["held_resources"], tx.tenant_id, account_id, ids):
         entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())
-        held.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
-    return [_asset(row, tuple(held.get(row["asset_id"], ()))) for row in rows]
+        resources.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
+    return [_asset(row, tuple(resources.get(row["asset_id"], ()))) for row in rows]
 
 
 def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:

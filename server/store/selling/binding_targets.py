@@ -1,4 +1,4 @@
-"""Binding targets: contracts and whatever else an account binds its grants to."""
+"""Binding targets: contracts and other objects that an account binds its grants to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ SQL = load("selling/binding_targets.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingTarget:
-    """A contract, or a target of the caller's own, and what it says of the policies of its wallets.
+    """A contract or a custom target, with the policies of its wallets.
 
-    `audit` is absent until it is kept.
+    `audit` is None until the target is stored.
     """
 
     id: BindingTargetId
@@ -33,28 +33,28 @@ class BindingTarget:
 
 
 async def add(tx: Transaction, account_id: AccountId, target: BindingTarget) -> None:
-    """Keep a new target, unless its id is taken."""
+    """Insert a target, unless its id is taken."""
     args = (tx.tenant_id, account_id, target.id, target.display_name, target.kind)
     if await tx.fetchval(SQL["add_target"], *args) is None or not target.policies:
         return
     keys = sorted(target.policies)
-    said = [target.policies[key] for key in keys]
+    policies = [target.policies[key] for key in keys]
     await tx.execute(
         SQL["add_target_policies"],
         tx.tenant_id,
         account_id,
         target.id,
         keys,
-        [ids.aggregation for ids in said],
-        [ids.rating_frequency for ids in said],
-        [ids.overage for ids in said],
-        [ids.commitment for ids in said],
-        [ids.order for ids in said],
+        [ids.aggregation for ids in policies],
+        [ids.rating_frequency for ids in policies],
+        [ids.overage for ids in policies],
+        [ids.commitment for ids in policies],
+        [ids.order for ids in policies],
     )
 
 
 async def find(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget | None:
-    """The target of that id, in whatever case."""
+    """Return the target with that id, whatever its case."""
     row = await tx.fetchrow(SQL["find_target"], tx.tenant_id, account_id, target_id)
     if row is None:
         return None
@@ -63,12 +63,13 @@ async def find(tx: Transaction, account_id: AccountId, target_id: str) -> Bindin
 
 
 async def get(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget:
-    """One target. Raises BINDING_TARGET_NOT_FOUND."""
-    found = await find(tx, account_id, target_id)
-    if found is None or found.id != target_id:
+    """Return one target. Raises BINDING_TARGET_NOT_FOUND."""
+    target = await find(tx, account_id, target_id)
+    # The look-up ignores case, but a name must match exactly.
+    if target is None or target.id != target_id:
         name = f"accounts/{account_id}/bindingTargets/{target_id}"
         raise NotFound.of("BindingTarget", name)
-    return found
+    return target
 
 
 async def list_targets(
@@ -78,7 +79,7 @@ async def list_targets(
     after: tuple[str] | None,
     limit: int,
 ) -> list[BindingTarget]:
-    """An account's targets by id, after the last one seen."""
+    """Return an account's targets by id, after the last one seen."""
     last = after[0] if after else ""
     rows = await tx.fetch(SQL["list_targets"], tx.tenant_id, account_id, last, limit)
     return await _with_policies(tx, account_id, rows)
@@ -88,10 +89,10 @@ async def _with_policies(
     tx: Transaction, account_id: AccountId, rows: Sequence[Record]
 ) -> list[BindingTarget]:
     ids = [row["binding_target_id"] for row in rows]
-    said: dict[str, dict[ResourceId, PolicyIds]] = {id_: {} for id_ in ids}
+    policies: dict[str, dict[ResourceId, PolicyIds]] = {id_: {} for id_ in ids}
     for row in await tx.fetch(SQL["target_policies"], tx.tenant_id, account_id, ids):
-        said[row["binding_target_id"]][ResourceId(row["usage_resource_id"])] = policy_ids(row)
-    return [_target(row, said[row["binding_target_id"]]) for row in rows]
+        policies[row["binding_target_id"]][ResourceId(row["usage_resource_id"])] = policy_ids(row)
+    return [_target(row, policies[row["binding_target_id"]]) for row in rows]
 
 
 def _target(row: Record, policies: Mapping[ResourceId, PolicyIds]) -> BindingTarget:

@@ -1,7 +1,7 @@
-"""Documents: what a sale froze, as it lies in the database: rate terms, and a line's resources.
+"""The JSON documents of sale lines: the resources, policies, rate terms and grants of a line.
 
-Decimals are plain text and dates ISO, so that a document says the same in every client. Each kind
-carries its version as `v`; a version that nobody here knows is refused, never guessed.
+Decimals are plain text and dates ISO, so that every client reads the same values. Each kind carries
+its version as `v`; an unknown version raises an error.
 """
 
 from server.domain.exact import parse_decimal, plain
@@ -31,12 +31,12 @@ from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
 
 
 def resources_to_doc(resources: tuple[LineResource, ...]) -> Document:
-    """What a sale line keeps of its resources."""
+    """Return the document of a sale line's resources."""
     return {"v": VERSION, "resources": [_resource_to_doc(resource) for resource in resources]}
 
 
 def resources_from_doc(doc: Document) -> tuple[LineResource, ...]:
-    """The resources that a sale line kept."""
+    """Return the resources of a sale line's document."""
     check_version(doc)
     return tuple(_resource_from_doc(resource) for resource in doc["resources"])
 

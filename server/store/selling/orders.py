@@ -1,4 +1,4 @@
-"""Orders: their rows and lines, and the locks and marks of an activation."""
+"""Orders and their lines, and the locks and updates of an activation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ async def add(
     order_id: OrderId,
     quote_id: QuoteId,
 ) -> None:
-    """Keep a new draft with the lines of a quote."""
+    """Insert a draft with the lines of a quote."""
     await tx.execute(SQL["add_order"], tx.tenant_id, account_id, order_id, quote_id)
     await tx.execute(SQL["add_order_lines"], tx.tenant_id, account_id, order_id, quote_id)
 
 
 async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
-    """One order. Raises ORDER_NOT_FOUND."""
+    """Return one order. Raises ORDER_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_order"], tx.tenant_id, account_id, order_id)
     if row is None:
         raise _not_found(account_id, order_id)
@@ -57,9 +57,10 @@ async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Orde
 
 
 async def lock(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
-    """One order, held until the transaction ends. Raises ORDER_NOT_FOUND."""
+    """Lock an order until the transaction ends, and return it. Raises ORDER_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_order"], tx.tenant_id, account_id, order_id) is None:
         raise _not_found(account_id, order_id)
+    # Read after the lock, to see what was committed while this transaction waited.
     return await get(tx, account_id, order_id)
 
 
@@ -79,7 +80,7 @@ async def list_orders(
 
 
 async def lock_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
-    """The account that buys, held until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
+    """Lock the buying account until the transaction ends. Raises ACCOUNT_NOT_FOUND."""
     row = await tx.fetchrow(SQL["lock_buyer"], tx.tenant_id, account_id)
     if row is None:
         raise NotFound.of("Account", f"accounts/{account_id}")
@@ -89,7 +90,7 @@ async def lock_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
 async def find_inactive(
     tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]
 ) -> tuple[ProductId, ResourceId] | None:
-    """The first of these that is not sold any more."""
+    """Return the first of these that can no longer be sold; None if all can."""
     products, resources = [product for product, _ in sold], [resource for _, resource in sold]
     row = await tx.fetchrow(SQL["inactive"], tx.tenant_id, products, resources)
     if row is None:
@@ -104,7 +105,7 @@ async def mark_active(
     order_id: OrderId,
     activate_time: datetime,
 ) -> None:
-    """Note that a draft took effect, and that the account's rates changed with it."""
+    """Mark a draft as active, and count a change of the account's rates."""
     await tx.execute(SQL["mark_active"], tx.tenant_id, account_id, order_id, activate_time)
     await tx.execute(SQL["bump_rates"], tx.tenant_id, account_id)
 

@@ -1,4 +1,4 @@
-"""Quotes: their rows and lines, and what a sale has to know of the buyer."""
+"""Quotes and their lines, and the fields of the buyer that a sale needs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class QuoteFilter:
 
 
 async def get_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
-    """The account that buys. Raises ACCOUNT_NOT_FOUND."""
+    """Return the buying account. Raises ACCOUNT_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_buyer"], tx.tenant_id, account_id)
     if row is None:
         raise NotFound.of("Account", f"accounts/{account_id}")
@@ -37,7 +37,7 @@ async def get_buyer(tx: Transaction, account_id: AccountId) -> Buyer:
 
 
 def buyer_from_row(row: Record) -> Buyer:
-    """What a sale has to know of an account's row."""
+    """Return the buyer of an account's row."""
     return Buyer(
         id=AccountId(row["account_id"]),
         zone=row["time_zone"],
@@ -48,7 +48,7 @@ def buyer_from_row(row: Record) -> Buyer:
 
 
 async def check_price_book(tx: Transaction, price_book_id: PriceBookId) -> None:
-    """Raise PRICE_BOOK_NOT_FOUND if there is none by that id."""
+    """Raise PRICE_BOOK_NOT_FOUND unless the price book exists."""
     if not await tx.fetchval(SQL["has_price_book"], tx.tenant_id, price_book_id):
         raise NotFound.of("PriceBook", f"priceBooks/{price_book_id}")
 
@@ -61,7 +61,7 @@ async def add(
     price_book_id: PriceBookId,
     lines: Sequence[SaleLine],
 ) -> Quote:
-    """Keep a new draft."""
+    """Insert a draft and return it."""
     state, currency = QuoteState.DRAFT, buyer.currency_code
     row = await tx.fetchrow(
         SQL["add_quote"], tx.tenant_id, buyer.id, quote_id, state, price_book_id, currency
@@ -95,7 +95,7 @@ async def add(
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
-    """One quote. Raises QUOTE_NOT_FOUND."""
+    """Return one quote. Raises QUOTE_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_quote"], tx.tenant_id, account_id, quote_id)
     if row is None:
         raise _not_found(account_id, quote_id)
@@ -103,9 +103,10 @@ async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quot
 
 
 async def lock(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
-    """One quote, held until the transaction ends. Raises QUOTE_NOT_FOUND."""
+    """Lock a quote until the transaction ends, and return it. Raises QUOTE_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_quote"], tx.tenant_id, account_id, quote_id) is None:
         raise _not_found(account_id, quote_id)
+    # Read after the lock, to see what was committed while this transaction waited.
     return await get(tx, account_id, quote_id)
 
 
@@ -125,13 +126,13 @@ async def list_quotes(
 
 
 async def mark_ordered(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> None:
-    """Note that an order was made of a draft."""
+    """Mark a draft as ordered."""
     await tx.execute(SQL["mark_ordered"], tx.tenant_id, account_id, quote_id)
 
 
 def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
-    """Lines by the quote or order they are of."""
-    found: dict[UUID, list[SaleLine]] = {}
+    """Return lines by the quote or order they belong to."""
+    lines: dict[UUID, list[SaleLine]] = {}
     for row in rows:
         line = SaleLine(
             product_id=ProductId(row["product_id"]),
@@ -144,8 +145,8 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             selling_model_id=_optional_model(row["selling_model_id"]),
             resources=resources_from_doc(row["resources"]),
         )
-        found.setdefault(row["sale_id"], []).append(line)
-    return found
+        lines.setdefault(row["sale_id"], []).append(line)
+    return lines
 
 
 def _optional_model(id_: str | None) -> SellingModelId | None:

@@ -1,4 +1,4 @@
-"""Targets of an account: what of them is there, their wallets, and what these are rated in."""
+"""Entitlement accounts of an account's targets, their wallets, and the units of their rates."""
 
 from collections.abc import Iterable
 
@@ -31,9 +31,9 @@ SQL = load("selling/targets.sql")
 async def find(
     tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]
 ) -> dict[TargetKey, EntitlementAccount]:
-    """Those of some targets that are there; of an asset, the target that it is bound to."""
-    asked = sorted(set(keys))
-    kinds, ids = [kind for kind, _ in asked], [id_ for _, id_ in asked]
+    """Return the targets that exist; the key of an asset finds the target it is bound to."""
+    distinct = sorted(set(keys))
+    kinds, ids = [kind for kind, _ in distinct], [id_ for _, id_ in distinct]
     rows = await tx.fetch(SQL["targets"], tx.tenant_id, account_id, kinds, ids)
     return {(TargetKind(row["asked_kind"]), row["asked_id"]): _target(row) for row in rows}
 
@@ -43,7 +43,7 @@ async def wallets(
     account_id: AccountId,
     target_ids: Iterable[EntitlementAccountId],
 ) -> tuple[Wallet, ...]:
-    """The wallets of some targets."""
+    """Return the wallets of some targets."""
     ids = sorted(target_ids)
     rows = await tx.fetch(SQL["target_wallets"], tx.tenant_id, account_id, ids) if ids else ()
     return tuple(map(_wallet, rows))
@@ -52,7 +52,7 @@ async def wallets(
 async def rate_units(
     tx: Transaction, account_id: AccountId, target_id: EntitlementAccountId
 ) -> dict[ResourceId, str]:
-    """What the resources of one target are rated in."""
+    """Return the currency or token unit in which each resource of a target is rated."""
     rows = await tx.fetch(SQL["rate_units"], tx.tenant_id, account_id, target_id)
     return {ResourceId(row["usage_resource_id"]): row["unit"] for row in rows}
 

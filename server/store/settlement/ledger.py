@@ -1,6 +1,6 @@
-"""The ledger's only writer: movements become chained entries, and heads follow.
+"""The only writer of the ledger: chains movements into entries and saves the new heads.
 
-The wallets are locked by who calls, so that the heads are still theirs.
+The caller locks the wallets first, so that nobody else extends their chains.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ SQL = load("settlement/ledger.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletPosting:
-    """What moves in one wallet: its head as locked, the grants' heads, the grants that are new."""
+    """The movements of one wallet, with its locked head, its grants' heads and its new grants."""
 
     head: Head
     grant_heads: tuple[GrantHead, ...]
@@ -32,7 +32,7 @@ class WalletPosting:
 
 
 def head_of(row: Record) -> Head:
-    """The end of a wallet's chain, from the wallet's own row."""
+    """Return the head of a wallet's chain from the wallet's row."""
     return Head(
         wallet_id=WalletId(row["wallet_id"]),
         seq=row["head_seq"],
@@ -52,6 +52,7 @@ async def post(
         return
     chained = [chain(p.head, p.grant_heads, p.movements) for p in moving]
     opened = [grant for posting in moving for grant in posting.opened]
+    # Grants first: the entries refer to them.
     if opened:
         await _add_grants(tx, account_id, opened)
     entries = [entry for posting in chained for entry in posting.entries]
@@ -129,7 +130,7 @@ async def _save_heads(tx: Transaction, account_id: AccountId, chained: Sequence[
 async def lock_heads(
     tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
 ) -> dict[WalletId, Head]:
-    """The ends of the chains of wallets, held until the transaction ends."""
+    """Lock some wallets until the transaction ends; return the heads of their chains."""
     ids = sorted(wallet_ids)
     rows = await tx.fetch(SQL["lock_wallets"], tx.tenant_id, account_id, ids)
     return {WalletId(row["wallet_id"]): head_of(row) for row in rows}

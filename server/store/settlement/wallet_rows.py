@@ -1,4 +1,7 @@
-"""Rows of wallets: arrays of JSON that `wallet_states` makes, decoded into structs."""
+"""The rows of wallets: JSON arrays made by the query `wallet_states`, decoded into structs.
+
+The decoders are cached by the text, because the parts of a wallet rarely change between reads.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,18 +47,18 @@ from server.store.rating.terms_documents import terms_from_doc
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
-# How many texts of a kind are cached; of cells eight times as many.
+# The number of cached texts of a kind; cells have eight times as many.
 TEXTS = 2_048
-# A text of this length holds some fifty grants; what is decoded takes about six times as much.
+# A text of this length holds about fifty grants; decoded it takes about six times the memory.
 LONGEST, ENTRY_BYTES = 8_192, 65_536
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An array of JSON that a query makes; its fields are in the order of the query."""
+    """A JSON array made by a query; its fields are in the order of the query."""
 
 
 class GrantRow(Row, frozen=True):
-    """A grant, and the end of its chain in the ledger."""
+    """A grant, and the head of its chain in the ledger."""
 
     id: UUID
     entitlement_id: UUID
@@ -114,7 +117,7 @@ class CellRow(Row, frozen=True):
 
 
 class AssetRow(Row, frozen=True):
-    """One rate of an asset or an addition for the wallet's resource."""
+    """One rate of an asset, or of an addition, for the wallet's resource."""
 
     asset_id: UUID
     overage: OveragePolicy
@@ -129,12 +132,12 @@ class AssetRow(Row, frozen=True):
     definition_product_id: str | None
     role: str
     commitment_rate: CommitmentRate | None
-    # Absent where the target is the asset itself.
+    # None where the target is the asset itself, so that no other asset shares the wallet.
     is_fixed: bool | None
 
 
 class PackagesRow(Row, frozen=True):
-    """Units that one rate per package priced."""
+    """A quantity that one rate per package priced."""
 
     value: Decimal
     per: Decimal
@@ -143,7 +146,7 @@ class PackagesRow(Row, frozen=True):
 
 
 class TallyRow(Row, frozen=True):
-    """What is rated already of an asset and an origin period."""
+    """The amounts already rated of an asset and an origin period."""
 
     asset_id: UUID
     origin_start: datetime
@@ -184,7 +187,7 @@ class SoldAsset:
 def decode_grants(
     wallet_id: WalletId, text: str | None
 ) -> tuple[tuple[Grant, ...], tuple[GrantHead, ...]]:
-    """Return the grants, and the end of the chain of each."""
+    """Return the grants of a wallet, and the head of the chain of each."""
     rows = _grants.decode(text) if text else ()
     heads = (GrantHead(grant_id=GrantId(row.id), seq=row.seq, balance=row.balance) for row in rows)
     return tuple(grant_of(wallet_id, row) for row in rows), tuple(heads)
@@ -260,7 +263,7 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
 
 @memoize(entries=8 * TEXTS, entry_bytes=4_096, longest=1_024)
 def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
-    """Return a cell, and whether its period is final."""
+    """Return a cell, and True if its period is final."""
     row = _cells.decode(text)
     cell = Cell(
         id=CellId(row.id),
@@ -297,6 +300,7 @@ def decode_assets(
         discounting=frozenset(
             AssetId(row.asset_id) for row in rows if row.role == TOKEN_COMMITMENT
         ),
+        # `is_fixed` is null for a wallet of one asset alone.
         is_shared=any(row.is_fixed is not None for row in rows),
         fixed=frozenset(AssetId(row.asset_id) for row in rows if row.is_fixed),
     )
@@ -314,7 +318,7 @@ def _addition(row: AssetRow) -> Addition:
 
 
 def _rates(rows: Iterable[AssetRow]) -> dict[AssetId, tuple[RateSegment, ...]]:
-    found: dict[AssetId, list[RateSegment]] = {}
+    segments_by_asset: dict[AssetId, list[RateSegment]] = {}
     for row in rows:
         segment = RateSegment(
             start=row.start,
@@ -322,20 +326,20 @@ def _rates(rows: Iterable[AssetRow]) -> dict[AssetId, tuple[RateSegment, ...]]:
             terms=None if row.terms is None else terms_from_doc(row.terms),
             overage=row.overage,
         )
-        found.setdefault(AssetId(row.asset_id), []).append(segment)
-    return {asset_id: tuple(segments) for asset_id, segments in found.items()}
+        segments_by_asset.setdefault(AssetId(row.asset_id), []).append(segment)
+    return {asset_id: tuple(segments) for asset_id, segments in segments_by_asset.items()}
 
 
 def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
     rates: dict[AssetId, dict[datetime, UUID]] = {}
-    found: dict[AssetId, SoldAsset] = {}
+    assets: dict[AssetId, SoldAsset] = {}
     for row in rows:
         asset_id = AssetId(row.asset_id)
         ids = rates.setdefault(asset_id, {})
         if row.rate_id is not None:
             ids[row.start] = row.rate_id
         token, definition = row.token_wallet_id, row.definition_product_id
-        found[asset_id] = SoldAsset(
+        assets[asset_id] = SoldAsset(
             id=asset_id,
             number=row.number,
             product_id=ProductId(row.product_id),
@@ -344,11 +348,11 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
             token_wallet_id=None if token is None else WalletId(token),
             definition_product_id=None if definition is None else ProductId(definition),
         )
-    return tuple(found.values())
+    return tuple(assets.values())
 
 
 def decode_tallies(text: str | None) -> dict[Origin, Tally]:
-    """Return what of corrected origins is rated already."""
+    """Return the amounts already rated of corrected origins."""
     rows = _tallies.decode(text) if text else ()
     return {
         (AssetId(row.asset_id), row.origin_start): Tally(
@@ -359,26 +363,27 @@ def decode_tallies(text: str | None) -> dict[Origin, Tally]:
 
 
 def encode_packages(packaged: Iterable[Packaged]) -> str | None:
-    """Return the units of a line by the rate per package that priced them; None without any."""
+    """Return the quantities of a line by the rate per package; None if there are none."""
+    # Late usage continues a package that is already paid, so the line stores how far it is used.
     texts = [
-        [plain(one.rate.value), plain(one.rate.per), one.rate.unit, plain(one.quantity)]
-        for one in packaged
+        [plain(priced.rate.value), plain(priced.rate.per), priced.rate.unit, plain(priced.quantity)]
+        for priced in packaged
     ]
     return msgspec.json.encode(texts).decode() if texts else None
 
 
 def decode_packages(text: str | None) -> Packages:
-    """Return the units of a line by the rate per package that priced them."""
+    """Return the quantities of a line by the rate per package that priced them."""
     return _packages([_packaged.decode(text)] if text else ())
 
 
 def _packages(lines: Iterable[Iterable[PackagesRow]]) -> Packages:
-    found: Packages = {}
+    quantities: Packages = {}
     for line in lines:
         for row in line:
             rate = Rate(value=row.value, per=row.per, unit=UnitId(row.unit), is_package=True)
-            found[rate] = found.get(rate, ZERO) + row.quantity
-    return found
+            quantities[rate] = quantities.get(rate, ZERO) + row.quantity
+    return quantities
 
 
 def _cadence(unit: CadenceUnit | None, count: int | None) -> Cadence | None:

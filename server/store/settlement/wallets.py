@@ -1,4 +1,7 @@
-"""Wallets: their terms, grants, entitlements, unsettled usage and rates, read at one moment."""
+"""Wallets with their terms, grants, entitlements, unsettled usage and rates.
+
+One statement reads all of it, so that the parts are of the same moment.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,12 +63,15 @@ from server.store.sql import load
 SQL = load("settlement/wallets.sql")
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
-"""The product and its grant that each entitlement was sold as."""
+"""The product and the product grant of each entitlement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletFilter:
-    """The filters of a list of wallets; None for any. Usage of `asset_id` draws on them."""
+    """The filters of a list of wallets; None for any.
+
+    `asset_id` selects the wallets that usage of this asset draws on.
+    """
 
     resource_id: ResourceId | None = None
     asset_id: AssetId | None = None
@@ -74,7 +80,7 @@ class WalletFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWallet:
-    """A wallet with all it is computed from, as it was at `now`, tenant time.
+    """A wallet with everything its balance is computed from, at `now` in tenant time.
 
     Its rating periods until `closed` are final.
     """
@@ -100,12 +106,12 @@ class StoredWallet:
 
     @property
     def id(self) -> WalletId:
-        """The wallet."""
+        """The id of the wallet."""
         return self.state.terms.id
 
     @property
     def zone(self) -> str:
-        """Where its days and periods begin."""
+        """The time zone in which its days and periods begin."""
         return self.state.terms.zone
 
     @property
@@ -120,7 +126,7 @@ class StoredWallet:
 
     @property
     def token_wallet(self) -> TokenWallet:
-        """What takes the tokens that usage comes to, if this is a wallet of tokens."""
+        """The wallet as the receiver of the tokens that usage is rated in."""
         return TokenWallet(
             id=self.id,
             unit=self.unit_id,
@@ -132,13 +138,13 @@ class StoredWallet:
 
 
 async def lock(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> None:
-    """Hold a wallet until the transaction ends. Raises WALLET_NOT_FOUND."""
+    """Lock a wallet until the transaction ends. Raises WALLET_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_wallet"], tx.tenant_id, account_id, wallet_id) is None:
         raise _not_found(account_id, wallet_id)
 
 
 async def check(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> None:
-    """Raise WALLET_NOT_FOUND unless there is such a wallet."""
+    """Raise WALLET_NOT_FOUND unless the wallet exists."""
     if not await tx.fetchval(SQL["wallet_exists"], tx.tenant_id, account_id, wallet_id):
         raise _not_found(account_id, wallet_id)
 
@@ -150,21 +156,22 @@ async def get(
     *,
     with_sources: bool = False,
 ) -> StoredWallet:
-    """One wallet with all it is computed from. Raises WALLET_NOT_FOUND.
+    """Return a wallet with everything it is computed from. Raises WALLET_NOT_FOUND.
 
-    Of tokens `with_sources`, which are what comes to them and is not final yet.
+    For a token wallet, `with_sources` also reads the wallets whose unsettled usage is rated in its
+    tokens.
     """
     args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
-    found = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
-    if not found:
+    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
+    if not wallets:
         raise _not_found(account_id, wallet_id)
-    return found[0]
+    return wallets[0]
 
 
 async def asset_numbers(
     tx: Transaction, account_id: AccountId, asset_ids: Iterable[AssetId]
 ) -> dict[AssetId, int]:
-    """The places of some assets among those of their account."""
+    """Return the number of each asset within its account."""
     rows = await tx.fetch(SQL["asset_numbers"], tx.tenant_id, account_id, sorted(asset_ids))
     return {AssetId(row["asset_id"]): row["number"] for row in rows}
 
@@ -177,7 +184,7 @@ async def list_wallets(
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """Return an account's wallets by resource, those of tokens with their sources."""
+    """Return an account's wallets by resource; token wallets come with their sources."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
     rows = await tx.fetch(SQL["wallet_states"], *args)
@@ -192,21 +199,21 @@ async def list_entries(
     after: int,
     limit: int,
 ) -> list[tuple[LedgerEntry, datetime]]:
-    """Lines of the ledger in posting order, each with when it was posted."""
+    """Return ledger entries in posting order, each with the time it was posted."""
     args = (tx.tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
     return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
 def following(entry: LedgerEntry, before: bytes) -> LedgerEntry:
-    """An entry as it follows the one with the hash `before`, which is not kept twice."""
+    """Return an entry with `before` as the previous hash, which its row does not repeat."""
     return replace(entry, prev_hash=before)
 
 
 async def list_grants(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> list[tuple[Grant, datetime]]:
-    """Return all issues of a wallet that are in the ledger, oldest first, with create times."""
+    """Return all issues of a wallet in the ledger, oldest first, with their create times."""
     rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
     return [(grant_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
@@ -219,7 +226,10 @@ async def grant_sources(
     asset_id: AssetId | None,
     promise: tuple[ProductId, ProductGrantId] | None,
 ) -> GrantSources:
-    """Return what entitlements of a wallet were sold as: all, or those of an asset or promise."""
+    """Return the product grants of a wallet's entitlements.
+
+    Either of all entitlements, or of those of one asset or one promise.
+    """
     args = (tx.tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
     rows = await tx.fetch(SQL["grant_sources"], *args)
     return {
@@ -236,7 +246,7 @@ async def save_next_indices(
     account_id: AccountId,
     indices: Mapping[EntitlementId, int],
 ) -> None:
-    """Remember which issue of each entitlement comes next."""
+    """Save the index of the next issue of each entitlement."""
     if indices:
         keys = sorted(indices)
         following = [indices[key] for key in keys]
@@ -244,13 +254,14 @@ async def save_next_indices(
 
 
 def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
-    """The issue after the last of those that were opened, by entitlement."""
-    found: dict[EntitlementId, int] = {}
+    """Return the index after the last opened issue, by entitlement."""
+    indices: dict[EntitlementId, int] = {}
     for grant in opened:
+        # A rollover carries a remainder of an earlier issue and takes no index.
         if grant.kind is not GrantKind.ROLLOVER:
-            after = max(found.get(grant.entitlement_id, 0), grant.index + 1)
-            found[grant.entitlement_id] = after
-    return found
+            after = max(indices.get(grant.entitlement_id, 0), grant.index + 1)
+            indices[grant.entitlement_id] = after
+    return indices
 
 
 def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
@@ -258,14 +269,14 @@ def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
 
 
 def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWallet]:
-    """The wallets that were asked for; the other rows are their sources."""
+    """Return the requested wallets; the other rows are the sources of their tokens."""
     sources: dict[UUID, list[WalletState]] = {}
     for row in rows:
         if row["token_wallet_id"] is not None:
             state = _stored(account_id, row).state
             sources.setdefault(row["token_wallet_id"], []).append(state)
-    asked = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
-    return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in asked]
+    requested = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
+    return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in requested]
 
 
 def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> StoredWallet:
@@ -321,6 +332,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
+        # Final cells are read only for origins that late usage corrects.
         cells=tuple(cell for cell, is_final in cells if not is_final),
         settled=tuple(cell for cell, is_final in cells if is_final),
         period=rating_period(zone, anchor, length, row["now"]),
@@ -332,10 +344,12 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
 
 
 def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:
-    """A line of the ledger; the hash before it is not kept twice."""
+    """Return the ledger entry of a row; the previous hash is left empty, see `following`."""
     return LedgerEntry(
         wallet_id=wallet_id,
         seq=row["seq"],
+        # The hash is that of the entry before, which `following` fills in when the chain is
+        # checked.
         prev_hash=b"",
         grant_id=GrantId(row["grant_id"]),
         grant_seq=row["grant_seq"],

@@ -1,8 +1,8 @@
-"""The named queries, read once.
+"""The named queries, read once from files.
 
 A file holds the queries of the store module of the same name. Each begins with `-- name: …`, a
-sentence that says why, and a line for each parameter with its type. A test prepares every one of
-them against the migrated schema.
+comment with its result or its reason, and a line for each parameter with its type. A test prepares
+every query against the migrated schema.
 """
 
 import re
@@ -12,6 +12,6 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 def load(file: str) -> dict[str, str]:
-    """The queries of `file` by name."""
+    """Return the queries of `file` by name."""
     _, *parts = _NAME.split((Path(__file__).parent / file).read_text())
     return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}

@@ -1,8 +1,8 @@
--- The list of work. Redis only rings the bell; these rows say what is to be done and what became of it.
+-- Jobs. These rows hold the work and its outcome; Redis only carries signals.
 
 -- name: add_jobs
--- Ids are derived from what a job is about, so asking twice is asking once. Sorted, so that two who
--- ask for the same jobs wait for each other and never in a circle.
+-- Ids are derived from the subject of a job, so adding a job twice has no effect. Sorted, so that concurrent
+-- transactions that add the same jobs cannot deadlock.
 --   $1 tenant_id uuid, $2 job_ids uuid[], $3 kinds text[], $4 ranks smallint[], $5 account_ids text[],
 --   $6 payloads jsonb[], $7 fire_times timestamptz[], $8 wait interval or null
 INSERT INTO jobs (tenant_id, job_id, kind, rank, account_id, payload, fire_time, available_time)
@@ -13,23 +13,23 @@ SELECT $1, j.job_id, j.kind, j.rank, j.account_id, j.payload, j.fire_time, clock
     ON CONFLICT (tenant_id, job_id) DO NOTHING;
 
 -- name: due_tenants
--- Who has a job of one of these kinds that can be done now.
+-- The tenants with a due job of one of these kinds.
 --   $1 kinds text[]
 SELECT tenant_id FROM tenants_with_due_jobs($1);
 
 -- name: plan_by_index
--- Before a claim: its statement is planned for the indexes that are made for it, whatever the statistics
--- say. They know nothing of jobs that came since, and a plan by them reads all jobs of the tenant.
+-- Runs before a claim, so that its statement uses the indexes made for it, whatever the statistics are. The
+-- statistics do not include recent jobs, and a plan based on them reads all jobs of the tenant.
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
 -- name: claim_jobs
--- Counts an attempt at some jobs that are due and sets them aside for a while, so that a worker that dies
--- costs an attempt and a pause, and nothing else. Those that were held come first, then the oldest. Those whose pause is over are found
--- by its end: what still rests or is in hand is not looked at.
--- A job of an account waits for all of it that come before, whoever has these in hand or lets them rest.
--- The clock moves when nothing that is due comes before. Jobs about no account wait for nothing else.
+-- Counts an attempt at some due jobs and hides them for a while, so that the crash of a worker costs only an
+-- attempt and a pause. Jobs that were already attempted come first, then the oldest. Jobs whose pause has ended
+-- are found by its end, so that paused and claimed jobs are not read. A job of an account waits for all earlier
+-- jobs of the account, even if these are claimed or paused. A job that moves the clock waits for all due jobs
+-- before it. Jobs about no account do not wait for others.
 --   $1 tenant_id uuid, $2 kinds text[], $3 most_jobs integer, $4 most_attempts integer
 WITH clock AS MATERIALIZED (
     SELECT coalesce(clock_time, statement_timestamp()) AS now FROM tenants WHERE tenant_id = $1),
@@ -54,7 +54,7 @@ due AS MATERIALIZED (
                    AND o.state = 'PENDING' AND (o.fire_time, o.rank) < (j.fire_time, j.rank)
                  ORDER BY o.fire_time, o.rank LIMIT 1) END IS NULL
       ORDER BY j.fire_time, j.rank, j.job_id LIMIT 4 * $3)),
--- Locked by key, and looked at again as it is then: another worker may have taken it a moment ago.
+-- Locked by key and checked again, because another worker may have claimed it a moment ago.
 taken AS MATERIALIZED (
     SELECT l.job_id
       FROM due AS d
@@ -82,7 +82,7 @@ UPDATE jobs AS j
 RETURNING j.job_id, j.attempts, j.state;
 
 -- name: give_back
--- Jobs that were claimed and not begun: the attempt is not counted, and anybody may take them at once.
+-- Jobs that were claimed and not begun: the attempt is not counted, and any worker may claim them at once.
 --   $1 tenant_id uuid, $2 job_ids uuid[], $3 attempts integer[]
 UPDATE jobs AS j SET attempts = j.attempts - 1, available_time = NULL
   FROM unnest($2::uuid[], $3::integer[]) AS c (job_id, attempts)
@@ -90,7 +90,7 @@ UPDATE jobs AS j SET attempts = j.attempts - 1, available_time = NULL
    AND j.attempts = c.attempts AND j.state = 'PENDING';
 
 -- name: lock_job
--- The attempt is still ours only if nobody has claimed the job since.
+-- The attempt is valid only if no other worker has claimed the job since.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 attempts integer
 SELECT kind, account_id, payload, fire_time
   FROM jobs
@@ -98,22 +98,21 @@ SELECT kind, account_id, payload, fire_time
    FOR UPDATE SKIP LOCKED;
 
 -- name: end_job
--- In the transaction of the effect, or in one of its own after a refusal.
+-- In the transaction of the effect, or in a transaction of its own after a refusal.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 attempts integer, $4 state text, $5 error text
 UPDATE jobs SET state = $4, error = $5, end_time = clock_timestamp()
  WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'PENDING';
 
 -- name: note_failure
--- What went wrong last; the job rests, longer every time, and is tried again.
+-- The last error; the pause before the next attempt grows each time.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 attempts integer, $4 error text
 UPDATE jobs
    SET error = $4, available_time = clock_timestamp() + make_interval(secs => least(60, 0.1 * 2 ^ attempts))
  WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'PENDING';
 
 -- name: retry_job
--- Another eight attempts for a job that was refused or is in quarantine, and for those of its account that
--- are in quarantine because they came after it. A close that was given up may be begun again too: until then
--- its wallet is not billed.
+-- Eight new attempts for a refused or quarantined job, and for the quarantined jobs of its account that came
+-- after it. A waived close may be retried too: until then its wallet is not billed.
 --   $1 tenant_id uuid, $2 job_id uuid
 WITH stopped AS (
     SELECT job_id, account_id, fire_time FROM jobs
@@ -129,14 +128,14 @@ UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end
 RETURNING j.job_id;
 
 -- name: waive_job
--- Given up for good.
+-- The job is not tried again.
 --   $1 tenant_id uuid, $2 job_id uuid
 UPDATE jobs SET state = 'WAIVED', end_time = clock_timestamp()
  WHERE tenant_id = $1 AND job_id = $2 AND state IN ('FAILED', 'QUARANTINED')
 RETURNING kind, rank, account_id, payload, fire_time;
 
 -- name: find_job
--- One job as it stands.
+-- One job with its state.
 --   $1 tenant_id uuid, $2 job_id uuid
 SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time, created_by, update_time, updated_by
   FROM jobs
@@ -153,13 +152,13 @@ SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time,
  ORDER BY create_time, job_id LIMIT $5;
 
 -- name: ended_tenants
--- Who has jobs that ended longer ago than this.
+-- The tenants with jobs that ended longer ago than this.
 --   $1 kept interval
 SELECT tenant_id FROM tenants_with_ended_jobs(statement_timestamp() - $1::interval);
 
 -- name: forget_ended
--- A few of the jobs that were done or given up long ago. What a run that is under way counts stays, and so does
--- a close that was given up, as long as it may be begun again.
+-- Some of the jobs that were done or waived long ago. Jobs that an active run counts are not deleted, nor
+-- waived closes, because they may be retried.
 --   $1 tenant_id uuid, $2 kept interval, $3 most integer
 DELETE FROM jobs
  WHERE tenant_id = $1 AND job_id = ANY (ARRAY (

@@ -1,11 +1,12 @@
--- What is looked at before the service uses a database: its login, and that it was migrated.
+-- Checks before the service uses a database: its login, and that it is migrated.
 
 -- name: dangerous_roles
--- Start-up refuses a login for which this is not empty: the login itself, or a role that it can become by SET
--- ROLE, is above row-level security, can make itself so, or reads and writes past it. `MEMBER` is true for every
--- role that could be become, also by way of others; for a superuser it is all roles, so the login comes first.
--- The owner of a schema may drop and replace what is in it; that of `public` is the owner of the database.
--- From Postgres 16 on CREATEROLE reaches only roles that it created; before, it could join any other role.
+-- The service does not start if this returns a row: the login itself, or a role that it can become by SET ROLE,
+-- bypasses row-level security, can grant itself this right, or can read and write past it. `MEMBER` is true for
+-- every role that the login can become, directly or through others; for a superuser these are all roles, so the
+-- login comes first. The owner of a schema may drop and replace its objects; the owner of `public` is the owner
+-- of the database. From Postgres 16 on, CREATEROLE covers only roles that it created; before, it could join any
+-- role.
 SELECT r.rolname::text AS role, session_user::text AS login,
        CASE WHEN r.rolsuper THEN 'is a superuser'
             WHEN r.rolbypassrls THEN 'bypasses row-level security'
@@ -29,5 +30,5 @@ SELECT r.rolname::text AS role, session_user::text AS login,
  LIMIT 1;
 
 -- name: is_migrated
--- A server on a database without our tables would start, and fail at the first call.
+-- Without this check, a server on a database without the schema would start, and fail at the first call.
 SELECT to_regclass('public.schema_migrations') IS NOT NULL;

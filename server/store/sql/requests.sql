@@ -1,31 +1,31 @@
--- Requests that were answered, and their answers.
+-- Answered requests and their answers.
 
 -- name: lock_request
--- Calls of one id go one after the other; whoever comes second finds the answer of the first.
+-- Calls with one id run one after the other; the second finds the answer of the first.
 --   $1 tenant_id uuid, $2 account_id text, $3 request_id text
 SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || '/' || $2::text || '/' || $3::text, 0));
 
 -- name: find_request
--- The request of that id, whatever it asked for.
+-- The request with that id, whatever its method and body.
 --   $1 tenant_id uuid, $2 account_id text, $3 request_id text
 SELECT method, fingerprint, fields, response
   FROM request_log
  WHERE tenant_id = $1 AND account_id = $2 AND request_id = $3;
 
 -- name: keep_request
--- Claim and effect commit together; the key of the table is behind the lock.
+-- Commits with the effect of the request. The table's key is a second guard behind the lock.
 --   $1 tenant_id uuid, $2 account_id text, $3 request_id text, $4 method text, $5 fingerprint bytea,
 --   $6 fields jsonb, $7 response bytea
 INSERT INTO request_log (tenant_id, account_id, request_id, method, fingerprint, fields, response)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: old_request_tenants
--- The tenants that have answers which were kept longer than this.
+-- The tenants with answers older than this.
 --   $1 kept interval
 SELECT tenant_id FROM tenants_with_old_requests(statement_timestamp() - $1::interval);
 
 -- name: delete_old_requests
--- A few of the answers that were kept longer than this. An answer is never changed, so nothing has to be locked.
+-- Some of the answers older than this. An answer is never changed, so no lock is needed.
 --   $1 tenant_id uuid, $2 kept interval, $3 at_most integer
 DELETE FROM request_log
  WHERE tenant_id = $1 AND (account_id, request_id) IN (

@@ -1,13 +1,13 @@
--- Runs: one orchestration each, and how far it is.
+-- Runs and their progress.
 
 -- name: add_run
--- One of a kind at a time: the second is refused by a constraint.
+-- One active run of a kind: a constraint refuses the second.
 --   $1 tenant_id uuid, $2 run_id uuid, $3 kind text, $4 start_time timestamptz, $5 target_time timestamptz
 INSERT INTO runs (tenant_id, run_id, kind, state, start_time, target_time)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5);
 
 -- name: running
--- What is under way.
+-- The active run of a kind.
 --   $1 tenant_id uuid, $2 kind text
 SELECT run_id FROM runs WHERE tenant_id = $1 AND kind = $2 AND state = 'RUNNING';
 
@@ -31,12 +31,12 @@ SELECT run_id, kind, state, start_time, target_time, done_counts, error, failed_
  ORDER BY create_time DESC, run_id DESC LIMIT $4;
 
 -- name: save_counts
--- How far a run is.
+-- The progress of a run.
 --   $1 tenant_id uuid, $2 run_id uuid, $3 done_counts jsonb
 UPDATE runs SET done_counts = $3 WHERE tenant_id = $1 AND run_id = $2;
 
 -- name: end_run
--- Done or failed, with the job in the way.
+-- Done, or failed with the job that blocked it.
 --   $1 tenant_id uuid, $2 run_id uuid, $3 state text, $4 error text, $5 failed_job_id uuid
 UPDATE runs SET state = $3, error = $4, failed_job_id = $5, end_time = clock_timestamp(),
        done_counts = coalesce((SELECT jsonb_object_agg(d.kind, d.n) FROM (
@@ -48,7 +48,7 @@ UPDATE runs SET state = $3, error = $4, failed_job_id = $5, end_time = clock_tim
  WHERE tenant_id = $1 AND run_id = $2 AND state = 'RUNNING';
 
 -- name: next_due
--- The moment of the next pending job at or before the target.
+-- The time of the next pending job at or before the target.
 --   $1 tenant_id uuid, $2 until timestamptz
 SELECT least(
        (SELECT min(fire_time) FROM jobs
@@ -59,8 +59,8 @@ SELECT least(
            AND kind <> 'advance_clock'));
 
 -- name: stuck_job
--- A job that stands in the way: it is due and in quarantine, or was refused. Wallets wait for those about them
--- however long ago they were refused; for other refusals only the run waits in which they happened.
+-- A due job that blocks the run: it is quarantined, or was refused. A refused job about a wallet blocks however
+-- long ago it was refused; other refusals block only the run in which they happened.
 --   $1 tenant_id uuid, $2 clock_time timestamptz, $3 since timestamptz
 SELECT job_id, kind, state, error FROM jobs
  WHERE tenant_id = $1 AND state IN ('QUARANTINED', 'FAILED') AND fire_time <= $2

@@ -1,4 +1,4 @@
-"""Findings of a validation run: kept with the run, listed by product and rule."""
+"""Findings of a validation run, stored with the run and listed by product and rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FindingKey = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogFinding:
-    """One breach of a rule by a product; `position` counts those of the rule from 0."""
+    """One violation of a rule by a product; `position` counts those of the rule from 0."""
 
     product_id: ProductId
     rule_id: str
@@ -30,13 +30,13 @@ class CatalogFinding:
 
     @property
     def key(self) -> FindingKey:
-        """Its place in the run."""
+        """The sort key of the finding within its run."""
         return self.product_id, self.rule_id, self.position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsQuery:
-    """Which findings are listed; None for any."""
+    """The filters of a list of findings; None for any."""
 
     severity: Severity | None = None
     rule_id: str | None = None
@@ -44,33 +44,33 @@ class FindingsQuery:
 
 
 async def count_products(tx: Transaction) -> int:
-    """How many products there are to look at."""
-    found: int = await tx.fetchval(SQL["count_products"], tx.tenant_id)
-    return found
+    """Return the number of products to validate."""
+    number: int = await tx.fetchval(SQL["count_products"], tx.tenant_id)
+    return number
 
 
 async def next_products(tx: Transaction, after: str, limit: int) -> list[ProductId]:
-    """The products after one, by id."""
+    """Return the next products by id, after the last one seen."""
     rows = await tx.fetch(SQL["next_products"], tx.tenant_id, after, limit)
     return [ProductId(row["product_id"]) for row in rows]
 
 
 async def add(tx: Transaction, run_id: RunId, findings: Sequence[CatalogFinding]) -> None:
-    """Keep what was found."""
+    """Insert findings."""
     await tx.executemany(
         SQL["add_finding"],
         [
             (
                 tx.tenant_id,
                 run_id,
-                one.product_id,
-                one.rule_id,
-                one.position,
-                one.severity,
-                one.message,
-                list(one.records),
+                finding.product_id,
+                finding.rule_id,
+                finding.position,
+                finding.severity,
+                finding.message,
+                list(finding.records),
             )
-            for one in findings
+            for finding in findings
         ],
     )
 
@@ -78,20 +78,20 @@ async def add(tx: Transaction, run_id: RunId, findings: Sequence[CatalogFinding]
 async def list_findings(
     tx: Transaction,
     run_id: RunId,
-    asked: FindingsQuery,
+    only: FindingsQuery,
     *,
     after: FindingKey | None,
     limit: int,
 ) -> list[CatalogFinding]:
-    """Findings of a run by product, rule and position, after the last one seen."""
+    """Return findings of a run by product, rule and position, after the last one seen."""
     product, rule, position = after or (None, None, 0)
     rows = await tx.fetch(
         SQL["list_findings"],
         tx.tenant_id,
         run_id,
-        asked.severity,
-        asked.rule_id,
-        asked.product_id,
+        only.severity,
+        only.rule_id,
+        only.product_id,
         product,
         rule,
         position,
@@ -101,7 +101,7 @@ async def list_findings(
 
 
 async def forget_old(tx: Transaction, kept: timedelta) -> None:
-    """Forget what was found by runs that ended longer ago, by the database's clock."""
+    """Delete the findings of runs that ended longer ago than `kept`, by the database's clock."""
     await tx.execute(SQL["forget_old"], tx.tenant_id, kept)
 
 

@@ -1,4 +1,4 @@
-"""Products with all they stand on and all they cost, several at once."""
+"""Products with all their dependencies and prices, several at once."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +47,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProducts:
-    """Products as graphs, their entries that are not withdrawn, the cards and books of those.
+    """Products as graphs, with their rates that are not inactive, and the cards and books.
 
-    Which of their resources active anchors have, and how the products they are billed as stand.
+    `anchored` holds the resources that active anchors have; `definitions` holds the states of the
+    products that resources are billed as.
     """
 
     graphs: Mapping[ProductId, Graph]
@@ -61,19 +62,19 @@ class LoadedProducts:
 
 
 async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> LoadedProducts:
-    """Those of the products that there are; `tx` has to see one moment.
+    """Return the products that exist; the transaction must be a snapshot.
 
-    The graphs share what their products share: each holds the units and policies of all of them.
+    The graphs share their records: each holds the units and policies of all products.
     """
     entries = await _entries(tx, product_ids)
-    card_ids = sorted({one.card_id for same in entries.values() for one in same})
+    card_ids = sorted({record.card_id for same in entries.values() for record in same})
     graphs = await _graphs(tx, product_ids)
-    resources = [one.content for graph in graphs.values() for one in graph.resources.values()]
+    resources = [record.content for graph in graphs.values() for record in graph.resources.values()]
     return LoadedProducts(
         graphs=graphs,
-        anchored=await _anchored(tx, {one.id for one in resources}),
+        anchored=await _anchored(tx, {record.id for record in resources}),
         definitions=await _definitions(
-            tx, {one.definition_product_id for one in resources} - {None}
+            tx, {record.definition_product_id for record in resources} - {None}
         ),
         entries=entries,
         cards=await rates.cards(tx, card_ids),
@@ -85,17 +86,22 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
     products = await _kept(tx, PRODUCT, SQL["products"], product_ids)
     if not products:
         return {}
-    held = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
+    product_resources = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
     grants = await _kept(tx, PRODUCT_GRANT, SQL["product_grants"], product_ids)
-    whole = await _whole(tx, products[0], held, grants)
+    # One graph for all of them, so that the number of queries does not grow with the products.
+    whole = await _whole(tx, products[0], product_resources, grants)
     return {
         product.content.id: replace(
             whole,
             product=product,
             product_resources=tuple(
-                one for one in held if one.content.product_id == product.content.id
+                record
+                for record in product_resources
+                if record.content.product_id == product.content.id
             ),
-            grants=tuple(one for one in grants if one.content.product_id == product.content.id),
+            grants=tuple(
+                record for record in grants if record.content.product_id == product.content.id
+            ),
         )
         for product in products
     }
@@ -104,57 +110,60 @@ async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[Pro
 async def _whole(
     tx: Transaction,
     product: StoredRecord[Product],
-    held: Sequence[StoredRecord[ProductResource]],
+    product_resources: Sequence[StoredRecord[ProductResource]],
     grants: Sequence[StoredRecord[ProductGrant]],
 ) -> Graph:
-    """What all resources and promises stand on, as if they were of one product."""
+    """Return one graph of all resources and grants, as if they belonged to one product."""
     resources = await _kept(
-        tx, RESOURCE, OF["resources"], {one.content.resource_id for one in held}
+        tx, RESOURCE, OF["resources"], {record.content.resource_id for record in product_resources}
     )
-    class_ids = {one.content.unit_class_id for one in resources}
-    levels = [one.content.policies for one in held]
-    levels += [one.content.policies for one in resources]
+    class_ids = {record.content.unit_class_id for record in resources}
+    levels = [record.content.policies for record in product_resources]
+    levels += [record.content.policies for record in resources]
     aggregations = _ids(level.aggregation for level in levels)
     frequencies = _ids(level.rating_frequency for level in levels)
     overages = _ids(level.overage for level in levels)
     commitments = _ids(level.commitment for level in levels)
-    refreshes = _ids(one.content.refresh_id for one in grants)
-    rollovers = _ids(one.content.rollover_id for one in grants)
-    models = {one.content.selling_model_id for one in grants}
+    refreshes = _ids(record.content.refresh_id for record in grants)
+    rollovers = _ids(record.content.rollover_id for record in grants)
+    models = {record.content.selling_model_id for record in grants}
     return Graph(
         product=product,
-        product_resources=tuple(held),
+        product_resources=tuple(product_resources),
         grants=tuple(grants),
-        resources={one.content.id: one for one in resources},
+        resources={record.content.id: record for record in resources},
         classes={
-            one.content.id: one
-            for one in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
+            record.content.id: record
+            for record in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
         },
         units=tuple(await _kept(tx, UNIT, OF["units"], class_ids)),
         aggregations={
-            one.content.id: one
-            for one in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
+            record.content.id: record
+            for record in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
         },
         frequencies={
-            one.content.id: one
-            for one in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
+            record.content.id: record
+            for record in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
         },
         overages={
-            one.content.id: one for one in await _kept(tx, OVERAGE, OF["overages"], overages)
+            record.content.id: record
+            for record in await _kept(tx, OVERAGE, OF["overages"], overages)
         },
         commitments={
-            one.content.id: one
-            for one in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
+            record.content.id: record
+            for record in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
         },
         refreshes={
-            one.content.id: one for one in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
+            record.content.id: record
+            for record in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
         },
         models={
-            one.content.id: one
-            for one in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
+            record.content.id: record
+            for record in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
         },
         rollovers={
-            one.content.id: one for one in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
+            record.content.id: record
+            for record in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
         },
     )
 
@@ -163,11 +172,11 @@ async def _entries(
     tx: Transaction, product_ids: Sequence[ProductId]
 ) -> dict[ProductId, list[RateCardEntry]]:
     tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tx.tenant_id, product_ids))
-    found: defaultdict[ProductId, list[RateCardEntry]] = defaultdict(list)
+    entries: defaultdict[ProductId, list[RateCardEntry]] = defaultdict(list)
     for row in await tx.fetch(SQL["entries"], tx.tenant_id, product_ids):
         key = (row["rate_card_id"], row["entry_id"])
-        found[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
-    return dict(found)
+        entries[ProductId(row["product_id"])].append(entry_from_row(row, tiers.get(key, ())))
+    return dict(entries)
 
 
 async def _anchored(tx: Transaction, ids: Iterable[ResourceId]) -> frozenset[ResourceId]:

@@ -1,4 +1,4 @@
-"""What a preview sees beside the wallets: open periods, values that are counted, what is rated."""
+"""The reads of a preview: open periods, unique values already counted, amounts already rated."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,7 +18,8 @@ SQL = load("wallets/preview.sql")
 async def first_open(
     tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
 ) -> dict[WalletKey, RatingPeriod]:
-    """The first open period of each wallet that has one."""
+    """Return the first open period of each wallet that has one."""
+    # Not locked: a preview promises nothing about what is recorded later.
     rows = await tx.fetch(SQL["first_open"], tx.tenant_id, account_id, sorted(wallet_ids))
     return {
         (account_id, WalletId(row["wallet_id"])): RatingPeriod(
@@ -31,7 +32,7 @@ async def first_open(
 async def known_values(
     tx: Transaction, account_id: AccountId, values: Iterable[UniqueValue]
 ) -> set[UniqueValue]:
-    """Those of the values that have been counted."""
+    """Return those of the values that have been counted."""
     keys = sorted(set(values))
     columns = [[key[column] for key in keys] for column in range(4)]
     rows = await tx.fetch(SQL["known_values"], tx.tenant_id, account_id, *columns)
@@ -45,6 +46,6 @@ async def rated_before(
     *,
     but_in: datetime | None = None,
 ) -> dict[Origin, Tally]:
-    """What of each asset and origin is rated already, but in one rating period."""
+    """Return the amounts already rated by asset and origin, except those of period `but_in`."""
     text = await tx.fetchval(SQL["rated_before"], tx.tenant_id, account_id, wallet_id, but_in)
     return decode_tallies(text)

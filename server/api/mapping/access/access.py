@@ -1,4 +1,4 @@
-"""Tenants, credentials, runs, jobs and limits on the wire."""
+"""Messages of tenants, credentials, runs, jobs and limits."""
 
 from usage_management.v1 import access_service_pb2 as pb
 
@@ -16,12 +16,12 @@ from server.usecases.access.credentials import CreateCredential
 from server.usecases.access.tenants import CreateTenant
 from server.usecases.clock import AdvanceClock
 
-# What a limit can be on the wire: 64 bits.
+# The largest value of the proto's int64.
 MOST_VALUE = 2**63 - 1
 
 
 def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
-    """What a tenant is to be."""
+    """Return the command to create a tenant. Raises InvalidArgument."""
     reader = RequestReader(request)
     tenant = reader.sub("tenant")
     command = CreateTenant(
@@ -37,7 +37,10 @@ def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
 def create_credential_from_pb(
     request: pb.CreateCredentialRequest,
 ) -> tuple[str | None, CreateCredential]:
-    """Whose credential, if somebody else's, and what it is to be."""
+    """Return the id of the tenant, if one is named, and the command.
+
+    Raises InvalidArgument.
+    """
     reader = RequestReader(request)
     credential = reader.sub("credential")
     tenant = credential.optional_name("tenant", names.TENANT)
@@ -51,7 +54,7 @@ def create_credential_from_pb(
 
 
 def advance_clock_from_pb(request: pb.AdvanceClockRequest) -> AdvanceClock:
-    """Where the clock is to go."""
+    """Return the command to advance a clock. Raises InvalidArgument."""
     reader = RequestReader(request)
     to = reader.time("to_time")
     reader.done()
@@ -59,7 +62,7 @@ def advance_clock_from_pb(request: pb.AdvanceClockRequest) -> AdvanceClock:
 
 
 def tenant_to_pb(tenant: Tenant) -> pb.Tenant:
-    """A tenant with its clock."""
+    """Return a tenant with its clock."""
     return pb.Tenant(
         name=names.TENANT.of(tenant.id),
         display_name=tenant.display_name,
@@ -70,7 +73,7 @@ def tenant_to_pb(tenant: Tenant) -> pb.Tenant:
 
 
 def credential_to_pb(credential: Credential, tenant: str) -> pb.Credential:
-    """A credential without its key."""
+    """Return a credential without its key."""
     return pb.Credential(
         name=names.CREDENTIAL.of(credential.id),
         display_name=credential.display_name,
@@ -83,8 +86,9 @@ def credential_to_pb(credential: Credential, tenant: str) -> pb.Credential:
 
 
 def run_to_pb(run: Run) -> pb.Run:
-    """A run and how far it is."""
+    """Return a run with its progress."""
     ended = run.state != "RUNNING"
+    # After the run ended, later runs may have moved the clock beyond its target.
     current = min(run.clock_time, run.target_time) if ended else run.clock_time
     return pb.Run(
         name=names.RUN.of(run.run_id),
@@ -102,7 +106,7 @@ def run_to_pb(run: Run) -> pb.Run:
 
 
 def job_to_pb(job: JobRow) -> pb.Job:
-    """A job as it stands."""
+    """Return a job with its state."""
     return pb.Job(
         name=names.JOB.of(job.job_id),
         kind=enum_pb(pb.Job.Kind, job.kind.upper()),
@@ -116,6 +120,6 @@ def job_to_pb(job: JobRow) -> pb.Job:
 
 
 def limit_to_pb(limit: Limit) -> pb.Limit:
-    """A limit."""
+    """Return a limit."""
     value = min(limit.value, MOST_VALUE)
     return pb.Limit(id=limit.id, value=value, unit=limit.unit, reason=limit.reason)

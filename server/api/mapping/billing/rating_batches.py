@@ -1,4 +1,4 @@
-"""rating batches on the wire."""
+"""Messages of rating batches."""
 
 from usage_management.v1 import preview_service_pb2 as pb
 
@@ -24,7 +24,7 @@ from server.usecases.intake.rating_batches import CreateRatingBatch
 
 
 def create_rating_batch_from_pb(request: pb.CreateRatingBatchRequest) -> CreateRatingBatch:
-    """What is to be rated; the path of a fault names the line. Raises InvalidArgument."""
+    """Return the command; the path of a fault names the line. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     reader.done()
@@ -41,17 +41,17 @@ def create_rating_batch_from_pb(request: pb.CreateRatingBatchRequest) -> CreateR
     )
 
 
-def rating_batch_to_pb(found: RatingBatch) -> pb.RatingBatch:
-    """A request as it stands."""
+def rating_batch_to_pb(batch: RatingBatch) -> pb.RatingBatch:
+    """Return a batch with its state and results."""
     return pb.RatingBatch(
-        name=names.RATING_BATCH.of(found.account_id, found.id),
-        lines=[_line(found.account_id, one) for one in found.lines],
-        skips_waterfall=found.skips_waterfall,
-        state=enum_pb(pb.RatingBatch.State, found.state),
-        results=[_result(one) for one in found.results],
-        error=failure_status(found.error_code, found.error_text),
-        **audit_pb(found.audit),
-        rate_time=optional_time_pb(found.rate_time),
+        name=names.RATING_BATCH.of(batch.account_id, batch.id),
+        lines=[_line(batch.account_id, item) for item in batch.lines],
+        skips_waterfall=batch.skips_waterfall,
+        state=enum_pb(pb.RatingBatch.State, batch.state),
+        results=[_result(item) for item in batch.results],
+        error=failure_status(batch.error_code, batch.error_text),
+        **audit_pb(batch.audit),
+        rate_time=optional_time_pb(batch.rate_time),
     )
 
 
@@ -66,12 +66,12 @@ def _line(account_id: AccountId, line: Usage) -> pb.RatingLine:
     )
 
 
-def _result(one: LineResult) -> pb.RatedLine:
+def _result(result: LineResult) -> pb.RatedLine:
     return pb.RatedLine(
-        status=None if one.error is None else status_of(one.error),
-        used_quantity=optional_decimal_pb(one.used),
-        overage_quantity=optional_decimal_pb(one.overage),
-        amount=optional_decimal_pb(one.amount),
-        **(unit_pb(one.unit) if one.unit else {}),
-        waterfall=map(step_to_pb, one.steps),
+        status=None if result.error is None else status_of(result.error),
+        used_quantity=optional_decimal_pb(result.used),
+        overage_quantity=optional_decimal_pb(result.overage),
+        amount=optional_decimal_pb(result.amount),
+        **(unit_pb(result.unit) if result.unit else {}),
+        waterfall=map(step_to_pb, result.steps),
     )

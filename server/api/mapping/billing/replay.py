@@ -1,4 +1,4 @@
-"""Replays on the wire."""
+"""Messages of replays."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from server.usecases.billing.replay_inputs import ReplayRates
 
 
 def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
-    """What is to be replayed. Raises InvalidArgument."""
+    """Return the command to replay rates. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     (price_book_id,) = reader.name("price_book", names.PRICE_BOOK)
@@ -42,44 +42,44 @@ def replay_rates_from_pb(request: pb.ReplayRatesRequest) -> ReplayRates:
     )
 
 
-def replay_to_pb(account_id: str, found: Sequence[Replayed]) -> pb.ReplayRatesResponse:
-    """The lines and what they come to."""
-    sums = totals(one.pair for one in found)
+def replay_to_pb(account_id: str, lines: Sequence[Replayed]) -> pb.ReplayRatesResponse:
+    """Return the replayed lines and their totals."""
+    sums = totals(one.pair for one in lines)
     return pb.ReplayRatesResponse(
-        summaries=[_summary(account_id, one) for one in found],
+        summaries=[_summary(account_id, one) for one in lines],
         totals=[_total(one) for one in sums],
-        left_out_count=len(found) - sum(one.count for one in sums),
+        left_out_count=len(lines) - sum(one.count for one in sums),
     )
 
 
-def _total(one: Total) -> pb.ReplayTotal:
+def _total(total: Total) -> pb.ReplayTotal:
     return pb.ReplayTotal(
-        **unit_pb(one.unit),
-        rated_amount=decimal_pb(one.rated),
-        replayed_amount=decimal_pb(one.replayed),
-        difference=decimal_pb(EXACT.subtract(one.replayed, one.rated)),
-        summary_count=one.count,
+        **unit_pb(total.unit),
+        rated_amount=decimal_pb(total.rated),
+        replayed_amount=decimal_pb(total.replayed),
+        difference=decimal_pb(EXACT.subtract(total.replayed, total.rated)),
+        summary_count=total.count,
     )
 
 
-def _summary(account_id: str, one: Replayed) -> pb.ReplayedSummary:
-    line, pair = one.line, one.pair
+def _summary(account_id: str, replayed: Replayed) -> pb.ReplayedSummary:
+    line, pair = replayed.line, replayed.pair
     made = pb.ReplayedSummary(
-        ratable_summary="" if one.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
+        ratable_summary="" if replayed.is_new else names.RATABLE_SUMMARY.of(account_id, line.id),
         asset=names.ASSET.of(account_id, line.asset_id),
         usage_resource=names.RESOURCE.of(line.resource_id),
         start_time=time_pb(line.start),
         origin_start_time=time_pb(line.origin_start),
         dimensions=dimensions_of(line.dimensions),
         overage_quantity=decimal_pb(line.overage),
-        replayed_overage_quantity=optional_decimal_pb(one.overage),
+        replayed_overage_quantity=optional_decimal_pb(replayed.overage),
         rated_amount=optional_decimal_pb(pair.rated),
         replayed_amount=optional_decimal_pb(pair.replayed),
         difference=optional_decimal_pb(pair.difference),
         **unit_pb(line.unit),
-        status=status_of(one.error) if one.error else None,
+        status=status_of(replayed.error) if replayed.error else None,
     )
-    if one.terms is not None:
-        made.terms.CopyFrom(terms_to_pb(one.terms))
-    made.waterfall.extend(map(step_to_pb, one.steps))
+    if replayed.terms is not None:
+        made.terms.CopyFrom(terms_to_pb(replayed.terms))
+    made.waterfall.extend(map(step_to_pb, replayed.steps))
     return made

@@ -1,4 +1,4 @@
-"""Summaries on the wire, and what lists of them are filtered by."""
+"""Messages of summaries, and the filters of their lists."""
 
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ from server.store.billing.summary_reads import (
 )
 from server.usecases.billing.summaries import Executions, SummaryTrace
 
-# The figures of a line that went in and came out, and what a waterfall says of it as it does.
+# The fields of a line that a waterfall repeats: its input figures, its output figures, and others.
 INPUTS = ("used_quantity", "drawn_quantity", "overage_quantity", "tier_quantity")
 OUTPUTS: tuple[Literal["amount", "net_unit_rate"], ...] = ("amount", "net_unit_rate")
 SAME = (
@@ -48,7 +48,7 @@ ALL_ACCOUNTS = "accounts/-"
 
 
 def list_usage_from_pb(request: pb.ListUsageSummariesRequest) -> tuple[AccountId, UsageFilter]:
-    """Return whose cells are listed, and which. Raises InvalidArgument."""
+    """Return the account and the filters of a list of cells. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     wallet_id = id_of_account(reader, "wallet", names.WALLET, account_id)
@@ -68,7 +68,7 @@ def list_usage_from_pb(request: pb.ListUsageSummariesRequest) -> tuple[AccountId
 def list_ratable_from_pb(
     request: pb.ListRatableSummariesRequest,
 ) -> tuple[AccountId, RatableFilter]:
-    """Return whose ratable lines are listed, and which. Raises InvalidArgument."""
+    """Return the account and filters of a list of ratable lines. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
@@ -87,9 +87,9 @@ def list_ratable_from_pb(
 def list_liable_from_pb(
     request: pb.ListLiableSummariesRequest,
 ) -> tuple[AccountId | None, LiableFilter]:
-    """Return whose invoice-ready lines are listed, None for everybody's, and which.
+    """Return the account and the filters of a list of invoice-ready lines.
 
-    Raises InvalidArgument.
+    The account is None for all accounts. Raises InvalidArgument.
     """
     reader = RequestReader(request)
     is_all = request.parent == ALL_ACCOUNTS
@@ -111,7 +111,7 @@ def list_liable_from_pb(
 
 
 def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
-    """A cell."""
+    """Return a cell."""
     source_id = cell.source_summary_id
     return pb.UsageSummary(
         name=names.USAGE_SUMMARY.of(account_id, cell.usage_summary_id),
@@ -135,7 +135,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
 
 
 def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
-    """A ratable line with its waterfall."""
+    """Return a ratable line with its waterfall."""
     liable_id = line.liable_summary_id
     return pb.RatableSummary(
         name=names.RATABLE_SUMMARY.of(account_id, line.ratable_summary_id),
@@ -165,12 +165,14 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
     )
 
 
-def waterfall_to_pb(name: str, account_id: str, found: Executions) -> pb.RateWaterfall:
-    """How the amounts of a line came about, as they stand and as they were before."""
+def waterfall_to_pb(name: str, account_id: str, executions: Executions) -> pb.RateWaterfall:
+    """Return the waterfalls of a line's current and superseded ratable lines."""
     return pb.RateWaterfall(
         name=name,
-        lines=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.standing],
-        superseded=[_line_waterfall(ratable_to_pb(account_id, one)) for one in found.superseded],
+        lines=[_line_waterfall(ratable_to_pb(account_id, line)) for line in executions.standing],
+        superseded=[
+            _line_waterfall(ratable_to_pb(account_id, line)) for line in executions.superseded
+        ],
     )
 
 
@@ -196,7 +198,7 @@ def _same(line: pb.RatableSummary) -> dict[str, Any]:
 
 
 def _version(line: RatableSummary) -> str:
-    """What rated a line; what names no version was rated by the one that is shipped."""
+    """Return the version that rated a line: the shipped one if the row names none."""
     if line.error_reason == "PROCEDURE_NOT_IN_FORCE":
         return ""
     if line.procedure_id is None or line.procedure_version_id is None:
@@ -205,7 +207,7 @@ def _version(line: RatableSummary) -> str:
 
 
 def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
-    """An invoice-ready line."""
+    """Return an invoice-ready line."""
     account_id, definition = line.account_id, line.definition_product_id
     return pb.LiableSummary(
         name=names.LIABLE_SUMMARY.of(account_id, line.liable_summary_id),
@@ -220,7 +222,7 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
         used_quantity=decimal_pb(line.used_quantity),
         overage_quantity=decimal_pb(line.overage_quantity),
         unit_of_measure=names.UNIT.of(line.unit_of_measure_id),
-        # A line whose amount is more than money can be failed; its exact amount is shown alone.
+        # A line failed if its amount exceeds the range of Money; only its exact amount is shown.
         amount=money_pb(line.currency_code, line.amount)
         if abs(line.amount) < MOST_AMOUNT
         else None,
@@ -228,22 +230,22 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
         create_time=time_pb(line.create_time),
         superseded=[
             pb.SupersededSummary(
-                used_quantity=decimal_pb(said.used_quantity),
-                overage_quantity=decimal_pb(said.overage_quantity),
-                amount=money_pb(line.currency_code, said.amount)
-                if abs(said.amount) < MOST_AMOUNT
+                used_quantity=decimal_pb(earlier.used_quantity),
+                overage_quantity=decimal_pb(earlier.overage_quantity),
+                amount=money_pb(line.currency_code, earlier.amount)
+                if abs(earlier.amount) < MOST_AMOUNT
                 else None,
-                create_time=time_pb(said.create_time),
-                supersede_time=time_pb(said.supersede_time),
+                create_time=time_pb(earlier.create_time),
+                supersede_time=time_pb(earlier.supersede_time),
             )
-            for said in line.superseded
+            for earlier in line.superseded
         ],
         dimensions=dimensions_of(line.dimensions),
     )
 
 
 def trace_to_pb(account_id: str, trace: SummaryTrace) -> pb.TraceLiableSummaryResponse:
-    """An invoice-ready line and all it is made of."""
+    """Return an invoice-ready line with everything that it sums up."""
     wallet_id = trace.liable.wallet_id
     return pb.TraceLiableSummaryResponse(
         liable_summary=liable_to_pb(trace.liable),
@@ -252,17 +254,17 @@ def trace_to_pb(account_id: str, trace: SummaryTrace) -> pb.TraceLiableSummaryRe
                 ratable_summary=ratable_to_pb(account_id, source.ratable),
                 usage_summaries=[
                     pb.UsageSummaryTrace(
-                        usage_summary=usage_to_pb(account_id, one.cell),
+                        usage_summary=usage_to_pb(account_id, usage.cell),
                         drawn_from=[
                             pb.DrawnFrom(
                                 grant=names.GRANT.of(account_id, wallet_id, drawn.grant_id),
                                 quantity=decimal_pb(drawn.quantity),
                                 amount=decimal_pb(drawn.amount),
                             )
-                            for drawn in one.drawn
+                            for drawn in usage.drawn
                         ],
                     )
-                    for one in source.cells
+                    for usage in source.cells
                 ],
             )
             for source in trace.sources

@@ -1,1 +1,1 @@
-"""Messages of catalog changes: set-up, product activation and policy revision."""
+"""Messages of catalog changes: setup, product activation and policy revision."""

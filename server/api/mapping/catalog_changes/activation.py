@@ -1,4 +1,4 @@
-"""Activation of products on the wire."""
+"""Messages of product activation."""
 
 from usage_management.v1 import catalog_service_pb2 as rpc
 
@@ -11,7 +11,7 @@ from server.usecases.catalog_changes.activation import Activated
 
 
 def activated_to_pb(activated: Activated) -> rpc.ActivateProductResponse:
-    """What became active."""
+    """Return the records that became active."""
     return rpc.ActivateProductResponse(
         product=product_to_pb(activated.product),
         activated=activated.names,

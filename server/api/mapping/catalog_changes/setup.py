@@ -1,4 +1,4 @@
-"""Descriptions of products on the wire: each record is read as by the method that makes one."""
+"""Messages of guided setup: each record is read by the reader of its create request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,8 @@ from server.usecases.catalog_changes.setup import (
 )
 
 T = TypeVar("T")
-ANY_ID = "nameless"  # stands in for the id of a policy that has none while its settings are read
+# The reader of a policy requires an id; this one stands for a policy without a name.
+ANY_ID = "nameless"
 
 
 CARD = Creation(
@@ -64,9 +65,9 @@ ENTRY = Creation(
 
 
 def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
-    """What is to be set up. Raises InvalidArgument for all that is wrong with it."""
+    """Return the setup. Raises InvalidArgument with all faults."""
     reading = _Reading()
-    wanted: dict[str, Any] = {
+    parts: dict[str, Any] = {
         "unit_classes": reading.all("unit_classes", UNIT_CLASS, request.unit_classes),
         "units": reading.all("units_of_measure", UNIT, request.units_of_measure),
         "aggregations": reading.all(
@@ -86,22 +87,22 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
         "book": None,
     }
     if request.HasField("price_book"):
-        wanted["book"] = reading.one("price_book", BOOK, request.price_book)
+        parts["book"] = reading.one("price_book", BOOK, request.price_book)
     product = request.product.name
-    wanted["blankets"] = _whole(
+    parts["blankets"] = _whole(
         _entry(reading, f"rate_card_entries[{index}]", one, product, "")
         for index, one in enumerate(request.rate_card_entries)
     )
-    held = [
+    resources = [
         _resource(reading, f"product_usage_resources[{index}]", one, product)
         for index, one in enumerate(request.product_usage_resources)
     ]
     reading.done()
-    return SetUpProduct(held=_whole(held), is_plan=request.validate_only, **wanted)
+    return SetUpProduct(held=_whole(resources), is_plan=request.validate_only, **parts)
 
 
 def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
-    """What was done."""
+    """Return the steps of a setup."""
     steps = [
         pb.SetupStep(
             name=step.name,
@@ -115,31 +116,31 @@ def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
 
 @dataclass(slots=True)
 class _Reading:
-    """The faults found so far, and the names that are described."""
+    """The faults found so far, and the names that are already described."""
 
     faults: list[Violation] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
     def done(self) -> None:
-        """Refuse the description if anything was wrong."""
+        """Raise InvalidArgument if there are faults."""
         if self.faults:
             raise InvalidArgument.of(tuple(self.faults))
 
     def fault(self, path: str, reason: str, description: str) -> None:
-        """Note that something is wrong."""
+        """Add a fault."""
         self.faults.append(Violation(path, reason, description))
 
     def all(
         self, path: str, making: Creation[Any], messages: Iterable[Any]
     ) -> tuple[SetupPart[Any], ...]:
-        """Each record of a list."""
-        found = [
+        """Return the records of a list, without faulty ones."""
+        parts = [
             self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
         ]
-        return _whole(found)
+        return _whole(parts)
 
     def one(self, path: str, making: Creation[Any], message: Any) -> SetupPart[Any] | None:
-        """A record with a name of its own; None after a fault."""
+        """Return a record with a name of its own; None after a fault."""
         ids = self._ids(path, message.name, making.name)
         if ids is None:
             return None
@@ -148,16 +149,16 @@ class _Reading:
     def nameless(
         self, path: str, making: Creation[Any], message: Any, *, is_there: bool
     ) -> SetupPart[Any] | None:
-        """A policy by its settings; None when it is not there."""
+        """Return a policy by its settings; None if it is absent."""
         if not is_there:
             return None
         if message.name:
-            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings tell which; leave it out")
-        found = self.read(path, making, making.creation_of((ANY_ID,), message))
-        return None if found is None else SetupPart(path, replace(found.content, id=NAMELESS))
+            self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings identify it; omit it")
+        policy = self.read(path, making, making.creation_of((ANY_ID,), message))
+        return None if policy is None else SetupPart(path, replace(policy.content, id=NAMELESS))
 
     def read(self, path: str, making: Creation[Any], request: Any) -> SetupPart[Any] | None:
-        """A record out of the request that would make it, by the same rules."""
+        """Return the record of a create request; None after a fault."""
         try:
             validate(request)
             return SetupPart(path, making.read(request))
@@ -176,6 +177,7 @@ class _Reading:
         except BadName as error:
             self.fault(f"{path}.name", error.reason, str(error))
             return None
+        # Two ids may not differ in case alone.
         if name.lower() in self.seen:
             self.fault(f"{path}.name", "SETUP_AMBIGUOUS", f"{name} is described twice")
         self.seen.add(name.lower())
@@ -185,17 +187,17 @@ class _Reading:
 def _resource(
     reading: _Reading, path: str, message: pb.ProductResourceSetup, product: str
 ) -> ResourcePart | None:
-    """A resource of the product with what it includes and costs."""
+    """Return a resource of the product with its grants and rates."""
     own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
     creation = catalog_rpc.CreateProductUsageResourceRequest(
         parent=product,
         product_usage_resource=own,
         product_usage_resource_id=own.name.partition("/usageResources/")[2],
     )
-    found = reading.read(own_path, PRODUCT_RESOURCE, creation)
-    if found is None:
+    part = reading.read(own_path, PRODUCT_RESOURCE, creation)
+    if part is None:
         return None
-    name = names.PRODUCT_RESOURCE.of(found.content.product_id, found.content.id)
+    name = names.PRODUCT_RESOURCE.of(part.content.product_id, part.content.id)
     _same(reading, f"{own_path}.name", own.name, name)
     if name.lower() in reading.seen:
         reading.fault(own_path, "SETUP_AMBIGUOUS", f"{name} is described twice")
@@ -205,7 +207,7 @@ def _resource(
         reading.fault(f"{path}.grants", "TOO_MANY_ITEMS", text)
     return ResourcePart(
         path=own_path,
-        content=found.content,
+        content=part.content,
         aggregation=_policy(reading, path, "aggregation", AGGREGATION, message),
         rating_frequency=_policy(reading, path, "rating_frequency", RATING_FREQUENCY, message),
         overage=_policy(reading, path, "overage", OVERAGE, message),
@@ -235,7 +237,7 @@ def _policy(
 def _grant(
     reading: _Reading, path: str, message: pb.ProductGrantSetup, resource: str
 ) -> GrantPart | None:
-    """A promise; the resource it is of is the one that has it."""
+    """Return a grant; its resource is the one that contains it."""
     own, own_path = type(message.product_usage_grant)(), f"{path}.product_usage_grant"
     own.CopyFrom(message.product_usage_grant)
     _same(reading, f"{own_path}.product_usage_resource", own.product_usage_resource, resource)
@@ -247,22 +249,22 @@ def _grant(
         if message.HasField(word) and getattr(own, f"{word}_policy"):
             text = f"is named by product_usage_grant.{word}_policy too"
             reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
-    found = reading.one(own_path, PRODUCT_GRANT, own)
+    part = reading.one(own_path, PRODUCT_GRANT, own)
     refresh = reading.nameless(
         f"{path}.refresh", REFRESH, message.refresh, is_there=message.HasField("refresh")
     )
     rollover = reading.nameless(
         f"{path}.rollover", ROLLOVER, message.rollover, is_there=message.HasField("rollover")
     )
-    if found is None:
+    if part is None:
         return None
-    return GrantPart(path=own_path, content=found.content, refresh=refresh, rollover=rollover)
+    return GrantPart(path=own_path, content=part.content, refresh=refresh, rollover=rollover)
 
 
 def _entry(
     reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
 ) -> SetupPart[Any] | None:
-    """An entry of a rate card; what it prices is the resource that has it, if one has."""
+    """Return a rate card entry; it prices the resource that contains it, if any."""
     own = rate_rpc.RateCardEntry()
     own.CopyFrom(message)
     _same(reading, f"{path}.product", own.product, product)
@@ -271,10 +273,10 @@ def _entry(
     return reading.one(path, ENTRY, own)
 
 
-def _same(reading: _Reading, path: str, said: str, meant: str) -> None:
-    """What is said again has to be the same."""
-    if said and said != meant:
-        text = f"must be {meant}, or absent" if meant else "must be absent"
+def _same(reading: _Reading, path: str, given: str, implied: str) -> None:
+    """Add a fault if a repeated name differs from the implied one."""
+    if given and given != implied:
+        text = f"must be {implied}, or absent" if implied else "must be absent"
         reading.fault(path, "NAME_FORMAT", text)
 
 

@@ -1,7 +1,7 @@
-"""Usage records on their way in, and what happened to them on their way out.
+"""Messages of recording: usage records in, outcomes out.
 
-Hot: a thousand records a call. Names are read once for all records that share them; a record that
-is wrong is read again to name all its faults. Paths in refusals are those within the record.
+Hot: a thousand records a call. Parsed names are cached, because records share them. A faulty record
+is read again to collect all its faults. Paths in refusals are those within the record.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,13 @@ from server.domain.exact import ZERO, DecimalError, parse_decimal
 from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
 from server.usecases.intake.recording import RecordUsage
 
-# Of a record whose own id is no id.
+# Stands for an invalid record id while the other fields are read.
 NO_ID = RecordId("")
 _CODES = {code: pb.RecordOutcome.Code.Value(code) for code in OutcomeCode}
 
 
 def record_usage_from_pb(request: pb.RecordUsageRequest) -> RecordUsage:
-    """The records of a batch, each as it was read or as it is refused."""
+    """Return the records of a batch; a faulty record is its refusal."""
     return RecordUsage(records=tuple(_read(record) for record in request.records))
 
 
@@ -64,7 +64,7 @@ def _record_id(record: pb.UsageRecordInput) -> None:
 
 
 def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime]) -> Usage:
-    """Usage as a message describes it. Raises InvalidArgument."""
+    """Return the usage that a message describes. Raises InvalidArgument with all faults."""
     try:
         account_id, asset_id = _asset(record.asset)
         return Usage(
@@ -93,7 +93,7 @@ def _unit_of(record: Any) -> UnitId:
     return _unit(unit) if unit else OWN_UNIT
 
 
-# Only names that can be read are remembered, so nobody fills these with nonsense.
+# A malformed name raises and is not cached, so faulty requests cannot fill these caches.
 @memoize(entries=65_536, entry_bytes=1_024)
 def _asset(text: str) -> tuple[AccountId, AssetId]:
     account_id, asset_id = _ids("asset", text, names.ASSET)
@@ -135,7 +135,7 @@ def _quantity(record: Any) -> Decimal:
 
 
 def usage_time(record: Any) -> datetime:
-    """When it was used. Raises InvalidArgument."""
+    """Return the usage time of a record. Raises InvalidArgument."""
     if not record.HasField("usage_time"):
         raise InvalidArgument.at("usage_time", "FIELD_REQUIRED", "is required")
     try:
@@ -152,7 +152,7 @@ def _labels(record: Any) -> dict[str, str]:
     return labels
 
 
-# An outcome is set in its place: one that is made first and then copied takes twice as long.
+# Fills an outcome in its place: building it first and copying it takes twice as long.
 def _fill(made: pb.RecordOutcome, record: Usage | UsageError, outcome: Outcome) -> None:
     made.code = _CODES[outcome.code]
     if outcome.error is not None:
@@ -170,7 +170,7 @@ def _prefix(account_id: AccountId) -> str:
 
 
 def late_usage_to_pb(late: LateUsage) -> pb.LateUsage:
-    """The policy applied to late usage, and the rating period that handles it."""
+    """Return the policy applied to late usage, and the rating period that handles it."""
     return pb.LateUsage(
         policy=enum_pb(RatingFrequencyPolicy.LatePolicy, late.policy),
         period=rating_period_pb(late.period),

@@ -1,4 +1,4 @@
-"""Usage records on their way out, with what became of them."""
+"""Messages of stored usage records."""
 
 from usage_management.v1 import consumption_service_pb2 as pb
 
@@ -24,7 +24,7 @@ from server.usecases.consumption.usage_records import ListUsageRecords
 
 
 def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[AccountId, RecordId]:
-    """Which record."""
+    """Return the account and the id of a record. Raises InvalidArgument."""
     reader = RequestReader(request)
     account_id, record_id = reader.name("name", names.RECORD)
     reader.done()
@@ -32,7 +32,7 @@ def get_usage_record_from_pb(request: pb.GetUsageRecordRequest) -> tuple[Account
 
 
 def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsageRecords:
-    """Which records."""
+    """Return the filters of a list of records. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
@@ -54,7 +54,7 @@ def list_usage_records_from_pb(request: pb.ListUsageRecordsRequest) -> ListUsage
 
 
 def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
-    """A record, its state and what became of it."""
+    """Return a record with its state and its trace."""
     return pb.UsageRecord(
         name=names.RECORD.of(record.account_id, record.id),
         asset=names.ASSET.of(record.account_id, record.asset_id),

@@ -1,4 +1,4 @@
-"""Units, resources, products and what products include, on the wire."""
+"""Messages of units, resources, products and their parts."""
 
 from datetime import date
 from decimal import Decimal
@@ -54,29 +54,29 @@ ONE = Decimal(1)
 
 
 def unit_class_from_pb(request: rpc.CreateUnitClassRequest) -> UnitClass:
-    """What a class of units is to be."""
+    """Return a class of units. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("unit_class")
     default = own.optional_name("default_unit", names.UNIT)
-    wanted = UnitClass(
+    content = UnitClass(
         id=UnitClassId(reader.code("unit_class_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", UnitClassKind),
         default_unit_id=UnitId(default[0]) if default else None,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
-    """What a unit is to be. Raises FACTOR_RANGE."""
+    """Return a unit of measure. Raises InvalidArgument (FACTOR_RANGE and others)."""
     reader = RequestReader(request)
     own = reader.sub("unit_of_measure")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     factor = own.decimal("factor", default=ONE)
     if factor <= 0:
         own.fault("factor", "FACTOR_RANGE", "must be greater than zero")
-    wanted = UnitOfMeasure(
+    content = UnitOfMeasure(
         id=UnitId(reader.code("unit_of_measure_id")),
         display_name=own.text("display_name"),
         unit_class_id=UnitClassId(unit_class_id),
@@ -86,32 +86,32 @@ def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
         sequence=request.unit_of_measure.sequence,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def convert_quantity_from_pb(request: rpc.ConvertQuantityRequest) -> ConvertQuantity:
-    """What is to be converted."""
+    """Return the command to convert a quantity. Raises InvalidArgument."""
     reader = RequestReader(request)
     (unit,) = reader.name("unit_of_measure", names.UNIT)
     (target,) = reader.name("target_unit_of_measure", names.UNIT)
-    asked = ConvertQuantity(
+    command = ConvertQuantity(
         quantity=reader.decimal("quantity"),
         unit_id=UnitId(unit),
         target_id=UnitId(target),
         may_round=request.round,
     )
     reader.done()
-    return asked
+    return command
 
 
 def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
-    """What a usage resource is to be."""
+    """Return a usage resource. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("usage_resource")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     unit = own.optional_name("unit_of_measure", names.UNIT)
     definition = own.optional_name("usage_definition_product", names.PRODUCT)
-    wanted = UsageResource(
+    content = UsageResource(
         id=ResourceId(reader.code("usage_resource_id")),
         display_name=own.text("display_name"),
         category=own.choice("category", Category),
@@ -123,33 +123,34 @@ def resource_from_pb(request: rpc.CreateUsageResourceRequest) -> UsageResource:
         policies=policies_from_reader(own),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def product_from_pb(request: rpc.CreateProductRequest) -> Product:
-    """What a product is to be."""
+    """Return a product. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("product")
-    wanted = Product(
+    content = Product(
         id=ProductId(reader.code("product_id")),
         display_name=own.text("display_name"),
         usage_model_type=own.choice("usage_model_type", UsageModelType),
         binding=own.optional_choice("grant_binding", Binding),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> ProductResource:
-    """What a product is to meter. Raises INTERVAL_INVALID."""
+    """Return a resource of a product. Raises InvalidArgument (INTERVAL_INVALID and others)."""
     reader = RequestReader(request)
     own = reader.sub("product_usage_resource")
     (product_id,) = reader.name("parent", names.PRODUCT)
     (resource_id,) = own.name("usage_resource", names.RESOURCE)
     start, end = _days(own)
     named = bool(request.product_usage_resource_id)
-    wanted = ProductResource(
+    content = ProductResource(
         product_id=ProductId(product_id),
+        # By default it has the id of its resource.
         id=ProductResourceId(reader.code("product_usage_resource_id") if named else resource_id),
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
@@ -159,11 +160,14 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
         policies=policies_from_reader(own),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> ProductGrant:
-    """What a product is to promise. Raises QUANTITY_ZERO, QUANTITY_NEGATIVE."""
+    """Return a grant of a product.
+
+    Raises InvalidArgument (QUANTITY_ZERO, QUANTITY_NEGATIVE and others).
+    """
     reader = RequestReader(request)
     own = reader.sub("product_usage_grant")
     (product_id,) = reader.name("parent", names.PRODUCT)
@@ -171,13 +175,14 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
     if of_product != product_id and not reader.faults:
         own.fault("product_usage_resource", "NAME_FORMAT", "must be a resource of the parent")
     quantity = own.decimal("quantity")
+    # After a fault the quantity may be a placeholder of zero.
     if not reader.faults and quantity <= 0:
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
         own.fault("quantity", reason, "must be greater than zero")
     unit = own.optional_name("unit_of_measure", names.UNIT)
     model = own.optional_name("selling_model", names.SELLING_MODEL)
     start, end = _days(own)
-    wanted = ProductGrant(
+    content = ProductGrant(
         product_id=ProductId(product_id),
         id=ProductGrantId(reader.code("product_usage_grant_id")),
         display_name=own.text("display_name"),
@@ -193,34 +198,34 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         end_date=end,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def cadence_from_pb(reader: RequestReader, field: str) -> Cadence | None:
-    """A calendar length, if it is there."""
+    """Return a cadence; None if it is absent."""
     if not reader.has(field):
         return None
     own = reader.sub(field)
     return Cadence(own.choice("unit", CadenceUnit), max(1, own.message.count))
 
 
-def unit_class_to_pb(kept: StoredRecord[UnitClass]) -> pb.UnitClass:
-    """A class of units."""
-    own = kept.content
+def unit_class_to_pb(record: StoredRecord[UnitClass]) -> pb.UnitClass:
+    """Return a class of units."""
+    own = record.content
     return pb.UnitClass(
         name=names.UNIT_CLASS.of(own.id),
         display_name=own.display_name,
         kind=enum_pb(pb.UnitClass.Kind, own.kind),
         default_unit=names.UNIT.of(own.default_unit_id) if own.default_unit_id else "",
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def unit_to_pb(kept: StoredRecord[UnitOfMeasure]) -> pb.UnitOfMeasure:
-    """A unit of measure."""
-    own = kept.content
+def unit_to_pb(record: StoredRecord[UnitOfMeasure]) -> pb.UnitOfMeasure:
+    """Return a unit of measure."""
+    own = record.content
     return pb.UnitOfMeasure(
         name=names.UNIT.of(own.id),
         display_name=own.display_name,
@@ -229,15 +234,15 @@ def unit_to_pb(kept: StoredRecord[UnitOfMeasure]) -> pb.UnitOfMeasure:
         scale=own.scale,
         rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding),
         sequence=own.sequence,
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def resource_to_pb(kept: StoredRecord[UsageResource]) -> pb.UsageResource:
-    """A usage resource."""
-    own = kept.content
+def resource_to_pb(record: StoredRecord[UsageResource]) -> pb.UsageResource:
+    """Return a usage resource."""
+    own = record.content
     return pb.UsageResource(
         name=names.RESOURCE.of(own.id),
         display_name=own.display_name,
@@ -250,29 +255,29 @@ def resource_to_pb(kept: StoredRecord[UsageResource]) -> pb.UsageResource:
         if own.definition_product_id
         else "",
         policies=policies_to_pb(own.policies, pb.UsageResourcePolicies),
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def product_to_pb(kept: StoredRecord[Product]) -> pb.Product:
-    """A product."""
-    own = kept.content
+def product_to_pb(record: StoredRecord[Product]) -> pb.Product:
+    """Return a product."""
+    own = record.content
     return pb.Product(
         name=names.PRODUCT.of(own.id),
         display_name=own.display_name,
         usage_model_type=enum_pb(pb.Product.UsageModelType, own.usage_model_type),
         grant_binding=enum_pb(pb.Product.GrantBinding, own.binding or "GRANT_BINDING_UNSPECIFIED"),
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def product_resource_to_pb(kept: StoredRecord[ProductResource]) -> pb.ProductUsageResource:
-    """A resource of a product."""
-    own = kept.content
+def product_resource_to_pb(record: StoredRecord[ProductResource]) -> pb.ProductUsageResource:
+    """Return a resource of a product."""
+    own = record.content
     return pb.ProductUsageResource(
         name=names.PRODUCT_RESOURCE.of(own.product_id, own.id),
         usage_resource=names.RESOURCE.of(own.resource_id),
@@ -281,15 +286,15 @@ def product_resource_to_pb(kept: StoredRecord[ProductResource]) -> pb.ProductUsa
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
         policies=policies_to_pb(own.policies, pb.ResourcePolicies),
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def product_grant_to_pb(kept: StoredRecord[ProductGrant]) -> pb.ProductUsageGrant:
-    """A promise of a product."""
-    own = kept.content
+def product_grant_to_pb(record: StoredRecord[ProductGrant]) -> pb.ProductUsageGrant:
+    """Return a grant of a product."""
+    own = record.content
     refresh, rollover = names.REFRESH_POLICY, names.ROLLOVER_POLICY
     return pb.ProductUsageGrant(
         name=names.PRODUCT_GRANT.of(own.product_id, own.id),
@@ -304,20 +309,20 @@ def product_grant_to_pb(kept: StoredRecord[ProductGrant]) -> pb.ProductUsageGran
         selling_model=names.SELLING_MODEL.of(own.selling_model_id) if own.selling_model_id else "",
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def state_pb(kept: StoredRecord[object]) -> "types_pb2.CatalogState.ValueType":
-    """Where a record stands."""
-    number: types_pb2.CatalogState.ValueType = enum_pb(types_pb2.CatalogState, kept.state)
+def state_pb(record: StoredRecord[object]) -> "types_pb2.CatalogState.ValueType":
+    """Return the state of a record."""
+    number: types_pb2.CatalogState.ValueType = enum_pb(types_pb2.CatalogState, record.state)
     return number
 
 
 def _days(reader: RequestReader) -> tuple[date | None, date | None]:
-    """A span of days, either end open."""
+    """Return a range of days; None is an open end. Adds INTERVAL_INVALID."""
     start, end = reader.optional_date("start_date"), reader.optional_date("end_date")
     if start is not None and end is not None and end <= start:
         reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
@@ -325,8 +330,8 @@ def _days(reader: RequestReader) -> tuple[date | None, date | None]:
 
 
 def _token_resource(reader: RequestReader) -> ResourceId | None:
-    found = reader.optional_name("token_resource", names.RESOURCE)
-    return ResourceId(found[0]) if found else None
+    ids = reader.optional_name("token_resource", names.RESOURCE)
+    return ResourceId(ids[0]) if ids else None
 
 
 def _token_name(resource_id: ResourceId | None) -> str:
@@ -334,10 +339,12 @@ def _token_name(resource_id: ResourceId | None) -> str:
 
 
 def _dimensions(reader: RequestReader) -> tuple[str, ...]:
-    """The labels that tell usage apart, each once. Notes CODE_FORMAT."""
-    found = tuple(dict.fromkeys(reader.message.dimensions))
-    for index, name in enumerate(found):
+    """Return the labels that separate usage, without duplicates. Adds CODE_FORMAT."""
+    labels = tuple(dict.fromkeys(reader.message.dimensions))
+    for index, name in enumerate(labels):
         if not CODE.fullmatch(name):
-            fault = "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.' and '-', the first no sign"
+            fault = (
+                "must be 1 to 64 of A-Z, a-z, 0-9, '_', '.', '-', and begin with a letter or digit"
+            )
             reader.fault(f"dimensions[{index}]", "CODE_FORMAT", fault)
-    return found
+    return labels

@@ -1,4 +1,4 @@
-"""Policies on the wire."""
+"""Messages of policies."""
 
 from decimal import Decimal
 
@@ -35,7 +35,7 @@ HUNDRED = Decimal(100)
 
 
 def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
-    """How usage is to add up."""
+    """Return an aggregation policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("aggregation_policy")
     method = own.choice("method", AggregationMethod)
@@ -43,8 +43,8 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
     if method is AggregationMethod.UNIQUE_COUNT and label is None:
         own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
-        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"{method} counts no values")
-    wanted = Aggregation(
+        own.fault("unique_label", "POLICY_NOT_ALLOWED", f"is not allowed with the method {method}")
+    content = Aggregation(
         id=PolicyId(reader.code("aggregation_policy_id")),
         display_name=own.text("display_name"),
         method=method,
@@ -53,16 +53,16 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
         unique_label=label,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def rating_frequency_from_pb(
     request: rpc.CreateRatingFrequencyPolicyRequest,
 ) -> RatingFrequencyPolicy:
-    """When usage is to be rated."""
+    """Return a rating frequency policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("rating_frequency_policy")
-    wanted = RatingFrequencyPolicy(
+    content = RatingFrequencyPolicy(
         id=PolicyId(reader.code("rating_frequency_policy_id")),
         display_name=own.text("display_name"),
         period=own.choice("period", PolicyPeriod),
@@ -70,38 +70,38 @@ def rating_frequency_from_pb(
         late=own.choice("late_policy", LatePolicy, default=LatePolicy.NEXT_PERIOD),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
-    """What overage is to do."""
+    """Return an overage policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("overage_policy")
-    wanted = Overage(
+    content = Overage(
         id=PolicyId(reader.code("overage_policy_id")),
         display_name=own.text("display_name"),
         overage=own.choice("overage", OveragePolicy),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
-    """When a grant is to be issued again."""
+    """Return a refresh policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("refresh_policy")
     interval = cadence_from_pb(own, "interval") or MONTH
-    wanted = Refresh(
+    content = Refresh(
         id=PolicyId(reader.code("refresh_policy_id")),
         display_name=own.text("display_name"),
         interval=interval,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
-    """What is to become of a remainder."""
+    """Return a rollover policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("rollover_policy")
     quantity, percent = own.optional_decimal("max_quantity"), own.optional_decimal("max_percent")
@@ -110,7 +110,7 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
         own.fault("max_quantity", reason, "must be greater than zero")
     if percent is not None and not 0 < percent <= HUNDRED:
         own.fault("max_percent", "RANGE", "must be above 0 and at most 100")
-    wanted = Rollover(
+    content = Rollover(
         id=PolicyId(reader.code("rollover_policy_id")),
         display_name=own.text("display_name"),
         max_rollovers=request.rollover_policy.max_rollovers or None,
@@ -118,25 +118,25 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
         max_percent=percent,
     )
     reader.done()
-    return wanted
+    return content
 
 
 def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
-    """What usage is to cost once a commitment is used up."""
+    """Return a commitment policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("commitment_policy")
-    wanted = Commitment(
+    content = Commitment(
         id=PolicyId(reader.code("commitment_policy_id")),
         display_name=own.text("display_name"),
         rate=own.choice("rate", CommitmentRate),
     )
     reader.done()
-    return wanted
+    return content
 
 
-def aggregation_to_pb(kept: StoredRecord[Aggregation]) -> pb.AggregationPolicy:
-    """How usage adds up."""
-    own = kept.content
+def aggregation_to_pb(record: StoredRecord[Aggregation]) -> pb.AggregationPolicy:
+    """Return an aggregation policy."""
+    own = record.content
     return pb.AggregationPolicy(
         name=names.AGGREGATION_POLICY.of(own.id),
         display_name=own.display_name,
@@ -144,16 +144,16 @@ def aggregation_to_pb(kept: StoredRecord[Aggregation]) -> pb.AggregationPolicy:
         period=enum_pb(pb.AggregationPolicy.Period, own.period),
         combine=enum_pb(pb.AggregationPolicy.Combine, own.combine),
         unique_label=own.unique_label or "",
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def rating_frequency_to_pb(kept: StoredRecord[RatingFrequencyPolicy]) -> pb.RatingFrequencyPolicy:
-    """When usage is rated."""
-    own = kept.content
+def rating_frequency_to_pb(record: StoredRecord[RatingFrequencyPolicy]) -> pb.RatingFrequencyPolicy:
+    """Return a rating frequency policy."""
+    own = record.content
     waiting = pb.RatingFrequencyPolicy.WaitingTime()
     if own.delay.unit is DelayUnit.DAYS:
         waiting.days = own.delay.count
@@ -165,68 +165,68 @@ def rating_frequency_to_pb(kept: StoredRecord[RatingFrequencyPolicy]) -> pb.Rati
         period=enum_pb(pb.RatingFrequencyPolicy.Period, own.period),
         waiting_time=waiting,
         late_policy=enum_pb(pb.RatingFrequencyPolicy.LatePolicy, own.late),
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def overage_to_pb(kept: StoredRecord[Overage]) -> pb.OveragePolicy:
-    """What overage does."""
-    own = kept.content
+def overage_to_pb(record: StoredRecord[Overage]) -> pb.OveragePolicy:
+    """Return an overage policy."""
+    own = record.content
     return pb.OveragePolicy(
         name=names.OVERAGE_POLICY.of(own.id),
         display_name=own.display_name,
         overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def refresh_to_pb(kept: StoredRecord[Refresh]) -> pb.RefreshPolicy:
-    """When a grant is issued again."""
-    own = kept.content
+def refresh_to_pb(record: StoredRecord[Refresh]) -> pb.RefreshPolicy:
+    """Return a refresh policy."""
+    own = record.content
     return pb.RefreshPolicy(
         name=names.REFRESH_POLICY.of(own.id),
         display_name=own.display_name,
         interval=cadence_pb(own.interval),
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def rollover_to_pb(kept: StoredRecord[Rollover]) -> pb.RolloverPolicy:
-    """What becomes of a remainder."""
-    own = kept.content
+def rollover_to_pb(record: StoredRecord[Rollover]) -> pb.RolloverPolicy:
+    """Return a rollover policy."""
+    own = record.content
     return pb.RolloverPolicy(
         name=names.ROLLOVER_POLICY.of(own.id),
         display_name=own.display_name,
         max_rollovers=own.max_rollovers or 0,
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
-def commitment_to_pb(kept: StoredRecord[Commitment]) -> pb.CommitmentPolicy:
-    """What usage costs once a commitment is used up."""
-    own = kept.content
+def commitment_to_pb(record: StoredRecord[Commitment]) -> pb.CommitmentPolicy:
+    """Return a commitment policy."""
+    own = record.content
     return pb.CommitmentPolicy(
         name=names.COMMITMENT_POLICY.of(own.id),
         display_name=own.display_name,
         rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
-        state=state_pb(kept),
-        version=kept.version,
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        version=record.version,
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 

@@ -1,4 +1,4 @@
-"""The policies that a level names, on the wire."""
+"""Messages of the policies that a level names."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -25,15 +25,15 @@ POLICIES = {
 
 
 def policy_from_reader(reader: RequestReader, field: str, pattern: Name) -> PolicyId | None:
-    """A policy by its name, if one is named."""
-    found = reader.optional_name(field, pattern)
-    return PolicyId(found[0]) if found else None
+    """Return the id of a named policy; None if none is named."""
+    ids = reader.optional_name(field, pattern)
+    return PolicyId(ids[0]) if ids else None
 
 
 def policies_from_reader(reader: RequestReader) -> PolicyIds:
-    """The policies that a level names, in the field `policies`."""
+    """Return the policies that a level names in the field `policies`."""
     own = reader.sub("policies")
-    # A usage resource names fewer policies than a product.
+    # The message of a usage resource has fewer of these fields than that of a product.
     there = own.message.DESCRIPTOR.fields_by_name
     return PolicyIds(
         **{
@@ -46,18 +46,18 @@ def policies_from_reader(reader: RequestReader) -> PolicyIds:
 
 
 def overrides_from_reader(reader: RequestReader) -> dict[ResourceId, PolicyIds]:
-    """The policies of some resources, each once. Notes RESOURCE_TWICE."""
-    found: dict[ResourceId, PolicyIds] = {}
-    for one in reader.subs("policies"):
-        (resource_id,) = one.name("usage_resource", names.RESOURCE)
-        if resource_id in found:
-            one.fault("usage_resource", "RESOURCE_TWICE", "the resource has policies already")
-        found[resource_id] = policies_from_reader(one)
-    return found
+    """Return policies by resource. Adds RESOURCE_TWICE."""
+    overrides: dict[ResourceId, PolicyIds] = {}
+    for override in reader.subs("policies"):
+        (resource_id,) = override.name("usage_resource", names.RESOURCE)
+        if resource_id in overrides:
+            override.fault("usage_resource", "RESOURCE_TWICE", "the resource has policies already")
+        overrides[resource_id] = policies_from_reader(override)
+    return overrides
 
 
 def overrides_to_pb(policies: Mapping[ResourceId, PolicyIds]) -> list[pb.PolicyOverride]:
-    """The policies of some resources, by id."""
+    """Return policies by resource, sorted by id."""
     return [
         pb.PolicyOverride(
             usage_resource=names.RESOURCE.of(key),
@@ -68,7 +68,7 @@ def overrides_to_pb(policies: Mapping[ResourceId, PolicyIds]) -> list[pb.PolicyO
 
 
 def policies_to_pb(ids: PolicyIds, message: type[M]) -> M | None:
-    """The policies that a level names; nothing where it names none."""
+    """Return the policies that a level names; None if it names none."""
     if ids == PolicyIds():
         return None
     named = {field: (pattern, getattr(ids, part)) for part, (field, pattern) in POLICIES.items()}

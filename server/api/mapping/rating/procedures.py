@@ -1,4 +1,4 @@
-"""Procedures, versions and their elements: from forms, and to messages."""
+"""Messages of procedures, versions and their elements."""
 
 from collections.abc import Callable
 from datetime import date
@@ -40,45 +40,45 @@ USUAL = TimeLimits()
 
 
 def procedure_from_pb(request: rpc.CreateProcedureRequest) -> Procedure:
-    """What a procedure is to be. Raises InvalidArgument."""
+    """Return a procedure. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("procedure")
-    wanted = Procedure(
+    content = Procedure(
         id=ProcedureId(reader.code("procedure_id")),
         display_name=own.text("display_name"),
         usage=own.choice("usage", ProcedureUsage),
     )
     reader.done()
-    return wanted
+    return content
 
 
-def procedure_to_pb(kept: StoredRecord[Procedure]) -> pb.Procedure:
-    """A procedure."""
-    own = kept.content
+def procedure_to_pb(record: StoredRecord[Procedure]) -> pb.Procedure:
+    """Return a procedure."""
+    own = record.content
     return pb.Procedure(
         name=names.PROCEDURE.of(own.id),
         display_name=own.display_name,
         usage=enum_pb(pb.ProcedureUsage, own.usage),
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
 def version_from_pb(request: rpc.CreateProcedureVersionRequest) -> Version:
-    """What a version is to be. Raises InvalidArgument."""
+    """Return a version. Raises InvalidArgument."""
     reader = RequestReader(request)
     (procedure_id,) = reader.name("parent", names.PROCEDURE)
     version_id = ProcedureVersionId(reader.code("procedure_version_id"))
-    wanted = version_from_reader(reader.sub("procedure_version"), procedure_id, version_id)
+    content = version_from_reader(reader.sub("procedure_version"), procedure_id, version_id)
     reader.done()
-    return wanted
+    return content
 
 
 def version_from_reader(
     reader: RequestReader, procedure_id: ProcedureId, version_id: ProcedureVersionId
 ) -> Version:
-    """A version with its elements. Notes DECIMAL_*, RANGE, INTERVAL_INVALID and more."""
+    """Return a version with its elements. Adds DECIMAL_*, RANGE, INTERVAL_INVALID and more."""
     start, end = _days(reader)
     return Version(
         procedure_id=procedure_id,
@@ -87,7 +87,7 @@ def version_from_reader(
         rank=reader.message.rank,
         start_date=start,
         end_date=end,
-        elements=tuple(_element_from_reader(one) for one in reader.subs("elements")),
+        elements=tuple(_element_from_reader(own) for own in reader.subs("elements")),
         limits=TimeLimits(
             run=_milliseconds(reader, "run_milliseconds", RUN_MILLISECONDS, USUAL.run),
             element=_milliseconds(
@@ -97,26 +97,26 @@ def version_from_reader(
     )
 
 
-def version_to_pb(kept: StoredRecord[Version]) -> pb.ProcedureVersion:
-    """A version with its elements."""
-    own = kept.content
+def version_to_pb(record: StoredRecord[Version]) -> pb.ProcedureVersion:
+    """Return a version with its elements."""
+    own = record.content
     return pb.ProcedureVersion(
         name=names.PROCEDURE_VERSION.of(own.procedure_id, own.id),
         display_name=own.display_name,
         rank=own.rank,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
-        elements=[_element_to_pb(one) for one in own.elements],
+        elements=[_element_to_pb(element) for element in own.elements],
         run_milliseconds=own.limits.run,
         element_milliseconds=own.limits.element,
-        state=state_pb(kept),
-        **audit_pb(kept.audit),
-        etag=etag(kept.revision),
+        state=state_pb(record),
+        **audit_pb(record.audit),
+        etag=etag(record.revision),
     )
 
 
 def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
-    """Which version is used, and why not the others."""
+    """Return the version in use, and the verdict on each candidate."""
     answer, name = rpc.ResolveProcedureResponse, names.PROCEDURE_VERSION
     version, verdicts = resolved.version, answer.Candidate.Verdict
     return answer(
@@ -124,11 +124,11 @@ def resolved_to_pb(resolved: Resolved) -> rpc.ResolveProcedureResponse:
         version="" if version is None else name.of(version.procedure_id, version.id),
         candidates=[
             answer.Candidate(
-                version=name.of(one.version.procedure_id, one.version.id),
-                rank=one.version.rank,
-                verdict=enum_pb(verdicts, one.verdict),
+                version=name.of(candidate.version.procedure_id, candidate.version.id),
+                rank=candidate.version.rank,
+                verdict=enum_pb(verdicts, candidate.verdict),
             )
-            for one in resolved.candidates
+            for candidate in resolved.candidates
         ],
         date=date_pb(resolved.day),
     )
@@ -154,8 +154,8 @@ def _element_from_reader(reader: RequestReader) -> ProcedureElement:
         reader.fault("element", "FIELD_REQUIRED", "is required")
         return el.Stop()
     read, _ = _FIELDS[field]
-    found: ProcedureElement = read(reader.sub(field), reader.text("display_name"))
-    return found
+    element: ProcedureElement = read(reader.sub(field), reader.text("display_name"))
+    return element
 
 
 def _element_to_pb(element: ProcedureElement) -> pb.ProcedureElement:
@@ -167,23 +167,23 @@ def _element_to_pb(element: ProcedureElement) -> pb.ProcedureElement:
 def _setting_from_reader(reader: RequestReader, name: str) -> el.RatingSetting:
     inputs = tuple(
         el.Input(
-            name=one.text("name"),
-            kind=one.choice("kind", el.ValueKind),
-            default=one.text("default_value") if one.has("default_value") else None,
+            name=own.text("name"),
+            kind=own.choice("kind", el.ValueKind),
+            default=own.text("default_value") if own.has("default_value") else None,
         )
-        for one in reader.subs("inputs")
+        for own in reader.subs("inputs")
     )
     return el.RatingSetting(name=name, inputs=inputs)
 
 
-def _setting_to_pb(one: el.RatingSetting) -> pb.RatingSetting:
+def _setting_to_pb(setting: el.RatingSetting) -> pb.RatingSetting:
     inputs = [
         pb.RatingSetting.Input(
             name=own.name,
             kind=enum_pb(pb.RatingSetting.Input.Kind, own.kind),
             default_value=own.default,
         )
-        for own in one.inputs
+        for own in setting.inputs
     ]
     return pb.RatingSetting(inputs=inputs)
 
@@ -200,8 +200,8 @@ def _order_to_pb(order: tuple[el.Agreed, ...]) -> list[Any]:
     return [enum_pb(pb.AgreedWith, agreed) for agreed in order]
 
 
-def _attributes_to_pb(one: el.AttributeAdjustment) -> pb.AttributeAdjustmentElement:
-    return pb.AttributeAdjustmentElement(rows=map(attribute_row_to_pb, one.rows))
+def _attributes_to_pb(element: el.AttributeAdjustment) -> pb.AttributeAdjustmentElement:
+    return pb.AttributeAdjustmentElement(rows=map(attribute_row_to_pb, element.rows))
 
 
 def _discount_from_reader(reader: RequestReader, name: str) -> el.ManualDiscount:
@@ -227,27 +227,27 @@ def _matrix_from_reader(reader: RequestReader, name: str) -> el.AdjustmentMatrix
     return el.AdjustmentMatrix(name=name, columns=tuple(reader.message.columns), rows=rows)
 
 
-def _matrix_to_pb(one: el.AdjustmentMatrix) -> pb.AdjustmentMatrixElement:
+def _matrix_to_pb(element: el.AdjustmentMatrix) -> pb.AdjustmentMatrixElement:
     made = pb.AdjustmentMatrixElement
     rows = [
         made.Row(
             cells=[made.Cell(value=cell) for cell in row.cells],
             adjustment=adjustment_to_pb(row.adjustment),
         )
-        for row in one.rows
+        for row in element.rows
     ]
-    return made(columns=one.columns, rows=rows)
+    return made(columns=element.columns, rows=rows)
 
 
-def _rounding_to_pb(one: el.RoundRate) -> pb.RoundingElement:
-    mode = enum_pb(UnitOfMeasure.Rounding, one.mode)
-    return pb.RoundingElement(mode=mode, precision=one.places)
+def _rounding_to_pb(element: el.RoundRate) -> pb.RoundingElement:
+    mode = enum_pb(UnitOfMeasure.Rounding, element.mode)
+    return pb.RoundingElement(mode=mode, precision=element.places)
 
 
-def _operation_to_pb(one: el.ListOperation) -> pb.ListOperationElement:
-    function = enum_pb(pb.ListOperationElement.Function, one.function)
+def _operation_to_pb(element: el.ListOperation) -> pb.ListOperationElement:
+    function = enum_pb(pb.ListOperationElement.Function, element.function)
     return pb.ListOperationElement(
-        list_function=function, source=one.source or "", variable=one.variable
+        list_function=function, source=element.source or "", variable=element.variable
     )
 
 
@@ -255,7 +255,7 @@ def _bare(kind: type[Any], message: type[Any]) -> tuple[Callable[..., Any], Call
     return lambda reader, name: kind(name=name), lambda one: message()
 
 
-# How each kind of element is read and written, by its field.
+# The reader and the writer of each kind of element, by its field.
 _FIELDS: dict[str, tuple[Callable[[RequestReader, str], Any], Callable[[Any], Any]]] = {
     "rating_setting": (_setting_from_reader, _setting_to_pb),
     "base_rate": _bare(el.BaseRate, pb.BaseRateElement),

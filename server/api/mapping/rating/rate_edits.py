@@ -1,4 +1,4 @@
-"""Edits of price books, rate cards and entries: from requests that name what is to change."""
+"""Edits of price books, rate cards and entries: requests with a field mask."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,15 +27,18 @@ from server.usecases.rating.rate_entry_edits import EntryRevision
 def book_edit_from_pb(
     request: pb.UpdatePriceBookRequest,
 ) -> tuple[PriceBookId, int | None, Callable[[PriceBook], BookContent]]:
-    """Which book, what was last seen of it, and what it becomes. Raises InvalidArgument."""
+    """Return the book's id, its revision, and a function that applies the edit.
+
+    Raises InvalidArgument.
+    """
     reader = RequestReader(request)
     own = reader.sub("price_book")
     (book_id,), revision = own.name("name", names.PRICE_BOOK), own.etag("etag")
     reader.done()
     change = _change(request, request.price_book)
 
-    def merge(found: PriceBook) -> BookContent:
-        creation = pb.CreatePriceBookRequest(price_book_id=found.id, price_book=book_to_pb(found))
+    def merge(book: PriceBook) -> BookContent:
+        creation = pb.CreatePriceBookRequest(price_book_id=book.id, price_book=book_to_pb(book))
         change(creation.price_book)
         validate(creation)
         read = create_book_from_pb(creation)
@@ -47,15 +50,18 @@ def book_edit_from_pb(
 def card_edit_from_pb(
     request: pb.UpdateRateCardRequest,
 ) -> tuple[RateCardId, int | None, Callable[[RateCard], RateCard]]:
-    """Which card, what was last seen of it, and what it becomes. Raises InvalidArgument."""
+    """Return the card's id, its revision, and a function that applies the edit.
+
+    Raises InvalidArgument.
+    """
     reader = RequestReader(request)
     own = reader.sub("rate_card")
     (card_id,), revision = own.name("name", names.RATE_CARD), own.etag("etag")
     reader.done()
     change = _change(request, request.rate_card)
 
-    def merge(found: RateCard) -> RateCard:
-        creation = pb.CreateRateCardRequest(rate_card_id=found.id, rate_card=card_to_pb(found))
+    def merge(card: RateCard) -> RateCard:
+        creation = pb.CreateRateCardRequest(rate_card_id=card.id, rate_card=card_to_pb(card))
         change(creation.rate_card)
         validate(creation)
         return create_card_from_pb(creation)
@@ -66,18 +72,21 @@ def card_edit_from_pb(
 def entry_edit_from_pb(
     request: pb.UpdateRateCardEntryRequest,
 ) -> tuple[EntryRevision, Callable[[RateCardEntry], RateCardEntry]]:
-    """Which entry, and what it becomes. Raises InvalidArgument."""
+    """Return the entry's id and revision, and a function that applies the edit.
+
+    Raises InvalidArgument.
+    """
     reader = RequestReader(request)
     own = reader.sub("rate_card_entry")
     (card_id, entry_id), revision = own.name("name", names.RATE_ENTRY), own.etag("etag")
     reader.done()
     change = _change(request, request.rate_card_entry)
 
-    def merge(found: RateCardEntry) -> RateCardEntry:
+    def merge(current: RateCardEntry) -> RateCardEntry:
         creation = pb.CreateRateCardEntryRequest(
-            parent=names.RATE_CARD.of(found.card_id),
-            rate_card_entry_id=found.id,
-            rate_card_entry=entry_to_pb(found),
+            parent=names.RATE_CARD.of(current.card_id),
+            rate_card_entry_id=current.id,
+            rate_card_entry=entry_to_pb(current),
         )
         change(creation.rate_card_entry)
         validate(creation)
@@ -88,7 +97,7 @@ def entry_edit_from_pb(
 
 
 def entries_from_reader(reader: RequestReader) -> list[EntryRevision]:
-    """The entries that a request names. Notes NAME_FORMAT, CODE_FORMAT."""
+    """Return the entries that a request names. Adds NAME_FORMAT, CODE_FORMAT."""
     return [
         EntryRevision(card_id=RateCardId(card_id), id=RateEntryId(entry_id))
         for card_id, entry_id in reader.names("names", names.RATE_ENTRY)
@@ -96,6 +105,6 @@ def entries_from_reader(reader: RequestReader) -> list[EntryRevision]:
 
 
 def _change(request: Any, given: Message) -> Callable[[Message], None]:
-    """Makes of a whole what the request's mask says. Raises FIELD_MASK_INVALID."""
+    """Return a function that applies the masked fields. Raises FIELD_MASK_INVALID."""
     mask = read_mask(request.update_mask, changeable(type(given)))
     return lambda whole: overlay(mask, given, whole)

@@ -1,4 +1,4 @@
-"""Price books, rate cards and entries: from requests, and to messages."""
+"""Messages of price books, rate cards and entries."""
 
 from datetime import date
 from typing import Any
@@ -49,7 +49,7 @@ NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
 
 
 def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
-    """Raises InvalidArgument."""
+    """Return the command to create a price book. Raises InvalidArgument."""
     reader = RequestReader(request)
     book_id = PriceBookId(reader.code("price_book_id"))
     book = reader.sub("price_book")
@@ -60,7 +60,7 @@ def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
 
 
 def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
-    """Raises InvalidArgument."""
+    """Return a rate card. Raises InvalidArgument."""
     reader = RequestReader(request)
     card_id = RateCardId(reader.code("rate_card_id"))
     card = reader.sub("rate_card")
@@ -71,7 +71,7 @@ def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
 
 
 def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntry:
-    """Raises InvalidArgument."""
+    """Return an entry of a rate card. Raises InvalidArgument."""
     reader = RequestReader(request)
     (card_id,) = reader.name("parent", names.RATE_CARD)
     entry_id = RateEntryId(reader.code("rate_card_entry_id"))
@@ -108,18 +108,18 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
 def create_entries_from_pb(
     request: pb.BatchCreateRateCardEntriesRequest,
 ) -> list[RateCardEntry]:
-    """Raises InvalidArgument, with the places of all that is wrong."""
+    """Return the entries of a batch. Raises InvalidArgument with all faults."""
     entries = []
     faults: list[Violation] = []
-    for index, one in enumerate(request.requests):
+    for index, creation in enumerate(request.requests):
         with placed_at(f"requests[{index}]", faults):
-            entries.append(create_entry_from_pb(one))
+            entries.append(create_entry_from_pb(creation))
     refuse(faults)
     return entries
 
 
 def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
-    """Raises InvalidArgument."""
+    """Return the filters of a list of cards. Raises InvalidArgument."""
     reader = RequestReader(request)
     kind, day = reader.optional_choice("type", RateCardType), reader.optional_date("on_date")
     reader.done()
@@ -127,7 +127,7 @@ def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
 
 
 def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
-    """Raises InvalidArgument."""
+    """Return the filters of a list of entries. Raises InvalidArgument."""
     reader = RequestReader(request)
     card = None if request.parent == ALL_CARDS else reader.name("parent", names.RATE_CARD)
     product = reader.optional_name("product", names.PRODUCT)
@@ -148,7 +148,7 @@ def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
 
 
 def book_to_pb(book: PriceBook) -> pb.PriceBook:
-    """A price book as callers see it."""
+    """Return a price book."""
     return pb.PriceBook(
         name=names.PRICE_BOOK.of(book.id),
         display_name=book.display_name,
@@ -158,7 +158,7 @@ def book_to_pb(book: PriceBook) -> pb.PriceBook:
 
 
 def card_to_pb(card: RateCard) -> pb.RateCard:
-    """A rate card as callers see it."""
+    """Return a rate card."""
     return pb.RateCard(
         name=names.RATE_CARD.of(card.id),
         display_name=card.display_name,
@@ -170,7 +170,7 @@ def card_to_pb(card: RateCard) -> pb.RateCard:
 
 
 def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
-    """An entry as callers see it."""
+    """Return an entry of a rate card."""
     model = entry.selling_model_id
     negotiability = "NEGOTIABLE" if entry.is_negotiable else "NON_NEGOTIABLE"
     return pb.RateCardEntry(
@@ -204,7 +204,7 @@ def _kept_to_pb(kept: RowVersion | None) -> dict[str, Any]:
 
 
 def entry_outcome_to_pb(entry: RateCardEntry, outcome: BatchOutcome) -> pb.RateCardEntryOutcome:
-    """An entry after a batch, and what the batch did to it."""
+    """Return an entry after a batch, and the outcome of the batch for it."""
     return pb.RateCardEntryOutcome(
         outcome=enum_pb(types_pb2.BatchOutcome, outcome), rate_card_entry=entry_to_pb(entry)
     )

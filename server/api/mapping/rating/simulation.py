@@ -1,4 +1,4 @@
-"""Simulation: what a procedure is tried on, from forms; what lines come to, to messages."""
+"""Messages of simulations: the version and the lines to rate, and their outcomes."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -45,9 +45,9 @@ NO_TIERS: Tiers = (TierBounds.LOWER_INCLUSIVE, TierMode.VOLUME, ())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulate:
-    """A stored version or one that was given, and lines to be rated by it.
+    """A stored or an inline version, and the lines to rate by it.
 
-    One for discovery is tried on the questions of the request instead.
+    A discovery version answers the questions of the request instead.
     """
 
     stored: tuple[ProcedureId, ProcedureVersionId] | None
@@ -57,7 +57,10 @@ class Simulate:
 
 
 def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
-    """Raises InvalidArgument: PROCEDURE_INVALID, FORMULA_INVALID, TIERS_INVALID and more."""
+    """Return the command to simulate.
+
+    Raises InvalidArgument: PROCEDURE_INVALID, FORMULA_INVALID, TIERS_INVALID and more.
+    """
     reader = RequestReader(request)
     usage = ProcedureUsage.DISCOVERY if request.questions else ProcedureUsage.RATING
     if request.lines and request.questions:
@@ -69,9 +72,9 @@ def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
     stored: Any = reader.optional_name("version", names.PROCEDURE_VERSION)
     inline = None
     if reader.has("inline_version"):
-        nobody = ProcedureId(""), ProcedureVersionId("")
-        inline = version_from_reader(reader.sub("inline_version"), *nobody)
-    lines = tuple(_line(one) for one in reader.subs("lines"))
+        no_ids = ProcedureId(""), ProcedureVersionId("")
+        inline = version_from_reader(reader.sub("inline_version"), *no_ids)
+    lines = tuple(_line(line) for line in reader.subs("lines"))
     reader.done()
     if inline is not None:
         check(inline.elements, usage, path="inline_version.elements")
@@ -79,7 +82,7 @@ def simulate_from_pb(request: pb.SimulateProcedureRequest) -> Simulate:
 
 
 def outcomes_to_pb(outcomes: tuple[Outcome, ...]) -> pb.SimulateProcedureResponse:
-    """What each line comes to, with the steps."""
+    """Return the outcome of each line, with its steps."""
     return pb.SimulateProcedureResponse(outcomes=map(_outcome_to_pb, outcomes))
 
 
@@ -112,28 +115,28 @@ def _line(reader: RequestReader) -> Line:
 
 
 def _listed(reader: RequestReader, unit: UnitId) -> RateTerms:
-    """Return what the catalogue says of a line."""
+    """Return the terms of the catalog for a line."""
     rate, tiers = _rate(reader, "rate", unit), _tiers(reader, "tiers")
     return _terms(unit, rate, tiers, per_from_reader(reader, "tier_per"))
 
 
 def _own_terms(reader: RequestReader, listed: RateTerms) -> RateTerms:
-    """What the asset was sold under; its tiers are read as the catalogue's are."""
+    """Return the terms of the asset; unnamed modes and bounds are those of the listed tiers."""
     own = _tiers(reader, "asset_tiers", listed)
     if listed.tiers and own and own[:2] != (listed.bounds, listed.mode):
         text = "must have the mode and the bounds of tiers"
         reader.fault("asset_tiers", "TIERS_INVALID", text)
     unit = listed.unit
     commitments = tuple(
-        _terms(unit, _rate(one, "rate", unit), _tiers(one, "tiers"))
-        for one in reader.subs("commitments")
+        _terms(unit, _rate(commitment, "rate", unit), _tiers(commitment, "tiers"))
+        for commitment in reader.subs("commitments")
     )
     rate = _rate_parts(reader, "asset_rate", unit)
     return replace(_negotiated(listed, rate, own), committed=commitments)
 
 
 def _target(reader: RequestReader, listed: RateTerms) -> RateTerms | None:
-    """Return what was agreed for the target, if anything."""
+    """Return the terms negotiated for the target, if any."""
     rate = _rate_parts(reader, "target_rate", listed.unit)
     tiers = _tiers(reader, "target_tiers", listed)
     return None if rate is None and tiers is None else _negotiated(listed, rate, tiers)
@@ -174,7 +177,7 @@ def _rate_parts(reader: RequestReader, name: str, unit: UnitId) -> RateParts | N
 
 
 def _is_in(rated: UnitId, unit: UnitId, reader: RequestReader, name: str) -> bool:
-    """Whether a rate is in the unit of its line. Notes CURRENCY_MISMATCH."""
+    """Return True if a rate is in the unit of its line. Adds CURRENCY_MISMATCH."""
     if rated == unit:
         return True
     reader.fault(name, "CURRENCY_MISMATCH", f"must be in {unit[:64]}, as the line is")
@@ -182,9 +185,10 @@ def _is_in(rated: UnitId, unit: UnitId, reader: RequestReader, name: str) -> boo
 
 
 def _tiers(reader: RequestReader, name: str, listed: RateTerms | None = None) -> Tiers | None:
-    """Tiers that continue each other, or none; at once wrong are only those of a right form.
+    """Return checked tiers, or None.
 
-    Bounds and mode that are not named are those of the tiers that are `listed`.
+    Tiers are checked against each other only if each is valid by itself. Unnamed bounds and modes
+    are those of the `listed` tiers.
     """
     if not reader.has(name):
         return None

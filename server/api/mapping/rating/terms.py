@@ -1,6 +1,6 @@
-"""Rates, tiers and waterfalls: from forms, and to messages. Whoever sells or shows prices uses it.
+"""Messages of rates, tiers and waterfalls, which sales and catalogs share.
 
-An entry is known as `card/entry` within the service and by its resource name outside.
+An entry is `card/entry` within the service and has a resource name outside.
 """
 
 from decimal import Decimal
@@ -31,9 +31,9 @@ from server.usecases.modeling.currencies import is_currency
 
 
 def rate_from_reader(reader: RequestReader) -> Rate:
-    """A price that is not negative, for more than no units.
+    """Return a rate with a price that is not negative and a positive `per`.
 
-    Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, FACTOR_RANGE, CURRENCY_UNKNOWN.
+    Adds FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, FACTOR_RANGE, CURRENCY_UNKNOWN.
     """
     return Rate(
         value=_price_from_reader(reader),
@@ -44,9 +44,9 @@ def rate_from_reader(reader: RequestReader) -> Rate:
 
 
 def rate_parts_from_reader(reader: RequestReader) -> RateParts:
-    """Return what is named of a negotiated rate; everything but the price may be left out.
+    """Return the named parts of a negotiated rate; only the price is required.
 
-    Notes what `rate_from_form` notes.
+    Adds the faults of `rate_from_reader`.
     """
     message = reader.message
     return RateParts(
@@ -58,22 +58,22 @@ def rate_parts_from_reader(reader: RequestReader) -> RateParts:
 
 
 def unit_from_reader(reader: RequestReader) -> UnitId:
-    """What a price is in: a currency, or the unit of a token. Notes CURRENCY_*, FIELD_REQUIRED."""
+    """Return the currency or token unit of a price. Adds CURRENCY_*, FIELD_REQUIRED."""
     token = reader.optional_name("token_unit", names.UNIT)
     if token is None:
         return UnitId(reader.currency("currency_code"))
     if is_currency(token[0]):
-        reader.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; say it as currency_code")
+        reader.fault("token_unit", "CURRENCY_MISMATCH", "is a currency; set currency_code instead")
     return UnitId(token[0])
 
 
 def unit_pb(unit: str) -> dict[str, Any]:
-    """The field that says what a price is in."""
+    """Return the field with the currency or token unit of a price."""
     return {"currency_code": unit} if is_currency(unit) else {"token_unit": names.UNIT.of(unit)}
 
 
 def per_from_reader(reader: RequestReader, name: str) -> Decimal:
-    """How many units a price is for; 1 when nobody says. Notes DECIMAL_*, FACTOR_RANGE."""
+    """Return the number of units of a price, 1 by default. Adds DECIMAL_*, FACTOR_RANGE."""
     per = reader.decimal(name, default=ONE)
     if per > ZERO:
         return per
@@ -84,10 +84,10 @@ def per_from_reader(reader: RequestReader, name: str) -> Decimal:
 def tiers_from_reader(
     reader: RequestReader,
 ) -> tuple[TierBounds | None, TierMode | None, tuple[Tier, ...]]:
-    """Tiers as they were written, each right by itself; nothing for bounds and mode not named.
+    """Return bounds, mode and tiers, each valid by itself; None for unnamed bounds or mode.
 
-    Whether one continues the other is for `server.domain.rates.check_tiers`, which needs the
-    unit's scale. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
+    `server.domain.rates.check_tiers` checks that tiers continue each other, because it needs the
+    unit's scale. Adds FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
     """
     bounds = reader.optional_choice("bounds", TierBounds)
     mode = reader.optional_choice("mode", TierMode)
@@ -95,7 +95,7 @@ def tiers_from_reader(
 
 
 def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
-    """What a resource costs: what was negotiated, else what the catalogue says."""
+    """Return terms with the negotiated rate and tiers, if any, else those of the catalog."""
     rate, tiers = terms.effective_rate, terms.effective_tiers
     return pb.RateTerms(
         rate=None if rate is None else rate_to_pb(rate),
@@ -112,7 +112,7 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
 
 
 def rate_to_pb(rate: Rate) -> pb.Rate:
-    """A price for so many units."""
+    """Return a rate."""
     return pb.Rate(
         value=decimal_pb(rate.value),
         per=decimal_pb(rate.per),
@@ -122,7 +122,7 @@ def rate_to_pb(rate: Rate) -> pb.Rate:
 
 
 def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds, mode: TierMode) -> pb.RateTiers:
-    """Tiers, which bound belongs to them, and which units they price."""
+    """Return tiers with their bounds and mode."""
     return pb.RateTiers(
         bounds=enum_pb(pb.RateTiers.Bounds, bounds),
         mode=enum_pb(pb.RateTiers.Mode, mode),
@@ -131,7 +131,7 @@ def tiers_to_pb(tiers: tuple[Tier, ...], bounds: TierBounds, mode: TierMode) -> 
 
 
 def step_to_pb(step: WaterfallStep) -> pb.WaterfallStep:
-    """One line of how an amount came about."""
+    """Return one step of a waterfall."""
     return pb.WaterfallStep(
         sequence=step.sequence,
         element=enum_pb(pb.WaterfallStep.Element, step.element),
@@ -142,7 +142,10 @@ def step_to_pb(step: WaterfallStep) -> pb.WaterfallStep:
 
 
 def adjustment_from_reader(reader: RequestReader) -> Adjustment:
-    """What is done to a rate. Notes FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE."""
+    """Return an adjustment.
+
+    Adds FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
+    """
     kind, value = reader.choice("kind", AdjustmentKind), reader.decimal("value")
     if kind is AdjustmentKind.OVERRIDE and value < ZERO:
         reader.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
@@ -152,7 +155,7 @@ def adjustment_from_reader(reader: RequestReader) -> Adjustment:
 
 
 def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
-    """What is done to a rate."""
+    """Return an adjustment."""
     return pb.RateAdjustment(
         kind=enum_pb(pb.RateAdjustment.Kind, adjustment.kind),
         value=decimal_pb(adjustment.value),
@@ -160,7 +163,10 @@ def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
 
 
 def attribute_row_from_reader(reader: RequestReader) -> AttributeRow:
-    """An adjustment by attributes. Notes LABELS_INVALID and what an adjustment notes."""
+    """Return an adjustment by attributes.
+
+    Adds LABELS_INVALID and the faults of an adjustment.
+    """
     return AttributeRow(
         attributes=tuple(sorted(reader.labels("attributes").items())),
         adjustment=adjustment_from_reader(reader.sub("adjustment")),
@@ -168,7 +174,7 @@ def attribute_row_from_reader(reader: RequestReader) -> AttributeRow:
 
 
 def attribute_row_to_pb(row: AttributeRow) -> pb.AttributeRow:
-    """An adjustment by attributes."""
+    """Return an adjustment by attributes."""
     return pb.AttributeRow(
         attributes=dict(row.attributes), adjustment=adjustment_to_pb(row.adjustment)
     )
@@ -197,5 +203,5 @@ def _tier_to_pb(tier: Tier) -> pb.RateTier:
 
 
 def entry_name(entry_id: RateEntryId | None) -> str:
-    """The resource name of an entry; empty for none."""
+    """Return the resource name of an entry; empty for None."""
     return "" if entry_id is None else names.RATE_ENTRY.of(*entry_id.split("/"))

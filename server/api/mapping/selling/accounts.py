@@ -1,4 +1,4 @@
-"""Accounts on the wire."""
+"""Messages of accounts and binding targets."""
 
 from usage_management.v1 import account_service_pb2 as pb
 
@@ -19,7 +19,7 @@ CHANGEABLE = frozenset({"display_name", "labels"})
 
 
 def created_from_pb(request: pb.ListAccountsRequest) -> TimeWindow:
-    """Return when the accounts that are listed were created. Raises InvalidArgument."""
+    """Return the window of create times of a list. Raises InvalidArgument."""
     reader = RequestReader(request)
     created = created_from_reader(reader)
     reader.done()
@@ -27,10 +27,10 @@ def created_from_pb(request: pb.ListAccountsRequest) -> TimeWindow:
 
 
 def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
-    """What an account is to be."""
+    """Return an account. Raises InvalidArgument."""
     reader = RequestReader(request)
     account = reader.sub("account")
-    wanted = Account(
+    content = Account(
         id=AccountId(reader.code("account_id")),
         display_name=account.text("display_name"),
         time_zone=account.zone("time_zone"),
@@ -40,11 +40,11 @@ def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
         labels=account.labels("labels"),
     )
     reader.done()
-    return wanted
+    return content
 
 
 def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
-    """What is to change of an account."""
+    """Return the command to update an account. Raises InvalidArgument."""
     reader = RequestReader(request)
     account = reader.sub("account")
     (account_id,) = account.name("name", names.ACCOUNT)
@@ -60,7 +60,7 @@ def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
 
 
 def account_to_pb(account: KeptAccount) -> pb.Account:
-    """An account."""
+    """Return an account."""
     content = account.content
     return pb.Account(
         name=names.ACCOUNT.of(content.id),
@@ -78,22 +78,22 @@ def account_to_pb(account: KeptAccount) -> pb.Account:
 def create_binding_target_from_pb(
     request: pb.CreateBindingTargetRequest,
 ) -> tuple[AccountId, BindingTarget]:
-    """What a binding target is to be, and whose."""
+    """Return an account's id and a binding target. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     own = reader.sub("binding_target")
-    wanted = BindingTarget(
+    content = BindingTarget(
         id=BindingTargetId(reader.code("binding_target_id")),
         display_name=own.text("display_name"),
         kind=own.choice("kind", TargetKind),
         policies=overrides_from_reader(own),
     )
     reader.done()
-    return AccountId(account_id), wanted
+    return AccountId(account_id), content
 
 
 def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.BindingTarget:
-    """A binding target."""
+    """Return a binding target."""
     return pb.BindingTarget(
         name=names.BINDING_TARGET.of(account_id, target.id),
         display_name=target.display_name,

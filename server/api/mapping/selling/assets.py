@@ -1,4 +1,4 @@
-"""Assets to messages, and what lists of them are filtered by."""
+"""Messages of assets, and the filters of their lists."""
 
 from usage_management.v1 import asset_service_pb2 as pb
 
@@ -24,7 +24,7 @@ from server.store.selling.assets import AssetFilter
 
 
 def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
-    """Return whose assets are listed, and which. Raises InvalidArgument."""
+    """Return the account and the filters of a list of assets. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     only = AssetFilter(
@@ -38,7 +38,7 @@ def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, Asset
 
 
 def asset_to_pb(asset: Asset) -> pb.Asset:
-    """An asset as callers see it."""
+    """Return an asset."""
     account_id = asset.account_id
     return pb.Asset(
         name=names.ASSET.of(account_id, asset.id),
@@ -47,20 +47,20 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         quantity=decimal_pb(asset.quantity),
         start_date=date_pb(asset.start_date),
         end_date=optional_date_pb(asset.end_date),
-        resources=[_resource_to_pb(held, account_id) for held in asset.resources],
+        resources=[_resource_to_pb(resource, account_id) for resource in asset.resources],
         **audit_pb(asset.audit),
     )
 
 
-def _resource_to_pb(held: AssetResource, account_id: AccountId) -> pb.AssetResource:
-    unit_id, terms = held.policies.wallet.unit_id, held.terms
+def _resource_to_pb(resource: AssetResource, account_id: AccountId) -> pb.AssetResource:
+    unit_id, terms = resource.policies.wallet.unit_id, resource.terms
     return pb.AssetResource(
-        usage_resource=names.RESOURCE.of(held.resource_id),
-        wallet=names.WALLET.of(account_id, held.wallet_id),
-        terms=None if terms is None else terms_to_pb(terms, is_fixed=held.is_fixed),
-        entitlements=[_entitlement_to_pb(sold, unit_id) for sold in held.entitlements],
-        token_wallet=names.WALLET.of(account_id, held.token_wallet_id)
-        if held.token_wallet_id
+        usage_resource=names.RESOURCE.of(resource.resource_id),
+        wallet=names.WALLET.of(account_id, resource.wallet_id),
+        terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
+        entitlements=[_entitlement_to_pb(sold, unit_id) for sold in resource.entitlements],
+        token_wallet=names.WALLET.of(account_id, resource.token_wallet_id)
+        if resource.token_wallet_id
         else "",
     )
 

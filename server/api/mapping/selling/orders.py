@@ -1,4 +1,4 @@
-"""Orders: from requests, and to messages."""
+"""Messages of orders."""
 
 from usage_management.v1 import order_service_pb2 as pb
 
@@ -15,7 +15,7 @@ from server.usecases.selling.orders import CreateOrder
 
 
 def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, OrderFilter]:
-    """Return whose orders are listed, and which. Raises InvalidArgument."""
+    """Return the account and the filters of a list of orders. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     only = OrderFilter(
@@ -28,7 +28,7 @@ def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, Order
 
 
 def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
-    """Raises InvalidArgument."""
+    """Return the command to create an order. Raises InvalidArgument."""
     reader = RequestReader(request)
     account_id, quote_id = reader.name("quote", names.QUOTE)
     reader.done()
@@ -36,7 +36,7 @@ def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
 
 
 def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
-    """Raises InvalidArgument."""
+    """Return the command to activate an order. Raises InvalidArgument."""
     reader = RequestReader(request)
     account_id, order_id = reader.name("name", names.ORDER)
     revision = reader.etag("etag")
@@ -45,7 +45,7 @@ def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
 
 
 def order_to_pb(order: Order) -> pb.Order:
-    """An order as callers see it."""
+    """Return an order."""
     account_id = order.account_id
     return pb.Order(
         name=names.ORDER.of(account_id, order.id),

@@ -1,4 +1,4 @@
-"""Quotes: from requests, and to messages; sale lines, which quotes and orders share."""
+"""Messages of quotes, and of the sale lines that quotes and orders share."""
 
 from decimal import Decimal
 from typing import Any
@@ -43,7 +43,7 @@ ONE = Decimal(1)
 
 
 def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, QuoteFilter]:
-    """Return whose quotes are listed, and which. Raises InvalidArgument."""
+    """Return the account and the filters of a list of quotes. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     only = QuoteFilter(
@@ -56,7 +56,7 @@ def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, Quote
 
 
 def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
-    """Raises InvalidArgument."""
+    """Return the command to create a quote. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     quote = reader.sub("quote")
@@ -67,7 +67,7 @@ def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
 
 
 def quote_to_pb(quote: Quote) -> pb.Quote:
-    """A quote as callers see it."""
+    """Return a quote."""
     return pb.Quote(
         name=names.QUOTE.of(quote.account_id, quote.id),
         state=enum_pb(pb.Quote.State, quote.state),
@@ -80,7 +80,7 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
 
 
 def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
-    """A line as callers see it; what was negotiated is told whole, to be asked for again."""
+    """Return a line; negotiated rates are complete, so that a caller can send them again."""
     model = line.selling_model_id
     return pb.SaleLine(
         product=names.PRODUCT.of(line.product_id),
@@ -101,7 +101,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
 
 
 def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
-    """What a line is bound to, or the anchor of a commitment."""
+    """Return the binding of a line, or the anchor of a commitment."""
     if line.role.is_commitment:
         return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
     binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
@@ -116,10 +116,10 @@ def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedB
     pattern = names.ASSET if is_asset else names.BINDING_TARGET
     target = reader.optional_name("binding_target", pattern)
     linked = reader.optional_name("linked_asset", names.ASSET)
-    for found, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
-        if found is not None and found[0] != account_id:
+    for ids, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
+        if ids is not None and ids[0] != account_id:
             path = "assets" if name == "Asset" else "bindingTargets"
-            raise NotFound.of(name, f"accounts/{found[0]}/{path}/{found[1]}")
+            raise NotFound.of(name, f"accounts/{ids[0]}/{path}/{ids[1]}")
     return AskedBinding(
         binding=reader.optional_choice("binding", Binding),
         asset_id=AssetId(target[1]) if target and is_asset else None,
@@ -191,9 +191,11 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
 
 
 def _overridden(line: SaleLine) -> dict[ResourceId, PolicyIds]:
-    """The policies that the line itself named, as far as its target let them hold."""
-    found = {one.resource_id: _named_by_line(one.policies) for one in line.resources}
-    return {key: ids for key, ids in found.items() if ids != PolicyIds()}
+    """Return the policies that the line itself named and that its target allowed."""
+    overrides = {
+        resource.resource_id: _named_by_line(resource.policies) for resource in line.resources
+    }
+    return {key: ids for key, ids in overrides.items() if ids != PolicyIds()}
 
 
 def _named_by_line(policies: SoldPolicies) -> PolicyIds:

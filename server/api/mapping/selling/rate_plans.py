@@ -1,4 +1,4 @@
-"""Rate plans on the wire."""
+"""Messages of rate plans."""
 
 from collections.abc import Iterable
 
@@ -15,11 +15,11 @@ from server.usecases.selling.rate_plans import RatePlan
 
 
 def plan_to_pb(account_id: str, asset_id: object, plan: RatePlan) -> pb.RatePlan:
-    """What an asset's resources cost on a day."""
+    """Return the rates of an asset's resources on a day."""
     return pb.RatePlan(
         name=names.ASSET.of(account_id, asset_id),
         date=date_pb(plan.day),
-        lines=[_line_to_pb(account_id, asset_id, one) for one in plan.lines],
+        lines=[_line_to_pb(account_id, asset_id, line) for line in plan.lines],
     )
 
 
@@ -54,6 +54,8 @@ def _line_to_pb(account_id: str, asset_id: object, line: PlanLine) -> pb.RatePla
 
 def _commitments(account_id: str, terms: Iterable[RateTerms]) -> list[pb.CommittedTerms]:
     return [
-        pb.CommittedTerms(asset=names.ASSET.of(account_id, one.commitment), terms=terms_to_pb(one))
-        for one in terms
+        pb.CommittedTerms(
+            asset=names.ASSET.of(account_id, committed.commitment), terms=terms_to_pb(committed)
+        )
+        for committed in terms
     ]

@@ -1,4 +1,4 @@
-"""Validation: from requests, and to messages."""
+"""Messages of validation."""
 
 from datetime import date
 
@@ -17,58 +17,58 @@ BY_ID = {rule.id: rule for rule in RULES}
 
 
 def validate_products_from_pb(request: pb.ValidateProductsRequest) -> ValidateProducts:
-    """Raises InvalidArgument."""
+    """Return the command to validate products. Raises InvalidArgument."""
     reader = RequestReader(request)
     product_ids = [ProductId(ids[0]) for ids in reader.names("products", names.PRODUCT)]
-    asked = ValidateProducts(
+    command = ValidateProducts(
         product_ids=tuple(dict.fromkeys(product_ids)),
         start=reader.optional_date("start_date"),
         end=reader.optional_date("end_date"),
         with_drafts=request.include_drafts,
     )
     reader.done()
-    return asked
+    return command
 
 
 def validate_catalog_from_pb(request: pb.ValidateCatalogRequest) -> ValidateCatalog:
-    """Raises InvalidArgument."""
+    """Return the command to validate the catalog. Raises InvalidArgument."""
     reader = RequestReader(request)
-    asked = ValidateCatalog(
+    command = ValidateCatalog(
         start=reader.optional_date("start_date"),
         end=reader.optional_date("end_date"),
         with_drafts=request.include_drafts,
     )
     reader.done()
-    return asked
+    return command
 
 
 def findings_from_pb(request: pb.ListValidationFindingsRequest) -> tuple[RunId, FindingsQuery]:
-    """Raises InvalidArgument."""
+    """Return the run and the filters of a list of findings. Raises InvalidArgument."""
     reader = RequestReader(request)
     (run_id,) = reader.name("parent", names.RUN)
     product = reader.optional_name("product", names.PRODUCT)
-    asked = FindingsQuery(
+    only = FindingsQuery(
         severity=reader.optional_choice("severity", Severity),
         rule_id=request.rule_id or None,
         product_id=ProductId(product[0]) if product else None,
     )
     reader.done()
-    return RunId(run_id), asked
+    return RunId(run_id), only
 
 
-def finding_to_pb(one: CatalogFinding) -> pb.CatalogFinding:
-    """What a run found."""
+def finding_to_pb(finding: CatalogFinding) -> pb.CatalogFinding:
+    """Return a finding of a run."""
     return pb.CatalogFinding(
-        product=names.PRODUCT.of(one.product_id),
-        rule=rule_to_pb(BY_ID[one.rule_id]),
-        finding=pb.ValidationFinding(message=one.message, records=one.records),
+        product=names.PRODUCT.of(finding.product_id),
+        rule=rule_to_pb(BY_ID[finding.rule_id]),
+        finding=pb.ValidationFinding(message=finding.message, records=finding.records),
     )
 
 
 def verdicts_to_pb(
     verdicts: tuple[ProductVerdict, ...], start: date
 ) -> pb.ValidateProductsResponse:
-    """What was found, for all products."""
+    """Return the results for all products."""
     return pb.ValidateProductsResponse(
         valid=all(verdict.is_valid for verdict in verdicts),
         products=map(verdict_to_pb, verdicts),
@@ -77,7 +77,7 @@ def verdicts_to_pb(
 
 
 def verdict_to_pb(verdict: ProductVerdict) -> pb.ProductValidation:
-    """What was found of one product."""
+    """Return the results for one product."""
     return pb.ProductValidation(
         product=names.PRODUCT.of(verdict.product_id),
         valid=verdict.is_valid,
@@ -86,7 +86,7 @@ def verdict_to_pb(verdict: ProductVerdict) -> pb.ProductValidation:
 
 
 def rule_to_pb(rule: Rule) -> pb.ValidationRule:
-    """A rule as callers see it."""
+    """Return a rule."""
     return pb.ValidationRule(
         id=rule.id,
         severity=enum_pb(pb.ValidationRule.Severity, rule.severity),
@@ -99,8 +99,8 @@ def _result_to_pb(result: RuleResult) -> pb.ValidationResult:
     return pb.ValidationResult(
         rule=rule_to_pb(result.rule),
         findings=[
-            pb.ValidationFinding(message=one.message, records=one.records)
-            for one in result.findings
+            pb.ValidationFinding(message=finding.message, records=finding.records)
+            for finding in result.findings
         ],
         finding_count=result.count,
     )

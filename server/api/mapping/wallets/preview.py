@@ -1,4 +1,4 @@
-"""Previews on the wire."""
+"""Messages of previews."""
 
 from datetime import datetime
 from typing import Any
@@ -20,28 +20,29 @@ from server.usecases.intake.preview import AT_PRESENT, Previewed, PreviewInputs,
 
 
 def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest) -> PreviewUsage:
-    """The lines, each as it was read or as it is refused; paths are those within the line."""
+    """Return the lines of a preview; a faulty line is its refusal, with paths within it."""
     lines = (_read(account_id, index, line) for index, line in enumerate(request.lines))
     return PreviewUsage(account_id, tuple(lines))
 
 
-def preview_to_pb(stage: PreviewInputs, found: Previewed) -> pb.UsagePreview:
-    """What a line would do."""
-    if found.error is not None:
-        return pb.UsagePreview(status=status_of(found.error))
-    assert found.item is not None, found
-    assert found.place is not None, found
-    late = found.place.late
+def preview_to_pb(inputs: PreviewInputs, previewed: Previewed) -> pb.UsagePreview:
+    """Return the effects of a line on wallets."""
+    if previewed.error is not None:
+        return pb.UsagePreview(status=status_of(previewed.error))
+    assert previewed.item is not None, previewed
+    assert previewed.place is not None, previewed
+    late = previewed.place.late
     return pb.UsagePreview(
-        counted_quantity=decimal_pb(found.item.quantity),
+        counted_quantity=decimal_pb(previewed.item.quantity),
         late=None if late is None else late_usage_to_pb(late),
-        wallets=[_wallet(stage.wallets[one.wallet_id], one) for one in found.effects],
+        wallets=[_wallet(inputs.wallets[effect.wallet_id], effect) for effect in previewed.effects],
     )
 
 
 def line_usage(account_id: AccountId, index: int, line: Any) -> Usage:
-    """The usage that a line describes, in its turn. Raises InvalidArgument."""
-    # After all that is recorded at the same moment, and in turn; `~` is the last of characters.
+    """Return the usage that a line describes. Raises InvalidArgument."""
+    # Sorts after every record of the same time, and lines in their order: `~` is the last printable
+    # ASCII character.
     usage = usage_of(line, RecordId(f"~~~{index:04}"), _time)
     if usage.account_id != account_id:
         raise InvalidArgument.at("asset", "NAME_FORMAT", "must be an asset of the parent")
@@ -59,28 +60,28 @@ def _time(line: Any) -> datetime:
     return usage_time(line) if line.HasField("usage_time") else AT_PRESENT
 
 
-def _wallet(wallet: StoredWallet, found: Effect) -> pb.WalletPreview:
+def _wallet(wallet: StoredWallet, effect: Effect) -> pb.WalletPreview:
     made = pb.WalletPreview(
         wallet=names.WALLET.of(wallet.account_id, wallet.id),
         usage_resource=names.RESOURCE.of(wallet.resource_id),
         unit_of_measure=names.UNIT.of(wallet.unit_id),
-        used_quantity=decimal_pb(found.used),
+        used_quantity=decimal_pb(effect.used),
         drawn_from=[
             summaries.DrawnFrom(
                 grant=names.GRANT.of(wallet.account_id, wallet.id, debit.grant_id),
                 quantity=decimal_pb(debit.quantity),
                 amount=decimal_pb(debit.amount),
             )
-            for debit in found.debits
+            for debit in effect.debits
         ],
-        overage_quantity=decimal_pb(found.overage),
-        amount=optional_decimal_pb(found.amount),
-        error=failure_status(found.failure or ""),
+        overage_quantity=decimal_pb(effect.overage),
+        amount=optional_decimal_pb(effect.amount),
+        error=failure_status(effect.failure or ""),
     )
-    if found.unit is not None:
-        made.MergeFrom(pb.WalletPreview(**unit_pb(found.unit)))
-    if found.line is not None:
-        line = found.line
+    if effect.unit is not None:
+        made.MergeFrom(pb.WalletPreview(**unit_pb(effect.unit)))
+    if effect.line is not None:
+        line = effect.line
         made.rated_quantity.CopyFrom(decimal_pb(line.overage))
         if line.amount is not None:
             made.rated_amount.CopyFrom(decimal_pb(line.amount))

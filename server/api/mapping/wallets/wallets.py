@@ -1,4 +1,4 @@
-"""Wallets on the wire, and what lists of them and of their grants are filtered by."""
+"""Messages of wallets and grants, and the filters of their lists."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ from server.usecases.wallets.wallets import GrantFilter, GrantNow, WalletNow
 
 
 def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, WalletFilter]:
-    """Return whose wallets are listed, and which. Raises InvalidArgument."""
+    """Return the account and the filters of a list of wallets. Raises InvalidArgument."""
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     resource_id = resource_from_reader(reader)
@@ -46,7 +46,7 @@ def list_wallets_from_pb(request: pb.ListWalletsRequest) -> tuple[AccountId, Wal
 def list_grants_from_pb(
     request: pb.ListGrantsRequest,
 ) -> tuple[AccountId, WalletId, GrantFilter]:
-    """Return of which wallet grants are listed, and which. Raises InvalidArgument."""
+    """Return the account, wallet and filters of a list of grants. Raises InvalidArgument."""
     reader = RequestReader(request)
     account_id, wallet_id = reader.name("parent", names.WALLET)
     asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
@@ -63,7 +63,7 @@ def list_grants_from_pb(
 
 
 def wallet_to_pb(current: WalletNow) -> pb.Wallet:
-    """A wallet with its balance."""
+    """Return a wallet with its balance."""
     wallet, balance = current.wallet, current.balance
     made = pb.Wallet(
         name=names.WALLET.of(wallet.account_id, wallet.id),
@@ -86,10 +86,10 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
 
 
 def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
-    """One issue, with what is left of it now and what the ledger says."""
+    """Return an issue with its current balance and its balance in the ledger."""
     grant = current.item.grant
     posted = {head.grant_id: head.balance for head in wallet.grant_heads}
-    assets = {one.id: one.asset_id for one in wallet.state.entitlements}
+    assets = {entitlement.id: entitlement.asset_id for entitlement in wallet.state.entitlements}
     asset_id = assets.get(grant.entitlement_id)
     return pb.Grant(
         name=names.GRANT.of(wallet.account_id, wallet.id, grant.id),
@@ -97,6 +97,7 @@ def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
         asset=names.ASSET.of(wallet.account_id, asset_id) if asset_id else "",
         quantity=decimal_pb(grant.quantity),
         balance=decimal_pb(grant.balance),
+        # A provisional issue is not in the ledger yet.
         posted_balance=decimal_pb(posted.get(grant.id, ZERO)),
         start_time=time_pb(grant.start),
         expire_time=optional_time_pb(grant.expire),
@@ -107,22 +108,24 @@ def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
     )
 
 
-def periods_to_pb(found: PeriodsAt) -> pb.PeriodAtResponse:
-    """The periods that contain a moment."""
+def periods_to_pb(periods: PeriodsAt) -> pb.PeriodAtResponse:
+    """Return the periods that contain a time."""
     return pb.PeriodAtResponse(
-        time=time_pb(found.time),
-        billing_period=_billing(found.billing) if found.billing else None,
-        resource_periods=[_resource_periods(found.account_id, one) for one in found.resources],
+        time=time_pb(periods.time),
+        billing_period=_billing(periods.billing) if periods.billing else None,
+        resource_periods=[
+            _resource_periods(periods.account_id, resource) for resource in periods.resources
+        ],
     )
 
 
-def _resource_periods(account_id: str, found: ResourcePeriods) -> pb.UsageResourcePeriods:
+def _resource_periods(account_id: str, periods: ResourcePeriods) -> pb.UsageResourcePeriods:
     return pb.UsageResourcePeriods(
-        usage_resource=names.RESOURCE.of(found.resource_id),
-        wallet=names.WALLET.of(account_id, found.wallet_id),
-        rating_period=rating_period_pb(found.rating),
-        billing_period=_billing(found.billing),
-        refresh_windows=[_window(one) for one in found.windows],
+        usage_resource=names.RESOURCE.of(periods.resource_id),
+        wallet=names.WALLET.of(account_id, periods.wallet_id),
+        rating_period=rating_period_pb(periods.rating),
+        billing_period=_billing(periods.billing),
+        refresh_windows=[_window(window) for window in periods.windows],
     )
 
 
@@ -140,7 +143,7 @@ def _window(window: RefreshWindow) -> pb.RefreshWindow:
 
 
 def entry_to_pb(account_id: str, entry: LedgerEntry, create_time: datetime) -> pb.WalletEntry:
-    """One line of the ledger."""
+    """Return a ledger entry."""
     return pb.WalletEntry(
         name=names.ENTRY.of(account_id, entry.wallet_id, entry.seq),
         kind=enum_pb(pb.WalletEntry.Kind, entry.kind),
@@ -170,7 +173,7 @@ def _cause(account_id: str, entry: LedgerEntry) -> str:
 
 
 def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> None:
-    """What the period's overage costs so far, when all of it can be rated in one unit."""
+    """Set the cost of the period's overage so far, if all of it can be rated in one unit."""
     charges: tuple[Charge, ...] = balance.charges
     unit = next((c.unit for c in charges if c.unit), wallet.currency_code)
     if is_currency(unit):
@@ -179,6 +182,7 @@ def _estimate(made: pb.Wallet, wallet: StoredWallet, balance: WalletBalance) -> 
         made.token_unit = names.UNIT.of(unit)
     total = ZERO
     for charge in charges:
+        # Charges in different units have no sum.
         if charge.amount is None or charge.unit not in (None, unit):
             return
         total = EXACT.add(total, charge.amount)

@@ -1,4 +1,4 @@
-"""AccessService: parse, do, render."""
+"""The servicer of AccessService."""
 
 from datetime import datetime
 from typing import Any
@@ -41,14 +41,14 @@ from server.store.transaction import read
 from server.usecases import clock
 from server.usecases.access import credentials, jobs, tenants
 
-# What a caller who does not know the id of its tenant calls it.
+# The name for the caller's own tenant, for callers that do not have its id.
 OWN_TENANT = "tenants/-"
 
 STUCK = (JobState.QUARANTINED, JobState.FAILED)
 
 
 class AccessService(rpc.AccessServiceServicer):
-    """Keeps who may do what, and shows what the service does by itself."""
+    """Manages tenants and credentials; shows runs, jobs and limits."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -72,10 +72,11 @@ class AccessService(rpc.AccessServiceServicer):
         page = pages.read(request, caller().tenant_id, seal, (str,))
         keys = await run_control_query(self._env, tenant_store.keys)
         after = page.after[0] if page.after else ""
-        wanted = [name for name in sorted(keys) if name > after][: page.limit]
-        rows = [await self._tenant(keys[name], name) for name in wanted]
-        found, token = pages.cut(page, rows, lambda tenant: (tenant.id,), tenant_to_pb, seal)
-        return pb.ListTenantsResponse(tenants=found, next_page_token=token)
+        ids = [name for name in sorted(keys) if name > after][: page.limit]
+        # One read for each tenant, because row-level security shows one tenant at a time.
+        rows = [await self._tenant(keys[name], name) for name in ids]
+        messages, token = pages.cut(page, rows, lambda tenant: (tenant.id,), tenant_to_pb, seal)
+        return pb.ListTenantsResponse(tenants=messages, next_page_token=token)
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: Any) -> pb.Tenant:
         caller().refuse_invalid()
@@ -132,7 +133,7 @@ class AccessService(rpc.AccessServiceServicer):
         return run_to_pb(await run_query(self._env, lambda tx: clock.get(tx, run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: run_store.list_runs(tx, after=page.after, limit=page.limit),
@@ -140,11 +141,11 @@ class AccessService(rpc.AccessServiceServicer):
             run_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListRunsResponse(runs=found, next_page_token=token)
+        return pb.ListRunsResponse(runs=messages, next_page_token=token)
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Any) -> pb.ListJobsResponse:
         states = (JobState(pb.Job.State.Name(request.state)),) if request.state else STUCK
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: job_store.list_jobs(tx, states, after=page.after, limit=page.limit),
@@ -152,7 +153,7 @@ class AccessService(rpc.AccessServiceServicer):
             job_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListJobsResponse(jobs=found, next_page_token=token)
+        return pb.ListJobsResponse(jobs=messages, next_page_token=token)
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Any) -> pb.Job:
         (job_id,) = named(request, "name", names.JOB)
@@ -169,16 +170,20 @@ class AccessService(rpc.AccessServiceServicer):
     async def ListLimits(
         self, request: pb.ListLimitsRequest, context: Any
     ) -> pb.ListLimitsResponse:
-        found = limits(self._env.config.limits)
-        page, token = list_loaded_rows(self._env, request, found, limit_to_pb)
+        all_limits = limits(self._env.config.limits)
+        page, token = list_loaded_rows(self._env, request, all_limits, limit_to_pb)
         return pb.ListLimitsResponse(limits=page, next_page_token=token)
 
     async def _named(self, name: str | None) -> Tenant:
-        """The tenant of that name, which only an operator may name; the caller's own without."""
+        """Return the tenant with that name, or the caller's own for None.
+
+        Only an operator may name another tenant. Raises TENANT_NOT_FOUND.
+        """
         own = await self._tenant(caller().tenant_id, "-")
         if name is None or name == own.id:
             return own
         if not is_operator(caller().permissions):
+            # As if it did not exist, so that nobody can find out which tenants exist.
             raise NotFound.of("Tenant", f"tenants/{name}")
         return await self._tenant(tenants.tenant_id_of(name), name)
 

@@ -1,4 +1,4 @@
-"""SummaryService: parse, do, render."""
+"""The servicer of SummaryService."""
 
 from datetime import datetime
 from typing import Any
@@ -28,7 +28,7 @@ from server.usecases.billing import summaries
 
 
 class SummaryService(rpc.SummaryServiceServicer):
-    """Reads what usage came to, and explains it."""
+    """Reads usage, ratable and liable summaries, and explains their amounts."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -37,7 +37,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         self, request: pb.ListUsageSummariesRequest, context: Any
     ) -> pb.ListUsageSummariesResponse:
         account_id, only = list_usage_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -46,26 +46,26 @@ class SummaryService(rpc.SummaryServiceServicer):
                     tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.start_time, one.usage_summary_id),
-            lambda one: usage_to_pb(account_id, one),
+            lambda cell: (cell.start_time, cell.usage_summary_id),
+            lambda cell: usage_to_pb(account_id, cell),
             shape=(datetime, UUID),
         )
-        return pb.ListUsageSummariesResponse(usage_summaries=found, next_page_token=token)
+        return pb.ListUsageSummariesResponse(usage_summaries=messages, next_page_token=token)
 
     async def GetRatableSummary(
         self, request: pb.GetRatableSummaryRequest, context: Any
     ) -> pb.RatableSummary:
         account_id, ratable_id = named(request, "name", names.RATABLE_SUMMARY)
-        found = await run_query(
+        line = await run_query(
             self._env, lambda tx: summaries.get_ratable(tx, account_id, ratable_id)
         )
-        return ratable_to_pb(account_id, found)
+        return ratable_to_pb(account_id, line)
 
     async def ListRatableSummaries(
         self, request: pb.ListRatableSummariesRequest, context: Any
     ) -> pb.ListRatableSummariesResponse:
         account_id, only = list_ratable_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -74,30 +74,30 @@ class SummaryService(rpc.SummaryServiceServicer):
                     tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.start_time, one.ratable_summary_id),
-            lambda one: ratable_to_pb(account_id, one),
+            lambda line: (line.start_time, line.ratable_summary_id),
+            lambda line: ratable_to_pb(account_id, line),
             shape=(datetime, UUID),
         )
-        return pb.ListRatableSummariesResponse(ratable_summaries=found, next_page_token=token)
+        return pb.ListRatableSummariesResponse(ratable_summaries=messages, next_page_token=token)
 
     async def GetLiableSummary(
         self, request: pb.GetLiableSummaryRequest, context: Any
     ) -> pb.LiableSummary:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        found = await run_query(
+        line = await run_query(
             self._env, lambda tx: summaries.get_liable(tx, account_id, liable_id)
         )
-        return liable_to_pb(found)
+        return liable_to_pb(line)
 
     async def ListLiableSummaries(
         self, request: pb.ListLiableSummariesRequest, context: Any
     ) -> pb.ListLiableSummariesResponse:
         account_id, only = list_liable_from_pb(request)
         if account_id is None:
-            found, token = await self._liable_of_all(request, only)
+            messages, token = await self._liable_of_all(request, only)
         else:
-            found, token = await self._liable_of_account(request, account_id, only)
-        return pb.ListLiableSummariesResponse(liable_summaries=found, next_page_token=token)
+            messages, token = await self._liable_of_account(request, account_id, only)
+        return pb.ListLiableSummariesResponse(liable_summaries=messages, next_page_token=token)
 
     async def _liable_of_account(
         self, request: pb.ListLiableSummariesRequest, account_id: AccountId, only: LiableFilter
@@ -111,7 +111,7 @@ class SummaryService(rpc.SummaryServiceServicer):
                     tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.start_time, one.liable_summary_id),
+            lambda line: (line.start_time, line.liable_summary_id),
             liable_to_pb,
             shape=(datetime, UUID),
         )
@@ -123,7 +123,7 @@ class SummaryService(rpc.SummaryServiceServicer):
             self._env,
             request,
             lambda tx, page: store.list_liable_of_all(tx, only, after=page.after, limit=page.limit),
-            lambda one: (one.create_time, one.account_id, one.liable_summary_id),
+            lambda line: (line.create_time, line.account_id, line.liable_summary_id),
             liable_to_pb,
             shape=(datetime, str, UUID),
         )
@@ -137,7 +137,7 @@ class SummaryService(rpc.SummaryServiceServicer):
         account_id, line_id = reader.name("name", pattern)
         execution_id = reader.optional_uuid("execution_id")
         reader.done()
-        found = await run_query(
+        waterfall = await run_query(
             self._env,
             lambda tx: summaries.waterfall(
                 tx,
@@ -147,11 +147,11 @@ class SummaryService(rpc.SummaryServiceServicer):
                 execution_id=None if execution_id is None else ExecutionId(execution_id),
             ),
         )
-        return waterfall_to_pb(request.name, account_id, found)
+        return waterfall_to_pb(request.name, account_id, waterfall)
 
     async def TraceLiableSummary(
         self, request: pb.TraceLiableSummaryRequest, context: Any
     ) -> pb.TraceLiableSummaryResponse:
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
-        found = await run_query(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
-        return trace_to_pb(account_id, found)
+        trace = await run_query(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
+        return trace_to_pb(account_id, trace)

@@ -1,1 +1,1 @@
-"""Servicers of catalog changes: set-up, product activation and policy revision."""
+"""Servicers of catalog changes: setup, product activation and policy revision."""

@@ -1,4 +1,4 @@
-"""SetupService: parse, do, render."""
+"""The servicer of SetupService."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from server.usecases.catalog_changes.setup import set_up_product
 
 
 class SetupService(rpc.SetupServiceServicer):
-    """Sets up what can be sold."""
+    """Sets up products with everything they depend on."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -21,11 +21,11 @@ class SetupService(rpc.SetupServiceServicer):
     async def SetUpProduct(
         self, request: pb.SetUpProductRequest, context: Any
     ) -> pb.SetUpProductResponse:
-        wanted = setup_from_pb(request)
+        setup = setup_from_pb(request)
         return await run_mutation(
             self._env,
             request,
             pb.SetUpProductResponse,
-            lambda tx: set_up_product(tx, wanted, card_size(self._env.config)),
+            lambda tx: set_up_product(tx, setup, card_size(self._env.config)),
             setup_to_pb,
         )

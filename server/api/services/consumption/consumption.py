@@ -1,4 +1,4 @@
-"""ConsumptionService: usage in, once, and what became of it."""
+"""The servicer of ConsumptionService."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class ConsumptionService(rpc.ConsumptionServiceServicer):
-    """Takes usage in, once, and says what became of it."""
+    """Records usage, each record once, and shows the state of records."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -37,6 +37,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         if accounts is None:
             return await self._record(request, command)
         outcomes: dict[int, pb.RecordOutcome] = {}
+        # One transaction for a few accounts each, for databases that distribute accounts.
         for part in recording.parts(command, accounts):
             answer = await self._record(request, replace(command, records=tuple(part.values())))
             outcomes |= zip(part, answer.outcomes, strict=True)
@@ -45,7 +46,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
     async def _record(
         self, request: pb.RecordUsageRequest, command: recording.RecordUsage
     ) -> pb.RecordUsageResponse:
-        """Keep records in one transaction."""
+        """Record usage in one transaction."""
         return await run_mutation(
             self._env,
             request,
@@ -65,7 +66,7 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         self, request: pb.ListUsageRecordsRequest, context: Context
     ) -> pb.ListUsageRecordsResponse:
         command = mapping.list_usage_records_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -78,4 +79,4 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             mapping.usage_record_to_pb,
             shape=(datetime, str),
         )
-        return pb.ListUsageRecordsResponse(usage_records=found, next_page_token=token)
+        return pb.ListUsageRecordsResponse(usage_records=messages, next_page_token=token)

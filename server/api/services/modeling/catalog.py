@@ -1,4 +1,4 @@
-"""CatalogService: parse, do, render."""
+"""The servicer of CatalogService."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from server.usecases.modeling.resolution import explained_asset, explained_produ
 
 @serves_records(messages.DESCRIPTOR.services_by_name["CatalogService"], kinds.CATALOG)
 class CatalogService(rpc.CatalogServiceServicer):
-    """Says what can be consumed and what a product includes of it."""
+    """Manages units, resources and products."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -56,9 +56,11 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ConvertQuantity(
         self, request: messages.ConvertQuantityRequest, context: Any
     ) -> messages.ConvertQuantityResponse:
-        asked = mapping.convert_quantity_from_pb(request)
-        found, exact = await run_query(self._env, lambda tx: units.convert_quantity(tx, asked))
-        return messages.ConvertQuantityResponse(quantity=decimal_pb(found), exact=exact)
+        conversion = mapping.convert_quantity_from_pb(request)
+        quantity, exact = await run_query(
+            self._env, lambda tx: units.convert_quantity(tx, conversion)
+        )
+        return messages.ConvertQuantityResponse(quantity=decimal_pb(quantity), exact=exact)
 
     async def ResolvePolicies(
         self, request: messages.ResolvePoliciesRequest, context: Any
@@ -68,5 +70,5 @@ class CatalogService(rpc.CatalogServiceServicer):
         key = reader.name("name", names.ASSET if is_sold else names.PRODUCT)
         reader.done()
         explain = explained_asset if is_sold else explained_product
-        found = await run_query(self._env, lambda tx: explain(tx, *key), snapshot=True)
-        return resolved_to_pb(found)
+        explained = await run_query(self._env, lambda tx: explain(tx, *key), snapshot=True)
+        return resolved_to_pb(explained)

@@ -1,4 +1,4 @@
-"""The kinds of catalogue record on the wire: one row for each says all that their methods share."""
+"""The kinds of catalog records in the API: one row for each, with all that their methods share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation(Generic[T]):
-    """How a record of one kind is read: as the request to make one, under its id."""
+    """The messages and the reader of a record of one kind, as a request to create it."""
 
     name: Name
     field: str
@@ -38,7 +38,7 @@ class Creation(Generic[T]):
     read: Callable[[Any], T]
 
     def creation_of(self, key: Sequence[str], message: Message) -> Message:
-        """The request that would create a record of that key and content."""
+        """Return the request that would create a record with that key and content."""
         made = self.creation()
         getattr(made, self.field).CopyFrom(message)
         if len(key) > 1:
@@ -51,20 +51,20 @@ class Creation(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnWire(Creation[T], Generic[T, M]):
-    """A kind of record: its messages, how they are read and written, and what it must be."""
+    """A kind of record: its messages, its reader and writer, and its check."""
 
     kind: Kind[T]
     message: type[M]
     write: Callable[[StoredRecord[T]], M]
     check: Check[T] = checks.check_nothing
-    # What a list can be asked for beside a state, in the order of the query.
+    # The readers of the list's filters beside the state, in the order of the query's parameters.
     filters: tuple[Callable[[RequestReader], str | None], ...] = ()
     parent: "OnWire[Any, Any] | None" = None
 
 
 def _of_class(reader: RequestReader) -> str | None:
-    found = reader.optional_name("unit_class", names.UNIT_CLASS)
-    return str(found[0]) if found else None
+    ids = reader.optional_name("unit_class", names.UNIT_CLASS)
+    return str(ids[0]) if ids else None
 
 
 UNIT_CLASS = OnWire(

@@ -1,4 +1,4 @@
-"""PolicyService: parse, do, render."""
+"""The servicer of PolicyService."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from server.env import Env
 
 @serves_records(messages.DESCRIPTOR.services_by_name["PolicyService"], kinds.POLICIES)
 class PolicyService(rpc.PolicyServiceServicer):
-    """Keeps the policies that resources, products and grants refer to."""
+    """Manages the policies that resources, products and grants refer to."""
 
     def __init__(self, env: Env) -> None:
         self._env = env

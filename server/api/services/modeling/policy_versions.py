@@ -1,4 +1,4 @@
-"""Versions of policies on the wire."""
+"""The methods for versions of policies."""
 
 from datetime import datetime
 from typing import Any
@@ -29,50 +29,50 @@ KINDS: tuple[OnWire[Any, Any], ...] = (
 
 
 async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.Policy:
-    """The policy in its next version."""
+    """Make a new version of a policy and return it."""
     reader = RequestReader(request)
     field = str(request.policy.WhichOneof("kind"))
-    one = next(kind for kind in KINDS if kind.field == field)
+    kind = next(kind for kind in KINDS if kind.field == field)
     own = reader.sub("policy").sub(field)
-    key, revision = own.name("name", one.name), own.etag("etag")
+    key, revision = own.name("name", kind.name), own.etag("etag")
     reader.done()
-    merge = merging(one, key, getattr(request.policy, field), request.update_mask)
-    record = Record(kind=one.kind, key=key, revision=revision)
+    merge = merging(kind, key, getattr(request.policy, field), request.update_mask)
+    record = Record(kind=kind.kind, key=key, revision=revision)
     return await run_mutation(
         env,
         request,
         pb.Policy,
         lambda tx: policy_versions.revise(tx, record, merge),
-        lambda kept: _policy(one, kept),
+        lambda kept: _policy(kind, kept),
     )
 
 
 async def list_policy_versions(
     env: Env, request: pb.ListPolicyVersionsRequest
 ) -> pb.ListPolicyVersionsResponse:
-    """What a policy says and said."""
-    one, key = _named(request.name)
-    found = await run_query(env, lambda tx: policy_versions.list_versions(tx, one.kind, *key))
-    page, token = list_loaded_rows(env, request, found, lambda row: _version(one, *row))
+    """Return the current and the earlier versions of a policy."""
+    kind, key = _named(request.name)
+    versions = await run_query(env, lambda tx: policy_versions.list_versions(tx, kind.kind, *key))
+    page, token = list_loaded_rows(env, request, versions, lambda row: _version(kind, *row))
     return pb.ListPolicyVersionsResponse(versions=page, next_page_token=token)
 
 
 def _version(
-    one: OnWire[Any, Any], kept: StoredRecord[Any], until: datetime | None
+    kind: OnWire[Any, Any], kept: StoredRecord[Any], until: datetime | None
 ) -> pb.PolicyVersion:
-    return pb.PolicyVersion(policy=_policy(one, kept), supersede_time=optional_time_pb(until))
+    return pb.PolicyVersion(policy=_policy(kind, kept), supersede_time=optional_time_pb(until))
 
 
-def _policy(one: OnWire[Any, Any], kept: StoredRecord[Any]) -> pb.Policy:
-    return pb.Policy(**{one.field: one.write(kept)})
+def _policy(kind: OnWire[Any, Any], kept: StoredRecord[Any]) -> pb.Policy:
+    return pb.Policy(**{kind.field: kind.write(kept)})
 
 
 def _named(text: str) -> tuple[OnWire[Any, Any], tuple[str, ...]]:
-    """A policy of whatever kind by its name."""
-    for one in KINDS:
-        if tuple(text.split("/")[::2]) == one.name.words:
+    """Return the kind and the key of a policy's name."""
+    for kind in KINDS:
+        if tuple(text.split("/")[::2]) == kind.name.words:
             try:
-                return one, one.name.parse(text)
+                return kind, kind.name.parse(text)
             except BadName as error:
                 raise InvalidArgument.at("name", error.reason, str(error)) from None
     fault = "must be the name of a policy, as in aggregationPolicies/sum-daily"

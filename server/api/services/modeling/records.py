@@ -1,4 +1,4 @@
-"""What methods of all kinds of catalogue record have in common."""
+"""The methods that all kinds of catalog records share."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -40,124 +40,127 @@ def serves_records(
 ) -> Callable[[type[S]], type[S]]:
     """Return a decorator that gives a servicer the five methods of each kind of record.
 
-    Their names come from the contract: `Get`, `Create`, `Update` and `Delete` before the name of
-    the message, and the method that lists the message. The servicer has its `Env` as `_env`.
+    Their names come from the protos: `Get`, `Create`, `Update` and `Delete` before the name of the
+    message, and the method that lists the message. The servicer has its `Env` as `_env`.
     """
 
     def bind(servicer: type[S]) -> type[S]:
-        for one in kinds:
-            for name, method in _methods(service, one).items():
+        for wire in kinds:
+            for name, method in _methods(service, wire).items():
                 setattr(servicer, name, method)
         return servicer
 
     return bind
 
 
-def _methods(service: ServiceDescriptor, one: OnWire[Any, Any]) -> dict[str, Method]:
-    wanted = one.message.DESCRIPTOR
+def _methods(service: ServiceDescriptor, wire: OnWire[Any, Any]) -> dict[str, Method]:
+    descriptor = wire.message.DESCRIPTOR
     list_name, answer, field = next(
         (method.name, GetMessageClass(method.output_type), field.name)
         for method in service.methods
         for field in method.output_type.fields
-        if method.name.startswith("List") and field.message_type is wanted
+        if method.name.startswith("List") and field.message_type is descriptor
     )
 
     async def list_(self: Any, request: Any, _context: Any) -> Message:
-        found, token = await list_records(self._env, request, one)
-        return answer(**{field: found, "next_page_token": token})
+        records, token = await list_records(self._env, request, wire)
+        return answer(**{field: records, "next_page_token": token})
 
     def bound(work: Callable[[Env, Any, OnWire[Any, Any]], Awaitable[Message]]) -> Method:
-        return lambda self, request, _context: work(self._env, request, one)
+        return lambda self, request, _context: work(self._env, request, wire)
 
     return {
-        f"Get{wanted.name}": bound(get_record),
+        f"Get{descriptor.name}": bound(get_record),
         list_name: list_,
-        f"Create{wanted.name}": bound(create_record),
-        f"Update{wanted.name}": bound(update_record),
-        f"Delete{wanted.name}": bound(delete_record),
+        f"Create{descriptor.name}": bound(create_record),
+        f"Update{descriptor.name}": bound(update_record),
+        f"Delete{descriptor.name}": bound(delete_record),
     }
 
 
-async def get_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
-    """The record that `request.name` names. Raises `…_NOT_FOUND`."""
-    key = named(request, "name", one.name)
-    return one.write(await run_query(env, lambda tx: store.get(tx, one.kind, *key)))
+async def get_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
+    """Return the record that `request.name` names. Raises `…_NOT_FOUND`."""
+    key = named(request, "name", wire.name)
+    return wire.write(await run_query(env, lambda tx: store.get(tx, wire.kind, *key)))
 
 
-async def list_records(env: Env, request: Any, one: OnWire[T, M]) -> tuple[Sequence[M], str]:
-    """A page of records by id, of `request.parent` if the kind has one, and the next token.
+async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequence[M], str]:
+    """Return a page of records by id, of `request.parent` if the kind has one, and the token.
 
-    An empty list is an answer only if there is such a parent. Raises `…_NOT_FOUND`.
+    If there are no records, the parent must exist. Raises `…_NOT_FOUND`.
     """
-    reader, parent = RequestReader(request), one.parent
+    reader, parent = RequestReader(request), wire.parent
     key = reader.name("parent", parent.name) if parent else ()
     state = reader.optional_choice("state", CatalogState)
-    filters = (state, *(ask(reader) for ask in one.filters))
+    filters = (state, *(ask(reader) for ask in wire.filters))
     reader.done()
 
     async def rows(tx: Transaction, page: Page) -> Sequence[StoredRecord[T]]:
-        found = await store.list_records(
-            tx, one.kind, *key, after=page.after, limit=page.limit, filters=filters
+        page_rows = await store.list_records(
+            tx, wire.kind, *key, after=page.after, limit=page.limit, filters=filters
         )
-        if not found and parent is not None:
+        if not page_rows and parent is not None:
             await store.get(tx, parent.kind, *key)
-        return found
+        return page_rows
 
     return await run_list(
         env,
         request,
         rows,
-        lambda record: (one.kind.key(record.content)[-1],),
-        one.write,
+        lambda record: (wire.kind.key(record.content)[-1],),
+        wire.write,
         shape=(str,),
     )
 
 
-async def create_record(env: Env, request: Message, one: OnWire[T, M]) -> M:
-    """Keep what is wanted as a draft, or answer with the one that is there and equal."""
-    wanted = one.read(request)
+async def create_record(env: Env, request: Message, wire: OnWire[T, M]) -> M:
+    """Create a draft, or return the existing record if it is equal."""
+    content = wire.read(request)
     return await run_mutation(
-        env, request, one.message, lambda tx: _create(tx, one, wanted), one.write
+        env, request, wire.message, lambda tx: _create(tx, wire, content), wire.write
     )
 
 
-async def update_record(env: Env, request: Any, one: OnWire[T, M]) -> M:
-    """Change the fields that the mask names, under the rules of the whole."""
+async def update_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
+    """Update the fields that the mask names, and check the whole record."""
     reader = RequestReader(request)
-    own = reader.sub(one.field)
-    key, revision = own.name("name", one.name), own.etag("etag")
+    own = reader.sub(wire.field)
+    key, revision = own.name("name", wire.name), own.etag("etag")
     reader.done()
-    merge = merging(one, key, getattr(request, one.field), request.update_mask)
-    record = Record(kind=one.kind, key=key, revision=revision)
+    merge = merging(wire, key, getattr(request, wire.field), request.update_mask)
+    record = Record(kind=wire.kind, key=key, revision=revision)
     return await run_mutation(
         env,
         request,
-        one.message,
-        lambda tx: edits.update(tx, record, merge, one.check),
-        one.write,
+        wire.message,
+        lambda tx: edits.update(tx, record, merge, wire.check),
+        wire.write,
     )
 
 
 def merging(
-    one: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
+    wire: OnWire[T, M], key: tuple[str, ...], given: Message, update_mask: FieldMask
 ) -> Callable[[StoredRecord[T]], T]:
-    """What gives a record the masked fields of `given`, under the rules of the whole."""
-    mask = read_mask(update_mask, changeable(one.message))
+    """Return a function that applies the masked fields of `given` and checks the whole record."""
+    mask = read_mask(update_mask, changeable(wire.message))
 
-    def merge(found: StoredRecord[T]) -> T:
-        whole = one.write(found)
+    def merge(record: StoredRecord[T]) -> T:
+        whole = wire.write(record)
         overlay(mask, given, whole)
-        creation = one.creation_of(key, whole)
+        # As a creation, so that an update obeys the same rules of the proto.
+        creation = wire.creation_of(key, whole)
         validate(creation)
-        return one.read(creation)
+        return wire.read(creation)
 
     return merge
 
 
-async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
-    """Forget a record that nobody needs."""
+async def delete_record(env: Env, request: Any, wire: OnWire[T, M]) -> Empty:
+    """Delete a record that nothing refers to."""
     reader = RequestReader(request)
-    record = Record(kind=one.kind, key=reader.name("name", one.name), revision=reader.etag("etag"))
+    record = Record(
+        kind=wire.kind, key=reader.name("name", wire.name), revision=reader.etag("etag")
+    )
     reader.done()
     return await run_mutation(
         env,
@@ -171,43 +174,45 @@ async def delete_record(env: Env, request: Any, one: OnWire[T, M]) -> Empty:
 async def change_states(
     env: Env, request: Any, answer: type[M], among: Sequence[OnWire[Any, Any]] = ALL
 ) -> M:
-    """Put records of some kinds in or out of force; the answer has an outcome for each."""
+    """Change the state of records of some kinds; return an outcome for each."""
     reader = RequestReader(request)
     state = reader.choice("state", CatalogState)
-    wanted = {name: _named(reader, index, name, among) for index, name in enumerate(request.names)}
+    records = {name: _named(reader, index, name, among) for index, name in enumerate(request.names)}
     reader.done()
-    found = [record for record in wanted.values() if record is not None]
-    by_kind = {one.kind.name: one for one in among}
+    targets = [record for record in records.values() if record is not None]
+    by_kind = {wire.kind.name: wire for wire in among}
     return await run_mutation(
         env,
         request,
         answer,
-        lambda tx: edits.change_states(tx, found, state),
+        lambda tx: edits.change_states(tx, targets, state),
         lambda outcomes: answer(
-            outcomes=[_outcome(by_kind[one.kind.name], kept, done) for one, kept, done in outcomes]
+            outcomes=[
+                _outcome(by_kind[wire.kind.name], kept, done) for wire, kept, done in outcomes
+            ]
         ),
     )
 
 
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
-    """Create records of any kinds in one transaction; the path of a fault names the record."""
-    wanted: list[tuple[OnWire[Any, Any], Any]] = []
+    """Create records of any kind in one transaction; the path of a fault names the record."""
+    contents: list[tuple[OnWire[Any, Any], Any]] = []
     faults: list[Violation] = []
     for index, item in enumerate(request.records):
         field = str(item.WhichOneof("creation"))
-        one = BY_FIELD[field]
+        wire = BY_FIELD[field]
         with placed_at(f"records[{index}].{field}", faults):
-            wanted.append((one, one.read(getattr(item, field))))
+            contents.append((wire, wire.read(getattr(item, field))))
     refuse(faults)
 
     async def create_all(tx: Transaction) -> list[Any]:
-        found = []
-        for index, (one, content) in enumerate(wanted):
-            with placed_at(f"records[{index}].{one.field}"):
-                await one.check(tx, content)
-                kept, done = await records.create_one(tx, one.kind, content)
-            found.append(_outcome(one, kept, done))
-        return found
+        outcomes = []
+        for index, (wire, content) in enumerate(contents):
+            with placed_at(f"records[{index}].{wire.field}"):
+                await wire.check(tx, content)
+                kept, done = await records.create_one(tx, wire.kind, content)
+            outcomes.append(_outcome(wire, kept, done))
+        return outcomes
 
     return await run_mutation(
         env,
@@ -218,28 +223,28 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
     )
 
 
-def _outcome(one: OnWire[T, M], kept: StoredRecord[T], done: BatchOutcome) -> dict[str, Any]:
-    return {one.field: one.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
+def _outcome(wire: OnWire[T, M], kept: StoredRecord[T], done: BatchOutcome) -> dict[str, Any]:
+    return {wire.field: wire.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
 
 
-async def _create(tx: Transaction, one: OnWire[T, M], wanted: T) -> StoredRecord[T]:
-    await one.check(tx, wanted)
-    return await records.create(tx, one.kind, wanted)
+async def _create(tx: Transaction, wire: OnWire[T, M], content: T) -> StoredRecord[T]:
+    await wire.check(tx, content)
+    return await records.create(tx, wire.kind, content)
 
 
 def _named(
     reader: RequestReader, index: int, text: str, among: Sequence[OnWire[Any, Any]]
 ) -> Record[Any] | None:
-    """The record of a name, of whichever of the kinds it is."""
-    for one in among:
+    """Return the record with that name, of any of the kinds; None after a fault."""
+    for wire in among:
         words = text.split("/")[::2]
-        if tuple(words) == one.name.words:
+        if tuple(words) == wire.name.words:
             try:
-                return Record(kind=one.kind, key=one.name.parse(text))
+                return Record(kind=wire.kind, key=wire.name.parse(text))
             except BadName as error:
                 reader.fault(f"names[{index}]", error.reason, str(error))
                 return None
-    patterns = ", ".join(one.name.pattern for one in among[:4])
+    patterns = ", ".join(wire.name.pattern for wire in among[:4])
     reader.fault(
         f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}"
     )

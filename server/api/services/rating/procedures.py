@@ -1,4 +1,4 @@
-"""ProcedureService: parse, do, render."""
+"""The servicer of ProcedureService."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ VERSION = OnWire(
 
 @serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], (PROCEDURE, VERSION))
 class ProcedureService(rpc.ProcedureServiceServicer):
-    """Keeps procedures, says which is used, and tries them."""
+    """Manages procedures, their defaults and versions, and simulates them."""
 
     def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
         self._env = env
@@ -97,15 +97,16 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def SimulateProcedure(
         self, request: messages.SimulateProcedureRequest, context: Any
     ) -> Any:
-        """Answer with the response as bytes, as the process that made it wrote them."""
+        """Return the response as bytes, as the worker process serialized it."""
         call = caller()
         call.refuse_invalid()
         if request.questions or not request.lines:
-            asked = simulate_from_pb(request)
-            version = asked.inline or await self._stored(request, ProcedureUsage.DISCOVERY)
+            simulation = simulate_from_pb(request)
+            version = simulation.inline or await self._stored(request, ProcedureUsage.DISCOVERY)
             answers = await tried(self._env, self._snapshots, request.questions, version)
             return messages.SimulateProcedureResponse(answers=answers)
         stored = await self._stored(request, ProcedureUsage.RATING) if request.version else None
+        # Rating many lines takes seconds, which would block the event loop.
         return await self._env.heavy_work.run(
             call.tenant_id, simulated, request.SerializeToString(), stored, call.deadline
         )
@@ -113,7 +114,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
     async def _stored(
         self, request: messages.SimulateProcedureRequest, usage: ProcedureUsage
     ) -> Version:
-        """The version that a request names. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
+        """Return the named version. Raises NAME_FORMAT, PROCEDURE_VERSION_NOT_FOUND."""
         procedure_id, version_id = named(request, "version", names.PROCEDURE_VERSION)
         return await run_query(
             self._env,
@@ -122,12 +123,12 @@ class ProcedureService(rpc.ProcedureServiceServicer):
 
 
 def simulated(data: bytes, stored: Version | None, end: float) -> bytes:
-    """Return the answer to a request for a simulation, in another process; see `simulate`.
+    """Return the serialized response of a simulation; runs in a worker process. See `simulate`.
 
     Reading a thousand lines and writing their waterfalls takes as long as rating them.
     """
     request = messages.SimulateProcedureRequest.FromString(data)
-    asked = simulate_from_pb(request)
-    version = stored or asked.inline
+    simulation = simulate_from_pb(request)
+    version = stored or simulation.inline
     assert version is not None, request
-    return outcomes_to_pb(simulate(version, asked.lines, end)).SerializeToString()
+    return outcomes_to_pb(simulate(version, simulation.lines, end)).SerializeToString()

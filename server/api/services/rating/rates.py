@@ -1,4 +1,4 @@
-"""Rates on the wire."""
+"""The servicer of RateService."""
 
 import itertools
 from typing import Any, TypeAlias
@@ -44,12 +44,12 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 def card_size(config: Config) -> CardSize:
-    """How much a rate card may have."""
+    """Return the size limits of a rate card."""
     return CardSize(entries=config.rate_card_entries, tiers=config.rate_card_tiers)
 
 
 class RateService(rpc.RateServiceServicer):
-    """Keeps what things cost, and answers what a unit costs whom on which day."""
+    """Manages price books and rate cards, and answers questions about rates."""
 
     def __init__(self, env: Env, snapshots: RateSnapshots) -> None:
         self._env = env
@@ -67,7 +67,7 @@ class RateService(rpc.RateServiceServicer):
     async def ListPriceBooks(
         self, request: pb.ListPriceBooksRequest, context: Context
     ) -> pb.ListPriceBooksResponse:
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: rates.list_books(tx, after=page.after, limit=page.limit),
@@ -75,7 +75,7 @@ class RateService(rpc.RateServiceServicer):
             book_to_pb,
             shape=(str,),
         )
-        return pb.ListPriceBooksResponse(price_books=found, next_page_token=token)
+        return pb.ListPriceBooksResponse(price_books=messages, next_page_token=token)
 
     async def CreatePriceBook(
         self, request: pb.CreatePriceBookRequest, context: Context
@@ -122,7 +122,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.ListRateCardsRequest, context: Context
     ) -> pb.ListRateCardsResponse:
         only = card_filter_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: rates.list_cards(tx, only, after=page.after, limit=page.limit),
@@ -130,7 +130,7 @@ class RateService(rpc.RateServiceServicer):
             card_to_pb,
             shape=(str,),
         )
-        return pb.ListRateCardsResponse(rate_cards=found, next_page_token=token)
+        return pb.ListRateCardsResponse(rate_cards=messages, next_page_token=token)
 
     async def CreateRateCard(
         self, request: pb.CreateRateCardRequest, context: Context
@@ -181,7 +181,7 @@ class RateService(rpc.RateServiceServicer):
         self, request: pb.ListRateCardEntriesRequest, context: Context
     ) -> pb.ListRateCardEntriesResponse:
         only = entry_filter_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: rate_entries.list_entries(
@@ -191,7 +191,7 @@ class RateService(rpc.RateServiceServicer):
             entry_to_pb,
             shape=(str, str),
         )
-        return pb.ListRateCardEntriesResponse(rate_card_entries=found, next_page_token=token)
+        return pb.ListRateCardEntriesResponse(rate_card_entries=messages, next_page_token=token)
 
     async def CreateRateCardEntry(
         self, request: pb.CreateRateCardEntryRequest, context: Context
@@ -265,7 +265,7 @@ class RateService(rpc.RateServiceServicer):
         )
 
     async def DiscoverRates(self, request: pb.DiscoverRatesRequest, context: Context) -> Any:
-        """Answer with the response as bytes, of which most were serialized before."""
+        """Return the response as bytes, most of which were serialized before."""
         return await discover(self._env, self._snapshots, request)
 
     async def GetRatePlan(self, request: pb.GetRatePlanRequest, context: Context) -> pb.RatePlan:
@@ -280,9 +280,9 @@ class RateService(rpc.RateServiceServicer):
             day=day,
             procedure_id=procedure[0] if procedure else None,
         )
-        found = await run_query(
+        plan = await run_query(
             self._env,
             lambda tx: rate_plans.get(tx, command),
             snapshot=True,
         )
-        return plan_to_pb(account_id, asset_id, found)
+        return plan_to_pb(account_id, asset_id, plan)

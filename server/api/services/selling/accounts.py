@@ -1,4 +1,4 @@
-"""AccountService: parse, do, render."""
+"""The servicer of AccountService."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from server.usecases.selling import accounts
 
 
 class AccountService(rpc.AccountServiceServicer):
-    """Keeps the accounts of a tenant."""
+    """Manages accounts and binding targets."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -36,7 +36,7 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.ListAccountsRequest, context: Any
     ) -> pb.ListAccountsResponse:
         created = created_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: store.list_accounts(
@@ -46,15 +46,15 @@ class AccountService(rpc.AccountServiceServicer):
             account_to_pb,
             shape=(str,),
         )
-        return pb.ListAccountsResponse(accounts=found, next_page_token=token)
+        return pb.ListAccountsResponse(accounts=messages, next_page_token=token)
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, context: Any) -> pb.Account:
-        wanted = create_account_from_pb(request)
+        account = create_account_from_pb(request)
         return await run_mutation(
             self._env,
             request,
             pb.Account,
-            lambda tx: accounts.create(tx, wanted),
+            lambda tx: accounts.create(tx, account),
             account_to_pb,
         )
 
@@ -72,16 +72,16 @@ class AccountService(rpc.AccountServiceServicer):
         self, request: pb.GetBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
         account_id, target_id = named(request, "name", names.BINDING_TARGET)
-        found = await run_query(
+        target = await run_query(
             self._env, lambda tx: binding_targets.get(tx, account_id, target_id)
         )
-        return binding_target_to_pb(account_id, found)
+        return binding_target_to_pb(account_id, target)
 
     async def ListBindingTargets(
         self, request: pb.ListBindingTargetsRequest, context: Any
     ) -> pb.ListBindingTargetsResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -94,16 +94,16 @@ class AccountService(rpc.AccountServiceServicer):
             lambda target: binding_target_to_pb(account_id, target),
             shape=(str,),
         )
-        return pb.ListBindingTargetsResponse(binding_targets=found, next_page_token=token)
+        return pb.ListBindingTargetsResponse(binding_targets=messages, next_page_token=token)
 
     async def CreateBindingTarget(
         self, request: pb.CreateBindingTargetRequest, context: Any
     ) -> pb.BindingTarget:
-        account_id, wanted = create_binding_target_from_pb(request)
+        account_id, new = create_binding_target_from_pb(request)
         return await run_mutation(
             self._env,
             request,
             pb.BindingTarget,
-            lambda tx: accounts.create_binding_target(tx, account_id, wanted),
+            lambda tx: accounts.create_binding_target(tx, account_id, new),
             lambda target: binding_target_to_pb(account_id, target),
         )

@@ -1,4 +1,4 @@
-"""Assets on the wire."""
+"""The servicer of AssetService."""
 
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class AssetService(rpc.AssetServiceServicer):
-    """Reads assets and what they were sold with."""
+    """Reads assets with the policies, rates and entitlements they were sold with."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -32,7 +32,7 @@ class AssetService(rpc.AssetServiceServicer):
         self, request: pb.ListAssetsRequest, context: Context
     ) -> pb.ListAssetsResponse:
         account_id, only = list_assets_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -45,4 +45,4 @@ class AssetService(rpc.AssetServiceServicer):
             asset_to_pb,
             shape=(int,),
         )
-        return pb.ListAssetsResponse(assets=found, next_page_token=token)
+        return pb.ListAssetsResponse(assets=messages, next_page_token=token)

@@ -1,4 +1,4 @@
-"""Orders on the wire."""
+"""The servicer of OrderService."""
 
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class OrderService(rpc.OrderServiceServicer):
-    """Turns quotes into orders, and orders into assets with wallets."""
+    """Creates orders from quotes, and activates them as assets with wallets."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -40,7 +40,7 @@ class OrderService(rpc.OrderServiceServicer):
         self, request: pb.ListOrdersRequest, context: Context
     ) -> pb.ListOrdersResponse:
         account_id, only = list_orders_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -53,7 +53,7 @@ class OrderService(rpc.OrderServiceServicer):
             order_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListOrdersResponse(orders=found, next_page_token=token)
+        return pb.ListOrdersResponse(orders=messages, next_page_token=token)
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
         command = create_order_from_pb(request)

@@ -1,4 +1,4 @@
-"""Quotes on the wire."""
+"""The servicer of QuoteService."""
 
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -20,7 +20,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class QuoteService(rpc.QuoteServiceServicer):
-    """Prices what an account may buy, and keeps what was agreed."""
+    """Creates and reads quotes, which freeze policies and rates."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -35,7 +35,7 @@ class QuoteService(rpc.QuoteServiceServicer):
         self, request: pb.ListQuotesRequest, context: Context
     ) -> pb.ListQuotesResponse:
         account_id, only = list_quotes_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -48,7 +48,7 @@ class QuoteService(rpc.QuoteServiceServicer):
             quote_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListQuotesResponse(quotes=found, next_page_token=token)
+        return pb.ListQuotesResponse(quotes=messages, next_page_token=token)
 
     async def CreateQuote(self, request: pb.CreateQuoteRequest, context: Context) -> pb.Quote:
         check_lines(len(request.quote.lines), most=self._env.config.quote_lines)

@@ -1,4 +1,4 @@
-"""ValidationService: parse, do, render."""
+"""The servicer of ValidationService."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ from server.usecases.validation.validator import load_setups
 
 
 class ValidationService(rpc.ValidationServiceServicer):
-    """Says what is wrong with the setup of products."""
+    """Finds faults in the setup of products."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -31,39 +31,41 @@ class ValidationService(rpc.ValidationServiceServicer):
     async def ValidateProducts(
         self, request: pb.ValidateProductsRequest, context: Any
     ) -> pb.ValidateProductsResponse:
-        asked = mapping.validate_products_from_pb(request)
-        setups = await run_query(self._env, lambda tx: load_setups(tx, asked), snapshot=True)
-        # Ten products of a thousand entries take a moment, in which others are answered.
+        command = mapping.validate_products_from_pb(request)
+        setups = await run_query(self._env, lambda tx: load_setups(tx, command), snapshot=True)
+        # In a thread: ten products with a thousand entries each would block the event loop.
         verdicts = await asyncio.to_thread(_all, setups)
         return mapping.verdicts_to_pb(verdicts, setups[0].scope.days.start)
 
     async def ValidateCatalog(
         self, request: pb.ValidateCatalogRequest, context: Any
     ) -> access_pb.Run:
-        asked = mapping.validate_catalog_from_pb(request)
+        command = mapping.validate_catalog_from_pb(request)
         return await run_mutation(
             self._env,
             request,
             access_pb.Run,
-            lambda tx: catalog_run.begin(tx, asked),
+            lambda tx: catalog_run.begin(tx, command),
             run_to_pb,
         )
 
     async def ListValidationFindings(
         self, request: pb.ListValidationFindingsRequest, context: Any
     ) -> pb.ListValidationFindingsResponse:
-        run_id, asked = mapping.findings_from_pb(request)
-        found, token = await run_list(
+        run_id, only = mapping.findings_from_pb(request)
+        findings, token = await run_list(
             self._env,
             request,
             lambda tx, page: catalog_run.list_findings(
-                tx, run_id, asked, after=page.after, limit=page.limit
+                tx, run_id, only, after=page.after, limit=page.limit
             ),
-            lambda one: one.key,
+            lambda finding: finding.key,
             mapping.finding_to_pb,
             shape=(str, str, int),
         )
-        return pb.ListValidationFindingsResponse(validation_findings=found, next_page_token=token)
+        return pb.ListValidationFindingsResponse(
+            validation_findings=findings, next_page_token=token
+        )
 
 
 def _all(setups: tuple[Setup, ...]) -> tuple[ProductVerdict, ...]:

@@ -1,4 +1,4 @@
-"""PreviewService: parse, do, render."""
+"""The servicer of PreviewService."""
 
 import asyncio
 from datetime import datetime
@@ -25,7 +25,7 @@ from server.usecases.intake import preview, rating_batches
 
 
 class PreviewService(rpc.PreviewServiceServicer):
-    """Says what would be drawn and charged. Writes nothing."""
+    """Previews and replays the drawdown and rating of usage, and runs rating batches."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -35,22 +35,22 @@ class PreviewService(rpc.PreviewServiceServicer):
     ) -> pb.PreviewUsageResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
         command = mapping.preview_usage_from_pb(account_id, request)
-        stage = await run_query(
+        inputs = await run_query(
             self._env, lambda tx: preview.read_inputs(tx, command), snapshot=True
         )
-        answer = pb.PreviewUsageResponse(as_of_time=time_pb(stage.now))
-        found = preview.previews(stage)
-        # In a thread, a line at a time: other calls have their turn, and a deadline ends it.
-        while (one := await asyncio.to_thread(next, found, None)) is not None:
-            answer.previews.append(mapping.preview_to_pb(stage, one))
+        answer = pb.PreviewUsageResponse(as_of_time=time_pb(inputs.now))
+        previews = preview.previews(inputs)
+        # In a thread, one line at a time, so that other calls can run and the deadline can end it.
+        while (line := await asyncio.to_thread(next, previews, None)) is not None:
+            answer.previews.append(mapping.preview_to_pb(inputs, line))
         return answer
 
     async def ReplayRates(
         self, request: pb.ReplayRatesRequest, context: Any
     ) -> pb.ReplayRatesResponse:
         command = replay_mapping.replay_rates_from_pb(request)
-        found = await run_query(self._env, lambda tx: replay.replay(tx, command), snapshot=True)
-        return replay_mapping.replay_to_pb(command.account_id, found)
+        lines = await run_query(self._env, lambda tx: replay.replay(tx, command), snapshot=True)
+        return replay_mapping.replay_to_pb(command.account_id, lines)
 
     async def CreateRatingBatch(
         self, request: pb.CreateRatingBatchRequest, context: Any
@@ -79,7 +79,7 @@ class PreviewService(rpc.PreviewServiceServicer):
         self, request: pb.ListRatingBatchesRequest, context: Any
     ) -> pb.ListRatingBatchesResponse:
         (account_id,) = named(request, "parent", names.ACCOUNT)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -88,8 +88,8 @@ class PreviewService(rpc.PreviewServiceServicer):
                     tx, account_id, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.audit.create_time, one.id),
+            lambda batch: (batch.audit.create_time, batch.id),
             rating_batch_to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListRatingBatchesResponse(rating_batches=found, next_page_token=token)
+        return pb.ListRatingBatchesResponse(rating_batches=messages, next_page_token=token)

@@ -1,4 +1,4 @@
-"""WalletService: parse, do, render."""
+"""The servicer of WalletService."""
 
 from datetime import datetime
 from typing import Any
@@ -24,21 +24,21 @@ from server.usecases.wallets import wallets
 
 
 class WalletService(rpc.WalletServiceServicer):
-    """Shows the truth now, and how it came about."""
+    """Reads wallets, grants, ledger entries and periods."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
 
     async def GetWallet(self, request: pb.GetWalletRequest, context: Any) -> pb.Wallet:
         account_id, wallet_id = named(request, "name", names.WALLET)
-        found = await run_query(self._env, lambda tx: wallets.get(tx, account_id, wallet_id))
-        return wallet_to_pb(found)
+        wallet = await run_query(self._env, lambda tx: wallets.get(tx, account_id, wallet_id))
+        return wallet_to_pb(wallet)
 
     async def ListWallets(
         self, request: pb.ListWalletsRequest, context: Any
     ) -> pb.ListWalletsResponse:
         account_id, only = list_wallets_from_pb(request)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             of_account(
@@ -47,11 +47,11 @@ class WalletService(rpc.WalletServiceServicer):
                     tx, account_id, only, after=page.after, limit=page.limit
                 ),
             ),
-            lambda one: (one.wallet.resource_id, one.wallet.id),
+            lambda current: (current.wallet.resource_id, current.wallet.id),
             wallet_to_pb,
             shape=(str, UUID),
         )
-        return pb.ListWalletsResponse(wallets=found, next_page_token=token)
+        return pb.ListWalletsResponse(wallets=messages, next_page_token=token)
 
     async def ListGrants(
         self, request: pb.ListGrantsRequest, context: Any
@@ -64,21 +64,22 @@ class WalletService(rpc.WalletServiceServicer):
             lambda tx: wallets.list_grants(tx, account_id, wallet_id, only),
             snapshot=True,
         )
+        # Current grants include issues that are not stored yet, so they are filtered here.
         rows = [one for one in grants if page.after is None or one.key > page.after]
-        found, token = pages.cut(
+        messages, token = pages.cut(
             page,
             rows[: page.limit],
             lambda one: one.key,
             lambda one: grant_to_pb(current.wallet, one),
             self._env.seal,
         )
-        return pb.ListGrantsResponse(grants=found, next_page_token=token)
+        return pb.ListGrantsResponse(grants=messages, next_page_token=token)
 
     async def ListWalletEntries(
         self, request: pb.ListWalletEntriesRequest, context: Any
     ) -> pb.ListWalletEntriesResponse:
         account_id, wallet_id = named(request, "parent", names.WALLET)
-        found, token = await run_list(
+        messages, token = await run_list(
             self._env,
             request,
             lambda tx, page: wallets.list_entries(
@@ -92,7 +93,7 @@ class WalletService(rpc.WalletServiceServicer):
             lambda pair: entry_to_pb(account_id, *pair),
             shape=(int,),
         )
-        return pb.ListWalletEntriesResponse(wallet_entries=found, next_page_token=token)
+        return pb.ListWalletEntriesResponse(wallet_entries=messages, next_page_token=token)
 
     async def PeriodAt(self, request: pb.PeriodAtRequest, context: Any) -> pb.PeriodAtResponse:
         reader = RequestReader(request)
@@ -101,9 +102,9 @@ class WalletService(rpc.WalletServiceServicer):
         time = reader.optional_time("time")
         reader.done()
         asset_id = asset_ids[0] if asset_ids else None
-        found = await run_query(
+        rows = await run_query(
             self._env,
             lambda tx: periods.periods_of(tx, account_id, asset_id, time),
             snapshot=True,
         )
-        return periods_to_pb(found)
+        return periods_to_pb(rows)

@@ -6,21 +6,21 @@
 SELECT tenant_now($1);
 
 -- name: bump_catalogue
--- Two changes at once wait here for each other, so revisions follow the order of commits.
+-- Two concurrent changes wait here for each other, so revisions follow the order of commits.
 --   $1 tenant_id uuid
 UPDATE tenants SET catalogue_revision = catalogue_revision + 1 WHERE tenant_id = $1
 RETURNING catalogue_revision;
 
 -- name: tenant_keys
--- Every tenant, of all that there are: keys only.
+-- The ids of all tenants.
 SELECT tenant_id, id FROM tenant_keys();
 
 -- name: token_secrets
--- The secrets of all tenants' tokens, the one that seals first.
+-- The secrets that seal tokens of all tenants, the active one first.
 SELECT token_secrets() AS secret;
 
 -- name: add_tenant
--- The first of an id wins.
+-- An existing id is left unchanged.
 --   $1 tenant_id uuid, $2 id text, $3 display_name text, $4 clock_start_time timestamptz
 INSERT INTO tenants (tenant_id, id, display_name, clock_start_time, clock_time)
 VALUES ($1, $2, $3, $4::timestamptz, $4)
@@ -28,7 +28,7 @@ VALUES ($1, $2, $3, $4::timestamptz, $4)
 RETURNING tenant_id;
 
 -- name: find_tenant
--- One tenant, with what its clock shows.
+-- One tenant, with the time of its clock.
 --   $1 tenant_id uuid
 SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS clock_time,
        create_time, created_by, update_time, updated_by
@@ -36,11 +36,11 @@ SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS c
  WHERE tenant_id = $1;
 
 -- name: lock_clock
--- Whoever moves a clock waits here.
+-- Concurrent moves of a clock wait here for each other.
 --   $1 tenant_id uuid
 SELECT clock_time FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE;
 
 -- name: set_clock
--- Forward only; a constraint says so too.
+-- Forward only; a constraint enforces it too.
 --   $1 tenant_id uuid, $2 clock_time timestamptz
 UPDATE tenants SET clock_time = $2 WHERE tenant_id = $1 AND clock_time <= $2;

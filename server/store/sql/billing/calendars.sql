@@ -1,7 +1,8 @@
--- Calendars: what the periods of an account and of an asset are counted from.
+-- Calendars: the dates that periods of an account and of an asset are counted from.
 
 -- name: asset_calendars
--- The calendar of each resource of an asset, with the rating period of its wallet that was last opened by a time.
+-- The calendar of each resource of an asset, with the last rating period of its wallet that was opened before a
+-- time.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid, $4 time timestamptz
 SELECT h.usage_resource_id, w.wallet_id, w.rating_period, w.waiting_days, w.waiting_hours, e.time_zone,
        e.anchor_date, e.billing_months, p.start_time AS period_start_time, p.end_time AS period_end_time,
@@ -19,7 +20,7 @@ SELECT h.usage_resource_id, w.wallet_id, w.rating_period, w.waiting_days, w.wait
  ORDER BY h.usage_resource_id;
 
 -- name: anchors
--- From which dates the periods of an account's targets are counted.
+-- The dates from which the periods of an account's targets are counted.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT DISTINCT anchor_date FROM entitlement_accounts
  WHERE tenant_id = $1 AND account_id = $2

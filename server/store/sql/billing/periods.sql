@@ -1,8 +1,8 @@
--- Rating periods: the gate between recording and settlement.
+-- Rating periods: they separate recording from settlement.
 
 -- name: open_periods
--- Opens those that are missing and says which they were; those of tokens are closed after the others. None is
--- frozen after a later one that is open: periods of a wallet are closed in the order of time.
+-- Opens the missing periods and returns them; token periods are closed after the others. A period is never
+-- frozen later than a following one, because the periods of a wallet are closed in time order.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
 WITH opened AS (
@@ -25,7 +25,7 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
  ORDER BY o.account_id, o.wallet_id, o.start_time;
 
 -- name: lock_period
--- Waits for everyone who records into it; who comes after sees it closed.
+-- Waits for all active recordings into the period; later ones find it closed.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 SELECT start_time, end_time, state, reopen_count
   FROM rating_periods
@@ -33,7 +33,7 @@ SELECT start_time, end_time, state, reopen_count
    FOR UPDATE;
 
 -- name: first_unsettled
--- The periods of a wallet become final in the order of time.
+-- The periods of a wallet become final in time order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz
 SELECT start_time
   FROM rating_periods
@@ -41,7 +41,7 @@ SELECT start_time
  ORDER BY start_time LIMIT 1;
 
 -- name: first_unsettled_source
--- What is rated in tokens comes before the tokens.
+-- Wallets that are rated in tokens are settled before the token wallet.
 --   $1 tenant_id uuid, $2 account_id text, $3 token_wallet_id uuid, $4 before timestamptz
 SELECT min(p.start_time)
   FROM asset_resources AS h
@@ -53,7 +53,7 @@ SELECT min(p.start_time)
  WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3;
 
 -- name: finish_period
--- Drawn down, rated and written: nothing of it changes any more.
+-- The period is drawn down, rated and written; nothing in it changes any more.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 UPDATE rating_periods SET state = 'FINAL', final_time = clock_timestamp()
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;

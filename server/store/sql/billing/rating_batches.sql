@@ -1,21 +1,21 @@
--- rating batches: asked for, locked and rated once, shown.
+-- Rating batches: created, locked and rated once, read.
 
 -- name: add_request
--- A request begins as pending.
+-- A batch begins as pending.
 --   $1 tenant_id uuid, $2 account_id text, $3 rating_batch_id uuid, $4 skips_waterfall boolean,
 --   $5 lines jsonb
 INSERT INTO rating_batches (tenant_id, account_id, rating_batch_id, skips_waterfall, lines)
 VALUES ($1, $2, $3, $4, $5);
 
 -- name: lock_request
--- Who rates it holds it, so that nobody else does.
+-- The lock prevents two workers from rating one batch.
 --   $1 tenant_id uuid, $2 account_id text, $3 rating_batch_id uuid
 SELECT rating_batch_id FROM rating_batches
  WHERE tenant_id = $1 AND account_id = $2 AND rating_batch_id = $3 AND state = 'PENDING'
    FOR UPDATE;
 
 -- name: get_request
--- One request with its lines and results.
+-- One batch with its lines and results.
 --   $1 tenant_id uuid, $2 account_id text, $3 rating_batch_id uuid
 SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, error_text,
        create_time, created_by, update_time, updated_by, rate_time
@@ -23,7 +23,7 @@ SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, erro
  WHERE tenant_id = $1 AND account_id = $2 AND rating_batch_id = $3;
 
 -- name: list_requests
--- An account's requests, newest first, after the last one seen; without what may be long.
+-- An account's batches, newest first, after the last one seen; without lines and results, which may be large.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
 SELECT rating_batch_id, state, skips_waterfall, '[]'::jsonb AS lines, NULL::jsonb AS results, error_code,
        error_text, create_time, created_by, update_time, updated_by, rate_time
@@ -34,7 +34,7 @@ SELECT rating_batch_id, state, skips_waterfall, '[]'::jsonb AS lines, NULL::json
  LIMIT $5;
 
 -- name: finish_request
--- What became of it, for good.
+-- The final state and the results.
 --   $1 tenant_id uuid, $2 account_id text, $3 rating_batch_id uuid, $4 state text, $5 results jsonb,
 --   $6 error_code text, $7 error_text text
 UPDATE rating_batches

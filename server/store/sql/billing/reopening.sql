@@ -1,7 +1,7 @@
--- Periods that late usage opens again: what their close wrote is undone, and written again by the next.
+-- Periods that late usage reopens: the effects of their close are undone, and the next close writes them again.
 
 -- name: final_periods
--- Those of some periods that are final, for a first look.
+-- The final ones of some periods; nothing is locked.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time
   FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
@@ -12,7 +12,7 @@ SELECT p.account_id, p.wallet_id, p.start_time
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: reopenable
--- Those of some final periods that nothing later of their target has followed.
+-- The final periods that no later final period of their target follows.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
        (SELECT min(n.freeze_time) FROM rating_periods AS n
@@ -32,14 +32,14 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: has_final_follower
--- Whether a later period of the wallet became final meanwhile.
+-- True if a later period of the wallet became final in the meantime.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 SELECT EXISTS (SELECT FROM rating_periods
                 WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > $4
                   AND state <> 'OPEN');
 
 -- name: reopen
--- Usage may be recorded into it again, until `freeze_time`.
+-- The period takes usage again, until `freeze_time`.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
 --   $5 freeze_time timestamptz
 UPDATE rating_periods
@@ -47,9 +47,9 @@ UPDATE rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4;
 
 -- name: posted_by_close
--- What the last close of a period moved: what its cells drew, and what ended after it began. By their causes, so
--- that the ledger is not read from its beginning. What ended in a later period that was reopened before this one
--- is reversed already.
+-- The entries that the last close of a period posted: drawdowns of its cells, and expirations after it began.
+-- They are found by their causes, so that the ledger is not read from its beginning. Expirations in a later
+-- period that was reopened before this one are already reversed.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
 --   $5 cause_revision integer
 SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wallet_after, e.grant_before,
@@ -72,20 +72,20 @@ SELECT e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.wallet_before, e.wall
  ORDER BY e.seq DESC;
 
 -- name: wallet_head
--- The end of a wallet's chain.
+-- The head of a wallet's chain.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT wallet_id, head_seq, balance, head_hash FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3;
 
 -- name: grant_heads
--- The ends of the chains of some grants of a wallet.
+-- The heads of the chains of some grants of a wallet.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 grant_ids uuid[]
 SELECT grant_id, head_seq, balance FROM grants
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND grant_id = ANY ($4::uuid[])
  ORDER BY grant_id;
 
 -- name: undraw
--- The cells of the period are as they were before it was closed.
+-- Resets the cells of the period to their values before the close.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 UPDATE usage_summaries
    SET quantity = NULL, drawn_quantity = NULL, overage_quantity = NULL, ratable_summary_id = NULL
@@ -93,7 +93,7 @@ UPDATE usage_summaries
    AND period_start_time > '-infinity';
 
 -- name: supersede_ratable
--- What the ratable lines of the period came to is kept; its next close makes them again.
+-- Moves the ratable lines of the period to the superseded ones; the next close writes new ones.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 WITH gone AS (
 DELETE FROM ratable_summaries
@@ -102,7 +102,7 @@ RETURNING *)
 INSERT INTO superseded_ratables SELECT g.* FROM gone AS g;
 
 -- name: unlink_liable
--- Lines of other periods that an invoice-ready line of this one sums up, which the next one will.
+-- Unlinks lines of other periods from the invoice-ready line of this one; the next line will sum them up.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
 UPDATE ratable_summaries SET liable_summary_id = NULL
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity' AND liable_summary_id IN (
@@ -110,7 +110,7 @@ UPDATE ratable_summaries SET liable_summary_id = NULL
         WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4);
 
 -- name: supersede_liable
--- What the invoice-ready lines said is kept; they are made again under the same names.
+-- Keeps the figures of the invoice-ready lines; they are made again under the same names.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
 WITH gone AS (
 DELETE FROM liable_summaries

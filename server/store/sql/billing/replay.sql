@@ -1,4 +1,4 @@
--- Replay: what was rated, and as what its assets were sold.
+-- Replay: rated lines, and the product and selling model of each asset.
 
 -- name: rated_lines
 -- An account's ratable lines of periods that start within a time, oldest first.

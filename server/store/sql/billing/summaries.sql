@@ -1,8 +1,8 @@
--- Summaries: cells as they were drawn, ratable lines with their waterfalls, liable lines.
+-- Summaries: drawn cells, ratable lines with their waterfalls, liable lines.
 
 -- name: save_drawn
--- What each cell came to, and the ratable line it is in. The keys are said twice: joined to a list alone, the
--- planner reads the whole account as long as it takes it for a small one.
+-- The quantities of each cell, and its ratable line. The keys are repeated as lists: with the join alone, the
+-- planner reads the whole account as long as it estimates it as small.
 --   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_ids uuid[], $4 quantities numeric[],
 --   $5 drawn numeric[], $6 overages numeric[], $7 ratable_summary_ids uuid[]
 UPDATE usage_summaries AS s
@@ -14,7 +14,7 @@ UPDATE usage_summaries AS s
    AND s.usage_summary_id = ANY ($3::uuid[]);
 
 -- name: add_token_cells
--- What the cells of other wallets came to in tokens.
+-- The cells of a token wallet, made of the cells of other wallets.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
 --   $5 usage_summary_ids uuid[], $6 source_summary_ids uuid[], $7 asset_ids uuid[], $8 start_times timestamptz[],
 --   $9 end_times timestamptz[], $10 origin_start_times timestamptz[], $11 period_start_times timestamptz[],
@@ -58,7 +58,7 @@ SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6
  ORDER BY r.ratable_summary_id;
 
 -- name: ratable_of_wallet
--- The lines that a billing period sums up.
+-- The ratable lines that a billing period sums up.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
 --   $5 end_time timestamptz
 SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r.origin_start_time,
@@ -97,7 +97,7 @@ SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.
  ORDER BY l.liable_summary_id;
 
 -- name: link_liable
--- Which liable line each ratable one is in.
+-- The liable line of each ratable line.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_ids uuid[], $4 liable_summary_ids uuid[]
 UPDATE ratable_summaries AS r SET liable_summary_id = l.liable_summary_id
   FROM unnest($3::uuid[], $4::uuid[]) AS l (ratable_summary_id, liable_summary_id)

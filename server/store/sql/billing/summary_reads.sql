@@ -1,7 +1,7 @@
--- Summaries, the side that reads.
+-- The reads of summaries.
 
 -- name: list_usage
--- Cells of an account, oldest first, or those of one wallet; FINAL periods' are drawn.
+-- Cells of an account or of one wallet, oldest first; those of FINAL periods are drawn.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null, $4 after_time timestamptz or null,
 --   $5 after_id uuid, $6 limit bigint, $7 period_state text or null, $8 asset_id uuid or null,
 --   $9 product_id text or null, $10 usage_resource_id text or null, $11 start_time timestamptz or null,
@@ -24,7 +24,7 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
  ORDER BY s.start_time, s.usage_summary_id LIMIT $6;
 
 -- name: usage_of_ratable
--- The cells that some ratable lines rate.
+-- The cells of some ratable lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
@@ -39,7 +39,7 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
  ORDER BY s.start_time, s.usage_summary_id;
 
 -- name: drawn_from
--- The grants that paid for some cells, in the order in which they were drawn, but for what was taken back.
+-- The grants that cover some cells, in drawdown order, without reversed entries.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 cause_ids text[]
 SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amount) AS covered
   FROM wallet_entries AS e
@@ -83,7 +83,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
  ORDER BY start_time, ratable_summary_id LIMIT $5;
 
 -- name: ratable_of_liable
--- What a liable line sums up, in the order of its periods.
+-- The ratable lines of a liable line, by period.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
@@ -95,7 +95,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
  ORDER BY start_time, ratable_summary_id;
 
 -- name: superseded_ratables
--- What closes that were taken back made of one ratable line, or of those of an invoice-ready one.
+-- The lines of undone closes that one ratable line, or those of an invoice-ready line, replaced.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid or null, $4 liable_summary_id uuid or null
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
@@ -143,14 +143,15 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
  ORDER BY start_time, liable_summary_id LIMIT $5;
 
 -- name: plan_by_order
--- Before `list_liable_of_all`: its rows are read in their order from the index that is made for it. Statistics
--- of a table that was small make a sort look cheaper, which reads all lines of the tenant for each page.
+-- Runs before `list_liable_of_all`, so that its rows are read in order from the index made for it. Outdated
+-- statistics of a table that was small make a sort look cheaper, which reads all lines of the tenant for each
+-- page.
 SELECT set_config('enable_sort', 'off', true);
 
 -- name: list_liable_of_all
--- Invoice-ready lines of all accounts, in the order in which they were created. One bound says where a page
--- begins, be it the last line seen or a create time: of two, the index is not always entered at the later. Both
--- times are values: an index under row-level security is not asked for what COALESCE answers.
+-- Invoice-ready lines of all accounts, by create time. The begin of a page is one bound, either the last line
+-- seen or a create time: with two bounds, the index is not always entered at the later one. Both times are
+-- parameters, because an index under row-level security is not used for the result of COALESCE.
 --   $1 tenant_id uuid, $2 account_id text or null, $3 after_create_time timestamptz,
 --   $4 after_account_id text, $5 after_id uuid, $6 limit bigint, $7 state text or null,
 --   $8 asset_id uuid or null, $9 product_id text or null, $10 usage_resource_id text or null,

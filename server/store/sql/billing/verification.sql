@@ -1,8 +1,8 @@
--- Verification: the caches beside what they are caches of. Every query answers with what differs, or with
--- the rows that a pure function compares.
+-- Verification: compares stored results with the rows they are derived from. Every query returns the
+-- differences, or the rows that a pure function compares.
 
 -- name: cells_and_records
--- Cells whose figures are not those of their records.
+-- Cells whose figures differ from their records.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity, r.total,
        s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest
@@ -20,7 +20,7 @@ SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity
  ORDER BY s.usage_summary_id;
 
 -- name: records_without_cell
--- Records that count nowhere.
+-- Records without a cell.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT r.record_id
   FROM usage_records AS r
@@ -36,7 +36,7 @@ SELECT wallet_id, head_seq, balance, head_hash FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 ORDER BY wallet_id;
 
 -- name: grant_heads
--- Grants whose head is not the last of their entries.
+-- Grants whose head differs from their last entry.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_after
   FROM grants AS g
@@ -50,7 +50,7 @@ SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_afte
  ORDER BY g.wallet_id, g.grant_id;
 
 -- name: cells_and_entries
--- Drawn cells whose entries do not add up to what they say was drawn.
+-- Drawn cells whose entries do not add up to the drawn quantity.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
   FROM usage_summaries AS s
@@ -63,7 +63,7 @@ SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
  ORDER BY s.usage_summary_id;
 
 -- name: ratables_and_cells
--- Ratable lines that are not the sum of their cells.
+-- Ratable lines that differ from the sum of their cells.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT r.ratable_summary_id, r.used_quantity, r.overage_quantity, coalesce(s.used, 0) AS used,
        coalesce(s.overage, 0) AS overage
@@ -78,7 +78,7 @@ SELECT r.ratable_summary_id, r.used_quantity, r.overage_quantity, coalesce(s.use
  ORDER BY r.ratable_summary_id;
 
 -- name: liables_and_ratables
--- Invoice-ready lines that are not the sum of their ratable lines.
+-- Invoice-ready lines that differ from the sum of their ratable lines.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT l.liable_summary_id, l.exact_amount, coalesce(r.amount, 0) AS amount
   FROM liable_summaries AS l
@@ -90,13 +90,13 @@ SELECT l.liable_summary_id, l.exact_amount, coalesce(r.amount, 0) AS amount
  ORDER BY l.liable_summary_id;
 
 -- name: liable_amounts
--- What each invoice-ready line was rounded to.
+-- The exact and the rounded amount of each invoice-ready line.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT liable_summary_id, exact_amount, amount, currency_code FROM liable_summaries
  WHERE tenant_id = $1 AND account_id = $2 ORDER BY liable_summary_id;
 
 -- name: periods_out_of_turn
--- Periods that are final although an earlier one of their wallet is not.
+-- Final periods with an earlier period of their wallet that is not final.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT p.wallet_id, p.start_time FROM rating_periods AS p
  WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = 'FINAL' AND EXISTS (
@@ -106,8 +106,7 @@ SELECT p.wallet_id, p.start_time FROM rating_periods AS p
  ORDER BY p.wallet_id, p.start_time;
 
 -- name: closes_that_stopped
--- Open periods whose close was refused, is in quarantine or was given up: nothing of them is billed until it is
--- begun again.
+-- Open periods whose close was refused, quarantined or waived: they are not billed until the job is retried.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
   FROM jobs AS j
@@ -120,7 +119,7 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
  ORDER BY p.start_time, p.wallet_id;
 
 -- name: final_cells
--- A wallet's final cells, as `wallet_states` reads them, with what they were said to add and to draw.
+-- A wallet's final cells, as `wallet_states` reads them, with their stored quantities.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
@@ -136,7 +135,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
  ORDER BY s.usage_summary_id;
 
 -- name: rated_lines
--- What a wallet's ratable lines come to, and by which version.
+-- The amounts of a wallet's ratable lines, and the versions that rated them.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
        packages::text
@@ -145,7 +144,7 @@ SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id,
  ORDER BY ratable_summary_id;
 
 -- name: token_quantities
--- The tokens that a wallet's cells came to.
+-- The tokens that a wallet's cells were rated at.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT t.usage_summary_id, t.sum_quantity
   FROM usage_summaries AS s
@@ -155,6 +154,6 @@ SELECT t.usage_summary_id, t.sum_quantity
  ORDER BY t.usage_summary_id;
 
 -- name: count_records
--- How many records were looked at.
+-- The number of records of an account.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT count(*) FROM usage_records WHERE tenant_id = $1 AND account_id = $2;

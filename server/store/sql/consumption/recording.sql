@@ -1,9 +1,9 @@
--- Recording, the side that writes. Locks go in the order periods, records, cells, each by its key.
+-- The writes of recording. Locks are taken in the order periods, records, cells, each by key.
 
 -- name: find_meters
--- Where the usage of some resources of some assets goes; nulls where the resource is not the asset's,
--- and only then is it asked whether there is such an asset. Each LIMIT 1 makes a look-up by key of what
--- the planner would, while a table has no statistics, make a scan of the tenant for every record.
+-- The wallets and policies for the usage of some resources of some assets. A row has nulls if the asset does
+-- not have the resource; only then is the existence of the asset checked. Each LIMIT 1 forces a look-up by key:
+-- without statistics of the table, the planner would scan the tenant for every record.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time, r.is_blocking,
        CASE WHEN r.token_wallet_id IS NOT NULL
@@ -36,7 +36,8 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
  ORDER BY k.account_id COLLATE "C", k.asset_id, k.usage_resource_id COLLATE "C";
 
 -- name: find_units
--- The units that records name beside those of their wallets. Money is not converted, so no currency is one.
+-- The units that records name, other than those of their wallets. Money is not converted, so currencies are
+-- left out.
 --   $1 tenant_id uuid, $2 unit_of_measure_ids text[]
 SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
   FROM units_of_measure AS u
@@ -46,8 +47,8 @@ SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
  ORDER BY u.unit_of_measure_id;
 
 -- name: lock_periods
--- The gate: a period that is open stays so until we commit, because freezing it waits for us. Locked one by
--- one in the order of the keys.
+-- An open period stays open until this transaction ends, because freezing it waits for the lock. The rows are
+-- locked one by one in key order.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.state
   FROM (SELECT u.account_id, u.wallet_id, u.start_time
@@ -60,15 +61,15 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.state
           FOR SHARE) AS p;
 
 -- name: queue_openers
--- Who opens periods of one wallet does so after another. Without it, an older period could be opened
--- unseen while a newer one, opened a moment later, is settled already. Never taken by who closes.
+-- Transactions that open periods of one wallet run one after the other. Otherwise an older period could be
+-- opened unseen while a newer one, opened a moment later, is already settled. A close never takes this lock.
 --   $1 wallet_keys bigint[]
 SELECT count(pg_advisory_xact_lock(k.key))
   FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS w (key) ORDER BY key) AS k;
 
 -- name: lock_followers
--- The first period of the wallet after each of these, held open if it is open: settlement goes in the
--- order of time, so a period is too late to open once a later one is closed.
+-- The first period of the wallet after each of these, kept open by the lock. Periods are settled in time order,
+-- so a period cannot be opened once a later one is closed.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT k.account_id, k.wallet_id, k.start_time, f.state
   FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS k (account_id, wallet_id, start_time)
@@ -79,7 +80,7 @@ SELECT k.account_id, k.wallet_id, k.start_time, f.state
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
 
 -- name: lock_first_open
--- The period that handles late usage: the first of each wallet that is open, held open.
+-- The period that handles late usage: the first open one of each wallet, kept open by the lock.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
 SELECT k.account_id, k.wallet_id, f.start_time, f.end_time, f.freeze_time
   FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
@@ -90,7 +91,7 @@ SELECT k.account_id, k.wallet_id, f.start_time, f.end_time, f.freeze_time
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
 
 -- name: find_closed_ends
--- Until when the periods of each wallet are closed.
+-- The end of the last closed period of each wallet.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
 SELECT k.account_id, k.wallet_id, f.end_time
   FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
@@ -101,10 +102,10 @@ SELECT k.account_id, k.wallet_id, f.end_time
         ORDER BY p.start_time DESC LIMIT 1) AS f;
 
 -- name: add_records
--- The first of an id wins; what was there is not returned. Sorted, so that batches wait for each other
--- and never in a circle. Texts and numbers come joined by the character 31, which none of them may
--- contain: the driver takes arrays apart item by item, which costs a fifth of the whole statement.
--- The credential is read once, and not once a row as the default of its column would.
+-- An existing id is left unchanged and not returned. Sorted, so that concurrent batches cannot deadlock. Texts
+-- and numbers are joined by the character 31, which none of them may contain: the driver encodes arrays item by
+-- item, which costs a fifth of the whole statement. The credential is read once; the default of the column
+-- would read it for each row.
 --   $1 tenant_id uuid, $2 account_ids text, $3 record_ids text, $4 usage_summary_ids uuid[],
 --   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 quantities text, $8 unit_of_measure_ids text,
 --   $9 counted_quantities text, $10 usage_times timestamptz[], $11 labels jsonb[], $12 content_hashes bytea[]
@@ -124,8 +125,8 @@ SELECT $1, r.account_id, r.record_id, r.usage_summary_id, r.asset_id, r.usage_re
 RETURNING account_id, record_id;
 
 -- name: add_unique_values
--- The first of a value in its window counts it. Sorted, so that batches wait for each other and never in
--- a circle; whoever waited sees the value.
+-- The first record with a value in a window counts it. Sorted, so that concurrent batches cannot deadlock; a
+-- transaction that waited sees the value.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[],
 --   $5 window_keys text[], $6 values text[], $7 record_ids text[]
 INSERT INTO unique_values (tenant_id, account_id, wallet_id, asset_id, window_key, value, record_id)
@@ -138,7 +139,7 @@ SELECT $1, v.account_id, v.wallet_id, v.asset_id, v.window_key, v.value, v.recor
 RETURNING account_id, record_id;
 
 -- name: forget_unique_values
--- What was counted by records that are refused after all.
+-- The values that were counted by records that are then refused.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[], $5 record_ids text[]
 DELETE FROM unique_values AS v
  USING unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[]) AS k (account_id, wallet_id, asset_id, record_id)
@@ -146,8 +147,9 @@ DELETE FROM unique_values AS v
    AND v.asset_id = k.asset_id AND v.record_id = k.record_id;
 
 -- name: find_records
--- Those that were there, in a statement after the one that met them, so that it sees them. Looked up one by
--- one, by their key: other plans look as good before the table is analyzed, and read whole accounts.
+-- The records that existed before. This statement runs after the insert, so that it sees the records that the
+-- insert met. Each is looked up by key: before the table is analyzed, other plans look as cheap, but read whole
+-- accounts.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 record_ids text[]
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.usage_time, r.labels, r.content_hash
@@ -158,8 +160,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
  ORDER BY r.account_id, r.record_id;
 
 -- name: add_to_cells
--- What the new records add. Only an open period's cells grow, and the gate holds it open. Texts and
--- numbers come joined by the character 31, as the records' do.
+-- Adds the measures of new records. Only cells of open periods change, and the lock keeps the periods open.
+-- Texts and numbers are joined by the character 31, as in `add_records`.
 --   $1 tenant_id uuid, $2 account_ids text, $3 usage_summary_ids uuid[], $4 wallet_ids uuid[],
 --   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 start_times timestamptz[],
 --   $8 end_times timestamptz[], $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[],
@@ -172,7 +174,7 @@ INSERT INTO usage_summaries AS s
 SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time,
        c.end_time, c.origin_start_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
        c.max_quantity::numeric, c.min_quantity::numeric, c.last_quantity::numeric, c.last_time, c.last_record_id,
-       coalesce(c.dimensions, '')  -- an empty text alone is split into nothing
+       coalesce(c.dimensions, '')  -- string_to_array splits an empty text into no items
   FROM unnest(string_to_array($2, chr(31)), $3::uuid[], $4::uuid[], $5::uuid[],
               string_to_array($6, chr(31)), $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
               $10::timestamptz[], $11::bigint[], string_to_array($12, chr(31)),

@@ -1,7 +1,7 @@
--- Usage records, the side that reads: each with its cell, the period that handles it and its line.
+-- The reads of usage records: each with its cell, the period that handles it and its line.
 
 -- name: get_record
--- One record and what became of it, followed by the cell it went to and never by its time.
+-- One record with its trace, which follows its cell and not its time.
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
@@ -18,8 +18,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.record_id = $3;
 
 -- name: list_records
--- Newest first, from just before a time and id; the end of what is wanted is such a place too. The parts are
--- joined by LATERAL and LIMIT 1 so that each is looked up for one record, and none after the page is full.
+-- Newest first, below a time and an id; the end of the filter is such a key too. LATERAL and LIMIT 1 make each
+-- part a look-up for one record, and none runs after the page is full.
 --   $1 tenant_id uuid, $2 account_id text, $3 start_time timestamptz, $4 before_time timestamptz,
 --   $5 before_record_id text, $6 asset_id uuid or null, $7 usage_resource_id text or null,
 --   $8 usage_summary_id uuid or null, $9 maximum integer, $10 product_id text or null,
@@ -55,8 +55,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
  ORDER BY r.usage_time DESC, r.record_id DESC LIMIT $9;
 
 -- name: find_state_bounds
--- Between which times the records in a state lie, so that they are found by time. Most records of an account are
--- in an invoice-ready line, so for those nothing but the end is looked for.
+-- The time range of the records in a state, so that they are found by time. Most records of an account are in
+-- an invoice-ready line, so for these only the end is determined.
 --   $1 tenant_id uuid, $2 account_id text, $3 period_state text, $4 is_liable boolean
 SELECT min(b.start_time) AS start_time, max(b.end_time) AS end_time
   FROM (SELECT s.start_time, s.end_time
@@ -76,7 +76,7 @@ SELECT min(b.start_time) AS start_time, max(b.end_time) AS end_time
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = $3 AND $4) AS b;
 
 -- name: find_cell_bounds
--- Between which times the records of a cell lie, so that they are found by time.
+-- The time range of the records of a cell, so that they are found by time.
 --   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_id uuid
 SELECT start_time, end_time
   FROM usage_summaries

@@ -1,7 +1,7 @@
--- Edits of the catalogue: what is in the way of a change.
+-- Edits of the catalog: the records that prevent a change.
 
 -- name: tokens_of
--- What the resources of a product are rated in, where that is a token.
+-- The resources of a product that are rated in a token, with the token.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) AS token_resource_id
   FROM product_usage_resources AS p
@@ -10,7 +10,7 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
  ORDER BY p.usage_resource_id;
 
 -- name: referrers
--- What refers to a record of the catalogue, in the catalogue; the first 21.
+-- The records of the catalog that refer to one; at most 21.
 --   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text
 SELECT r.name, r.state
   FROM (SELECT 'unitsOfMeasure/' || u.unit_of_measure_id AS name, u.state

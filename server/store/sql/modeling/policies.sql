@@ -1,8 +1,8 @@
--- Policies: kept once, found by id, listed by id; changed, moved or dropped
--- if it still is what was looked at. A query that changes no row was too late.
+-- Policies: insert, find, list, update, change of state and delete. A statement that changes no row was too
+-- late: the record has another revision.
 
 -- name: add_aggregation
--- How usage adds up, as a draft; the first of an id wins.
+-- An aggregation policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 method text, $5 period text, $6
 --   combine text, $7 unique_label text
 INSERT INTO aggregation_policies (tenant_id, policy_id, display_name, method, period, combine, unique_label)
@@ -10,7 +10,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING;
 
 -- name: find_aggregation
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
        create_time, created_by, update_time, updated_by
@@ -27,7 +27,7 @@ SELECT policy_id, display_name, method, period, combine, unique_label, state, re
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_rating_frequency
--- When usage is rated, as a draft; the first of an id wins.
+-- A rating frequency policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 period text, $5 waiting_days integer,
 --   $6 waiting_hours integer, $7 late_policy text
 INSERT INTO rating_frequency_policies (tenant_id, policy_id, display_name, period, waiting_days,
@@ -36,7 +36,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING;
 
 -- name: find_rating_frequency
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
        create_time, created_by, update_time, updated_by
@@ -53,14 +53,14 @@ SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_overage
--- What overage does, as a draft; the first of an id wins.
+-- An overage policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 overage text
 INSERT INTO overage_policies (tenant_id, policy_id, display_name, overage)
 VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING;
 
 -- name: find_overage
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
   FROM overage_policies
@@ -75,7 +75,7 @@ SELECT policy_id, display_name, overage, state, revision, version, create_time, 
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_refresh
--- When a grant is issued again, as a draft; the first of an id wins.
+-- A refresh policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 interval_unit text, $5 interval_count
 --   integer
 INSERT INTO refresh_policies (tenant_id, policy_id, display_name, interval_unit, interval_count)
@@ -83,7 +83,7 @@ VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING;
 
 -- name: find_refresh
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
        create_time, created_by, update_time, updated_by
@@ -100,7 +100,7 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
  ORDER BY policy_id LIMIT $3;
 
 -- name: add_rollover
--- What becomes of a remainder, as a draft; the first of an id wins.
+-- A rollover policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer, $5 max_quantity
 --   numeric, $6 max_percent numeric
 INSERT INTO rollover_policies (tenant_id, policy_id, display_name, max_rollovers, max_quantity, max_percent)
@@ -108,7 +108,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT DO NOTHING;
 
 -- name: find_rollover
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
        create_time, created_by, update_time, updated_by
@@ -125,7 +125,7 @@ SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state,
  ORDER BY policy_id LIMIT $3;
 
 -- name: save_aggregation
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 method text, $5 period text,
 --   $6 combine text, $7 unique_label text, $8 revision bigint
 UPDATE aggregation_policies SET display_name = $3, method = $4, period = $5, combine = $6, unique_label = $7,
@@ -133,19 +133,19 @@ UPDATE aggregation_policies SET display_name = $3, method = $4, period = $5, com
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $8;
 
 -- name: drop_aggregation
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM aggregation_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_aggregation
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE aggregation_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
 
 -- name: save_rating_frequency
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 period text, $5 waiting_days integer,
 --   $6 waiting_hours integer, $7 late_policy text, $8 revision bigint
 UPDATE rating_frequency_policies SET display_name = $3, period = $4, waiting_days = $5, waiting_hours = $6,
@@ -153,37 +153,37 @@ UPDATE rating_frequency_policies SET display_name = $3, period = $4, waiting_day
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $8;
 
 -- name: drop_rating_frequency
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM rating_frequency_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_rating_frequency
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE rating_frequency_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
 
 -- name: save_overage
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 overage text, $5 revision bigint
 UPDATE overage_policies SET display_name = $3, overage = $4, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $5;
 
 -- name: drop_overage
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM overage_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_overage
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE overage_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
 
 -- name: save_refresh
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 interval_unit text,
 --   $5 interval_count integer, $6 revision bigint
 UPDATE refresh_policies SET display_name = $3, interval_unit = $4, interval_count = $5,
@@ -191,19 +191,19 @@ UPDATE refresh_policies SET display_name = $3, interval_unit = $4, interval_coun
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $6;
 
 -- name: drop_refresh
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM refresh_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_refresh
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE refresh_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
 
 -- name: save_rollover
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 max_rollovers integer,
 --   $5 max_quantity numeric, $6 max_percent numeric, $7 revision bigint
 UPDATE rollover_policies SET display_name = $3, max_rollovers = $4, max_quantity = $5, max_percent = $6,
@@ -211,26 +211,26 @@ UPDATE rollover_policies SET display_name = $3, max_rollovers = $4, max_quantity
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $7;
 
 -- name: drop_rollover
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM rollover_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_rollover
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE rollover_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;
 
 -- name: add_commitment
--- What overage does, as a draft; the first of an id wins.
+-- A commitment policy, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 rate text
 INSERT INTO commitment_policies (tenant_id, policy_id, display_name, rate)
 VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING;
 
 -- name: find_commitment
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 policy_id text
 SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
   FROM commitment_policies
@@ -245,19 +245,19 @@ SELECT policy_id, display_name, rate, state, revision, version, create_time, cre
  ORDER BY policy_id LIMIT $3;
 
 -- name: save_commitment
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 display_name text, $4 rate text, $5 revision bigint
 UPDATE commitment_policies SET display_name = $3, rate = $4, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $5;
 
 -- name: drop_commitment
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 policy_id text, $3 revision bigint
 DELETE FROM commitment_policies
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $3;
 
 -- name: move_commitment
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 policy_id text, $3 state text, $4 revision bigint
 UPDATE commitment_policies SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = $2 AND revision = $4;

@@ -1,7 +1,7 @@
--- Seeds: what the catalogue of a new tenant begins with, in force from the start.
+-- Seeds: the first catalog records of a new tenant, active from the start.
 
 -- name: add_classes
--- Classes of units; what is there stays.
+-- Classes of units; existing ones are left unchanged.
 --   $1 tenant_id uuid, $2 unit_class_ids text[], $3 display_names text[], $4 kinds text[],
 --   $5 default_unit_ids text[]
 INSERT INTO unit_classes (tenant_id, unit_class_id, display_name, kind, default_unit_id, state)
@@ -12,7 +12,7 @@ SELECT $1, s.unit_class_id, s.display_name, s.kind, s.default_unit_id, 'ACTIVE'
     ON CONFLICT DO NOTHING;
 
 -- name: add_units
--- Their units; what is there stays.
+-- Their units; existing ones are left unchanged.
 --   $1 tenant_id uuid, $2 unit_of_measure_ids text[], $3 display_names text[], $4 unit_class_ids text[],
 --   $5 factors numeric[], $6 scales smallint[], $7 sequences integer[]
 INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, display_name, unit_class_id, factor, scale,

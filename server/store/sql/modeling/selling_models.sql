@@ -1,7 +1,7 @@
--- Selling models: kept once, found by id, listed by id; changed if they still are what was looked at.
+-- Selling models: insert, find, list, update, change of state and delete.
 
 -- name: add_selling_model
--- A selling model, as a draft; the first of an id wins.
+-- A selling model, as a draft; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 selling_model_id text, $3 display_name text, $4 type text, $5 term_unit text,
 --   $6 term_count integer
 INSERT INTO selling_models (tenant_id, selling_model_id, display_name, type, term_unit, term_count)
@@ -9,7 +9,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT DO NOTHING;
 
 -- name: find_selling_model
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 selling_model_id text
 SELECT selling_model_id, display_name, type, term_unit, term_count, state, revision,
        create_time, created_by, update_time, updated_by
@@ -26,7 +26,7 @@ SELECT selling_model_id, display_name, type, term_unit, term_count, state, revis
  ORDER BY selling_model_id LIMIT $3;
 
 -- name: save_selling_model
--- Other content under the same id.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 selling_model_id text, $3 display_name text, $4 type text, $5 term_unit text,
 --   $6 term_count integer, $7 revision bigint
 UPDATE selling_models SET display_name = $3, type = $4, term_unit = $5, term_count = $6,
@@ -34,13 +34,13 @@ UPDATE selling_models SET display_name = $3, type = $4, term_unit = $5, term_cou
  WHERE tenant_id = $1 AND selling_model_id = $2 AND revision = $7;
 
 -- name: drop_selling_model
--- Nobody will miss it: what refers to it would stop this.
+-- A foreign key refuses this if something refers to the record.
 --   $1 tenant_id uuid, $2 selling_model_id text, $3 revision bigint
 DELETE FROM selling_models
  WHERE tenant_id = $1 AND selling_model_id = $2 AND revision = $3;
 
 -- name: move_selling_model
--- From one state to another.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 selling_model_id text, $3 state text, $4 revision bigint
 UPDATE selling_models SET state = $3, revision = revision + 1
  WHERE tenant_id = $1 AND selling_model_id = $2 AND revision = $4;

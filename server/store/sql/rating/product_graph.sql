@@ -1,8 +1,8 @@
--- A product with everything it depends on, and what makes it active. The locks of an activation are
--- taken kind by kind and by id, so that two of them wait for each other and never in a circle.
+-- A product with all its dependencies, and their activation. An activation takes its locks kind by kind and by
+-- id, so that two activations cannot deadlock.
 
 -- name: lock_product
--- Activations of one product go one after the other.
+-- Activations of one product run one after the other.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, display_name, usage_model_type, grant_binding, state, revision,
        create_time, created_by, update_time, updated_by
@@ -17,7 +17,7 @@ SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_
   FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY product_usage_resource_id;
 
 -- name: product_grants
--- The promises of a product.
+-- The grants of a product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
@@ -46,40 +46,40 @@ SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding,
   FROM units_of_measure WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_of_measure_id;
 
 -- name: aggregations
--- Some policies of counting.
+-- Some aggregation policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
        create_time, created_by, update_time, updated_by
   FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rating_frequencies
--- Some policies of rating.
+-- Some rating frequency policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
        create_time, created_by, update_time, updated_by
   FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: overages
--- Some policies of overage.
+-- Some overage policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
   FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: commitments
--- Some policies of commitments.
+-- Some commitment policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
   FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: refreshes
--- Some policies of refresh.
+-- Some refresh policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
        create_time, created_by, update_time, updated_by
   FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: rollovers
--- Some policies of rollover.
+-- Some rollover policies.
 --   $1 tenant_id uuid, $2 ids text[]
 SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
        create_time, created_by, update_time, updated_by
@@ -105,37 +105,37 @@ UPDATE units_of_measure SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND unit_of_measure_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_aggregations
--- Policies of counting, if still drafts.
+-- Aggregation policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE aggregation_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_rating_frequencies
--- Policies of rating, if still drafts.
+-- Rating frequency policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE rating_frequency_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_overages
--- Policies of overage, if still drafts.
+-- Overage policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE overage_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_commitments
--- Policies of commitments, if still drafts.
+-- Commitment policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE commitment_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_refreshes
--- Policies of refresh, if still drafts.
+-- Refresh policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE refresh_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
 
 -- name: activate_rollovers
--- Policies of rollover, if still drafts.
+-- Rollover policies, if still drafts.
 --   $1 tenant_id uuid, $2 ids text[]
 UPDATE rollover_policies SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) AND state = 'DRAFT';
@@ -165,7 +165,7 @@ UPDATE product_usage_resources SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
 
 -- name: activate_product_grants
--- The promises of the product, if still drafts.
+-- The grants of the product, if still drafts.
 --   $1 tenant_id uuid, $2 product_id text
 UPDATE product_usage_grants SET state = 'ACTIVE', revision = revision + 1
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';
@@ -178,7 +178,7 @@ SELECT DISTINCT selling_model_id
  WHERE tenant_id = $1 AND product_id = $2 AND selling_model_id IS NOT NULL AND state <> 'INACTIVE';
 
 -- name: draft_entries
--- What the product would cost from now on; tiers are not asked for.
+-- The entries that become active with the product; tiers are not needed.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
        rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date, end_date,
@@ -187,7 +187,7 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
  ORDER BY rate_card_id, entry_id;
 
 -- name: activate_entries
--- Stamped with the revision of the catalogue that brings them.
+-- With the revision of the catalog that activates them.
 --   $1 tenant_id uuid, $2 product_id text, $3 catalogue_revision bigint
 UPDATE rate_card_entries SET state = 'ACTIVE', revision = revision + 1, catalogue_revision = $3
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';

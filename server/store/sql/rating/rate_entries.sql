@@ -1,7 +1,8 @@
--- Entries of rate cards: writing them once, reading them, changing them, forgetting them.
+-- Entries of rate cards: insert, read, update, change of state and delete.
 
 -- name: lock_cards
--- Who adds to a card holds it, so that of two who fill it the second sees what the first has added.
+-- A transaction that adds to a card locks it, so that of two that fill it the second sees the entries of the
+-- first.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]
 SELECT rate_card_id, type
   FROM rate_cards
@@ -10,7 +11,7 @@ SELECT rate_card_id, type
    FOR NO KEY UPDATE;
 
 -- name: card_sizes
--- How much there is on some cards; adjustments by attribute are tiers of another kind.
+-- The numbers of entries and tiers of some cards; adjustments by attribute count as tiers.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]
 SELECT c.rate_card_id,
        (SELECT count(*) FROM rate_card_entries AS e
@@ -24,8 +25,8 @@ SELECT c.rate_card_id,
  ORDER BY c.rate_card_id;
 
 -- name: resource_scales
--- How finely resources of products are counted; no row for what is not a resource of the product.
--- An empty one is for all resources of the product, of which the finest is meant.
+-- The scales of the units of resources of products; no row for a resource that the product does not have. An
+-- empty resource stands for all of the product, of which the finest scale is returned.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
 SELECT w.product_id, w.usage_resource_id, max(coalesce(u.scale, 0)) AS scale
   FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
@@ -41,8 +42,8 @@ SELECT w.product_id, w.usage_resource_id, max(coalesce(u.scale, 0)) AS scale
  GROUP BY w.product_id, w.usage_resource_id;
 
 -- name: add_entries
--- Whoever makes the same ids at once waits here, and then finds what is there. An entry begins as a
--- draft, which overlaps nothing.
+-- Concurrent inserts of the same ids wait here, and then find the existing rows. An entry begins as a draft,
+-- whose days may overlap others.
 --   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 product_id text[],
 --   $5 usage_resource_id text[], $6 selling_model_id text[], $7 rate_unit_id text[], $8 rate_value numeric[],
 --   $9 rate_per numeric[], $10 is_package boolean[], $11 tier_bounds text[], $12 tier_mode text[],
@@ -64,7 +65,7 @@ SELECT $1, w.rate_card_id, w.entry_id, w.product_id, w.usage_resource_id, w.sell
 RETURNING rate_card_id, entry_id;
 
 -- name: add_tiers
--- The tiers of new entries, each with its place in its own.
+-- The tiers of new entries, each with its position.
 --   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 position int[], $5 lower numeric[],
 --   $6 upper numeric[], $7 kind text[], $8 value numeric[]
 INSERT INTO rate_tiers (tenant_id, rate_card_id, entry_id, position, lower, upper, kind, value)
@@ -74,7 +75,7 @@ SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.v
  ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C", w.position;
 
 -- name: find_entries
--- Ids that differ in case only are one id, as far as making another is concerned.
+-- Ids are compared without case, because two ids may not differ in case alone.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
@@ -102,7 +103,7 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
  LIMIT $5;
 
 -- name: tiers
--- The tiers of some entries, in their order.
+-- The tiers of some entries, by position.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
@@ -111,7 +112,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
 -- name: save_entry
--- Other content under the same id, if it still is what was looked at.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
 --   $5 usage_resource_id text, $6 selling_model_id text, $7 rate_unit_id text, $8 rate_value numeric,
 --   $9 rate_per numeric, $10 is_package boolean, $11 tier_bounds text, $12 tier_mode text,
@@ -125,7 +126,7 @@ UPDATE rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $17;
 
 -- name: move_entries
--- From one state to another, those that still are what was looked at.
+-- Only entries with an unchanged revision are changed.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[], $4 revisions bigint[], $5 state text,
 --   $6 catalogue_revision bigint
 UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalogue_revision = $6
@@ -134,8 +135,8 @@ UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog
    AND e.revision = w.revision;
 
 -- name: in_force
--- What prices some resources of products now or will; an empty one stands for all of a commitment. Tiers
--- are not asked for.
+-- The active entries of some resources of products; an empty resource stands for all of a commitment. Tiers are
+-- not needed.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.start_date,
@@ -147,7 +148,7 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
  WHERE e.state = 'ACTIVE';
 
 -- name: not_in_force
--- Entries of resources of products, or for selling models, that are not active, each with the first such.
+-- Entries of inactive products, product resources or selling models, each with the first inactive record.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id,
        CASE WHEN p.state <> 'ACTIVE' THEN 'products/' || p.product_id
@@ -159,7 +160,7 @@ SELECT e.rate_card_id, e.entry_id,
   JOIN products AS p
     ON (p.tenant_id, p.product_id) = (e.tenant_id, e.product_id)
  CROSS JOIN LATERAL (
-       -- One stretch of time in which the product meters the resource, or any of them, is enough.
+       -- One active span in which the product meters the resource, or any of them, is enough.
        SELECT bool_or(s.state = 'ACTIVE') AS in_force, min(s.product_usage_resource_id) AS waiting
          FROM product_usage_resources AS s
         WHERE (s.tenant_id, s.product_id, s.usage_resource_id)
@@ -171,14 +172,14 @@ SELECT e.rate_card_id, e.entry_id,
  LIMIT 20;
 
 -- name: lock_entry
--- An entry that goes, before its tiers do.
+-- An entry that is deleted, locked before its tiers.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
 SELECT entry_id FROM rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3
    FOR UPDATE;
 
 -- name: lock_entries_of_card
--- The entries of a card that goes, before their tiers do.
+-- The entries of a card that is deleted, locked before their tiers.
 --   $1 tenant_id uuid, $2 rate_card_id text
 SELECT entry_id FROM rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2
@@ -186,22 +187,23 @@ SELECT entry_id FROM rate_card_entries
    FOR UPDATE;
 
 -- name: drop_tiers
--- The tiers of an entry that gets others, or goes.
+-- The tiers of an entry that gets others, or is deleted.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
 DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3;
 
 -- name: drop_entry
--- What was sold under it keeps its own copy.
+-- Assets that were sold under it have copies of its terms.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 revision bigint
 DELETE FROM rate_card_entries
  WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $4;
 
 -- name: drop_tiers_of_card
--- Of a card that goes.
+-- The tiers of a card that is deleted.
 --   $1 tenant_id uuid, $2 rate_card_id text
 DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2;
 
 -- name: drop_entries_of_card
--- Of a card that goes; one that came into force meanwhile stays, and so does the card.
+-- The entries of a card that is deleted. An entry that became active in the meantime is not deleted, and its
+-- foreign key keeps the card.
 --   $1 tenant_id uuid, $2 rate_card_id text
 DELETE FROM rate_card_entries WHERE tenant_id = $1 AND rate_card_id = $2 AND state <> 'ACTIVE';

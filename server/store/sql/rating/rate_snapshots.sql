@@ -1,12 +1,12 @@
--- Active rates as a whole: what a process compiles, and what a sale reads of one product.
+-- Active rates: all of a tenant for a process to compile, or those of one product for a sale.
 
 -- name: revision
--- What the tenant's catalogue was changed to last.
+-- The revision of the tenant's catalog.
 --   $1 tenant_id uuid
 SELECT catalogue_revision FROM tenants WHERE tenant_id = $1;
 
 -- name: revisions
--- The same for several tenants at once; the function sees them all.
+-- The revisions of several tenants; the function reads past row-level security.
 --   $1 tenant_ids uuid[]
 SELECT tenant_id, catalogue_revision
   FROM catalogue_revisions()
@@ -24,7 +24,7 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
  ORDER BY b.price_book_id, b.type COLLATE "C";
 
 -- name: one_book
--- One price book with its cards; no rows when there is none by that id.
+-- One price book with its cards; no rows if it does not exist.
 --   $1 tenant_id uuid, $2 price_book_id text
 SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
   FROM price_book_rate_cards AS b
@@ -34,8 +34,8 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
  ORDER BY b.type COLLATE "C";
 
 -- name: card_marks
--- What tells whether the active entries of a card are what they were: an entry that changes or comes
--- raises the revision, one that goes lowers the count.
+-- Detects changes of the active entries of a card: a new or changed entry raises the revision, and a deleted
+-- one lowers the count.
 --   $1 tenant_id uuid
 SELECT rate_card_id, count(*) AS entries, max(catalogue_revision) AS revision
   FROM rate_card_entries
@@ -44,7 +44,7 @@ SELECT rate_card_id, count(*) AS entries, max(catalogue_revision) AS revision
  ORDER BY rate_card_id;
 
 -- name: all_entries
--- Every entry in force or to come into it; drafts and what was withdrawn price nothing.
+-- Every active entry, also of later days; drafts and inactive entries price nothing.
 --   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
        rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
@@ -64,8 +64,8 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
 -- name: product_rates
--- The same entries, of one product, each with its tiers: all as it is at one moment, also for who reads
--- committed rows. For a trial its drafts too.
+-- The active entries of one product with their tiers, in one statement, so that they are consistent outside a
+-- snapshot too. For a trial, also its drafts.
 --   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable,
@@ -78,13 +78,13 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
  ORDER BY e.rate_card_id, e.entry_id, t.position;
 
 -- name: asset_rates
--- What assets were sold under, with the zone their days begin in. An asset without that resource, or a
--- resource without rates, is a row with nulls; an asset that is not there is none. The wallet is told of
--- anchors only: nothing is added to what is an addition itself.
--- Here and below, OFFSET 0 keeps each look-up apart, and BETWEEN with ORDER BY favors the index in that order.
--- Without either, while statistics are absent or stale, the planner joined whole tenants or read a whole account
--- for each asset, which took seconds. A resource is only there with its asset, so that the assets
--- of the accounts are only read, once, where one is not.
+-- The rates that assets were sold under, with the time zone of their days. An asset without the resource, or a
+-- resource without rates, is a row with nulls; a missing asset has no row. Only anchors have their wallet in
+-- the row, because nothing is added to an addition. Here and below, OFFSET 0 keeps each look-up separate, and
+-- BETWEEN with ORDER BY favors the index in that order. Without either, while statistics are absent or
+-- outdated, the planner joined whole tenants or read a whole account for each asset, which took seconds. A
+-- resource exists only with its asset, so the assets of the accounts are read only, and once, if a resource is
+-- missing.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
        t.anchor_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
@@ -116,8 +116,8 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.t
  ORDER BY w.account_id COLLATE "C", w.asset_id, w.usage_resource_id COLLATE "C", r.start_time;
 
 -- name: target_rates
--- The wallets of some targets, where they have one of the resource: of contracts and custom targets by their
--- ids, of accounts with an empty one. A target that is not there is no row.
+-- The wallets of some targets for a resource: of contracts and custom targets by their ids, of accounts with an
+-- empty id. A missing target has no row.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 target_ids text[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date, l.rating_period
   FROM unnest($2::text[], $3::text[], $4::text[]) AS w (account_id, target_id, usage_resource_id)
@@ -140,8 +140,8 @@ SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone,
  ORDER BY w.account_id COLLATE "C", w.target_id COLLATE "C", w.usage_resource_id COLLATE "C";
 
 -- name: wallet_additions
--- The rates of what was added to some wallets: of packs and commitments, and of targets' wallets, which are
--- shared, what was negotiated on their anchors.
+-- The rates added to some wallets: of packs and commitments, and, for the shared wallets of targets, the rates
+-- negotiated on their anchors.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 are_shared boolean[]
 SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCHOR' AS is_agreed, r.start_time,
        CASE WHEN o.role = 'ANCHOR' THEN r.end_time ELSE o.end_time END AS end_time, r.terms

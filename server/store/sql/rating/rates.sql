@@ -1,7 +1,7 @@
--- Price books and rate cards: writing them once, reading them, changing them, forgetting them.
+-- Price books and rate cards: insert, read, update and delete.
 
 -- name: add_card
--- Whoever makes the same id at once waits here, and then finds what is there.
+-- Concurrent inserts of the same id wait here, and then find the existing row.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 display_name text, $4 type text, $5 start_date date,
 --   $6 end_date date
 INSERT INTO rate_cards (tenant_id, rate_card_id, display_name, type, start_date, end_date)
@@ -10,7 +10,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING rate_card_id;
 
 -- name: find_card
--- Ids that differ in case only are one id, as far as making another is concerned.
+-- Ids are compared without case, because two ids may not differ in case alone.
 --   $1 tenant_id uuid, $2 rate_card_id text
 SELECT rate_card_id, display_name, type, start_date, end_date, revision,
        create_time, created_by, update_time, updated_by
@@ -38,7 +38,7 @@ SELECT rate_card_id, display_name, type, start_date, end_date, revision,
  LIMIT $3;
 
 -- name: add_book
--- As with cards.
+-- Concurrent inserts of the same id wait here, and then find the existing row.
 --   $1 tenant_id uuid, $2 price_book_id text, $3 display_name text
 INSERT INTO price_books (tenant_id, price_book_id, display_name)
 VALUES ($1, $2, $3)
@@ -54,7 +54,7 @@ SELECT $1, $2, w.type, w.rate_card_id
  ORDER BY w.type COLLATE "C";
 
 -- name: find_book
--- As with cards; its cards are a question of their own.
+-- Ids are compared without case. Its cards are read by `book_cards`.
 --   $1 tenant_id uuid, $2 price_book_id text
 SELECT price_book_id, display_name, revision, create_time, created_by, update_time, updated_by
   FROM price_books
@@ -78,35 +78,35 @@ SELECT price_book_id, type, rate_card_id
  ORDER BY price_book_id, type COLLATE "C";
 
 -- name: save_book
--- Another name, if it still is what was looked at.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 price_book_id text, $3 display_name text, $4 revision bigint
 UPDATE price_books SET display_name = $3, revision = revision + 1
  WHERE tenant_id = $1 AND price_book_id = $2 AND revision = $4;
 
 -- name: drop_book_cards
--- The cards of a book that gets others, or goes.
+-- The cards of a book that gets others, or is deleted.
 --   $1 tenant_id uuid, $2 price_book_id text
 DELETE FROM price_book_rate_cards WHERE tenant_id = $1 AND price_book_id = $2;
 
 -- name: drop_book
--- What was quoted by it keeps it.
+-- A foreign key refuses this if something was quoted by the book.
 --   $1 tenant_id uuid, $2 price_book_id text, $3 revision bigint
 DELETE FROM price_books WHERE tenant_id = $1 AND price_book_id = $2 AND revision = $3;
 
 -- name: save_card
--- Another name or other days, if it still is what was looked at.
+-- No row is changed if the revision is another.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 display_name text, $4 start_date date, $5 end_date date,
 --   $6 revision bigint
 UPDATE rate_cards SET display_name = $3, start_date = $4, end_date = $5, revision = revision + 1
  WHERE tenant_id = $1 AND rate_card_id = $2 AND revision = $6;
 
 -- name: drop_card
--- After its entries.
+-- Runs after its entries are deleted.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 revision bigint
 DELETE FROM rate_cards WHERE tenant_id = $1 AND rate_card_id = $2 AND revision = $3;
 
 -- name: card_referrers
--- The books that have a card, and its entries, those in force or all; the first 21.
+-- The books that contain a card, and its entries, active or all; at most 21.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 all_entries boolean
 SELECT r.name, r.state
   FROM (SELECT 'priceBooks/' || b.price_book_id AS name, 'ACTIVE' AS state

@@ -1,19 +1,19 @@
--- Accounts: who buys and uses.
+-- Accounts.
 
 -- name: add_code
--- An id is taken whatever its case; the first wins.
+-- Two ids may not differ in case alone; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 account_id text
 INSERT INTO account_codes (tenant_id, folded, account_id) VALUES ($1, lower($2::text), $2::text)
     ON CONFLICT DO NOTHING
 RETURNING account_id;
 
 -- name: find_code
--- Who took an id, in whatever case.
+-- The account that has an id, in any case.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id FROM account_codes WHERE tenant_id = $1 AND folded = lower($2::text);
 
 -- name: add_account
--- After its code, in one transaction.
+-- Runs after `add_code`, in the same transaction.
 --   $1 tenant_id uuid, $2 account_id text, $3 display_name text, $4 time_zone text, $5 currency_code text,
 --   $6 billing_anchor_day smallint, $7 billing_months smallint, $8 labels jsonb
 INSERT INTO accounts (tenant_id, account_id, display_name, time_zone, currency_code, billing_anchor_day,
@@ -28,7 +28,7 @@ SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, b
   FROM accounts WHERE tenant_id = $1 AND account_id = $2;
 
 -- name: lock_account
--- One account, held against other changes.
+-- One account, locked against other changes.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, billing_months, labels,
        revision, create_time, created_by, update_time, updated_by
@@ -46,7 +46,7 @@ SELECT account_id, display_name, time_zone, currency_code, billing_anchor_day, b
  ORDER BY account_id LIMIT $3;
 
 -- name: save_account
--- What may change of an account.
+-- The fields of an account that may change.
 --   $1 tenant_id uuid, $2 account_id text, $3 display_name text, $4 labels jsonb
 UPDATE accounts SET display_name = $3, labels = $4, revision = revision + 1
  WHERE tenant_id = $1 AND account_id = $2;

@@ -1,7 +1,7 @@
--- Assets, and what an activation writes: targets, wallets, rates, entitlements.
+-- Assets, and the writes of an activation: targets, wallets, rates, entitlements.
 
 -- name: last_numbers
--- The account's lock is held, so the next numbers are nobody else's.
+-- The account's lock is held, so no other transaction takes the next numbers.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account_id = $2), 0) AS asset,
        coalesce((SELECT max(number) FROM entitlements WHERE tenant_id = $1 AND account_id = $2), 0)
@@ -22,7 +22,7 @@ SELECT $1, $2, a.asset_id, a.number, a.order_id, a.position, a.product_id, a.qua
  ORDER BY a.asset_id;
 
 -- name: save_targets
--- New targets, and the shared one with its window as it is now.
+-- New targets, and the new window of shared ones.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
 --   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
 --   $9 billing_months smallint[], $10 start_dates date[], $11 end_dates date[]
@@ -39,7 +39,7 @@ SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone
        DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
 
 -- name: add_wallets
--- New wallets; those that exist stay as they are, since they count as this sale does.
+-- New wallets. Existing ones are left unchanged, because their policies equal those of this sale.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 entitlement_account_ids uuid[],
 --   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
 --   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
@@ -62,7 +62,7 @@ SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.uni
     ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;
 
 -- name: add_asset_resources
--- Where the usage of the new assets goes.
+-- The wallets that usage of the new assets goes to.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
 --   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[], $12 roles text[],
@@ -79,7 +79,7 @@ SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_
  ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
 
 -- name: add_asset_rates
--- What overage of the new assets costs from their first day on.
+-- The rates of the new assets from their first day on.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_rate_ids uuid[], $4 asset_ids uuid[],
 --   $5 usage_resource_ids text[], $6 start_times timestamptz[], $7 end_times timestamptz[],
 --   $8 terms jsonb[]
@@ -91,7 +91,7 @@ SELECT $1, $2, r.asset_rate_id, r.asset_id, r.usage_resource_id, r.start_time, r
  ORDER BY r.asset_rate_id;
 
 -- name: add_entitlements
--- What the new assets grant; always a NEW action here.
+-- The entitlements of the new assets; their action is always NEW here.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 numbers bigint[],
 --   $5 wallet_ids uuid[], $6 asset_ids uuid[], $7 usage_resource_ids text[], $8 product_ids text[],
 --   $9 product_grant_ids text[], $10 quantities numeric[], $11 unit_scales smallint[],
@@ -126,7 +126,7 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
  ORDER BY e.entitlement_id;
 
 -- name: find_asset
--- One asset without what it holds.
+-- One asset without its resources.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
        create_time, created_by, update_time, updated_by
@@ -153,7 +153,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
  LIMIT $4;
 
 -- name: held_resources
--- What some assets hold for each resource, with the last terms of each.
+-- The resources of some assets, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
        h.start_time, h.end_time, h.policies, r.terms
@@ -167,7 +167,7 @@ SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.defini
  ORDER BY h.asset_id, h.usage_resource_id;
 
 -- name: held_entitlements
--- What was granted with some assets, in the order of its numbers.
+-- The entitlements of some assets, by number.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id, product_grant_id,
        quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit, refresh_count,

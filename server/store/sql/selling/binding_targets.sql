@@ -1,7 +1,7 @@
--- Binding targets: kept once, found by id, listed by id.
+-- Binding targets: insert, find, list.
 
 -- name: add_target
--- A target of an account; the first of an id wins.
+-- A target of an account; an existing id is left unchanged.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text, $4 display_name text, $5 kind text
 INSERT INTO binding_targets (tenant_id, account_id, binding_target_id, display_name, kind)
 VALUES ($1, $2, $3, $4, $5)
@@ -9,7 +9,7 @@ VALUES ($1, $2, $3, $4, $5)
 RETURNING binding_target_id;
 
 -- name: add_target_policies
--- What a new target says of the policies of its wallets, by resource.
+-- The policies of a new target's wallets, by resource.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text, $4 usage_resource_ids text[],
 --   $5 aggregation_policy_ids text[], $6 rating_frequency_policy_ids text[], $7 overage_policy_ids text[],
 --   $8 commitment_policy_ids text[], $9 drawdown_orders text[]
@@ -22,7 +22,7 @@ SELECT $1, $2, $3, p.resource_id, p.aggregation, p.rating_frequency, p.overage, 
  ORDER BY p.resource_id COLLATE "C";
 
 -- name: target_policies
--- What some targets say of policies.
+-- The policies of some targets' wallets.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_ids text[]
 SELECT binding_target_id, usage_resource_id, aggregation_policy_id, rating_frequency_policy_id,
        overage_policy_id, commitment_policy_id, drawdown_order
@@ -31,7 +31,7 @@ SELECT binding_target_id, usage_resource_id, aggregation_policy_id, rating_frequ
  ORDER BY binding_target_id, usage_resource_id;
 
 -- name: find_target
--- By id, whatever its case.
+-- Ids are compared without case.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
 SELECT binding_target_id, display_name, kind, create_time, created_by, update_time, updated_by
   FROM binding_targets

@@ -1,7 +1,7 @@
--- Orders, their lines, and what activating one locks and changes.
+-- Orders, their lines, and the locks and updates of an activation.
 
 -- name: add_order
--- A new order is a draft; a quote makes one order only.
+-- A new order is a draft; a constraint allows one order for a quote.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
 SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_code
@@ -9,7 +9,7 @@ SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_cod
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4;
 
 -- name: add_order_lines
--- The quote's lines, as they are.
+-- Copies the quote's lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid
 INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity, start_date,
                          end_date, role, binding, target_id, selling_model_id, resources)
@@ -28,7 +28,7 @@ SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, acti
  WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3;
 
 -- name: lock_order
--- Two who activate one order wait here for each other; the second finds it active.
+-- Two activations of one order wait here for each other; the second finds it active.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid
 SELECT order_id
   FROM orders
@@ -71,8 +71,8 @@ SELECT order_id, asset_id
  ORDER BY order_id, position;
 
 -- name: lock_buyer
--- Activations of one account take turns, so that its numbers have no gap and its shared wallets one
--- maker. Foreign keys to the account do not wait for this lock.
+-- Activations of one account run one after the other, so that its numbers have no gap and each shared wallet is
+-- created once. Foreign keys to the account do not wait for this lock.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
   FROM accounts
@@ -80,7 +80,7 @@ SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
    FOR NO KEY UPDATE;
 
 -- name: bump_rates
--- What an account pays has changed: whoever keeps a copy of its rates learns it from this number.
+-- The rates of an account have changed; a copy of them is outdated if this number is another.
 --   $1 tenant_id uuid, $2 account_id text
 UPDATE accounts SET rate_revision = rate_revision + 1
  WHERE tenant_id = $1 AND account_id = $2;

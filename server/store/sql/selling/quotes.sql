@@ -1,14 +1,14 @@
 -- Quotes and their lines.
 
 -- name: find_buyer
--- What a sale has to know of an account.
+-- The fields of an account that a sale needs.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2;
 
 -- name: has_price_book
--- A quote of an unknown price book is refused by name, not by its foreign key.
+-- Checked first, so that the refusal names the price book instead of a foreign key.
 --   $1 tenant_id uuid, $2 price_book_id text
 SELECT EXISTS (SELECT FROM price_books WHERE tenant_id = $1 AND price_book_id = $2);
 
@@ -21,7 +21,7 @@ VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING revision, create_time, created_by, update_time, updated_by;
 
 -- name: add_quote_lines
--- All lines at once, with what they froze.
+-- All lines in one statement, with the policies and rates they freeze.
 --   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid, $4 positions smallint[],
 --   $5 product_ids text[], $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[],
 --   $9 bindings text[], $10 resources jsonb[], $11 roles text[], $12 target_ids text[],
@@ -45,7 +45,7 @@ SELECT quote_id, account_id, state, price_book_id, currency_code, revision,
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $3;
 
 -- name: lock_quote
--- Two who order one quote wait here for each other; the second finds it ordered.
+-- Two orders of one quote wait here for each other; the second finds it ordered.
 --   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid
 SELECT quote_id
   FROM quotes

@@ -1,7 +1,7 @@
--- Targets and their wallets, before something is bound to them.
+-- Targets and their wallets, as they are before a sale binds to them.
 
 -- name: targets
--- What is there of some targets; those of assets are the ones that the assets are bound to.
+-- The existing ones of some targets; an asset stands for the target that it is bound to.
 --   $1 tenant_id uuid, $2 account_id text, $3 kinds text[], $4 target_ids text[]
 SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, e.target_kind, e.target_id,
        e.time_zone, e.currency_code, e.anchor_date, e.billing_months, e.start_date, e.end_date
@@ -18,7 +18,7 @@ SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, 
  ORDER BY k.kind, k.target_id;
 
 -- name: rate_units
--- What the resources of one target are rated in: all that draws on a wallet is rated in one unit.
+-- The unit of the rates of each resource of one target: all assets that draw on a wallet are rated in one unit.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid
 SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
   FROM wallets AS w
@@ -31,7 +31,7 @@ SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
  ORDER BY w.usage_resource_id, unit;
 
 -- name: target_wallets
--- How the wallets of some targets count; that never changes once they are there.
+-- The wallets of some targets with their policies, which never change.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[]
 SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id, aggregation_method,
        aggregation_period, aggregation_combine, aggregation_label, rating_period, waiting_days, waiting_hours, late_policy,

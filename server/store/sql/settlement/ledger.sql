@@ -1,7 +1,7 @@
--- The ledger: new grants, their entries, and the heads that repeat the last of them.
+-- The ledger: new grants, their entries, and the heads, which repeat the last entry.
 
 -- name: add_grants
--- New issues and remainders, with the balance they have after this posting.
+-- New issues and rollovers, with their balance after this posting.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 grant_ids uuid[],
 --   $5 entitlement_ids uuid[], $6 kinds text[], $7 issue_indices integer[], $8 rollover_counts integer[],
 --   $9 quantities numeric[], $10 start_times timestamptz[], $11 expire_times timestamptz[]
@@ -16,8 +16,8 @@ SELECT $1, $2, g.wallet_id, g.grant_id, g.entitlement_id, g.kind, g.issue_index,
  ORDER BY g.wallet_id, g.grant_id;
 
 -- name: add_entries
--- The lines of one posting, wallet by wallet in the order of their positions. A cause that was posted
--- before, a gap or an overdraft is refused by the keys of the table.
+-- The entries of one posting, by wallet and position. Keys of the table refuse a repeated cause, a gap or an
+-- overdraft.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 seqs bigint[], $5 grant_ids uuid[],
 --   $6 grant_seqs bigint[], $7 kinds text[], $8 amounts numeric[], $9 wallet_befores numeric[],
 --   $10 wallet_afters numeric[], $11 grant_befores numeric[], $12 grant_afters numeric[],
@@ -37,7 +37,7 @@ SELECT $1, $2, e.wallet_id, e.seq, e.grant_id, e.grant_seq, e.kind, e.amount, e.
  ORDER BY e.wallet_id, e.seq;
 
 -- name: save_grant_heads
--- The ends of the grants' chains; a grant that remainders joined has grown.
+-- The heads of the grants' chains. A grant that a rollover was added to has a larger quantity.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 grant_ids uuid[], $5 seqs bigint[],
 --   $6 balances numeric[]
 UPDATE grants AS g SET head_seq = h.seq, balance = h.balance, quantity = greatest(g.quantity, h.balance)
@@ -46,7 +46,7 @@ UPDATE grants AS g SET head_seq = h.seq, balance = h.balance, quantity = greates
    AND g.wallet_id = ANY ($3::uuid[]) AND g.grant_id = ANY ($4::uuid[]);
 
 -- name: save_wallet_heads
--- The ends of the wallets' chains.
+-- The heads of the wallets' chains.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 seqs bigint[], $5 balances numeric[],
 --   $6 hashes bytea[]
 UPDATE wallets AS w SET head_seq = h.seq, balance = h.balance, head_hash = h.hash
@@ -55,7 +55,7 @@ UPDATE wallets AS w SET head_seq = h.seq, balance = h.balance, head_hash = h.has
    AND w.wallet_id = ANY ($3::uuid[]);
 
 -- name: lock_wallets
--- The ends of the chains that are written to next, held in key order.
+-- The heads of the chains that are extended next, locked in key order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
 SELECT wallet_id, head_seq, balance, head_hash
   FROM wallets

@@ -1,14 +1,14 @@
--- Wallets: all that a balance or a settlement is computed from, in one statement and so at one moment.
+-- Wallets with everything that a balance or a settlement is computed from, in one statement and so at one
+-- moment.
 
 -- name: wallet_states
--- Numbers travel as text, because JSON's have no exact form, and so do the arrays themselves: one that was read
--- before is not read again. Usage counts while its period is not final; the cells that late usage corrects
--- come with it, and what of them is rated.
--- Where `with_sources`, what is rated in the tokens of these wallets comes too. Of the assets of a target that
--- they share it is said whether their rates are fixed; of those of an asset alone, null.
--- Nothing here reads what is settled and over, so a read and a close cost the same however old the wallet is. The
--- parts are joined by LATERAL and OFFSET 0 so that each looks up its rows for one wallet or period; the time is a
--- value, not a call, so that an index can be asked for it.
+-- Numbers are text, because JSON numbers are not exact; the arrays are text too, so that equal ones are decoded
+-- once. Usage counts while its period is not final. The cells that late usage corrects are included, with their
+-- rated amounts. With `with_sources`, the wallets that are rated in the tokens of these wallets are included.
+-- For the assets of a shared target, a row tells if their rates are fixed; for those of an asset alone, it is
+-- null. Settled and expired data are not read, so a read and a close cost the same however old the wallet is.
+-- LATERAL and OFFSET 0 make each part a look-up for one wallet or period. The time is a value, not a function
+-- call, so that an index can be used.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
 --   $9 asset_id uuid or null, whose usage draws on the wallets, $10 start_create_time timestamptz or null,
@@ -142,20 +142,20 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
  ORDER BY w.usage_resource_id, w.wallet_id, wanted.token_wallet_id NULLS FIRST;
 
 -- name: lock_wallet
--- Everyone who writes to a wallet waits here, and then reads.
+-- Every writer of a wallet waits here, before it reads.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT wallet_id FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
    FOR NO KEY UPDATE;
 
 -- name: asset_numbers
--- The places of some assets among those of their account.
+-- The numbers of some assets within their account.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT asset_id, number FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[]) ORDER BY number;
 
 -- name: wallet_exists
--- An empty list is an answer only about something.
+-- An empty list is an answer only if the wallet exists.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT EXISTS (SELECT FROM wallets WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3);
 
@@ -169,7 +169,7 @@ SELECT seq, grant_id, grant_seq, kind, amount, wallet_before, wallet_after, gran
  ORDER BY seq LIMIT $5;
 
 -- name: list_grants
--- The issues of a wallet, oldest first, those that are used up too.
+-- The issues of a wallet, oldest first, including used ones.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time, expire_time,
        head_seq, balance, create_time
@@ -178,8 +178,8 @@ SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, st
  ORDER BY start_time, grant_id;
 
 -- name: grant_sources
--- The product and its grant that each entitlement of a wallet was sold as: of all entitlements, or of those that
--- came with an asset, of a promise or both.
+-- The product and the product grant of each entitlement of a wallet: all, or those of an asset, a promise or
+-- both.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_id uuid or null,
 --   $5 product_id text or null, $6 product_grant_id text or null
 SELECT entitlement_id, product_id, product_grant_id FROM entitlements
@@ -189,7 +189,7 @@ SELECT entitlement_id, product_id, product_grant_id FROM entitlements
  ORDER BY number;
 
 -- name: save_next_indices
--- Which issue of each entitlement comes next.
+-- The index of the next issue of each entitlement.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 next_indices integer[]
 UPDATE entitlements AS e SET next_index = greatest(e.next_index, n.next_index)
   FROM unnest($3::uuid[], $4::integer[]) AS n (entitlement_id, next_index)

@@ -1,7 +1,7 @@
 -- Findings of validation runs.
 
 -- name: count_products
--- How many there are to look at.
+-- The number of products to validate.
 --   $1 tenant_id uuid
 SELECT count(*) FROM products WHERE tenant_id = $1;
 
@@ -12,7 +12,7 @@ SELECT product_id FROM products
  WHERE tenant_id = $1 AND product_id > $2 ORDER BY product_id LIMIT $3;
 
 -- name: add_finding
--- One breach of a rule.
+-- One violation of a rule.
 --   $1 tenant_id uuid, $2 run_id uuid, $3 product_id text, $4 rule_id text, $5 position integer,
 --   $6 severity text, $7 message text, $8 records text[]
 INSERT INTO validation_findings (tenant_id, run_id, product_id, rule_id, position, severity, message, records)
@@ -31,7 +31,7 @@ SELECT product_id, rule_id, position, severity, message, records
  ORDER BY product_id, rule_id, position LIMIT $9;
 
 -- name: forget_old
--- A catalogue is looked at again and again; what was found long ago is about another one.
+-- Findings of old runs describe a catalog that has changed since.
 --   $1 tenant_id uuid, $2 kept interval
 DELETE FROM validation_findings AS f
  USING runs AS r

@@ -1,5 +1,5 @@
--- Products with all they stand on, for the validator: several at once, in a constant number of queries.
--- What resources and grants refer to is read by the queries of graph.sql.
+-- Products with all their dependencies, for the validator: several at once, in a constant number of queries.
+-- The queries of product_graph.sql read the records that resources and grants refer to.
 
 -- name: products
 -- Some products.
@@ -19,7 +19,7 @@ SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_
  ORDER BY product_id, product_usage_resource_id;
 
 -- name: product_grants
--- The promises of some products.
+-- The grants of some products.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
@@ -29,7 +29,7 @@ SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quan
  ORDER BY product_id, grant_id;
 
 -- name: entries
--- What some products cost; what was withdrawn prices nothing.
+-- The entries of some products that are not inactive.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
        rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
@@ -49,7 +49,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
 -- name: anchored
--- Which resources some active anchor meters, so that packs and commitments can add to them.
+-- The resources that some active anchor meters, so that packs and commitments can add to them.
 --   $1 tenant_id uuid, $2 usage_resource_ids text[]
 SELECT r.usage_resource_id FROM unnest($2::text[]) AS r (usage_resource_id)
  WHERE EXISTS (SELECT FROM product_usage_resources AS h
@@ -60,13 +60,13 @@ SELECT r.usage_resource_id FROM unnest($2::text[]) AS r (usage_resource_id)
  ORDER BY r.usage_resource_id;
 
 -- name: definitions
--- How the products stand that usage is billed as.
+-- The states of the products that usage is billed as.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT product_id, state FROM products
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) ORDER BY product_id;
 
 -- name: books
--- The price books that have some of the cards, with all their cards.
+-- The price books that contain some of the cards, with all their cards.
 --   $1 tenant_id uuid, $2 rate_card_ids text[]
 SELECT b.price_book_id, b.type, b.rate_card_id
   FROM price_book_rate_cards AS b

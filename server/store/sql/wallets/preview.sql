@@ -1,4 +1,4 @@
--- Preview: what a preview sees beside the wallets. Nothing here locks.
+-- The reads of a preview beside the wallets. Nothing is locked.
 
 -- name: first_open
 -- The first open period of each wallet that has one: it handles late usage.
@@ -9,7 +9,7 @@ SELECT DISTINCT ON (wallet_id) wallet_id, start_time, end_time, freeze_time
  ORDER BY wallet_id, start_time;
 
 -- name: known_values
--- Which of these values have been counted in their windows.
+-- The values that have been counted in their windows.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 asset_ids uuid[],
 --   $5 window_keys text[], $6 values text[]
 SELECT v.wallet_id, v.asset_id, v.window_key, v.value
@@ -20,7 +20,8 @@ SELECT v.wallet_id, v.asset_id, v.window_key, v.value
  ORDER BY v.wallet_id, v.asset_id, v.window_key, v.value;
 
 -- name: rated_before
--- What of each asset and origin of a wallet is rated already, but in one rating period, as a wallet's state has it.
+-- The amounts already rated of each asset and origin of a wallet, without one rating period, in the form of
+-- `wallet_states`.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz or null
 SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
   FROM (SELECT asset_id, origin_start_time, sum(used_quantity) AS used, sum(overage_quantity) AS overage,
