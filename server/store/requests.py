@@ -85,6 +85,7 @@ def _conflict(request: Request, method: str, fields: dict[str, str]) -> AlreadyE
     else:
         paths = sorted(fields.keys() | request.fields.keys())
         differing = [path for path in paths if fields.get(path) != request.fields.get(path)]
+    # A few names suffice, and a status has a maximum size.
     named = ", ".join(differing[:5])
     return AlreadyExists(
         "REQUEST_ID_CONFLICT",

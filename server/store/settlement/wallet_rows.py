@@ -89,6 +89,7 @@ class EntitlementRow(Row, frozen=True):
     validity_count: int | None
     can_roll_over: bool
     max_rollovers: int | None
+    # None until the first issue is posted.
     next_index: int | None
     rollover_max_quantity: Decimal | None
     rollover_max_percent: Decimal | None
