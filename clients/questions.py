@@ -17,7 +17,7 @@ MOST = 10_000
 PAGE = 1_000
 
 
-async def of_catalogue(client: UsageClient) -> list[rates.RateQuestion]:
+async def of_catalog(client: UsageClient) -> list[rates.RateQuestion]:
     """Return questions for today's rate of each resource of each product, at most 10,000."""
     cards = pages(client.rates.ListRateCards, rates.ListRateCardsRequest(page_size=PAGE))
     base = {card.name async for card in cards if card.type == rates.RateCard.BASE}

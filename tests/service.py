@@ -55,7 +55,7 @@ async def serving(database: str, **settings: object) -> AsyncIterator[Service]:
 async def add_tenant(
     service: Service, clock: datetime | None, *roles: str, is_empty: bool = True
 ) -> tuple[str, str]:
-    """A new tenant and the key of a credential of it; its catalogue is empty unless told."""
+    """A new tenant and the key of a credential of it; its catalog is empty unless told."""
     tenant_id = f"t-{uuid4().hex[:12]}"
     tenant = access.Tenant()
     if clock is not None:

@@ -87,7 +87,7 @@ def rates_command(  # noqa: PLR0913, PLR0917 - an option each
 
 async def _questions(client: UsageClient, file: Path | None) -> list[rates.RateQuestion]:
     if file is None:
-        found = await questions.of_catalogue(client)
+        found = await questions.of_catalog(client)
         if not found:
             fail(MISUSED, "this catalog has no rates in force; `usage demo` makes some")
         return found

@@ -44,7 +44,7 @@ def validate(
             found = [one async for one in _looked_at(client, now, names, drafts)]
             count = len(found)
         else:
-            found, count = await _whole_catalogue(client, now, drafts)
+            found, count = await _whole_catalog(client, now, drafts)
         valid = all(one.valid for one in found)
         if now.as_json:
             now.print_json({"valid": valid, "products": [_plain(one) for one in found]})
@@ -71,7 +71,7 @@ async def _looked_at(
             progress.advance(task, len(some))
 
 
-async def _whole_catalogue(
+async def _whole_catalog(
     client: UsageClient, now: Session, drafts: bool
 ) -> tuple[list[validation.ProductValidation], int]:
     """Return the findings of a run over all products, and how many were checked."""

@@ -22,10 +22,10 @@ CREATE FUNCTION public.calling_credential() RETURNS uuid
     LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('usage.credential_id', true), '')::uuid $$;
 
-CREATE FUNCTION public.catalogue_revisions() RETURNS TABLE(tenant_id uuid, catalogue_revision bigint)
+CREATE FUNCTION public.catalog_revisions() RETURNS TABLE(tenant_id uuid, catalog_revision bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
-    AS $$SELECT tenant_id, catalogue_revision FROM tenants$$;
+    AS $$SELECT tenant_id, catalog_revision FROM tenants$$;
 
 CREATE FUNCTION public.note_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -138,7 +138,7 @@ CREATE TABLE public.account_codes (
 
 ALTER TABLE ONLY public.account_codes FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.account_codes IS 'catalogue: account ids in lower case';
+COMMENT ON TABLE public.account_codes IS 'catalog: account ids in lower case';
 
 CREATE TABLE public.accounts (
     tenant_id uuid NOT NULL,
@@ -185,7 +185,7 @@ CREATE TABLE public.aggregation_policies (
 
 ALTER TABLE ONLY public.aggregation_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.aggregation_policies IS 'catalogue: how usage is aggregated';
+COMMENT ON TABLE public.aggregation_policies IS 'catalog: how usage is aggregated';
 
 CREATE TABLE public.asset_rates (
     tenant_id uuid NOT NULL,
@@ -305,7 +305,7 @@ CREATE TABLE public.commitment_policies (
 
 ALTER TABLE ONLY public.commitment_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
+COMMENT ON TABLE public.commitment_policies IS 'catalog: what usage costs once a commitment is used up';
 
 CREATE TABLE public.credentials (
     tenant_id uuid NOT NULL,
@@ -334,7 +334,7 @@ CREATE TABLE public.default_procedures (
 
 ALTER TABLE ONLY public.default_procedures FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.default_procedures IS 'catalogue: the default procedure of a tenant for each usage';
+COMMENT ON TABLE public.default_procedures IS 'catalog: the default procedure of a tenant for each usage';
 
 CREATE TABLE public.entitlement_accounts (
     tenant_id uuid NOT NULL,
@@ -536,7 +536,7 @@ CREATE TABLE public.overage_policies (
 
 ALTER TABLE ONLY public.overage_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.overage_policies IS 'catalogue: how usage beyond the grants is handled';
+COMMENT ON TABLE public.overage_policies IS 'catalog: how usage beyond the grants is handled';
 
 CREATE TABLE public.policy_versions (
     tenant_id uuid NOT NULL,
@@ -549,7 +549,7 @@ CREATE TABLE public.policy_versions (
 
 ALTER TABLE ONLY public.policy_versions FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.policy_versions IS 'catalogue: earlier versions of policies';
+COMMENT ON TABLE public.policy_versions IS 'catalog: earlier versions of policies';
 
 CREATE TABLE public.price_book_rate_cards (
     tenant_id uuid NOT NULL,
@@ -560,7 +560,7 @@ CREATE TABLE public.price_book_rate_cards (
 
 ALTER TABLE ONLY public.price_book_rate_cards FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.price_book_rate_cards IS 'catalogue: the card of each type in a price book';
+COMMENT ON TABLE public.price_book_rate_cards IS 'catalog: the card of each type in a price book';
 
 CREATE TABLE public.price_books (
     tenant_id uuid NOT NULL,
@@ -575,7 +575,7 @@ CREATE TABLE public.price_books (
 
 ALTER TABLE ONLY public.price_books FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.price_books IS 'catalogue: the rate cards that apply together';
+COMMENT ON TABLE public.price_books IS 'catalog: the rate cards that apply together';
 
 CREATE TABLE public.procedure_versions (
     tenant_id uuid NOT NULL,
@@ -602,7 +602,7 @@ CREATE TABLE public.procedure_versions (
 
 ALTER TABLE ONLY public.procedure_versions FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.procedure_versions IS 'catalogue: the elements of a procedure, for a span of days';
+COMMENT ON TABLE public.procedure_versions IS 'catalog: the elements of a procedure, for a span of days';
 
 CREATE TABLE public.procedures (
     tenant_id uuid NOT NULL,
@@ -621,7 +621,7 @@ CREATE TABLE public.procedures (
 
 ALTER TABLE ONLY public.procedures FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.procedures IS 'catalogue: how rates are discovered, and how amounts are rated';
+COMMENT ON TABLE public.procedures IS 'catalog: how rates are discovered, and how amounts are rated';
 
 CREATE TABLE public.product_usage_grants (
     tenant_id uuid NOT NULL,
@@ -655,7 +655,7 @@ CREATE TABLE public.product_usage_grants (
 
 ALTER TABLE ONLY public.product_usage_grants FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_grants IS 'catalogue: the grants of a product for each unit sold';
+COMMENT ON TABLE public.product_usage_grants IS 'catalog: the grants of a product for each unit sold';
 
 CREATE TABLE public.product_usage_resources (
     tenant_id uuid NOT NULL,
@@ -684,7 +684,7 @@ CREATE TABLE public.product_usage_resources (
 
 ALTER TABLE ONLY public.product_usage_resources FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.product_usage_resources IS 'catalogue: the resources of a product, by spans of days';
+COMMENT ON TABLE public.product_usage_resources IS 'catalog: the resources of a product, by spans of days';
 
 CREATE TABLE public.products (
     tenant_id uuid NOT NULL,
@@ -705,7 +705,7 @@ CREATE TABLE public.products (
 
 ALTER TABLE ONLY public.products FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.products IS 'catalogue: things that are sold';
+COMMENT ON TABLE public.products IS 'catalog: things that are sold';
 
 CREATE TABLE public.quote_lines (
     tenant_id uuid NOT NULL,
@@ -809,7 +809,7 @@ CREATE TABLE public.rate_card_entries (
     end_date date,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
-    catalogue_revision bigint DEFAULT 1 NOT NULL,
+    catalog_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
@@ -824,7 +824,7 @@ CREATE TABLE public.rate_card_entries (
 
 ALTER TABLE ONLY public.rate_card_entries FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rate_card_entries IS 'catalogue: the rate of one resource of one product in one currency, or tiers for all of a commitment';
+COMMENT ON TABLE public.rate_card_entries IS 'catalog: the rate of one resource of one product in one currency, or tiers for all of a commitment';
 
 CREATE TABLE public.rate_cards (
     tenant_id uuid NOT NULL,
@@ -844,7 +844,7 @@ CREATE TABLE public.rate_cards (
 
 ALTER TABLE ONLY public.rate_cards FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rate_cards IS 'catalogue: containers of rates of one type';
+COMMENT ON TABLE public.rate_cards IS 'catalog: containers of rates of one type';
 
 CREATE TABLE public.rate_tiers (
     tenant_id uuid NOT NULL,
@@ -861,7 +861,7 @@ CREATE TABLE public.rate_tiers (
 
 ALTER TABLE ONLY public.rate_tiers FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rate_tiers IS 'catalogue: the tiers of an entry, in order';
+COMMENT ON TABLE public.rate_tiers IS 'catalog: the tiers of an entry, in order';
 
 CREATE TABLE public.rating_batches (
     tenant_id uuid NOT NULL,
@@ -909,7 +909,7 @@ CREATE TABLE public.rating_frequency_policies (
 
 ALTER TABLE ONLY public.rating_frequency_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rating_frequency_policies IS 'catalogue: when usage is rated, and how late usage is handled';
+COMMENT ON TABLE public.rating_frequency_policies IS 'catalog: when usage is rated, and how late usage is handled';
 
 CREATE TABLE public.rating_periods (
     tenant_id uuid NOT NULL,
@@ -951,7 +951,7 @@ CREATE TABLE public.refresh_policies (
 
 ALTER TABLE ONLY public.refresh_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.refresh_policies IS 'catalogue: when a grant is issued again';
+COMMENT ON TABLE public.refresh_policies IS 'catalog: when a grant is issued again';
 
 CREATE TABLE public.request_log (
     tenant_id uuid NOT NULL,
@@ -990,7 +990,7 @@ CREATE TABLE public.rollover_policies (
 
 ALTER TABLE ONLY public.rollover_policies FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.rollover_policies IS 'catalogue: how often and how much of a remainder rolls over; null without limit';
+COMMENT ON TABLE public.rollover_policies IS 'catalog: how often and how much of a remainder rolls over; null without limit';
 
 CREATE TABLE public.runs (
     tenant_id uuid NOT NULL,
@@ -1045,7 +1045,7 @@ CREATE TABLE public.selling_models (
 
 ALTER TABLE ONLY public.selling_models FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.selling_models IS 'catalogue: the terms of sales';
+COMMENT ON TABLE public.selling_models IS 'catalog: the terms of sales';
 
 CREATE TABLE public.superseded_liables (
     tenant_id uuid NOT NULL,
@@ -1112,7 +1112,7 @@ CREATE TABLE public.tenants (
     display_name text DEFAULT ''::text NOT NULL,
     clock_start_time timestamp with time zone,
     clock_time timestamp with time zone,
-    catalogue_revision bigint DEFAULT 1 NOT NULL,
+    catalog_revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
@@ -1165,7 +1165,7 @@ CREATE TABLE public.unit_classes (
 
 ALTER TABLE ONLY public.unit_classes FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.unit_classes IS 'catalogue: units that can be converted into each other';
+COMMENT ON TABLE public.unit_classes IS 'catalog: units that can be converted into each other';
 
 CREATE TABLE public.units_of_measure (
     tenant_id uuid NOT NULL,
@@ -1191,7 +1191,7 @@ CREATE TABLE public.units_of_measure (
 
 ALTER TABLE ONLY public.units_of_measure FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.units_of_measure IS 'catalogue: units and how many default units of their class they are';
+COMMENT ON TABLE public.units_of_measure IS 'catalog: units and how many default units of their class they are';
 
 CREATE TABLE public.usage_records (
     tenant_id uuid NOT NULL,
@@ -1241,7 +1241,7 @@ CREATE TABLE public.usage_resources (
 
 ALTER TABLE ONLY public.usage_resources FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.usage_resources IS 'catalogue: things that are metered';
+COMMENT ON TABLE public.usage_resources IS 'catalog: things that are metered';
 
 CREATE TABLE public.usage_summaries (
     tenant_id uuid NOT NULL,
@@ -2243,8 +2243,8 @@ ALTER TABLE public.wallets ENABLE ROW LEVEL SECURITY;
 GRANT ALL ON SCHEMA public TO usage_owner;
 GRANT USAGE ON SCHEMA public TO usage_app;
 
-REVOKE ALL ON FUNCTION public.catalogue_revisions() FROM PUBLIC;
-GRANT ALL ON FUNCTION public.catalogue_revisions() TO usage_app;
+REVOKE ALL ON FUNCTION public.catalog_revisions() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.catalog_revisions() TO usage_app;
 
 REVOKE ALL ON FUNCTION public.tenant_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.tenant_keys() TO usage_app;

@@ -53,7 +53,7 @@ ENTRIES = (
     entry("places", card="places", adjustments=(LESS,), start=on(6), end=on(17)),
 )
 ALL = tuple(LookupSource)
-# The catalogue whole, then its rates alone, then nobody for two days, then whole again.
+# The catalog whole, then its rates alone, then nobody for two days, then whole again.
 VERSIONS = (
     version(*ALL, id_="v1", end=on(14)),
     version(LookupSource.CATALOG_RATES, id_="v2", start=on(14), end=on(30), rank=0),

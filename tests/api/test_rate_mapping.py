@@ -177,11 +177,11 @@ def test_cards_and_books_come_back_as_they_were_sent():
     assert list(book_to_pb(made).rate_cards) == ["rateCards/base", "rateCards/t"]
 
 
-def test_terms_tell_what_was_negotiated_instead_of_the_catalogues():
-    catalogue = terms("2", base_entry="base/sms", tier_entry="tiers/sms")
-    agreed = replace(catalogue, negotiated_rate=Rate(value=Decimal("1.50"), unit="USD"))
+def test_terms_tell_what_was_negotiated_instead_of_the_catalogs():
+    catalog = terms("2", base_entry="base/sms", tier_entry="tiers/sms")
+    agreed = replace(catalog, negotiated_rate=Rate(value=Decimal("1.50"), unit="USD"))
 
-    before, after = terms_to_pb(catalogue, is_fixed=True), terms_to_pb(agreed)
+    before, after = terms_to_pb(catalog, is_fixed=True), terms_to_pb(agreed)
 
     assert (before.rate.value.value, before.rate_negotiated, before.non_negotiable) == (
         "2",

@@ -27,7 +27,7 @@ NEW = 60 * BATCH
 PRODUCTS, ENTRIES = 200, 5
 FIRST, SPAN = date(2020, 1, 1), 360
 
-CATALOGUE = (
+CATALOG = (
     """INSERT INTO products (tenant_id, product_id, usage_model_type)
        SELECT $1, 'looked' || n, 'ANCHOR' FROM generate_series(0, $2::integer - 1) AS n""",
     """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
@@ -39,7 +39,7 @@ CATALOGUE = (
         SELECT $1, 'base', format('looked%s-%s', n, k), 'looked' || n, 'calls', 'USD', k + 1,
                date '{FIRST}' + k * {SPAN}, date '{FIRST}' + (k + 1) * {SPAN}, 'ACTIVE'
           FROM generate_series(0, $2::integer - 1) AS n, generate_series(0, {ENTRIES - 1}) AS k""",
-    "UPDATE tenants SET catalogue_revision = catalogue_revision + 1"
+    "UPDATE tenants SET catalog_revision = catalog_revision + 1"
     " WHERE tenant_id = $1 AND $2::integer > 0",
 )
 
@@ -100,7 +100,7 @@ async def lookups(stack: Stack, seconds: float) -> list[dict[str, Any]]:
     """Unary and batched discovery."""
     async with world(stack) as tenant:
         await tenant.product("bench", Metered(resource="calls", grant="100", rate="2.5"))
-    await fill(stack, CATALOGUE, PRODUCTS)
+    await fill(stack, CATALOG, PRODUCTS)
     question = rates.RateQuestion(
         price_book="priceBooks/book",
         product="products/bench",

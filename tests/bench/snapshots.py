@@ -28,15 +28,15 @@ FIRST, SPAN = date(2023, 1, 1), timedelta(days=100)
 
 # An entry of the first card, so that all of it is another for a snapshot.
 CHANGE = """
-    WITH bumped AS (UPDATE tenants SET catalogue_revision = catalogue_revision + 1
+    WITH bumped AS (UPDATE tenants SET catalog_revision = catalog_revision + 1
                      WHERE tenant_id = current_setting('usage.tenant_id')::uuid
-                 RETURNING tenant_id, catalogue_revision)
-    UPDATE rate_card_entries AS e SET catalogue_revision = b.catalogue_revision
+                 RETURNING tenant_id, catalog_revision)
+    UPDATE rate_card_entries AS e SET catalog_revision = b.catalog_revision
       FROM bumped AS b
      WHERE e.tenant_id = b.tenant_id AND e.rate_card_id = 'base0' AND e.entry_id = 'e0'
 """
 
-CATALOGUE = (
+CATALOG = (
     "INSERT INTO tenants (tenant_id, id) SELECT $1, 'snap-' || $2::integer",
     """INSERT INTO unit_classes (tenant_id, unit_class_id, kind, default_unit_id)
        SELECT $1, 'count', 'USAGE', 'each' WHERE $2::integer > 0""",
@@ -76,7 +76,7 @@ CATALOGUE = (
 
 
 async def snapshots(stack: Stack, sizes: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows for catalogues of these sizes; one entry in ten has tiers, 25 of them."""
+    """Rows for catalogs of these sizes; one entry in ten has tiers, 25 of them."""
     tune_garbage_collector()  # as the server does
     rows: list[dict[str, Any]] = []
     pool = await open_pool(as_service(stack.dsn), size=3)
@@ -93,7 +93,7 @@ async def _fill(stack: Stack, size: int) -> TenantId:
     tenant_id = TenantId(uuid4())
     superuser = await asyncpg.connect(stack.dsn)
     try:
-        for statement in CATALOGUE:
+        for statement in CATALOG:
             await superuser.execute(statement, tenant_id, size, timeout=120)
         await superuser.execute("ANALYZE rate_card_entries; ANALYZE rate_tiers")
     finally:

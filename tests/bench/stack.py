@@ -101,7 +101,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 
 
 async def fill(stack: Stack, statements: Iterable[str], products: int) -> None:
-    """Write a catalogue of so many products past the service, which would take its time."""
+    """Write a catalog of so many products past the service, which would take its time."""
     connection = await asyncpg.connect(stack.dsn)
     tenant_id = await connection.fetchval("SELECT tenant_id FROM tenants WHERE id = 'bench'")
     for statement in statements:

@@ -1,4 +1,4 @@
-"""Validating a whole catalogue: how long a run takes, and what its worker holds in memory."""
+"""Validating a whole catalog: how long a run takes, and what its worker holds in memory."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from usage_management.v1 import validation_service_pb2 as rpc
 from tests.bench.stack import Stack, fill, world
 from tests.stories.words import Metered
 
-CATALOGUE = (
+CATALOG = (
     """INSERT INTO products (tenant_id, product_id, usage_model_type, state)
        SELECT $1, 'v' || n, 'ANCHOR', 'ACTIVE' FROM generate_series(1, $2::integer) AS n""",
     """INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_id, state)
@@ -35,7 +35,7 @@ async def validation(stack: Stack, products: int) -> list[dict[str, Any]]:
     async with world(stack) as tenant:
         tenant.has_book = True  # the other benchmarks made it
         await tenant.product("looks", Metered(resource="looks", grant="100", rate="2.5"))
-        await fill(stack, CATALOGUE, products)
+        await fill(stack, CATALOG, products)
         idle = _mebibytes(stack)
         started = time.perf_counter()
         run = await tenant.client.validation.ValidateCatalog(rpc.ValidateCatalogRequest())

@@ -134,7 +134,7 @@ async def test_a_tenant_in_real_time_is_left_alone() -> None:
         await found([], None)
 
 
-async def test_a_catalogue_of_other_content_is_named_with_the_way_out() -> None:
+async def test_a_catalog_of_other_content_is_named_with_the_way_out() -> None:
     conflict = details.PreconditionFailure()
     conflict.violations.add(
         subject="unitClasses/talk", type="SETUP_CONFLICT", description="differs in kind"

@@ -160,13 +160,13 @@ async def test_a_service_that_falls_behind_is_told() -> None:
     assert 0 < found.calls_in_time <= 10
 
 
-async def test_the_questions_of_a_catalogue_have_answers(service: Service) -> None:
+async def test_the_questions_of_a_catalog_have_answers(service: Service) -> None:
     _, key = await add_tenant(service, moment("2026-01-01"))
     async with UsageClient(service.address, key) as client:
-        assert await questions.of_catalogue(client) == []
+        assert await questions.of_catalog(client) == []
         for file in demo.FILES.values():
             await demo.set_up(client, file)
-        asked = await questions.of_catalogue(client)
+        asked = await questions.of_catalog(client)
         found = await client.rates.DiscoverRates(rates.DiscoverRatesRequest(questions=asked))
 
     assert len(asked) == 7
@@ -198,7 +198,7 @@ async def test_only_what_is_in_force_is_asked() -> None:
         }
     )
     async with answering(script) as address, UsageClient(address, "k") as client:
-        found = await questions.of_catalogue(client)
+        found = await questions.of_catalog(client)
 
     assert found == [
         rates.RateQuestion(

@@ -276,7 +276,7 @@ async def test_what_crosses_tenants_answers_with_keys(
     due = await ledger.fetch("SELECT tenant_id FROM tenants_with_due_jobs('{FREEZE}') ORDER BY 1")
     await owner.execute("UPDATE jobs SET state = 'DONE', end_time = fire_time")
     ended = await ledger.fetch("SELECT tenant_id FROM tenants_with_ended_jobs(now()) ORDER BY 1")
-    revisions = await ledger.fetch("SELECT tenant_id FROM catalogue_revisions()")
+    revisions = await ledger.fetch("SELECT tenant_id FROM catalog_revisions()")
     keys = await ledger.fetch("SELECT tenant_id FROM tenant_keys()")
 
     assert [row[0] for row in credential] == [TWO]

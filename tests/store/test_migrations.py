@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
 PREFIX = {
-    "catalogue": ["tenant_id"],
+    "catalog": ["tenant_id"],
     "run-time": ["tenant_id", "account_id"],
     "control": ["tenant_id"],
 }
@@ -198,8 +198,8 @@ async def test_the_secrets_of_tokens_are_read_by_their_function_only(
 async def test_foreign_keys_go_only_where_they_may(owner: "Connection") -> None:
     kind = await kinds(owner)
     allowed = {
-        ("catalogue", "catalogue"),
-        ("run-time", "catalogue"),
+        ("catalog", "catalog"),
+        ("run-time", "catalog"),
         ("run-time", "run-time"),
         ("control", "control"),
     }

@@ -1,4 +1,4 @@
-"""Short words for records of the catalogue, one by one."""
+"""Short words for records of the catalog, one by one."""
 
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc

@@ -73,7 +73,7 @@ def price(answer: rates.RateAnswer) -> object:
 
 
 async def sold(world: World, rate: str = "7.5") -> str:
-    """An asset that was sold at a rate of its own, in place of the catalogue's."""
+    """An asset that was sold at a rate of its own, in place of the catalog's."""
     account = await world.account("ann")
     agreed = quotes.NegotiatedRate(
         usage_resource="usageResources/data",

@@ -41,7 +41,7 @@ from tests.usecases.recorders import run
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
 TODAY = NOW.date()
 
-CATALOGUE = (
+CATALOG = (
     "INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time) VALUES ($1, $2, $3, $3)",
     "INSERT INTO unit_classes (tenant_id, unit_class_id, kind, default_unit_id)"
     " VALUES ($1, 'count', 'USAGE', 'each')",
@@ -110,7 +110,7 @@ class RateWorld:
         return await transact(self.pool, self.tenant_id, lambda tx: work(tx, *args, **more))
 
     async def revision(self) -> int:
-        query = "SELECT catalogue_revision FROM tenants"
+        query = "SELECT catalog_revision FROM tenants"
         return await read(self.pool, self.tenant_id, lambda tx: tx.fetchval(query))
 
     async def book(self) -> None:
@@ -124,10 +124,10 @@ class RateWorld:
         """Activate entries, as the activation of their product does."""
 
         async def work(tx: asyncpg.Connection) -> None:
-            await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
+            await tx.execute("UPDATE tenants SET catalog_revision = catalog_revision + 1")
             await tx.execute(
-                "UPDATE rate_card_entries SET state = 'ACTIVE', catalogue_revision ="
-                " (SELECT catalogue_revision FROM tenants) WHERE state = 'DRAFT'"
+                "UPDATE rate_card_entries SET state = 'ACTIVE', catalog_revision ="
+                " (SELECT catalog_revision FROM tenants) WHERE state = 'DRAFT'"
             )
 
         await transact(self.pool, self.tenant_id, work)
@@ -152,7 +152,7 @@ async def add_tenant(pool: asyncpg.Pool) -> TenantId:
     tenant_id = TenantId(uuid4())
 
     async def work(tx: asyncpg.Connection) -> None:
-        first, *rest = CATALOGUE
+        first, *rest = CATALOG
         await tx.execute(first, tenant_id, f"t-{tenant_id.hex[:8]}", NOW)
         for statement in rest:
             await tx.execute(statement, tenant_id)

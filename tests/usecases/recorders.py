@@ -24,7 +24,7 @@ FEBRUARY = datetime(2024, 2, 1, tzinfo=UTC)
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
-CATALOGUE = """
+CATALOG = """
 INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time) VALUES ($1, 't', $2, $2);
 INSERT INTO unit_classes (tenant_id, unit_class_id, kind, state) VALUES
     ($1, 'count', 'USAGE', 'ACTIVE'), ($1, 'mass', 'USAGE', 'ACTIVE');

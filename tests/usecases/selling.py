@@ -1,4 +1,4 @@
-"""A small catalogue and an account, so that a story of selling can begin."""
+"""A small catalog and an account, so that a story of selling can begin."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ SMS, STORAGE = ResourceId("sms"), ResourceId("storage")
 JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
 
 # A phone plan: 4,000 SMS a month, 0.75 each beyond that; 10 GB once, free beyond that.
-CATALOGUE = """
+CATALOG = """
 INSERT INTO unit_classes (tenant_id, unit_class_id, kind, default_unit_id, state)
 VALUES ($1, 'messages', 'USAGE', 'MESSAGE', 'ACTIVE'), ($1, 'data', 'USAGE', 'GB', 'ACTIVE');
 INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, unit_class_id, factor, scale, state)
@@ -77,7 +77,7 @@ VALUES ($1, 'acme', 'Europe/Berlin', 'USD', 1);
 
 @asynccontextmanager
 async def shop(database: str) -> AsyncIterator[asyncpg.Pool]:
-    """A pool on a database with the catalogue, one account, and a clock that stands at January."""
+    """A pool on a database with the catalog, one account, and a clock that stands at January."""
     pool = await open_pool(as_service(database), size=4)
 
     async def add(tx) -> None:
@@ -87,7 +87,7 @@ async def shop(database: str) -> AsyncIterator[asyncpg.Pool]:
             TENANT,
             JANUARY,
         )
-        for statement in CATALOGUE.split(";\n"):
+        for statement in CATALOG.split(";\n"):
             if statement.strip():
                 await tx.execute(statement, TENANT)
 
@@ -107,7 +107,7 @@ async def rows(pool: asyncpg.Pool, query: str, *arguments) -> list[tuple]:
 
 
 async def change(pool: asyncpg.Pool, statement: str, *arguments) -> None:
-    """Change the catalogue, or the clock."""
+    """Change the catalog, or the clock."""
     await transact(pool, TENANT, lambda tx: tx.execute(statement, *arguments))
 
 

@@ -1,4 +1,4 @@
-"""Quotes: the catalogue is frozen on the line, with what was negotiated beside it, or refused."""
+"""Quotes: the catalog is frozen on the line, with what was negotiated beside it, or refused."""
 
 from collections.abc import AsyncIterator
 from datetime import date
@@ -59,7 +59,7 @@ async def get(pool: asyncpg.Pool, made: Quote) -> Quote:
     return await read(pool, TENANT, lambda tx: quotes.get(tx, ACME, made.id))
 
 
-async def test_a_line_carries_the_rates_grants_and_policies_of_the_catalogue(pool):
+async def test_a_line_carries_the_rates_grants_and_policies_of_the_catalog(pool):
     made = await quote(pool, line(quantity=3))
 
     assert (made.state, made.currency_code, made.price_book_id) == (QuoteState.DRAFT, "USD", BOOK)
@@ -77,7 +77,7 @@ async def test_a_line_carries_the_rates_grants_and_policies_of_the_catalogue(poo
     assert (storage.terms, storage.policies.overage) == (None, OveragePolicy.FREE)
 
 
-async def test_a_quote_stays_what_it_was_when_the_catalogue_changes(pool):
+async def test_a_quote_stays_what_it_was_when_the_catalog_changes(pool):
     made = await quote(pool, line(negotiated=[wish()]))
     await change(pool, "UPDATE rate_card_entries SET rate_value = 9")
     await change(pool, "UPDATE products SET state = 'INACTIVE'")
@@ -85,7 +85,7 @@ async def test_a_quote_stays_what_it_was_when_the_catalogue_changes(pool):
     assert await get(pool, made) == made
 
 
-async def test_what_is_negotiated_stands_beside_what_the_catalogue_says(pool):
+async def test_what_is_negotiated_stands_beside_what_the_catalog_says(pool):
     tiers = (
         tier(0, 10, AdjustmentKind.PERCENTAGE, "10"),
         tier(11, None, AdjustmentKind.PERCENTAGE, "20"),

@@ -17,7 +17,7 @@ from tests.usecases.recorders import run
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
 MANY = 10
 # $1 tenant_id, $2 now
-CATALOGUE = """
+CATALOG = """
 INSERT INTO tenants (tenant_id, id, clock_start_time, clock_time) VALUES ($1, 'v', $2, $2);
 INSERT INTO unit_classes (tenant_id, unit_class_id, kind, default_unit_id, state)
     VALUES ($1, 'count', 'USAGE', 'each', 'ACTIVE'), ($1, 'size', 'USAGE', 'byte', 'ACTIVE'),
@@ -57,7 +57,7 @@ INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, us
 async def tenant_id(owner: asyncpg.Connection) -> TenantId:
     """A tenant with many products of two resources, whose parents are not all in force."""
     tenant_id = TenantId(uuid4())
-    await run(owner, CATALOGUE, tenant_id, NOW)
+    await run(owner, CATALOG, tenant_id, NOW)
     for number in range(MANY):
         await run(owner, PRODUCT, tenant_id, f"p{number}", f"old{number}")
     return tenant_id

@@ -31,7 +31,7 @@ async def state(pool: asyncpg.Pool, job: Job) -> tuple[str, int, str]:
 
 async def effects(pool: asyncpg.Pool) -> int:
     async def count(tx) -> int:
-        return await tx.fetchval("SELECT catalogue_revision - 1 FROM tenants")
+        return await tx.fetchval("SELECT catalog_revision - 1 FROM tenants")
 
     return await read(pool, TENANT, count)
 
@@ -42,7 +42,7 @@ async def rest_is_over(owner, job: Job) -> None:
 
 async def rename(tx, job) -> None:
     """An effect that can be counted."""
-    await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
+    await tx.execute("UPDATE tenants SET catalog_revision = catalog_revision + 1")
 
 
 TASKS = {"rename": rename}

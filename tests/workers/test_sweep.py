@@ -280,7 +280,7 @@ async def test_a_cut_connection_ends_no_worker(pool, database: str):
 
     async def count(tx, job: Job) -> None:
         """An effect that is undone with its transaction, which a note in memory is not."""
-        await tx.execute("UPDATE tenants SET catalogue_revision = catalogue_revision + 1")
+        await tx.execute("UPDATE tenants SET catalog_revision = catalog_revision + 1")
         await notes(tx, job)
 
     config = read_config(database_url=as_service(database), sweep_seconds=0.05)
@@ -306,8 +306,7 @@ async def test_a_cut_connection_ends_no_worker(pool, database: str):
     with suppress(asyncio.CancelledError):
         await working
     effects, done = await admin.fetchrow(
-        "SELECT catalogue_revision - 1, (SELECT count(*) FROM jobs WHERE state = 'DONE')"
-        " FROM tenants"
+        "SELECT catalog_revision - 1, (SELECT count(*) FROM jobs WHERE state = 'DONE') FROM tenants"
     )
     assert effects == done > 0
     await admin.close()

@@ -30,9 +30,9 @@ async def now(tx: Transaction) -> datetime:
     return instant
 
 
-async def bump_catalogue(tx: Transaction) -> int:
+async def bump_catalog(tx: Transaction) -> int:
     """Increment the revision of the catalog and return it."""
-    revision: int = await tx.fetchval(SQL["bump_catalogue"], tx.tenant_id)
+    revision: int = await tx.fetchval(SQL["bump_catalog"], tx.tenant_id)
     return revision
 
 

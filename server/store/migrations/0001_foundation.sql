@@ -1,10 +1,10 @@
 -- The whole schema: tenants, catalog, rates, sales, usage, wallets, summaries, jobs.
 --
 -- Three kinds of table; the comment on each names its kind, and a test checks it:
---   catalogue  key (tenant_id, …)              what can be sold; the same on every node
+--   catalog  key (tenant_id, …)              what can be sold; the same on every node
 --   run-time   key (tenant_id, account_id, …)  the data of one account, which is the unit of distribution
 --   control    tenants, credentials, jobs      what the service needs to run itself
--- Foreign keys go to tenants, catalogue → catalogue, run-time → catalogue, run-time → same account,
+-- Foreign keys go to tenants, catalog → catalog, run-time → catalog, run-time → same account,
 -- control → control, and nowhere else.
 --
 -- Ids are compared as bytes (COLLATE "C"). Numbers have domains, not numeric(p, s), which silently rounds
@@ -33,7 +33,7 @@ CREATE TABLE tenants (
     display_name       text NOT NULL DEFAULT '',
     clock_start_time   timestamptz,
     clock_time         timestamptz,
-    catalogue_revision bigint NOT NULL DEFAULT 1,
+    catalog_revision bigint NOT NULL DEFAULT 1,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT tenant_clock_is_whole CHECK ((clock_start_time IS NULL) = (clock_time IS NULL)),
     CONSTRAINT tenant_clock_moves_forward CHECK (clock_time >= clock_start_time)
@@ -131,7 +131,7 @@ CREATE TABLE unit_classes (
     create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, unit_class_id)
 );
-COMMENT ON TABLE unit_classes IS 'catalogue: units that can be converted into each other';
+COMMENT ON TABLE unit_classes IS 'catalog: units that can be converted into each other';
 CREATE UNIQUE INDEX unit_class_id_taken ON unit_classes (tenant_id, lower(unit_class_id));
 
 CREATE TABLE units_of_measure (
@@ -149,7 +149,7 @@ CREATE TABLE units_of_measure (
     PRIMARY KEY (tenant_id, unit_of_measure_id),
     CONSTRAINT unit_class_exists FOREIGN KEY (tenant_id, unit_class_id) REFERENCES unit_classes
 );
-COMMENT ON TABLE units_of_measure IS 'catalogue: units and how many default units of their class they are';
+COMMENT ON TABLE units_of_measure IS 'catalog: units and how many default units of their class they are';
 CREATE UNIQUE INDEX unit_of_measure_id_taken ON units_of_measure (tenant_id, lower(unit_of_measure_id));
 
 CREATE TABLE aggregation_policies (
@@ -167,7 +167,7 @@ CREATE TABLE aggregation_policies (
     PRIMARY KEY (tenant_id, policy_id),
     CONSTRAINT only_unique_counts_have_a_label CHECK ((method = 'UNIQUE_COUNT') = (unique_label IS NOT NULL))
 );
-COMMENT ON TABLE aggregation_policies IS 'catalogue: how usage is aggregated';
+COMMENT ON TABLE aggregation_policies IS 'catalog: how usage is aggregated';
 CREATE UNIQUE INDEX aggregation_policy_id_taken ON aggregation_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE rating_frequency_policies (
@@ -186,7 +186,7 @@ CREATE TABLE rating_frequency_policies (
     CONSTRAINT waiting_time_is_one CHECK (num_nonnulls(waiting_days, waiting_hours) = 1),
     CONSTRAINT waiting_time_is_not_negative CHECK (coalesce(waiting_days, waiting_hours) >= 0)
 );
-COMMENT ON TABLE rating_frequency_policies IS 'catalogue: when usage is rated, and how late usage is handled';
+COMMENT ON TABLE rating_frequency_policies IS 'catalog: when usage is rated, and how late usage is handled';
 CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON rating_frequency_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE overage_policies (
@@ -200,7 +200,7 @@ CREATE TABLE overage_policies (
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE overage_policies IS 'catalogue: how usage beyond the grants is handled';
+COMMENT ON TABLE overage_policies IS 'catalog: how usage beyond the grants is handled';
 CREATE UNIQUE INDEX overage_policy_id_taken ON overage_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE refresh_policies (
@@ -215,7 +215,7 @@ CREATE TABLE refresh_policies (
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE refresh_policies IS 'catalogue: when a grant is issued again';
+COMMENT ON TABLE refresh_policies IS 'catalog: when a grant is issued again';
 CREATE UNIQUE INDEX refresh_policy_id_taken ON refresh_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE rollover_policies (
@@ -231,7 +231,7 @@ CREATE TABLE rollover_policies (
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE rollover_policies IS 'catalogue: how often and how much of a remainder rolls over; null without limit';
+COMMENT ON TABLE rollover_policies IS 'catalog: how often and how much of a remainder rolls over; null without limit';
 CREATE UNIQUE INDEX rollover_policy_id_taken ON rollover_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE commitment_policies (
@@ -245,7 +245,7 @@ CREATE TABLE commitment_policies (
     create_time  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, policy_id)
 );
-COMMENT ON TABLE commitment_policies IS 'catalogue: what usage costs once a commitment is used up';
+COMMENT ON TABLE commitment_policies IS 'catalog: what usage costs once a commitment is used up';
 CREATE UNIQUE INDEX commitment_policy_id_taken ON commitment_policies (tenant_id, lower(policy_id));
 
 CREATE TABLE policy_versions (
@@ -257,7 +257,7 @@ CREATE TABLE policy_versions (
     supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, kind, policy_id, version)
 );
-COMMENT ON TABLE policy_versions IS 'catalogue: earlier versions of policies';
+COMMENT ON TABLE policy_versions IS 'catalog: earlier versions of policies';
 
 CREATE TABLE selling_models (
     tenant_id        uuid NOT NULL REFERENCES tenants,
@@ -273,7 +273,7 @@ CREATE TABLE selling_models (
     CONSTRAINT term_is_whole CHECK (num_nonnulls(term_unit, term_count) <> 1),
     CONSTRAINT only_terms_have_one CHECK ((type = 'TERM') = (term_unit IS NOT NULL))
 );
-COMMENT ON TABLE selling_models IS 'catalogue: the terms of sales';
+COMMENT ON TABLE selling_models IS 'catalog: the terms of sales';
 CREATE UNIQUE INDEX selling_model_id_taken ON selling_models (tenant_id, lower(selling_model_id));
 
 CREATE TABLE usage_resources (
@@ -301,7 +301,7 @@ CREATE TABLE usage_resources (
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources,
     CONSTRAINT only_usage_is_rated_in_tokens CHECK (token_resource_id IS NULL OR category = 'USAGE')
 );
-COMMENT ON TABLE usage_resources IS 'catalogue: things that are metered';
+COMMENT ON TABLE usage_resources IS 'catalog: things that are metered';
 CREATE UNIQUE INDEX usage_resource_id_taken ON usage_resources (tenant_id, lower(usage_resource_id));
 
 -- Catalog: products ------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ CREATE TABLE products (
     create_time      timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, product_id)
 );
-COMMENT ON TABLE products IS 'catalogue: things that are sold';
+COMMENT ON TABLE products IS 'catalog: things that are sold';
 CREATE UNIQUE INDEX product_id_taken ON products (tenant_id, lower(product_id));
 
 ALTER TABLE usage_resources ADD CONSTRAINT definition_product_exists
@@ -357,7 +357,7 @@ CREATE TABLE product_usage_resources (
     CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES commitment_policies,
     CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES usage_resources
 );
-COMMENT ON TABLE product_usage_resources IS 'catalogue: the resources of a product, by spans of days';
+COMMENT ON TABLE product_usage_resources IS 'catalog: the resources of a product, by spans of days';
 CREATE UNIQUE INDEX product_usage_resource_id_taken
     ON product_usage_resources (tenant_id, product_id, lower(product_usage_resource_id));
 CREATE INDEX product_usage_resources_by_resource
@@ -392,7 +392,7 @@ CREATE TABLE product_usage_grants (
     CONSTRAINT selling_model_exists FOREIGN KEY (tenant_id, selling_model_id) REFERENCES selling_models,
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
 );
-COMMENT ON TABLE product_usage_grants IS 'catalogue: the grants of a product for each unit sold';
+COMMENT ON TABLE product_usage_grants IS 'catalog: the grants of a product for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
 -- Catalog: rates ---------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ CREATE TABLE rate_cards (
     CONSTRAINT rate_card_type_is_its_own UNIQUE (tenant_id, rate_card_id, type),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date)
 );
-COMMENT ON TABLE rate_cards IS 'catalogue: containers of rates of one type';
+COMMENT ON TABLE rate_cards IS 'catalog: containers of rates of one type';
 CREATE UNIQUE INDEX rate_card_id_taken ON rate_cards (tenant_id, lower(rate_card_id));
 
 CREATE TABLE price_books (
@@ -421,7 +421,7 @@ CREATE TABLE price_books (
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, price_book_id)
 );
-COMMENT ON TABLE price_books IS 'catalogue: the rate cards that apply together';
+COMMENT ON TABLE price_books IS 'catalog: the rate cards that apply together';
 CREATE UNIQUE INDEX price_book_id_taken ON price_books (tenant_id, lower(price_book_id));
 
 CREATE TABLE price_book_rate_cards (
@@ -434,7 +434,7 @@ CREATE TABLE price_book_rate_cards (
     CONSTRAINT rate_card_exists FOREIGN KEY (tenant_id, rate_card_id, type)
         REFERENCES rate_cards (tenant_id, rate_card_id, type)
 );
-COMMENT ON TABLE price_book_rate_cards IS 'catalogue: the card of each type in a price book';
+COMMENT ON TABLE price_book_rate_cards IS 'catalog: the card of each type in a price book';
 
 CREATE TABLE rate_card_entries (
     tenant_id          uuid NOT NULL,
@@ -455,7 +455,7 @@ CREATE TABLE rate_card_entries (
     end_date           date,
     state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision           bigint NOT NULL DEFAULT 1,
-    catalogue_revision bigint NOT NULL DEFAULT 1,
+    catalog_revision bigint NOT NULL DEFAULT 1,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, rate_card_id, entry_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -473,7 +473,7 @@ CREATE TABLE rate_card_entries (
         daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE rate_card_entries IS 'catalogue: the rate of one resource of one product in one currency, or tiers for all of a commitment';
+COMMENT ON TABLE rate_card_entries IS 'catalog: the rate of one resource of one product in one currency, or tiers for all of a commitment';
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON rate_card_entries (tenant_id, rate_card_id, lower(entry_id));
 CREATE INDEX rate_card_entries_by_product ON rate_card_entries (tenant_id, product_id, (coalesce(usage_resource_id::text, '')));
 
@@ -490,7 +490,7 @@ CREATE TABLE rate_tiers (
     CONSTRAINT tier_bounds_are_ordered CHECK (lower < upper),
     CONSTRAINT rate_card_entry_exists FOREIGN KEY (tenant_id, rate_card_id, entry_id) REFERENCES rate_card_entries
 );
-COMMENT ON TABLE rate_tiers IS 'catalogue: the tiers of an entry, in order';
+COMMENT ON TABLE rate_tiers IS 'catalog: the tiers of an entry, in order';
 
 -- Catalog: procedures ----------------------------------------------------------------------------
 
@@ -505,7 +505,7 @@ CREATE TABLE procedures (
     PRIMARY KEY (tenant_id, procedure_id),
     CONSTRAINT procedure_usage_is_its_own UNIQUE (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE procedures IS 'catalogue: how rates are discovered, and how amounts are rated';
+COMMENT ON TABLE procedures IS 'catalog: how rates are discovered, and how amounts are rated';
 CREATE UNIQUE INDEX procedure_id_taken ON procedures (tenant_id, lower(procedure_id));
 
 CREATE TABLE procedure_versions (
@@ -529,7 +529,7 @@ CREATE TABLE procedure_versions (
         tenant_id WITH =, (procedure_id::text) WITH =, rank WITH =, daterange(start_date, end_date) WITH &&
     ) WHERE (state = 'ACTIVE')
 );
-COMMENT ON TABLE procedure_versions IS 'catalogue: the elements of a procedure, for a span of days';
+COMMENT ON TABLE procedure_versions IS 'catalog: the elements of a procedure, for a span of days';
 CREATE UNIQUE INDEX procedure_version_id_taken ON procedure_versions (tenant_id, procedure_id, lower(version_id));
 
 CREATE TABLE default_procedures (
@@ -540,7 +540,7 @@ CREATE TABLE default_procedures (
     CONSTRAINT procedure_exists FOREIGN KEY (tenant_id, procedure_id, usage)
         REFERENCES procedures (tenant_id, procedure_id, usage)
 );
-COMMENT ON TABLE default_procedures IS 'catalogue: the default procedure of a tenant for each usage';
+COMMENT ON TABLE default_procedures IS 'catalog: the default procedure of a tenant for each usage';
 
 CREATE TABLE validation_findings (
     tenant_id  uuid NOT NULL,
@@ -566,7 +566,7 @@ CREATE TABLE account_codes (
     CONSTRAINT account_code_is_its_own UNIQUE (tenant_id, account_id),
     CONSTRAINT account_code_is_folded CHECK (folded = lower(account_id))
 );
-COMMENT ON TABLE account_codes IS 'catalogue: account ids in lower case';
+COMMENT ON TABLE account_codes IS 'catalog: account ids in lower case';
 
 CREATE TABLE accounts (
     tenant_id          uuid NOT NULL REFERENCES tenants,
@@ -1298,9 +1298,9 @@ CREATE FUNCTION tenant_of_credential(hash bytea) RETURNS TABLE (tenant_id uuid, 
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     AS 'SELECT tenant_id, credential_id FROM credentials WHERE key_hash = hash';
 
-CREATE FUNCTION catalogue_revisions() RETURNS TABLE (tenant_id uuid, catalogue_revision bigint)
+CREATE FUNCTION catalog_revisions() RETURNS TABLE (tenant_id uuid, catalog_revision bigint)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
-    AS 'SELECT tenant_id, catalogue_revision FROM tenants';
+    AS 'SELECT tenant_id, catalog_revision FROM tenants';
 
 CREATE FUNCTION tenant_keys() RETURNS TABLE (tenant_id uuid, id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
@@ -1360,9 +1360,9 @@ CREATE FUNCTION tenants_with_old_requests(before timestamptz) RETURNS TABLE (ten
              ORDER BY r.create_time LIMIT 1)
 $$;
 
-REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+REVOKE EXECUTE ON FUNCTION tenant_of_credential(bytea), catalog_revisions(), tenant_keys(),
     tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), tenants_with_old_requests(timestamptz),
     token_secrets() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalogue_revisions(), tenant_keys(),
+GRANT EXECUTE ON FUNCTION tenant_of_credential(bytea), catalog_revisions(), tenant_keys(),
     tenants_with_due_jobs(text[]), tenants_with_ended_jobs(timestamptz), tenants_with_old_requests(timestamptz),
     token_secrets() TO usage_app;

@@ -142,13 +142,13 @@ async def save(
     entry: RateCardEntry,
     *,
     revision: int,
-    catalogue: int | None,
+    catalog: int | None,
 ) -> None:
     """Update the content of an entry. Raises CONCURRENT_CHANGE.
 
-    `catalogue` is the new catalog revision if the entry is active, else None.
+    `catalog` is the new catalog revision if the entry is active, else None.
     """
-    args = (tx.tenant_id, *_columns(entry), revision, catalogue)
+    args = (tx.tenant_id, *_columns(entry), revision, catalog)
     # First: it raises if the entry has changed, and locks it while its tiers are replaced.
     check_done(await tx.execute(SQL["save_entry"], *args))
     await tx.execute(SQL["drop_tiers"], tx.tenant_id, entry.card_id, entry.id)
@@ -159,12 +159,12 @@ async def move(
     tx: Transaction,
     entries: Sequence[RateCardEntry],
     state: EntryState,
-    catalogue: int,
+    catalog: int,
 ) -> None:
     """Set the state of entries. Raises CONCURRENT_CHANGE."""
     revisions = [entry.kept.revision for entry in entries if entry.kept is not None]
     args = (tx.tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
-    done = await tx.execute(SQL["move_entries"], *args, state, catalogue)
+    done = await tx.execute(SQL["move_entries"], *args, state, catalog)
     check_done(done, count=len(entries))
 
 

@@ -82,7 +82,7 @@ async def revision(tx: Transaction) -> int:
 async def revisions(tx: ControlTransaction, tenant_ids: Sequence[TenantId]) -> dict[TenantId, int]:
     """Return the catalog revisions of several tenants."""
     rows = await tx.fetch(SQL["revisions"], tenant_ids)
-    return {TenantId(row["tenant_id"]): row["catalogue_revision"] for row in rows}
+    return {TenantId(row["tenant_id"]): row["catalog_revision"] for row in rows}
 
 
 async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedRates:

@@ -65,7 +65,7 @@ async def activate_product(
     entries = await store.draft_entries(tx, product_id)
     # Raising the catalog's revision serializes transactions that activate rates, so that the check
     # for overlaps sees the rates of the one before.
-    revision = await tenants.bump_catalogue(tx) if entries else None
+    revision = await tenants.bump_catalog(tx) if entries else None
     check_activation(await _setup(tx, product_id, start=date.min, with_drafts=True))
 
     units = _units(graph)
@@ -73,7 +73,7 @@ async def activate_product(
     _check_size(len(drafts))  # without rate card entries: a card has a thousand of them
     names = [*drafts, *(entry.name for entry in entries)]
     if names:
-        revision = revision or await tenants.bump_catalogue(tx)
+        revision = revision or await tenants.bump_catalog(tx)
         await store.activate(tx, graph, units, revision)
     # Read again after activation: the verdict is about the product as it is now in force.
     setup = await _setup(tx, product_id)

@@ -35,7 +35,7 @@ async def revise(
     if not differences(found.content, wanted):
         return found
     await store.supersede(tx, record.kind, found, wanted)
-    await tenants.bump_catalogue(tx)
+    await tenants.bump_catalog(tx)
     return await records.get(tx, record.kind, *record.key)
 
 

@@ -67,7 +67,7 @@ async def update(
     await store.save(tx, record.kind, wanted, revision=found.revision)
     # Drafts have no effect on sales or rates, so only changes of active records invalidate caches.
     if found.state is CatalogState.ACTIVE:
-        await tenants.bump_catalogue(tx)
+        await tenants.bump_catalog(tx)
     return await records.get(tx, record.kind, *record.key)
 
 
@@ -95,7 +95,7 @@ async def change_states(
     STATE_TRANSITION, RESOURCE_INACTIVE, IN_USE.
     """
     # Serializes changes of state, and invalidates the cached rates.
-    await tenants.bump_catalogue(tx)
+    await tenants.bump_catalog(tx)
     moving: list[tuple[Record[Any], StoredRecord[Any]]] = []
     for record in wanted:
         found = await records.get(tx, record.kind, *record.key)

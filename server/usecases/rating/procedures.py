@@ -68,7 +68,7 @@ async def set_default(
     Raises PROCEDURE_NOT_FOUND, RESOURCE_INACTIVE.
     """
     # Serializes changes of the default, and invalidates the cached rates.
-    await tenants.bump_catalogue(tx)
+    await tenants.bump_catalog(tx)
     found = await records.get(tx, PROCEDURE, procedure_id)
     if found.state is not CatalogState.ACTIVE:
         name = PROCEDURE.resource_name(procedure_id)

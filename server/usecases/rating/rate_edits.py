@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.ids import PriceBookId, RateCardId
 from server.domain.rating.rate_cards import PriceBook, RateCard, RowVersion
-from server.store.access.tenants import bump_catalogue
+from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
 from server.store.modeling.edits import MOST_REFERRERS
 from server.store.rating import rate_entries
@@ -33,7 +33,7 @@ async def update_book(
     Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN, and the
     errors of `merge`.
     """
-    await bump_catalogue(tx)
+    await bump_catalog(tx)
     found = await get_book(tx, book_id)
     last = check_etag(f"priceBooks/{book_id}", found.kept, revision)
     content = merge(found)
@@ -50,7 +50,7 @@ async def delete_book(tx: Transaction, book_id: PriceBookId, revision: int | Non
 
     Raises PRICE_BOOK_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
-    await bump_catalogue(tx)
+    await bump_catalog(tx)
     found = await get_book(tx, book_id)
     check_etag(f"priceBooks/{book_id}", found.kept, revision)
     await store.drop_book(tx, found)
@@ -66,7 +66,7 @@ async def update_card(
 
     Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, and the errors of `merge`.
     """
-    await bump_catalogue(tx)
+    await bump_catalog(tx)
     found = await get_card(tx, card_id)
     last = check_etag(f"rateCards/{card_id}", found.kept, revision)
     wanted = merge(found)
@@ -88,7 +88,7 @@ async def delete_card(
     Raises RATE_CARD_NOT_FOUND, ETAG_MISMATCH, IN_USE.
     """
     # Serializes with activations, so that no entry becomes active meanwhile.
-    await bump_catalogue(tx)
+    await bump_catalog(tx)
     found = await get_card(tx, card_id)
     name = f"rateCards/{card_id}"
     check_etag(name, found.kept, revision)

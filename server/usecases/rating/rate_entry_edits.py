@@ -15,7 +15,7 @@ from server.domain.rating.rate_cards import (
     overlapping,
 )
 from server.domain.rating.rates import ONE
-from server.store.access.tenants import bump_catalogue
+from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
 from server.store.rating import rate_entries as store
 from server.usecases.rating.rate_edits import check_etag
@@ -65,11 +65,11 @@ async def update(
         return found
     _refuse_frozen(entry, found, wanted, changed)
     # Before the check for overlaps, which has to see the rates of a concurrent activation.
-    catalogue = await bump_catalogue(tx) if found.state is ACTIVE else None
+    catalog = await bump_catalog(tx) if found.state is ACTIVE else None
     wanted = await checked_entry(tx, wanted)
     if found.state is ACTIVE:
         await _refuse_overlaps(tx, [wanted])
-    await store.save(tx, wanted, revision=last, catalogue=catalogue)
+    await store.save(tx, wanted, revision=last, catalog=catalog)
     if wanted.size > found.size:
         await check_sizes(tx, [wanted.card_id], most)
     return await get_entry(tx, entry.card_id, entry.id)
@@ -96,7 +96,7 @@ async def change_states(
     Raises RATE_CARD_ENTRY_NOT_FOUND, STATE_TRANSITION, RESOURCE_INACTIVE, RATE_OVERLAP.
     """
     # Serializes activations of rates, so that the second of two sees the rates of the first.
-    catalogue = await bump_catalogue(tx)
+    catalog = await bump_catalog(tx)
     found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     moving = {}
     for entry in entries:
@@ -110,7 +110,7 @@ async def change_states(
         await _refuse_inactive(tx, ordered)
         await _refuse_overlaps(tx, ordered)
     if ordered:
-        await store.move(tx, ordered, state, catalogue)
+        await store.move(tx, ordered, state, catalog)
     found = await store.find_all(tx, {(entry.card_id, entry.id) for entry in entries})
     return [
         (

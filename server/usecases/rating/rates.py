@@ -11,7 +11,7 @@ from typing import TypeVar
 from server.domain.errors import AlreadyExists, NotFound, Subject
 from server.domain.ids import PriceBookId, RateCardId
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
-from server.store.access.tenants import bump_catalogue
+from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
 from server.store.rating import rates
 from server.store.rating.rates import ANY_CARD, CardFilter
@@ -49,7 +49,7 @@ async def create_book(tx: Transaction, command: CreatePriceBook) -> PriceBook:
     cards = by_type(command.card_ids, known)
     book = PriceBook(id=command.book_id, display_name=command.display_name, cards=cards)
     if await rates.add_book(tx, book):
-        await bump_catalogue(tx)
+        await bump_catalog(tx)
     name = f"priceBooks/{book.id}"
     return same(book, await rates.find_book(tx, book.id), "PriceBook", name)
 
@@ -70,7 +70,7 @@ async def list_books(tx: Transaction, *, after: tuple[str] | None, limit: int) -
 async def create_card(tx: Transaction, card: RateCard) -> RateCard:
     """Create a rate card. Raises CODE_TAKEN."""
     if await rates.add_card(tx, card):
-        await bump_catalogue(tx)
+        await bump_catalog(tx)
     name = f"rateCards/{card.id}"
     return same(card, await rates.find_card(tx, card.id), "RateCard", name)
 

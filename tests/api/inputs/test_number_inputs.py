@@ -134,7 +134,7 @@ async def test_n15_a_question_is_in_a_currency_or_a_token(wire: Wire):
 
 
 @pytest.mark.parametrize("count", [-(2**31), -1, 2**31 - 1])
-async def test_n16_counts_of_the_catalogue_have_a_range(wire: Wire, count: int):
+async def test_n16_counts_of_the_catalog_have_a_range(wire: Wire, count: int):
     rollover = policy_rpc.CreateRolloverPolicyRequest(
         rollover_policy_id="bad", rollover_policy=policies.RolloverPolicy(max_rollovers=count)
     )

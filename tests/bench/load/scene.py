@@ -11,7 +11,7 @@ import psutil
 from usage_management.v1 import rate_service_pb2 as rates
 
 from clients.load import requests
-from tests.bench.lookups import CATALOGUE, ENTRIES, FIRST, PRODUCTS, SPAN
+from tests.bench.lookups import CATALOG, ENTRIES, FIRST, PRODUCTS, SPAN
 from tests.bench.stack import Stack, fill, world
 from tests.stories.words import Metered
 
@@ -24,7 +24,7 @@ async def furnish(stack: Stack) -> None:
     async with world(stack) as tenant:
         await tenant.product("bench", Metered(resource="calls", grant="100", rate="2.5"))
         await tenant.product("changing", Metered(resource="calls", grant="100"))
-    await fill(stack, CATALOGUE, PRODUCTS)
+    await fill(stack, CATALOG, PRODUCTS)
 
 
 def questions() -> list[rates.RateQuestion]:

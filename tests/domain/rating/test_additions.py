@@ -77,7 +77,7 @@ def anchor(name):
     return AssetId(derive(BASE, "pack", name))
 
 
-def test_what_was_agreed_for_the_target_goes_before_the_catalogue_and_says_whose_it_is():
+def test_what_was_agreed_for_the_target_goes_before_the_catalog_and_says_whose_it_is():
     found = [agreed("a", 8, (day(2), day(4))), agreed("b", 9, (day(3), None))]
 
     segments = overlaid(YEAR, found)

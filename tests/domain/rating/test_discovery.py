@@ -191,10 +191,10 @@ def asked(*, held=ASSET, currency=None, day=None, quantity=None, book=None):
 
 
 def test_what_an_asset_was_sold_under_comes_first():
-    catalogue = index(entry("usd", "1"))
+    catalog = index(entry("usd", "1"))
 
-    own = answer(asked(book="book", currency="USD"), FEBRUARY, catalogue, sold())
-    later = answer(asked(book="book", currency="USD"), MARCH, catalogue, sold(end=MARCH))
+    own = answer(asked(book="book", currency="USD"), FEBRUARY, catalog, sold())
+    later = answer(asked(book="book", currency="USD"), MARCH, catalog, sold(end=MARCH))
 
     assert (own.source, own.terms.rate.value) == (Source.ASSET, 3)
     assert (later.source, later.terms.rate.value) == (Source.CATALOG, 1)

@@ -95,8 +95,8 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
     else:
         own = {terms.asset_id} - {None}
         assert (terms.source is Source.TARGET) == (terms.asset_id == other.asset_id)
-        catalogue = {terms.terms.base_entry, terms.terms.tier_entry} - {None}
-        winners = own or catalogue
+        catalog = {terms.terms.base_entry, terms.terms.tier_entry} - {None}
+        winners = own or catalog
 
     rejected = explained(asked(), JANUARY, rates, sold, finder=looking).rejected
 
@@ -116,7 +116,7 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
 
 
 @given(sources=STACKS, is_negotiated=st.booleans(), is_fixed=st.booleans())
-def test_the_target_goes_before_what_an_asset_took_from_the_catalogue_if_it_is_looked_at_first(
+def test_the_target_goes_before_what_an_asset_took_from_the_catalog_if_it_is_looked_at_first(
     sources, is_negotiated, is_fixed
 ):
     other, looking = agreed("other", 2, (day(1), None)), finder(*sources)

@@ -147,20 +147,20 @@ def test_seventy_elements_and_groups_three_deep_are_a_procedure():
 
 
 def test_a_procedure_of_discovery_is_lookups_each_once():
-    catalogue = Lookup(source=LookupSource.CATALOG_RATES)
+    catalog = Lookup(source=LookupSource.CATALOG_RATES)
 
-    check((catalogue,), ProcedureUsage.DISCOVERY)
-    for elements in ((), (catalogue, catalogue), (BaseRate(),), (catalogue,) * 51):
+    check((catalog,), ProcedureUsage.DISCOVERY)
+    for elements in ((), (catalog, catalog), (BaseRate(),), (catalog,) * 51):
         assert refused(*elements, usage=ProcedureUsage.DISCOVERY).reason == "PROCEDURE_INVALID"
 
 
 @pytest.mark.parametrize("source", [LookupSource.CATALOG_TIERS, LookupSource.CATALOG_ATTRIBUTES])
-def test_what_adds_to_rates_of_the_catalogue_needs_them_anywhere_in_the_stack(source):
-    asset, catalogue = Lookup(source=LookupSource.ASSET), Lookup(source=LookupSource.CATALOG_RATES)
+def test_what_adds_to_rates_of_the_catalog_needs_them_anywhere_in_the_stack(source):
+    asset, catalog = Lookup(source=LookupSource.ASSET), Lookup(source=LookupSource.CATALOG_RATES)
     adds = Lookup(source=source)
 
-    check((adds, asset, catalogue), ProcedureUsage.DISCOVERY)
-    check((catalogue, adds), ProcedureUsage.DISCOVERY)
+    check((adds, asset, catalog), ProcedureUsage.DISCOVERY)
+    check((catalog, adds), ProcedureUsage.DISCOVERY)
     error = refused(asset, adds, usage=ProcedureUsage.DISCOVERY)
     assert (error.reason, error.facts["element"]) == ("PROCEDURE_INVALID", "elements[1]")
 

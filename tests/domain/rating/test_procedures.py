@@ -63,7 +63,7 @@ def test_the_base_rate_times_the_overage_is_the_total():
         (price(0), TARGET, "0"),
     ],
 )
-def test_a_negotiated_rate_is_the_assets_then_the_targets_then_the_catalogues(
+def test_a_negotiated_rate_is_the_assets_then_the_targets_then_the_catalogs(
     asset, target, expected
 ):
     sold = line(1, terms("10", negotiated_rate=asset), target=target)
@@ -77,7 +77,7 @@ def test_who_comes_first_is_the_elements_to_say():
     assert rates(run([NegotiatedRate(order=(Agreed.TARGET, Agreed.ASSET))], sold)) == ["3"]
 
 
-def test_negotiated_tiers_replace_those_of_the_catalogue():
+def test_negotiated_tiers_replace_those_of_the_catalog():
     half, third = (tier(0, None, "PERCENTAGE", 50),), (tier(0, None, "OVERRIDE", 3),)
     own = terms("10", tiers=half, negotiated_tiers=(tier(0, None, "AMOUNT", 5),))
     target = RateTerms(unit=USD, rate=None, negotiated_tiers=third)
@@ -95,7 +95,7 @@ def test_negotiated_tiers_replace_those_of_the_catalogue():
     assert outcomes[1].steps[1].inputs["tiers"] == "target"
 
 
-def test_a_procedure_without_the_negotiated_elements_is_the_catalogues():
+def test_a_procedure_without_the_negotiated_elements_is_the_catalogs():
     sold = terms("10", negotiated_rate=price(2), negotiated_tiers=())
     sold = replace(sold, tiers=(tier(0, None, "PERCENTAGE", 50),))
 

@@ -27,7 +27,7 @@ def spans(draw, prefix, **more):
 
 
 @st.composite
-def catalogues(draw):
+def catalogs(draw):
     """Return the parts of an index, to build it several times."""
     entries = [
         *draw(spans("all")),
@@ -49,11 +49,11 @@ def asked(rates: CatalogRates, question: Question) -> object:
 
 @settings(max_examples=300)
 @given(
-    catalogues(),
+    catalogs(),
     st.lists(st.tuples(DAYS, st.sampled_from([None, "term", "nobodys"])), min_size=8, max_size=30),
 )
-def test_what_was_asked_before_changes_no_answer(catalogue, days):
-    entries, tiers = catalogue
+def test_what_was_asked_before_changes_no_answer(catalog, days):
+    entries, tiers = catalog
     warm = index(*entries, tiers=tiers)
 
     for day, model in days:

@@ -177,7 +177,7 @@ def test_a_signed_amount_is_added_to_the_negotiated_rate():
     assert [step.sequence for step in rated.steps] == [1, 2, 3, 4]
 
 
-def test_negotiated_tiers_replace_those_of_the_catalogue():
+def test_negotiated_tiers_replace_those_of_the_catalog():
     price = terms("10", tiers=(tier(0, None, "PERCENTAGE", 50),), negotiated_tiers=())
 
     assert cost(3, price).amount == 30

@@ -170,7 +170,7 @@ def test_the_first_adjustment_that_fits_is_made_and_told_and_nothing_else(
 
 @given(st.data())
 def test_a_day_without_a_rate_is_refused_and_a_day_with_one_has_it(data):
-    entries = data.draw(catalogues())
+    entries = data.draw(catalogs())
     asked = Question("book", "plan", "sms", "USD", data.draw(DAYS), data.draw(MODELS))
 
     on_day = [one for one in entries if in_force(one.start, one.end, asked.day)]
@@ -192,7 +192,7 @@ def test_a_day_without_a_rate_is_refused_and_a_day_with_one_has_it(data):
 
 @given(st.data())
 def test_the_order_of_rows_means_nothing(data):
-    entries = data.draw(catalogues())
+    entries = data.draw(catalogs())
     other = data.draw(st.permutations(entries))
     asked = Question("book", "plan", "sms", "USD", data.draw(DAYS), data.draw(MODELS))
 
@@ -257,7 +257,7 @@ def test_what_enters_replaces_what_is_there_under_its_id():
 
 
 @st.composite
-def catalogues(draw: st.DrawFn) -> list[RateCardEntry]:
+def catalogs(draw: st.DrawFn) -> list[RateCardEntry]:
     """Base rates and tiers on days that follow each other, some of them left out."""
     entries = []
     for card in ("base", "tiers"):

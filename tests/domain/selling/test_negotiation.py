@@ -93,7 +93,7 @@ def test_a_rate_where_there_are_only_tiers_is_for_the_units_of_these():
     assert found.negotiated_rate == Rate(value=Decimal(4), per=Decimal(10), unit=USD)
 
 
-def test_a_rate_is_in_the_token_of_the_catalogue():
+def test_a_rate_is_in_the_token_of_the_catalog():
     found = agreed(RateTerms(unit=CREDIT, rate=Rate(value=Decimal(5), unit=CREDIT)), wish(parts(4)))
 
     assert found.negotiated_rate == Rate(value=Decimal(4), unit=CREDIT)

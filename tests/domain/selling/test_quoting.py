@@ -1,4 +1,4 @@
-"""Quoting: what a line comes to, of what was asked for, the catalogue and the target."""
+"""Quoting: what a line comes to, of what was asked for, the catalog and the target."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -296,7 +296,7 @@ def test_a_line_without_a_selling_model_ends_as_it_says_and_a_draft_model_sells_
     assert found == ("RESOURCE_INACTIVE", None)
 
 
-def test_the_target_says_more_than_the_line_and_the_line_more_than_the_catalogue():
+def test_the_target_says_more_than_the_line_and_the_line_more_than_the_catalog():
     target, own = replace(rated(5), level=PolicyLevel.TARGET), rated(9)
 
     under_line = overridden(product(), {CALLS: (None, own)})

@@ -149,7 +149,7 @@ async def test_at_most_200_records_become_active_at_once(sandbox):
     assert await state(world) == ACTIVE
 
 
-async def test_any_order_of_setting_up_gives_the_same_catalogue(sandbox):
+async def test_any_order_of_setting_up_gives_the_same_catalog(sandbox):
     outcomes = set()
     for seed in range(4):
         world = await sandbox("2024-01-01")

@@ -1,4 +1,4 @@
-"""The catalogue changes: drafts freely, what is in force hardly, what others need not at all."""
+"""The catalog changes: drafts freely, what is in force hardly, what others need not at all."""
 
 import asyncio
 
@@ -169,7 +169,7 @@ async def test_two_who_withdraw_and_rely_on_the_same_thing_do_not_both_succeed(s
     assert refused.reason in ("RESOURCE_INACTIVE", "IN_USE")
 
 
-async def test_a_catalogue_of_thousands_is_created_in_a_few_calls(sandbox):
+async def test_a_catalog_of_thousands_is_created_in_a_few_calls(sandbox):
     world = await sandbox("2024-01-01")
     records = [
         rpc.CatalogRecord(

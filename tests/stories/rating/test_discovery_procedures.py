@@ -34,7 +34,7 @@ from tests.stories.words import Metered, day, figure, line, money, number, refus
 
 
 @pytest.mark.capability("M47")
-async def test_the_catalogue_goes_before_the_asset_where_the_procedure_says_so(sandbox):
+async def test_the_catalog_goes_before_the_asset_where_the_procedure_says_so(sandbox):
     world = await shop(sandbox, Metered(resource="data"))
     await put(world, "base/data", priced("data", "10", end="2024-03-01"))
     asset = await sold(world)
@@ -65,7 +65,7 @@ async def test_the_catalogue_goes_before_the_asset_where_the_procedure_says_so(s
 
 
 @pytest.mark.capability("M46")
-async def test_without_tiers_and_attributes_the_catalogue_has_none(sandbox):
+async def test_without_tiers_and_attributes_the_catalog_has_none(sandbox):
     world = await tiered(sandbox)
 
     found = {"shipped": await ask(world, **ALL, **EU)}
@@ -224,7 +224,7 @@ async def test_what_an_asset_was_sold_under_keeps_its_tiers(sandbox):
     assert (enum_name(listed, "source"), figure(listed.amount)) == ("CATALOG", 20)
 
 
-async def test_without_the_catalogue_nothing_is_quoted_and_the_answer_says_where_was_looked(
+async def test_without_the_catalog_nothing_is_quoted_and_the_answer_says_where_was_looked(
     sandbox,
 ):
     world = await shop(sandbox, Metered(resource="data", rate="10"))

@@ -90,7 +90,7 @@ async def test_where_nothing_wins_all_say_why(sandbox):
 
 
 @pytest.mark.capability("M47")
-async def test_what_an_asset_was_sold_at_shows_the_catalogue_that_lost(sandbox):
+async def test_what_an_asset_was_sold_at_shows_the_catalog_that_lost(sandbox):
     world = await shop(sandbox, Metered(resource="data"))
     listed = await put(world, "base/data", priced("data", "10", end="2024-03-01"))
     await put(world, "base/more", priced("data", "11", start="2024-03-01"))

@@ -161,7 +161,7 @@ SHIPPED = "procedures/negotiable-rating/versions/v1"
 
 
 @pytest.mark.capability("M50")
-async def test_a_rate_is_the_assets_then_the_targets_then_the_catalogues(sandbox):
+async def test_a_rate_is_the_assets_then_the_targets_then_the_catalogs(sandbox):
     world = await sandbox("2024-01-31")
     agreed = {"target_rate": rate(8)}
 
@@ -174,9 +174,9 @@ async def test_a_rate_is_the_assets_then_the_targets_then_the_catalogues(sandbox
 
 
 @pytest.mark.capability("M51")
-async def test_negotiated_tiers_replace_those_of_the_catalogue(sandbox):
+async def test_negotiated_tiers_replace_those_of_the_catalog(sandbox):
     world = await sandbox("2024-01-31")
-    catalogue = tiers((0, 100, "PERCENTAGE", 10), (100, None, "PERCENTAGE", 20))
+    catalog = tiers((0, 100, "PERCENTAGE", 10), (100, None, "PERCENTAGE", 20))
     # Ten added to ten, and fifteen from a hundred on: the unit is 20, the total 1,500.
     added = tiers((0, 50, "AMOUNT", 5), (50, 100, "AMOUNT", 10), (100, 150, "AMOUNT", 15))
     stepped = tiers(
@@ -190,17 +190,17 @@ async def test_negotiated_tiers_replace_those_of_the_catalogue(sandbox):
     outcomes = await simulate(
         world,
         SHIPPED,
-        line(75, tiers=catalogue),
-        line(75, tiers=catalogue, asset_tiers=added, asset_rate=rate(10)),
-        line(75, tiers=catalogue, target_tiers=added),
-        line(100, "0.5", tiers=catalogue, target_tiers=stepped),
+        line(75, tiers=catalog),
+        line(75, tiers=catalog, asset_tiers=added, asset_rate=rate(10)),
+        line(75, tiers=catalog, target_tiers=added),
+        line(100, "0.5", tiers=catalog, target_tiers=stepped),
     )
 
     assert amounts(outcomes) == ["675", "1500", "1500", "43.5"]
-    by_catalogue = await simulate(
-        world, "procedures/default-rating/versions/v1", line(75, tiers=catalogue, asset_tiers=added)
+    by_catalog = await simulate(
+        world, "procedures/default-rating/versions/v1", line(75, tiers=catalog, asset_tiers=added)
     )
-    assert amounts(by_catalogue) == ["675"]
+    assert amounts(by_catalog) == ["675"]
 
 
 MATRIX = {

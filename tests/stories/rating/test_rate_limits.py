@@ -51,7 +51,7 @@ def steps(index: int) -> tuple[Step, ...]:
     )
 
 
-def catalogue(of: str) -> list[rates.CreateRateCardEntryRequest]:
+def catalog(of: str) -> list[rates.CreateRateCardEntryRequest]:
     """All entries of a card: every resource, ten days after ten days."""
     per_resource = ENTRIES // len(RESOURCES)
     return [
@@ -71,7 +71,7 @@ async def test_a_card_carries_1200_entries_and_3000_tiers(sandbox):
     """R02: and not one more of either."""
     world = await sandbox("2024-01-31")
     await world.product("plan", *(Metered(resource=one) for one in RESOURCES))
-    base, tiers = catalogue("base"), catalogue("tiers")
+    base, tiers = catalog("base"), catalog("tiers")
 
     for whole in (base, tiers):
         for half in (whole[:1_000], whole[1_000:]):

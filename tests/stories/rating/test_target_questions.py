@@ -22,7 +22,7 @@ async def test_a_target_itself_may_be_asked_about(sandbox):
         ("2024-01-01", None),
     )
     names = {early.name.rpartition("/")[2]: "early", late.name.rpartition("/")[2]: "late"}
-    catalogue = {
+    catalog = {
         "price_book": "priceBooks/book",
         "product": "products/plan",
         "currency_code": "USD",
@@ -31,11 +31,11 @@ async def test_a_target_itself_may_be_asked_about(sandbox):
 
     seventh = await explained(world, **about, date=day("2024-01-07"), quantity=number(2))
     tenth = await explained(world, **about, date=day("2024-01-10"))
-    before = await explained(world, **about, **catalogue, date=day("2023-12-31"))
-    both = await explained(world, **about, **catalogue, date=day("2024-01-10"))
+    before = await explained(world, **about, **catalog, date=day("2023-12-31"))
+    both = await explained(world, **about, **catalog, date=day("2024-01-10"))
     nothing = await explained(world, **about, date=day("2023-12-31"))
     euros = await explained(world, **about, date=day("2024-01-07"), currency_code="EUR")
-    of_account = await explained(world, **CREDITS, binding_target=account, **catalogue)
+    of_account = await explained(world, **CREDITS, binding_target=account, **catalog)
 
     assert (enum_name(seventh, "source"), seventh.asset, figure(seventh.amount)) == (
         "TARGET",

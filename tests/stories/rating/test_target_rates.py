@@ -33,8 +33,8 @@ async def priced_on(world: World, asset: Any, on: str) -> tuple[Decimal, str, st
 
 @pytest.mark.capability("M50")
 @pytest.mark.capability("M119")
-async def test_the_asset_then_its_target_then_the_catalogue_and_the_bill_is_what_was_told(sandbox):
-    """10 of the catalogue; from the 5th 7 of one anchor, from the 15th to the 25th 8 of another."""
+async def test_the_asset_then_its_target_then_the_catalog_and_the_bill_is_what_was_told(sandbox):
+    """10 of the catalog; from the 5th 7 of one anchor, from the 15th to the 25th 8 of another."""
     world, account, target = await contract(sandbox)
     own, none, later = await sell(
         world,
@@ -257,7 +257,7 @@ async def test_tiers_that_were_negotiated_come_with_the_rate_they_adjust(sandbox
 
 
 async def test_tokens_that_were_agreed_for_the_account_are_those_of_its_other_assets(sandbox):
-    """3 credits a unit by the catalogue, 2 agreed; a credit is 5 by the catalogue, 4 agreed."""
+    """3 credits a unit by the catalog, 2 agreed; a credit is 5 by the catalog, 4 agreed."""
     world = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"data": "3"}, Credits(price="5")))
     account = await world.account("ann")

@@ -1,4 +1,4 @@
-"""Validating a whole catalogue: a run with its progress, and what it found, page by page."""
+"""Validating a whole catalog: a run with its progress, and what it found, page by page."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ ERROR = rpc.ValidationRule.ERROR
 
 
 async def looked_at(world: World, **more) -> access.Run:
-    """A run over the whole catalogue, when it has ended."""
+    """A run over the whole catalog, when it has ended."""
     run = await world.client.validation.ValidateCatalog(rpc.ValidateCatalogRequest(**more))
     while run.state == access.Run.RUNNING:
         await asyncio.sleep(0.02)
@@ -87,7 +87,7 @@ async def test_findings_are_filtered_and_are_the_tenants_own(sandbox):
     assert refused.value.reason == "RUN_NOT_FOUND"
 
 
-async def test_an_empty_catalogue_has_no_findings(sandbox):
+async def test_an_empty_catalog_has_no_findings(sandbox):
     world = await sandbox("2024-01-01")
 
     run = await looked_at(world)

@@ -5,11 +5,11 @@
 --   $1 tenant_id uuid
 SELECT tenant_now($1);
 
--- name: bump_catalogue
+-- name: bump_catalog
 -- Two concurrent changes wait here for each other, so revisions follow the order of commits.
 --   $1 tenant_id uuid
-UPDATE tenants SET catalogue_revision = catalogue_revision + 1 WHERE tenant_id = $1
-RETURNING catalogue_revision;
+UPDATE tenants SET catalog_revision = catalog_revision + 1 WHERE tenant_id = $1
+RETURNING catalog_revision;
 
 -- name: tenant_keys
 -- The ids of all tenants.

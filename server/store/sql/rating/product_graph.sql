@@ -188,6 +188,6 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
 
 -- name: activate_entries
 -- With the revision of the catalog that activates them.
---   $1 tenant_id uuid, $2 product_id text, $3 catalogue_revision bigint
-UPDATE rate_card_entries SET state = 'ACTIVE', revision = revision + 1, catalogue_revision = $3
+--   $1 tenant_id uuid, $2 product_id text, $3 catalog_revision bigint
+UPDATE rate_card_entries SET state = 'ACTIVE', revision = revision + 1, catalog_revision = $3
  WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT';

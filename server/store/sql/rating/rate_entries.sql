@@ -117,19 +117,19 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 --   $5 usage_resource_id text, $6 selling_model_id text, $7 rate_unit_id text, $8 rate_value numeric,
 --   $9 rate_per numeric, $10 is_package boolean, $11 tier_bounds text, $12 tier_mode text,
 --   $13 adjustments jsonb, $14 is_negotiable boolean, $15 start_date date, $16 end_date date,
---   $17 revision bigint, $18 catalogue_revision bigint or null
+--   $17 revision bigint, $18 catalog_revision bigint or null
 UPDATE rate_card_entries
    SET product_id = $4, usage_resource_id = $5, selling_model_id = $6, rate_unit_id = $7, rate_value = $8,
        rate_per = $9, is_package = $10, tier_bounds = $11, tier_mode = $12, adjustments = $13,
        is_negotiable = $14, start_date = $15, end_date = $16, revision = revision + 1,
-       catalogue_revision = coalesce($18, catalogue_revision)
+       catalog_revision = coalesce($18, catalog_revision)
  WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $17;
 
 -- name: move_entries
 -- Only entries with an unchanged revision are changed.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[], $4 revisions bigint[], $5 state text,
---   $6 catalogue_revision bigint
-UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalogue_revision = $6
+--   $6 catalog_revision bigint
+UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog_revision = $6
   FROM unnest($2::text[], $3::text[], $4::bigint[]) AS w (rate_card_id, entry_id, revision)
  WHERE e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND e.entry_id = w.entry_id
    AND e.revision = w.revision;

@@ -3,13 +3,13 @@
 -- name: revision
 -- The revision of the tenant's catalog.
 --   $1 tenant_id uuid
-SELECT catalogue_revision FROM tenants WHERE tenant_id = $1;
+SELECT catalog_revision FROM tenants WHERE tenant_id = $1;
 
 -- name: revisions
 -- The revisions of several tenants; the function reads past row-level security.
 --   $1 tenant_ids uuid[]
-SELECT tenant_id, catalogue_revision
-  FROM catalogue_revisions()
+SELECT tenant_id, catalog_revision
+  FROM catalog_revisions()
  WHERE tenant_id = ANY ($1::uuid[])
  ORDER BY tenant_id;
 
@@ -37,7 +37,7 @@ SELECT b.price_book_id, b.type, c.rate_card_id, c.start_date, c.end_date
 -- Detects changes of the active entries of a card: a new or changed entry raises the revision, and a deleted
 -- one lowers the count.
 --   $1 tenant_id uuid
-SELECT rate_card_id, count(*) AS entries, max(catalogue_revision) AS revision
+SELECT rate_card_id, count(*) AS entries, max(catalog_revision) AS revision
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE'
  GROUP BY rate_card_id
