@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from usage_management.v1 import annotations_pb2
 
 from server.domain.errors import PermissionDenied
@@ -26,12 +26,6 @@ def requirement(method: MethodDescriptor) -> Requirement:
     if not permission:
         raise LookupError(f"{method.full_name} declares no permission")
     return Requirement(permission, extensions[annotations_pb2.mutation])
-
-
-def every_permission(services: list[ServiceDescriptor]) -> frozenset[str]:
-    """Return all permissions that the methods of these services require."""
-    methods = (method for service in services for method in service.methods)
-    return frozenset(requirement(method).permission for method in methods)
 
 
 def refuse_without(permissions: frozenset[str], required: str) -> None:

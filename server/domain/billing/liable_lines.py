@@ -66,14 +66,6 @@ def liable_group(key: RatableKey) -> tuple[int, AssetId, datetime, bool, str]:
     return (*asset, key.segment_start, key.is_correction, key.dimensions)
 
 
-@exact
-def total(lines: Iterable[LiableLine]) -> Decimal:
-    """Return the sum of the rounded lines, which must be in one unit."""
-    found = tuple(lines)
-    assert len({line.unit for line in found if line.unit is not None}) <= 1, found
-    return sum((line.amount for line in found), ZERO)
-
-
 def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> LiableLine:
     failed = next((line for line in lines if line.amount is None), None)
     if failed:

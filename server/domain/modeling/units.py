@@ -33,15 +33,6 @@ class UnitClassKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnitClassKey:
-    """Units that convert into each other."""
-
-    id: UnitClassId
-    kind: UnitClassKind
-    default_unit_id: UnitId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One unit: its factor to the default unit, and its scale."""
 

@@ -166,11 +166,6 @@ class CatalogRates:
         """Return the days around a question's day on which its answer is the same."""
         return self._line_of(self._dayless(question)).around(question.day)
 
-    @property
-    def remembered(self) -> Collection[_Dayless]:
-        """The questions, without their days, whose answers are cached."""
-        return self._lines.keys()
-
     def _find(self, question: Question, parts: Parts) -> CatalogTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
         if cards is None:

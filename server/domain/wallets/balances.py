@@ -4,7 +4,7 @@ A balance is computed from posted entries and from the usage that is not final y
 stale and is not stored. The part that is not posted yet is marked provisional.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -66,13 +66,6 @@ class WalletBalance:
     charges: tuple[Charge, ...]
     grants: tuple[GrantBalance, ...]
     holds_until: datetime
-
-
-@exact
-def balances(wallets: Iterable[WalletState], *, now: datetime) -> tuple[WalletBalance, ...]:
-    """Return the balances at `now` of all wallets of one entitlement account, by wallet id."""
-    ordered = sorted(wallets, key=lambda wallet: wallet.terms.id)
-    return tuple(balance(wallet, now=now) for wallet in ordered)
 
 
 @exact

@@ -5,46 +5,13 @@ An unknown kind or document version raises an error.
 """
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from server.domain.exact import Rounding, parse_decimal, plain
-from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.elements import ProcedureElement
-from server.domain.rating.procedures.versions import TimeLimits, Version
 from server.domain.rating.rates import Adjustment, AdjustmentKind, AttributeRow
 from server.store.documents import VERSION, Document, check_version
-
-
-def version_to_doc(version: Version) -> Document:
-    """Return a frozen version: everything needed to rate by it again."""
-    return {
-        "procedure": version.procedure_id,
-        "version": version.id,
-        "display_name": version.display_name,
-        "rank": version.rank,
-        "start": None if version.start_date is None else version.start_date.isoformat(),
-        "end": None if version.end_date is None else version.end_date.isoformat(),
-        "run_milliseconds": version.limits.run,
-        "element_milliseconds": version.limits.element,
-        **elements_to_doc(version.elements),
-    }
-
-
-def version_from_doc(doc: Document) -> Version:
-    """Return the version of a frozen document."""
-    start, end = doc["start"], doc["end"]
-    return Version(
-        procedure_id=ProcedureId(doc["procedure"]),
-        id=ProcedureVersionId(doc["version"]),
-        display_name=doc["display_name"],
-        rank=doc["rank"],
-        start_date=None if start is None else date.fromisoformat(start),
-        end_date=None if end is None else date.fromisoformat(end),
-        elements=elements_from_doc(doc),
-        limits=TimeLimits(run=doc["run_milliseconds"], element=doc["element_milliseconds"]),
-    )
 
 
 def elements_to_doc(elements: tuple[ProcedureElement, ...]) -> Document:

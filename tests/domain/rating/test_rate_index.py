@@ -83,4 +83,4 @@ def test_names_that_nobody_has_rates_for_are_not_remembered():
         asked(rates, Question(f"book{n}", "plan", "sms", "USD", FIRST))
     rates.find(Question("book", "plan", "sms", "USD", FIRST))
 
-    assert list(rates.remembered) == [("book", ("plan", "sms", "USD"), None)]
+    assert list(rates._lines) == [("book", ("plan", "sms", "USD"), None)]

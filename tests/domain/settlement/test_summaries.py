@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.domain.billing.liable_lines import liable_lines, total
+from server.domain.billing.liable_lines import liable_lines
 from server.domain.errors import FailedPrecondition
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
@@ -117,7 +117,7 @@ def test_a_line_is_rounded_once_and_a_total_is_the_sum_of_lines():
     found = liable_lines(lines(cells, rates), places=2)
 
     assert [line.amount for line in found] == [Decimal("0.01"), Decimal("0.01")]
-    assert total(found) == Decimal("0.02")
+    assert sum(line.amount for line in found) == Decimal("0.02")
     assert [line.exact_amount for line in found] == [Decimal("0.005")] * 2
 
 
@@ -136,7 +136,7 @@ def test_lines_account_for_every_unit_and_cell_once(cells, granted):
     assert sum(line.used for line in found) == sum(line.used for line in liable) == used
     assert sorted(i for line in found for i in line.cell_ids) == sorted(c.id for c in cells)
     assert len({line.id for line in found}) == len(found)
-    assert total(liable) == 2 * sum(r.overage for r in settled)
+    assert sum(line.amount for line in liable) == 2 * sum(r.overage for r in settled)
     assert ratable_lines(WALLET, settled[::-1], rates)[:1] == tuple(
         replace(line, cell_ids=line.cell_ids[::-1]) for line in found[:1]
     )

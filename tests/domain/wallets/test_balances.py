@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.consumption.aggregation import increments
-from server.domain.ids import WalletId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RolloverPolicy
 from server.domain.rating.rates import RateSegment
 from server.domain.settlement.walk import WalletTerms, settle
-from server.domain.wallets.balances import WalletState, balance, balances, percent
+from server.domain.wallets.balances import WalletState, balance, percent
 from tests import strategies
-from tests.strategies import ASSET, BASE, WALLET, cell, entitlement, grant, terms
+from tests.strategies import ASSET, WALLET, cell, entitlement, grant, terms
 
 TERMS = WalletTerms(
     id=WALLET, zone="UTC", aggregation=AggregationPolicy.usual(AggregationMethod.SUM)
@@ -100,13 +99,7 @@ def test_late_january_usage_does_not_touch_what_february_was_given():
     assert balance(wallet, now=day(2, 2)).balance == 100
 
 
-def test_wallets_come_in_the_order_of_their_ids():
-    other = replace(TERMS, id=WalletId(derive(BASE, "other")))
-    states = [state([]), replace(state([]), terms=other)]
-
-    found = balances(states, now=day(1, 1))
-
-    assert [one.wallet_id for one in found] == sorted([WALLET, other.id])
+def test_a_percentage_has_two_places():
     assert percent(Decimal(1), Decimal(3)) == Decimal("33.33")
 
 
