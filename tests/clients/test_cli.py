@@ -146,8 +146,8 @@ async def test_a_time_without_a_zone_is_2(tmp_path: Path) -> None:
     file = tmp_path / "u.csv"
     file.write_text("at,n\n2026-01-31 12:00:00.1234567,5")
 
-    for behaviour in ("stop", "skip"):
-        where = ("--address", "127.0.0.1:1", "--key", "k", "--on-error", behaviour)
+    for behavior in ("stop", "skip"):
+        where = ("--address", "127.0.0.1:1", "--key", "k", "--on-error", behavior)
         ended = await usage("record", str(file), *RECORD, *where, home=tmp_path)
         assert ended.code == 2
         assert "--time-zone" in ended.err

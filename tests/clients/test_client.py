@@ -165,7 +165,7 @@ async def test_aborted_is_tried_again_only_when_told_to(
     assert len(script.asked) == 3
 
 
-async def test_a_call_that_the_transport_cancelled_is_tried_again_where_that_is_safe(
+async def test_a_call_that_the_transport_canceled_is_tried_again_where_that_is_safe(
     client: UsageClient, script: Script
 ) -> None:
     shed = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0])

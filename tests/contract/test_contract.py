@@ -20,6 +20,7 @@ from tests.contract.descriptors import (
     reference,
     resource,
 )
+from tests.spelling import BRITISH
 
 ENUM = descriptor_pb2.EnumDescriptorProto
 METHODS = of(descriptor_pb2.MethodDescriptorProto)
@@ -52,11 +53,6 @@ MACROS = frozenset(
     LITTLE_ENDIAN LONG_MAX MAX MIN NAME_MAX NAN NULL OVERFLOW PAGE_MASK PAGE_SIZE PATH_MAX
     PIPE_BUF PLOSS REFUSED SING SOCK_STREAM TLOSS TRUE UNDERFLOW
     """.split()  # noqa: SIM905 - a list of strings would be ten times as long
-)
-BRITISH = re.compile(
-    r"catalog|behaviour|colour|favour|honour|neighbour|labour|modell|cancell(?:ed|ing)|licence"
-    r"|(?:organ|recogn|summar|normal|real|serial|author|capital)is(?:e|ing|ation)|centre|analyse",
-    re.IGNORECASE,
 )
 PATTERN = re.compile(r"`([a-zA-Z]+/[^`\s]*\{[^`\s]*)`")
 ORDERS = re.compile(r"\bby \w+|\bfirst\b|in the order|in order", re.IGNORECASE)

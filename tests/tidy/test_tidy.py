@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.capabilities import accepted, marks, rows
+from tests.tidy.source import PROTOS, PYTHON, QUERIES, ROOT
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = ("server", "workers", "clients", "tests")
-PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-PROTOS = sorted((ROOT / "protos/usage_management").rglob("*.proto"))
-QUERIES = sorted((ROOT / "server/store/sql").rglob("*.sql"))
 HALF_SAID = re.compile(r"\b(TODO|FIXME)\b(?! #\d)")
 
 

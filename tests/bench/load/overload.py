@@ -117,7 +117,7 @@ class Health:
         self.failures: Counter[tuple[str, str]] = Counter()
 
     async def watch(self) -> None:
-        """Ask every tenth of a second until cancelled."""
+        """Ask every tenth of a second until canceled."""
         async with grpc.aio.insecure_channel(self._address, options=OPTIONS) as channel:
             check = channel.unary_unary(
                 CHECK,

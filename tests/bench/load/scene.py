@@ -68,7 +68,7 @@ class Memory:
         self.start = self.peak = self.end = self._mebibytes()
 
     async def watch(self) -> None:
-        """Sample until cancelled."""
+        """Sample until canceled."""
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             self.sample()

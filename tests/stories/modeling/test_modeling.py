@@ -1,4 +1,4 @@
-"""Modelling: units, resources, products and their policies, each kept only if it can be meant."""
+"""Modeling: units, resources, products and their policies, each kept only if it can be meant."""
 
 from decimal import Decimal
 
