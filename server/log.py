@@ -126,7 +126,7 @@ def open_standard_files() -> None:
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
-def configure(reader: Literal["json", "text"] = "json", level: str = "info") -> None:
+def configure(log_format: Literal["json", "text"] = "json", level: str = "info") -> None:
     """Send the log lines of the service and of its libraries to standard error in one format."""
     open_standard_files()
     writer = LogWriter(STANDARD_ERROR)
@@ -138,7 +138,7 @@ def configure(reader: Literal["json", "text"] = "json", level: str = "info") -> 
     ]
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
-        if reader == "json"
+        if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=writer.isatty())
     )
     lowest = logging.getLevelNamesMapping()[level.upper()]

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from threading import Lock
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -37,19 +38,24 @@ class Measured(Protocol):
 
 # Weak, so that this list does not keep caches alive.
 _measured: "WeakSet[Any]" = WeakSet()
+# Metrics are read in another thread; a cache added meanwhile would break the iteration.
+_lock = Lock()
 _memoized: list[Callable[[], CacheState]] = []
 
 
 def register(cache: Measured) -> None:
     """List a cache until it is garbage-collected."""
-    _measured.add(cache)
+    with _lock:
+        _measured.add(cache)
 
 
 def caches() -> Iterator[CacheState]:
     """Return the state of every cache; several of one name are instances of one owner."""
     for state in _memoized:
         yield state()
-    for cache in list(_measured):
+    with _lock:
+        measured = list(_measured)
+    for cache in measured:
         yield cache.state
 
 

@@ -230,8 +230,9 @@ def day_of(zone: str, instant: datetime) -> Period:
 
 
 def hour_of(zone: str, instant: datetime) -> Period:
-    """Return the hour around `instant`, counted from local midnight; the last one may be
-    shorter.
+    """Return the hour around `instant`, counted from local midnight.
+
+    The last hour of a day may be shorter.
     """
     day = day_of(zone, instant)
     start = day.start + (instant - day.start) // HOUR * HOUR

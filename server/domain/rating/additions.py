@@ -68,8 +68,9 @@ def overlaid_all(
 
 
 def competing(additions: Iterable[Addition], is_fixed: bool) -> tuple[Addition, ...]:
-    """Return the additions that compete with an asset's terms; agreements do not if they
-    are fixed.
+    """Return the additions that compete with an asset's terms.
+
+    Agreements do not compete with fixed terms.
     """
     return tuple(addition for addition in additions if not (is_fixed and addition.is_agreed))
 

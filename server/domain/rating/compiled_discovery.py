@@ -1,5 +1,4 @@
-"""Compiled discovery: the versions of a tenant's discovery procedure, and the one in force on a
-day.
+"""Compiled discovery: versions of a tenant's discovery procedure, and the one in force on a day.
 
 A version of a discovery procedure defines which sources are searched, and in which order. The first
 source with an answer gives it, and sources that the version does not name are not searched. A

@@ -35,7 +35,7 @@ from server.domain.rating.rate_spans import Key, Spans, days_away, first_day
 from server.domain.rating.rates import ONE, RateTerms
 
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
-_Dayless = tuple[PriceBookId, Key, SellingModelId | None]
+_LineKey = tuple[PriceBookId, Key, SellingModelId | None]
 
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
@@ -142,7 +142,7 @@ class CatalogRates:
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # Keyed by the identity of entries, which exist as long as the index: hashing costs more.
         self._found: dict[tuple[int, int, int], CatalogTerms] = {}
-        self._lines: dict[_Dayless, _Line] = {}
+        self._lines: dict[_LineKey, _Line] = {}
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """Return the entries of the cards that have not changed, for the next index."""
@@ -153,7 +153,7 @@ class CatalogRates:
         if parts is not EVERY_PART:
             # Not cached: the key of the cache does not include the parts.
             return self._find(question, parts)
-        key = self._dayless(question)
+        key = self._line_key(question)
         line = self._lines.get(key)
         known = None if line is None else line.at(question.day)
         if known is not None:
@@ -164,7 +164,7 @@ class CatalogRates:
 
     def around(self, question: Question) -> Days:
         """Return the days around a question's day on which its answer is the same."""
-        return self._line_of(self._dayless(question)).around(question.day)
+        return self._line_of(self._line_key(question)).around(question.day)
 
     def _find(self, question: Question, parts: Parts) -> CatalogTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
@@ -186,7 +186,7 @@ class CatalogRates:
         found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
         return found
 
-    def _dayless(self, question: Question) -> _Dayless:
+    def _line_key(self, question: Question) -> _LineKey:
         """Return the cache key without the day, and without a selling model that has no entries."""
         book_id, key, model = question.price_book_id, question.key, question.selling_model_id
         # A model without entries gets the answer for all models. One shared key keeps the cache
@@ -197,7 +197,7 @@ class CatalogRates:
                 model = None
         return book_id, key, model
 
-    def _line_of(self, asked: _Dayless) -> _Line:
+    def _line_of(self, asked: _LineKey) -> _Line:
         """Return the cached answers of a question, with the days on which the answer may change.
 
         Callers ask only after an answer was found. Unknown names are not cached, so that the cache

@@ -76,9 +76,7 @@ def tokens_of(
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the token cells that the usage of these assets costs, each with its source
-    cell's id.
-    """
+    """Return the token cells that the usage of these assets costs, each with its source's id."""
     due = [line for line in lines if line.key.asset_id in assets]
     return token_cells(token_wallet, cells, results, due)
 

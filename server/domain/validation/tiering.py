@@ -81,8 +81,9 @@ def _on(
 
 
 def _adjusted(tiers: RateCardEntry, entries: list[RateCardEntry]) -> list[ResourceId]:
-    """Return the resources whose rates an entry's tiers adjust; a blanket adjusts those without
-    tiers.
+    """Return the resources whose rates an entry's tiers adjust.
+
+    A blanket entry adjusts the resources without tiers of their own.
     """
     if not tiers.is_blanket:
         return [tiers.resource_id]

@@ -33,8 +33,9 @@ class GrantBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """The cost so far of an asset's usage in this rating period, or the reason for a missing
-    amount.
+    """The cost so far of an asset's usage in this rating period.
+
+    Without an amount it has the reason.
     """
 
     asset_id: AssetId

@@ -101,9 +101,7 @@ def projection_of(state: WalletState, *, now: datetime) -> Projection:
 def used(
     projections: Projections, cell: Cell, *, now: datetime
 ) -> tuple[tuple[Effect, ...], Projections]:
-    """Return the effects of usage on its wallet and on others that change, and the new
-    projections.
-    """
+    """Return the effects of usage on its wallet and on others that change, and the projections."""
     after = added(projections, cell, now=now)
     found = [effect(projections[key], after[key], _cells(cell, key)) for key in after]
     effects = tuple(

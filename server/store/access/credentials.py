@@ -75,7 +75,7 @@ async def revoke(tx: Transaction, credential_id: CredentialId) -> Credential | N
 
 
 async def count(tx: Transaction) -> int:
-    """Return the number of credentials a tenant ever had."""
+    """Return the number of usable credentials: neither revoked nor expired."""
     number: int = await tx.fetchval(SQL["count_credentials"], tx.tenant_id)
     return number
 

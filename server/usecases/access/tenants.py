@@ -53,7 +53,7 @@ def tenant_id_of(name: str) -> TenantId:
 
 
 async def found(pool: SharedPool) -> str | None:
-    """Create the operator's tenant and its first key; return None if it has a key already."""
+    """Create the operator's tenant and a first key; return None if it has a usable key already."""
     tenant_id = tenant_id_of(OPERATOR)
 
     async def work(tx: Transaction) -> str | None:

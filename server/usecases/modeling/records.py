@@ -1,5 +1,6 @@
-"""Create records of the catalog. Repeating is allowed; a different record with the id is
-refused.
+"""Create records of the catalog.
+
+Repeating is allowed; a different record with the same id is refused.
 """
 
 from typing import TypeVar

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 
 from clients.load import OPTIONS, Figures, Plan
 from tests.bench.load.driver import Drivers, drivers
-from tests.bench.load.projections import Memory, furnish, lookups, telling
+from tests.bench.load.scene import Memory, furnish, lookups, telling
 from tests.bench.load.steady import MILLISECOND, PERCENTILES, capacity, counted, figures_of, spread
 from tests.bench.stack import Stack
 

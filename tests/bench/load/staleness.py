@@ -18,7 +18,7 @@ from usage_management.v1 import types_pb2 as types
 
 from clients.load import METHOD, OPTIONS
 from clients.values import date_pb
-from tests.bench.load.projections import about_change, change_day
+from tests.bench.load.scene import about_change, change_day
 from tests.bench.stack import Stack
 from tests.stories.rate_words import ACTIVE, INACTIVE
 from tests.stories.words import number

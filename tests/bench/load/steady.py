@@ -14,7 +14,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from clients import UsageError
 from clients.load import Figures, Plan
 from tests.bench.load.driver import Drivers, drivers
-from tests.bench.load.projections import Memory, furnish, lookups, telling
+from tests.bench.load.scene import Memory, furnish, lookups, telling
 from tests.bench.load.staleness import Changes, connected_to_each
 from tests.bench.stack import Stack, world
 from tests.stories.words import line, usage

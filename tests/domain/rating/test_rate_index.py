@@ -75,7 +75,7 @@ def test_an_answer_changes_on_the_days_of_a_card_too():
     assert [one.tier_entry is not None for one in found] == [False, False, True, True, False, False]
 
 
-def test_names_that_nobody_has_rates_for_are_not_remembered():
+def test_names_that_nobody_has_rates_for_are_not_cached():
     rates = index(entry("usd", "1"))
     for n in range(50):
         model = Question("book", "plan", "sms", "USD", FIRST, f"model{n}")

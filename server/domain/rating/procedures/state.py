@@ -115,8 +115,9 @@ class State:
         self.outcome = failure
 
     def finish(self) -> Rated:
-        """Return the amount. Raises RATE_NOT_FOUND, AMOUNT_RANGE, or `Inexact` for too
-        many digits.
+        """Return the amount.
+
+        Raises RATE_NOT_FOUND, AMOUNT_RANGE, or `Inexact` for too many digits.
         """
         parts = self.parts
         if not parts:
