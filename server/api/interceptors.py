@@ -148,7 +148,7 @@ class _Guard:
                 "MALFORMED_MESSAGE", "the bytes are not a message of this method"
             ) from None
         if len(UnknownFieldSet(message)) > MOST_UNKNOWN_FIELDS or (
-            len(data) > MOST_UNKNOWN_BYTES and _unknown_bytes(message) > MOST_UNKNOWN_BYTES
+            len(data) > MOST_UNKNOWN_BYTES and _has_many_unknown_bytes(message, data)
         ):
             raise InvalidArgument(
                 "UNKNOWN_FIELDS",
@@ -316,10 +316,15 @@ def _unary(guard: _Guard, function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _unknown_bytes(message: Message) -> int:
-    whole = message.ByteSize()
-    known = type(message)()
-    known.CopyFrom(message)
-    # protobuf has no size of unknown fields, so a copy without them is measured.
-    known.DiscardUnknownFields()
-    return whole - known.ByteSize()
+def _has_many_unknown_bytes(message: Message, data: bytes) -> bool:
+    """Return whether too many bytes of a message are unknown fields, which are dropped from it.
+
+    protobuf has no size of unknown fields, so what is left without them is measured. That is
+    compared with the bytes that were sent first, which costs a batch little; these may be longer
+    than the message needs to be, and only then the message with its unknown fields is measured too.
+    """
+    message.DiscardUnknownFields()
+    known = message.ByteSize()
+    if len(data) - known <= MOST_UNKNOWN_BYTES:
+        return False
+    return type(message).FromString(data).ByteSize() - known > MOST_UNKNOWN_BYTES

@@ -16,6 +16,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+# An estimate: decoded values take several times the length of their JSON.
+BYTES_A_CHARACTER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +61,63 @@ def caches() -> Iterator[CacheState]:
         yield cache.state
 
 
-def memoize(
-    *, entries: int, entry_bytes: int, longest: int | None = None
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def memoize(*, entries: int, entry_bytes: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that caches the results of a pure function.
 
     It caches at most `entries` results. `entry_bytes` bounds the size of one with its arguments:
-    the caller knows it, because the arguments were validated. If nothing bounds the last argument,
-    a text longer than `longest` is not cached.
+    the caller knows it, because the arguments were validated.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         cached = lru_cache(maxsize=entries)(function)
-        name = f"{function.__module__.removeprefix('server.')}.{function.__qualname__}"
+        name = _name_of(function)
         _memoized.append(
             lambda: CacheState(name, cached.cache_info().currsize, entries, entries * entry_bytes)
         )
-        if longest is None:
-            return cached  # type: ignore[return-value] # mypy does not see that it takes the same
-
-        @wraps(function)
-        def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
-            text = args[-1]
-            if isinstance(text, str) and len(text) > longest:
-                return function(*args, **kwargs)
-            return cached(*args, **kwargs)  # type: ignore[arg-type] # arguments are hashable
-
-        return bounded
+        return cached  # type: ignore[return-value] # mypy does not see that it takes the same
 
     return decorate
+
+
+def memoize_texts(*, entries: int, most_bytes: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that caches the results of a function whose last argument is a text.
+
+    Nothing bounds the length of the text, so the bytes of all entries are counted: a result takes
+    up to `BYTES_A_CHARACTER` for each character that it was decoded from. A full cache begins anew.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        values: dict[Any, R] = {}
+        used = 0
+        name = _name_of(function)
+        _memoized.append(lambda: CacheState(name, len(values), entries, most_bytes))
+
+        @wraps(function)
+        def cached(*args: P.args, **kwargs: P.kwargs) -> R:
+            nonlocal used
+            assert not kwargs, kwargs
+            try:
+                return values[args]
+            except KeyError:
+                pass
+            result = function(*args, **kwargs)
+            text = args[-1]
+            size = BYTES_A_CHARACTER * (len(text) if isinstance(text, str) else 0) + 500
+            if len(values) >= entries or used + size > most_bytes:
+                values.clear()
+                used = 0
+            if size <= most_bytes:
+                values[args] = result
+                used += size
+            return result
+
+        return cached
+
+    return decorate
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    return f"{function.__module__.removeprefix('server.')}.{function.__qualname__}"
 
 
 class BoundedCache(Generic[K, V]):

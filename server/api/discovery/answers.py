@@ -15,7 +15,7 @@ from datetime import date
 from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import revisions
-from server.api.discovery.cache_key import LONGEST, cache_key
+from server.api.discovery.cache_key import LONGEST, cache_key, length_of
 from server.api.discovery.reader import Read, read_question
 from server.api.discovery.rendering import answer_to_pb, rejected_candidate_to_pb
 from server.api.errors import status_of
@@ -147,7 +147,7 @@ def _found(
 ) -> bytes:
     """Return the answer to a question that was not cached at the start; cache it if possible."""
     key = cache_key(question)
-    if isinstance(read, InvalidArgument) or key is None or key[0].length > LONGEST:
+    if isinstance(read, InvalidArgument) or key is None or length_of(key[0]) > LONGEST:
         return _sent(_answer(read, sold_now, compiled))
     content, day = key
     # Looked up again: an equal question of the same request may have cached it.
@@ -155,7 +155,8 @@ def _found(
     if known is None:
         answer = _answer(read, sold_now, compiled)
         known = _sent(answer)
-        compiled.answers.keep(content, _days(answer, read, day, compiled), known, content.length)
+        days = _days(answer, read, day, compiled)
+        compiled.answers.keep(content, days, known, length_of(content))
     return known
 
 

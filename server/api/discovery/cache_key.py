@@ -4,7 +4,7 @@ Answers are cached with the days on which they are valid, so one entry serves ma
 """
 
 from datetime import date
-from typing import NamedTuple
+from operator import attrgetter
 
 from usage_management.v1 import rate_service_pb2 as pb
 
@@ -17,46 +17,43 @@ FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 LONGEST = 600
 
 
-class QuestionKey(NamedTuple):
-    """The content of a question about the catalog; `attributes` are sorted."""
+# The texts of a question, in the order of `_texts`, and its attributes, sorted.
+QuestionKey = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
 
-    price_book: str
-    product: str
-    usage_resource: str
-    currency_code: str
-    token_unit: str
-    selling_model: str
-    attributes: tuple[tuple[str, str], ...] = ()
+# One call for all texts: a call for each would take half of the time of a cached answer.
+_texts = attrgetter(
+    "price_book",
+    "product",
+    "usage_resource",
+    "currency_code",
+    "token_unit",
+    "selling_model",
+    "asset",
+    "binding_target",
+)
+_ymd = attrgetter("year", "month", "day")
 
-    @property
-    def length(self) -> int:
-        """The number of characters of all texts."""
-        return sum(map(len, self[:6])) + sum(len(key) + len(value) for key, value in self[6])
+
+def length_of(key: QuestionKey) -> int:
+    """Return the number of characters of a key's texts."""
+    texts, attributes = key
+    return sum(map(len, texts)) + sum(len(name) + len(value) for name, value in attributes)
 
 
 def cache_key(question: pb.RateQuestion) -> tuple[QuestionKey, date] | None:
-    """Return the key and the day of a question; None if its answer may not be cached. Hot.
+    """Return what a question asks, and its day; None if its answer may not be cached. Hot.
 
-    Rates of assets and targets are in no snapshot; an amount is computed for one quantity; a
-    question without a day is about today, which changes.
+    What was sold to an asset or a target is in no snapshot; an amount is computed for one quantity;
+    a question without a day is about today, which changes.
     """
-    if question.asset or question.binding_target or question.HasField("quantity"):
+    texts = _texts(question)
+    if texts[-1] or texts[-2] or question.HasField("quantity"):
         return None
-    value = question.date
-    day = _day(value.year, value.month, value.day)
+    day = _day(*_ymd(question.date))
     if day is None:
         return None
     attributes = question.attributes
-    key = QuestionKey(
-        question.price_book,
-        question.product,
-        question.usage_resource,
-        question.currency_code,
-        question.token_unit,
-        question.selling_model,
-        tuple(sorted(attributes.items())) if attributes else (),
-    )
-    return key, day
+    return (texts, tuple(sorted(attributes.items())) if attributes else ()), day
 
 
 @memoize(entries=16_384, entry_bytes=256)

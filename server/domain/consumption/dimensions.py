@@ -8,7 +8,7 @@ as one text, which is equal for equal values. Source: rates by attribute.
 import json
 from collections.abc import Mapping
 
-from server.domain.caches import memoize
+from server.domain.caches import memoize_texts
 from server.domain.limits import value_of
 
 MOST_DIMENSIONS = value_of("resource.dimensions")
@@ -26,7 +26,7 @@ def dimensions_text(names: tuple[str, ...], labels: Mapping[str, str] | None) ->
     return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else NONE
 
 
-@memoize(entries=16_384, entry_bytes=8_192, longest=4_096)
+@memoize_texts(entries=16_384, most_bytes=16 * 1024 * 1024)
 def dimensions_of(text: str) -> Mapping[str, str]:
     """Return the values of a text."""
     return json.loads(text) if text else {}

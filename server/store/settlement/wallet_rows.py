@@ -13,7 +13,7 @@ import msgspec
 from asyncpg import Record
 from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and compared in C
 
-from server.domain.caches import memoize
+from server.domain.caches import memoize_texts
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.consumption.aggregation import Cell, Measure
 from server.domain.exact import ZERO, plain
@@ -49,8 +49,7 @@ ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
 # The number of cached texts of a kind; cells have eight times as many.
 TEXTS = 2_048
-# A text of this length holds about fifty grants; decoded it takes about six times the memory.
-LONGEST, ENTRY_BYTES = 8_192, 65_536
+TEXT_BYTES = 64 * 1024 * 1024
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -184,7 +183,7 @@ class SoldAsset:
     definition_product_id: ProductId | None = None
 
 
-@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
+@memoize_texts(entries=TEXTS, most_bytes=TEXT_BYTES)
 def decode_grants(
     wallet_id: WalletId, text: str | None
 ) -> tuple[tuple[Grant, ...], tuple[GrantHead, ...]]:
@@ -229,7 +228,7 @@ def grant_of(wallet_id: WalletId, row: GrantRow) -> Grant:
     )
 
 
-@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
+@memoize_texts(entries=TEXTS, most_bytes=TEXT_BYTES)
 def decode_entitlements(wallet_id: WalletId, text: str | None) -> tuple[Entitlement, ...]:
     """Return the entitlements of a wallet."""
     rows = _entitlements.decode(text) if text else ()
@@ -262,7 +261,7 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
     )
 
 
-@memoize(entries=8 * TEXTS, entry_bytes=4_096, longest=1_024)
+@memoize_texts(entries=8 * TEXTS, most_bytes=TEXT_BYTES)
 def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
     """Return a cell, and True if its period is final."""
     row = _cells.decode(text)
@@ -289,7 +288,7 @@ def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
     return cell, row.period_state == "FINAL"
 
 
-@memoize(entries=TEXTS, entry_bytes=ENTRY_BYTES, longest=LONGEST)
+@memoize_texts(entries=TEXTS, most_bytes=TEXT_BYTES)
 def decode_assets(
     text: str | None,
 ) -> tuple[tuple[SoldAsset, ...], Rates, Commitments, WalletRateSources]:
