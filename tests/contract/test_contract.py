@@ -54,7 +54,7 @@ MACROS = frozenset(
     """.split()  # noqa: SIM905 - a list of strings would be ten times as long
 )
 BRITISH = re.compile(
-    r"catalog|behaviour|colour|favour|honour|neighbour|labour|modell|cancell(?:ed|ing)|licence"
+    r"catalogue|behaviour|colour|favour|honour|neighbour|labour|modell|cancell(?:ed|ing)|licence"
     r"|(?:organ|recogn|summar|normal|real|serial|author|capital)is(?:e|ing|ation)|centre|analyse",
     re.IGNORECASE,
 )
