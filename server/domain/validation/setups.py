@@ -144,7 +144,8 @@ class Promise:
 class Setup:
     """One product with its resources, grants and rates, and the price books with its cards.
 
-    `currencies` are the units in ISO 4217, `anchored` the resources of active anchors.
+    `currencies` are the units in ISO 4217, `anchored` the resources of active anchors. `dated` are
+    the entries in scope by their own days: entries may not overlap whatever the days of their card.
     """
 
     product: StoredRecord[Product]
@@ -156,6 +157,7 @@ class Setup:
     currencies: frozenset[str]
     scope: Scope = Scope()
     anchored: frozenset[ResourceId] = frozenset()
+    dated: tuple[RateCardEntry, ...] = ()
 
     @property
     def is_anchor(self) -> bool:
@@ -238,12 +240,17 @@ def within(setup: Setup) -> Setup:
             and entry.resource_id not in over
             and setup.priced_days(entry).meets(scope.days)
         ),
+        dated=tuple(
+            entry
+            for entry in setup.entries
+            if scope.has(entry.state) and EffectiveDays.of(entry.start, entry.end).meets(scope.days)
+        ),
     )
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:
     """Return pairs of entries that price the same on the same days."""
-    return overlapping(setup.entries)
+    return overlapping(setup.dated)
 
 
 def entry_name(entry: RateCardEntry) -> str:

@@ -7,6 +7,7 @@ from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from tests.stories import catalog_words as words
+from tests.stories.rate_words import add, book, card, priced
 from tests.stories.words import Metered
 from tests.stories.world import World
 
@@ -79,3 +80,16 @@ async def test_a_product_whose_resources_were_withdrawn_stays_in_force(sandbox):
     assert list(again.activated) == []
     assert not again.validation.valid
     assert [one.rule.id for one in again.validation.results] == ["PRODUCT_EMPTY"]
+
+
+async def test_rates_that_overlap_before_their_card_applies_are_named(sandbox):
+    """Both rates start before the card does, and one is over by then: they still overlap."""
+    world = await sandbox("2024-01-15")
+    await world.product("plan", Metered(resource="calls"), activate=False)
+    await card(world, "later", start="2025-01-01")
+    await book(world, "other", "later")
+    await add(world, "later/one", priced("calls", "1", start="2024-01-01", end="2024-06-01"))
+    await add(world, "later/two", priced("calls", "2", start="2024-02-01", end="2026-01-01"))
+
+    assert await rules(world) >= {"RATE_OVERLAP"}
+    assert await refused(world) == [("rateCards/later/entries/two", "RATE_OVERLAP")]
