@@ -1,6 +1,7 @@
 """Answers that are ready: the same bytes asked again, still only for whoever may ask them."""
 
 import asyncio
+from typing import Any
 
 import grpc
 from usage_management.v1 import access_service_pb2 as access
@@ -10,7 +11,7 @@ from clients import UsageClient
 from clients.values import decimal
 from server import metrics
 from server.runtime.rate_snapshots import RateSnapshots
-from tests.api.wire import Refusal, Wire
+from tests.api.wire import Refusal, refusal
 from tests.service import Service, add_tenant
 from tests.stories.rate_words import INACTIVE, move, priced, put
 from tests.stories.words import Metered, day, moment
@@ -40,12 +41,22 @@ async def tenant_with_rate(service: Service, rate: str) -> tuple[str, str]:
     return tenant, key
 
 
+async def call(channel: grpc.aio.Channel, key: str) -> bytes | Refusal:
+    """Send the request with a key; the answer is its bytes, or the refusal."""
+    metadata = (("authorization", f"Bearer {key}"),) if key else ()
+    method = channel.unary_unary(f"/usage_management.v1.{METHOD}")
+    try:
+        return await method(REQUEST.SerializeToString(), metadata=metadata, timeout=10)
+    except grpc.aio.AioRpcError as error:
+        return refusal(error)
+
+
 async def asked(service: Service, key: str, times: int = 4) -> list[object]:
     """The rates that the same request is answered with; a refusal as its reason."""
     found: list[object] = []
     async with grpc.aio.insecure_channel(service.address) as channel:
         for _ in range(times):
-            answer = await Wire(channel, key, None, "", None).call(METHOD, REQUEST)  # type: ignore[arg-type]
+            answer = await call(channel, key)
             if isinstance(answer, Refusal):
                 found.append(answer.reason)
             else:
@@ -79,9 +90,9 @@ async def test_a_ready_answer_is_counted_like_others_and_costs_no_discovery(
     looks: list[object] = []
     whole = RateSnapshots.of
 
-    async def counted(self: RateSnapshots, *arguments: object) -> object:
+    async def counted(self: RateSnapshots, *arguments: Any) -> object:
         looks.append(arguments)
-        return await whole(self, *arguments)  # type: ignore[arg-type]
+        return await whole(self, *arguments)
 
     monkeypatch.setattr(RateSnapshots, "of", counted)
     before = metrics.CALLS.of("DiscoverRates").by_code["OK"]
@@ -100,6 +111,6 @@ async def test_a_ready_answer_ends_with_the_rate_it_tells(service: Service):
         world = World(client)
         await move(world, INACTIVE, "rateCards/base/entries/data")
         await put(world, "base/dearer", priced("data", "7"))
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # an answer may be as old as this, and no older
 
     assert await asked(service, key, 2) == [7, 7]

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from buf.validate import validate_pb2
@@ -39,9 +40,9 @@ BY_CONTRACT = {
 }
 
 
-def field(module: object, path: str) -> FieldDescriptor:
+def field(module: Any, path: str) -> FieldDescriptor:
     message, _, name = path.partition(".")
-    found: FieldDescriptor = module.DESCRIPTOR.message_types_by_name[message].fields_by_name[name]  # type: ignore[attr-defined]
+    found: FieldDescriptor = module.DESCRIPTOR.message_types_by_name[message].fields_by_name[name]
     return found
 
 

@@ -134,7 +134,7 @@ def _drafts(graph: Graph, units: list[str]) -> Iterator[str]:
         (PRODUCT, [graph.product]),
         (PRODUCT_RESOURCE, graph.product_resources),
         (PRODUCT_GRANT, graph.grants),
-    )  # type: ignore[assignment]
+    )  # type: ignore[assignment] # a kind is of its own content, which the loop needs not know
     for kind, kept in groups:
         for record in kept:
             if record.state is CatalogState.DRAFT:
