@@ -15,7 +15,7 @@ from datetime import date
 from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import revisions
-from server.api.discovery.cache_key import LONGEST, cache_key, length_of
+from server.api.discovery.cache_key import cache_key
 from server.api.discovery.reader import Read, read_question
 from server.api.discovery.rendering import answer_to_pb, rejected_candidate_to_pb
 from server.api.errors import status_of
@@ -31,11 +31,18 @@ from server.domain.rating.explanations import explained
 from server.domain.rating.procedures.versions import Version
 from server.env import Env
 from server.runtime.answer_cache import AnswerCache, ResponseCache
-from server.runtime.rate_snapshots import CompiledRates, RateSnapshots, rendered_terms
+from server.runtime.rate_snapshots import (
+    CompiledRates,
+    RateSnapshots,
+    asked_questions,
+    rendered_terms,
+)
 from server.runtime.token_seal import TokenSeal
 from server.usecases.rating.discovery import Present, present
 
 MOST_EXPLAINED = value_of("discover.explained_questions")
+# Longer questions than those of valid names are not cached, so that caches stay bounded in bytes.
+LONGEST = 600
 # Responses of at most this many questions are cached as a whole.
 FEW = 8
 # Uncached questions yield to other calls after this time on the event loop.
@@ -72,11 +79,11 @@ async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRates
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
         return pb.DiscoverRatesResponse(answers=answers).SerializeToString() + ending
-    kept = [_kept(question, compiled) for question in request.questions]
-    if None in kept:
-        return b"".join(await _answered(env, compiled, request.questions, kept)) + ending
-    response = b"".join(kept) + ending  # type: ignore[arg-type] # mypy does not see that none is None
-    if len(kept) <= FEW and request.freshness in WITHIN_A_SECOND:
+    cached = [_cached_answer(question, compiled) for question in request.questions]
+    if None in cached:
+        return b"".join(await _answered(env, compiled, request.questions, cached)) + ending
+    response = b"".join(cached) + ending  # type: ignore[arg-type] # mypy does not see that none is None
+    if len(cached) <= FEW and request.freshness in WITHIN_A_SECOND:
         compiled.responses.keep(request.SerializeToString(), response, env.seal.secrets)
     return response
 
@@ -100,6 +107,7 @@ async def tried(
             compiled,
             finders=finders,
             rendered=rendered_terms(),
+            asked=asked_questions(),
             answers=AnswerCache(),
             responses=ResponseCache(),
         ),
@@ -119,7 +127,7 @@ async def _answered(
     sold_now = await _present(env, read)
     turn = _Turn()
     for index, question in zip(unknown, read, strict=True):
-        answers[index] = _found(questions[index], question, sold_now, compiled)
+        answers[index] = _answer_and_cache(questions[index], question, sold_now, compiled)
         await turn.give()
     return [known for known in answers if known is not None]
 
@@ -137,30 +145,42 @@ class _Turn:
             self._since = time.perf_counter()
 
 
-def _kept(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
+def _cached_answer(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
+    """Return the cached answer to a question; hot.
+
+    The bytes of a question are found faster than its fields are read, and equal questions of
+    other days, or with their bytes in another order, are found by their fields.
+    """
+    content = question.SerializeToString()
+    answer = compiled.asked.get(content)
+    if answer is not None:
+        return answer
     key = cache_key(question)
-    return None if key is None else compiled.answers.on(*key)
+    answer = None if key is None else compiled.answers.on(*key)
+    if answer is not None:
+        compiled.asked.put(content, answer, len(content))
+    return answer
 
 
-def _found(
+def _answer_and_cache(
     question: pb.RateQuestion, read: Read, sold_now: Present, compiled: CompiledRates
 ) -> bytes:
     """Return the answer to a question that was not cached at the start; cache it if possible."""
-    key = cache_key(question)
-    if isinstance(read, InvalidArgument) or key is None or length_of(key[0]) > LONGEST:
-        return _sent(_answer(read, sold_now, compiled))
+    key, size = cache_key(question), question.ByteSize()
+    if isinstance(read, InvalidArgument) or key is None or size > LONGEST:
+        return _serialized(_answer(read, sold_now, compiled))
     content, day = key
     # Looked up again: an equal question of the same request may have cached it.
     known = compiled.answers.on(content, day)
     if known is None:
         answer = _answer(read, sold_now, compiled)
-        known = _sent(answer)
+        known = _serialized(answer)
         days = _days(answer, read, day, compiled)
-        compiled.answers.keep(content, days, known, length_of(content))
+        compiled.answers.keep(content, days, known, size)
     return known
 
 
-def _sent(answer: pb.RateAnswer) -> bytes:
+def _serialized(answer: pb.RateAnswer) -> bytes:
     return pb.DiscoverRatesResponse(answers=[answer]).SerializeToString()
 
 
