@@ -45,7 +45,6 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.modeling.units import UnitClassKind
 from server.domain.rating.rate_cards import (
-    EntryState,
     PriceBook,
     RateCard,
     RateCardEntry,
@@ -195,7 +194,7 @@ def entry(
     start: str | None = None,
     end: str | None = None,
     per: str = "1",
-    state: EntryState = EntryState.ACTIVE,
+    state: CatalogState = CatalogState.ACTIVE,
 ) -> RateCardEntry:
     value = rate and Rate(value=Decimal(rate), per=Decimal(per), unit=UnitId(currency))
     return RateCardEntry(
@@ -256,7 +255,7 @@ def setup(
         "books": (
             PriceBook(
                 id=PriceBookId("book"),
-                cards={RateCardType.BASE: BASE, RateCardType.TIER: TIERS},
+                card_ids=(BASE, TIERS),
             ),
         ),
         "currencies": frozenset({"USD", "EUR"}),

@@ -86,8 +86,8 @@ class Still:
 
 def compiled() -> CompiledRates:
     books = (
-        PriceBook(id="book", cards={card.type: card.id for card in CARDS}),
-        PriceBook(id="always", cards={ALWAYS.type: ALWAYS.id}),
+        PriceBook(id="book", card_ids=tuple(card.id for card in CARDS)),
+        PriceBook(id="always", card_ids=(ALWAYS.id,)),
     )
     finders = DiscoveryVersions("own", tuple(map(CompiledDiscovery.of, VERSIONS)))
     return CompiledRates(1, CatalogRates(books, (*CARDS, ALWAYS), ENTRIES), finders=finders)

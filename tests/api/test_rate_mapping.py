@@ -21,12 +21,12 @@ from server.api.mapping.rating.rates import (
 from server.api.mapping.rating.terms import step_to_pb, terms_to_pb
 from server.domain.audit import Audit
 from server.domain.errors import InvalidArgument
-from server.domain.rating.rate_cards import PriceBook, RowVersion
+from server.domain.modeling.catalog import CatalogState, StoredRecord
+from server.domain.rating.rate_cards import PriceBook
 from server.domain.rating.rates import Rate, TierBounds, TierMode
 from tests.domain.procedure_words import cost
 from tests.strategies import terms
 
-KEPT = RowVersion(revision=3, audit=Audit.at(datetime(2024, 1, 1, tzinfo=UTC)))
 ENTRY = {
     "product": "products/plan",
     "usageResource": "usageResources/sms",
@@ -35,6 +35,13 @@ ENTRY = {
     "startDate": {"year": 2024, "month": 1, "day": 1},
     "endDate": {"year": 2025, "month": 1, "day": 1},
 }
+
+
+def stored(content: object) -> StoredRecord[object]:
+    audit = Audit.at(datetime(2024, 1, 1, tzinfo=UTC))
+    return StoredRecord(content, CatalogState.DRAFT, 3, audit)
+
+
 RATE = {
     "value": {"value": "2.5"},
     "per": {"value": "1000000"},
@@ -78,7 +85,7 @@ def make_entry(**more: object) -> pb.CreateRateCardEntryRequest:
 def test_an_entry_comes_back_as_it_was_sent(content):
     read = create_entry_from_pb(make_entry(**content))
 
-    told = MessageToDict(entry_to_pb(replace(read, kept=KEPT)))
+    told = MessageToDict(entry_to_pb(stored(read)))
 
     assert told == ENTRY | content | {
         "name": "rateCards/base/entries/e",
@@ -105,7 +112,7 @@ def test_a_rate_of_an_entry_is_for_one_unit_and_no_package_unless_it_says_so():
     read = create_entry_from_pb(make_entry(rate=short))
 
     assert read.rate == Rate(value=Decimal("2.5"), unit="USD")
-    assert MessageToDict(entry_to_pb(replace(read, kept=KEPT)).rate) == short | {
+    assert MessageToDict(entry_to_pb(stored(read)).rate) == short | {
         "per": {"value": "1"},
         "packagePricing": False,
     }
@@ -162,10 +169,10 @@ def test_cards_and_books_come_back_as_they_were_sent():
     card = pb.RateCard(display_name="Base", type="BASE")
     card.start_date.year, card.start_date.month, card.start_date.day = 2024, 1, 1
     read = create_card_from_pb(pb.CreateRateCardRequest(rate_card_id="base", rate_card=card))
-    told = card_to_pb(replace(read, kept=KEPT))
+    told = card_to_pb(stored(read))
     book = pb.PriceBook(rate_cards=["rateCards/t", "rateCards/base"])
     asked = create_book_from_pb(pb.CreatePriceBookRequest(price_book_id="book", price_book=book))
-    made = PriceBook(id=asked.book_id, cards={"TIER": "t", "BASE": "base"}, kept=KEPT)
+    made = stored(PriceBook(id=asked.id, card_ids=("base", "t")))
 
     assert (told.name, told.type, told.start_date) == (
         "rateCards/base",

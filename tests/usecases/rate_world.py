@@ -15,6 +15,7 @@ from server.api import calls
 from server.config import Config
 from server.domain.calendar import PolicyPeriod, local_midnight
 from server.domain.ids import CredentialId, RateEntryId, TenantId, UnitId
+from server.domain.modeling.catalog import StoredRecord
 from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
@@ -24,17 +25,21 @@ from server.domain.modeling.policies import (
     RatingFrequency,
 )
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
-from server.domain.rating.rate_cards import RateCard, RateCardEntry, RateCardType
+from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
 from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier
 from server.env import Env
 from server.runtime.job_signal import JobSignal
 from server.runtime.token_seal import TokenSeal
+from server.store.connection import Transaction
 from server.store.modeling.policy_documents import policies_to_doc
 from server.store.pool import open_pool
+from server.store.rating.rate_entries import RATE_ENTRY
+from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.store.rating.terms_documents import terms_to_doc
 from server.store.transaction import finish_commits, read, transact
-from server.usecases.rating import rates
-from server.usecases.rating.rate_entries import create_entry
+from server.usecases.modeling.records import create
+from server.usecases.rating.rate_entries import check_entry
+from server.usecases.rating.rates import check_book
 from tests.logins import as_service
 from tests.usecases.recorders import run
 
@@ -98,6 +103,18 @@ POLICIES = SoldPolicies(
 )
 
 
+async def create_card(tx: Transaction, card: RateCard) -> StoredRecord[RateCard]:
+    return await create(tx, RATE_CARD, card)
+
+
+async def create_book(tx: Transaction, book: PriceBook) -> StoredRecord[PriceBook]:
+    return await create(tx, PRICE_BOOK, await check_book(tx, book))
+
+
+async def create_entry(tx: Transaction, wanted: RateCardEntry) -> StoredRecord[RateCardEntry]:
+    return await create(tx, RATE_ENTRY, await check_entry(tx, wanted))
+
+
 @dataclass(frozen=True)
 class RateWorld:
     """The tenant, and the pool it is reached by."""
@@ -116,9 +133,8 @@ class RateWorld:
     async def book(self) -> None:
         """A book of a base card and a tier card."""
         for card in ("base", "tier"):
-            await self.do(rates.create_card, RateCard(id=card, type=RateCardType(card.upper())))
-        command = rates.CreatePriceBook(book_id="book", display_name="", card_ids=("base", "tier"))
-        await self.do(rates.create_book, command)
+            await self.do(create_card, RateCard(id=card, type=RateCardType(card.upper())))
+        await self.do(create_book, PriceBook(id="book", card_ids=("base", "tier")))
 
     async def activate(self) -> None:
         """Activate entries, as the activation of their product does."""

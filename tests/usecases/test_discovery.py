@@ -15,21 +15,24 @@ from usage_management.v1 import rate_service_pb2 as pb
 from clients.values import enum_name
 from server.api.discovery.answers import discover
 from server.domain.errors import Unavailable, UsageError
-from server.domain.rating.rate_cards import EntryState, RateCard, RateCardEntry, RateCardType
+from server.domain.modeling.catalog import CatalogState
+from server.domain.rating.rate_cards import RateCard, RateCardEntry, RateCardType
 from server.domain.rating.rate_index import Question
 from server.env import new_id
 from server.runtime import rate_snapshots
 from server.runtime.rate_snapshots import RateSnapshots
+from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.transaction import transact
+from server.usecases.modeling.edits import Record, delete
 from server.usecases.rating.discovery import Priced, catalog_terms
-from server.usecases.rating.rate_entries import create_entry
-from server.usecases.rating.rate_entry_edits import EntryRevision, change_states, delete
-from server.usecases.rating.rates import create_card
+from server.usecases.rating.rate_entry_edits import change_states
 from tests.usecases.rate_world import (
     TODAY,
     RateWorld,
     add_tenant,
     begin_call,
+    create_card,
+    create_entry,
     entry,
     env_of,
     rate_world,
@@ -350,21 +353,21 @@ async def test_what_changed_is_read_alone_and_comes_to_the_same_as_all_of_it(
 async def _change(world, chance, entries, step) -> None:
     """Something that happens to entries, or on the way."""
     card = f"card{chance.randrange(4)}"
-    name = EntryRevision(card_id=card, id="first")
+    name = Record(kind=RATE_ENTRY, key=(card, "first"))
     match chance.choice(["add", "withdraw", "delete", "return", "nothing"]):
         case "add":
             await world.rate("2", card_id=card, id=f"s{step}", currency=chance.choice(CURRENCIES))
         case "withdraw":
             with suppress(UsageError):
-                await world.do(change_states, [name], EntryState.INACTIVE)
+                await world.do(change_states, [name], CatalogState.INACTIVE)
         case "return":
             with suppress(UsageError):
-                await world.do(change_states, [name], EntryState.ACTIVE)
+                await world.do(change_states, [name], CatalogState.ACTIVE)
         case "delete":
             for key in [key for key in entries if key.startswith(f"{card}/s")][:1]:
-                gone = EntryRevision(card_id=card, id=key.partition("/")[2])
+                gone = Record(kind=RATE_ENTRY, key=(card, key.partition("/")[2]))
                 with suppress(UsageError):
-                    await world.do(change_states, [gone], EntryState.INACTIVE)
+                    await world.do(change_states, [gone], CatalogState.INACTIVE)
                     await world.do(delete, gone)
         case "nothing":
             await world.do(create_card, RateCard(id=f"x{step}", type=RateCardType.BASE))

@@ -12,22 +12,25 @@ from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api.services.rating.rates import RateService
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
-from server.domain.rating.rate_cards import EntryState, RateCard, RateCardType
+from server.domain.modeling.catalog import CatalogState
+from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardType
 from server.domain.rating.rates import TierBounds
 from server.runtime.rate_snapshots import RateSnapshots
-from server.store.rating.rate_entries import EntryFilter
-from server.usecases.rating import rate_entries, rates
+from server.store.modeling import records
+from server.store.rating.rate_entries import RATE_ENTRY
+from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from tests.usecases.rate_world import (
     RateWorld,
     add_tenant,
     begin_call,
+    create_book,
+    create_card,
+    create_entry,
     entry,
     env_of,
     rate_world,
     tier,
 )
-
-BASE = EntryFilter(card_id="base")
 
 
 @pytest.fixture
@@ -41,24 +44,23 @@ async def test_making_the_same_twice_is_making_it_once(world):
     card = RateCard(id="extra", display_name="Extra", type=RateCardType.BASE, end=date(2024, 2, 1))
     before = await world.revision()
 
-    made = await asyncio.gather(*(world.do(rates.create_card, card) for _ in range(4)))
-    entries = await asyncio.gather(
-        *(world.do(rate_entries.create_entry, entry("1")) for _ in range(4))
-    )
+    made = await asyncio.gather(*(world.do(create_card, card) for _ in range(4)))
+    entries = await asyncio.gather(*(world.do(create_entry, entry("1")) for _ in range(4)))
 
-    assert len({one.kept for one in made}) == len({one.kept for one in entries}) == 1
-    assert replace(made[0], kept=None) == card
+    assert {record.revision for record in (*made, *entries)} == {1}
+    assert len({record.audit for record in made}) == len({record.audit for record in entries}) == 1
+    assert made[0].content == card
     # The card took effect, once; the entry is a draft and takes effect with its product.
     assert await world.revision() == before + 1
-    assert entries[0].state is EntryState.DRAFT
+    assert entries[0].state is CatalogState.DRAFT
 
 
 async def test_other_content_under_the_same_id_is_refused_with_what_differs(world):
-    await world.do(rate_entries.create_entry, entry("1", per="1000"))
+    await world.do(create_entry, entry("1", per="1000"))
     again = entry("2", per="1000", is_negotiable=False, start=date(2024, 1, 1))
 
     with pytest.raises(AlreadyExists) as caught:
-        await world.do(rate_entries.create_entry, again)
+        await world.do(create_entry, again)
 
     assert caught.value.reason == "CODE_TAKEN"
     assert caught.value.facts["fields"] == "rate, negotiability, start_date"
@@ -66,27 +68,27 @@ async def test_other_content_under_the_same_id_is_refused_with_what_differs(worl
         RateCard(id="BASE", type=RateCardType.BASE),
         RateCard(id="base", type=RateCardType.TIER),
     ):
-        with pytest.raises(AlreadyExists, match="with other content"):
-            await world.do(rates.create_card, other)
+        with pytest.raises(AlreadyExists, match="is there and differs in"):
+            await world.do(create_card, other)
 
 
 async def test_a_book_has_one_card_of_each_type(world):
-    await world.do(rates.create_card, RateCard(id="base2", type=RateCardType.BASE))
-    two = rates.CreatePriceBook(book_id="two", display_name="", card_ids=("base", "base2"))
+    await world.do(create_card, RateCard(id="base2", type=RateCardType.BASE))
+    two = PriceBook(id="two", card_ids=("base", "base2"))
     none = replace(two, card_ids=("other",))
 
     with pytest.raises(AlreadyExists) as caught:
-        await world.do(rates.create_book, two)
+        await world.do(create_book, two)
     assert caught.value.reason == "RATE_CARD_TYPE_TAKEN"
     with pytest.raises(NotFound) as caught:
-        await world.do(rates.create_book, none)
+        await world.do(create_book, none)
     assert caught.value.reason == "RATE_CARD_NOT_FOUND"
 
-    swapped = rates.CreatePriceBook(book_id="book", display_name="", card_ids=("tier", "base"))
-    book = await world.do(rates.create_book, swapped)
-    assert book.cards == {RateCardType.BASE: "base", RateCardType.TIER: "tier"}
+    swapped = PriceBook(id="book", card_ids=("tier", "base"))
+    book = await world.do(create_book, swapped)
+    assert book.content.card_ids == ("base", "tier")
     with pytest.raises(AlreadyExists) as caught:
-        await world.do(rates.create_book, replace(swapped, card_ids=("base2", "tier")))
+        await world.do(create_book, replace(swapped, card_ids=("base2", "tier")))
     assert caught.value.facts["fields"] == "rate_cards"
 
 
@@ -105,7 +107,7 @@ async def test_a_book_has_one_card_of_each_type(world):
 )
 async def test_an_entry_that_makes_no_sense_is_refused(world, wrong, refusal, reason):
     with pytest.raises(refusal) as caught:
-        await world.do(rate_entries.create_entry, wrong)
+        await world.do(create_entry, wrong)
 
     assert caught.value.reason == reason
 
@@ -115,57 +117,60 @@ async def test_tiers_are_kept_in_order_and_gaps_of_one_step_of_the_unit_are_clos
     whole = entry(tiers=steps, bounds=TierBounds.UPPER_INCLUSIVE)
     hundredths = (steps[0], tier("10.01", "60", "-0.5", "AMOUNT"))
 
-    kept = [await world.do(rate_entries.create_entry, whole) for _ in range(2)]
+    kept = [await world.do(create_entry, whole) for _ in range(2)]
     fine = await world.do(
-        rate_entries.create_entry,
+        create_entry,
         entry(resource="data", tiers=hundredths, bounds=TierBounds.UPPER_INCLUSIVE),
     )
 
-    assert kept[0] == kept[1] == await world.do(rate_entries.get_entry, "tier", "sms-USD")
-    assert [(t.lower, t.upper) for t in kept[0].tiers] == [(0, 10), (10, 60)]
-    assert [(t.lower, t.adjustment.value) for t in fine.tiers] == [(0, 0), (10, Decimal("-0.5"))]
+    assert kept[0] == kept[1] == await world.do(records.get, RATE_ENTRY, "tier", "sms-USD")
+    assert [(t.lower, t.upper) for t in kept[0].content.tiers] == [(0, 10), (10, 60)]
+    assert [(t.lower, t.adjustment.value) for t in fine.content.tiers] == [
+        (0, 0),
+        (10, Decimal("-0.5")),
+    ]
     with pytest.raises(InvalidArgument, match="gap"):
-        await world.do(rate_entries.create_entry, replace(whole, id="data", resource_id="data"))
+        await world.do(create_entry, replace(whole, id="data", resource_id="data"))
 
 
 async def test_what_is_not_there_is_not_found_whatever_its_case(world):
-    await world.do(rate_entries.create_entry, entry("1", id="sms"))
+    await world.do(create_entry, entry("1", id="sms"))
 
-    for work, ids, reason in (
-        (rates.get_book, ("BOOK",), "PRICE_BOOK_NOT_FOUND"),
-        (rates.get_card, ("BASE",), "RATE_CARD_NOT_FOUND"),
-        (rate_entries.get_entry, ("base", "SMS"), "RATE_CARD_ENTRY_NOT_FOUND"),
-        (rate_entries.get_entry, ("tier", "sms"), "RATE_CARD_ENTRY_NOT_FOUND"),
+    for kind, ids, reason in (
+        (PRICE_BOOK, ("BOOK",), "PRICE_BOOK_NOT_FOUND"),
+        (RATE_CARD, ("BASE",), "RATE_CARD_NOT_FOUND"),
+        (RATE_ENTRY, ("base", "SMS"), "RATE_CARD_ENTRY_NOT_FOUND"),
+        (RATE_ENTRY, ("tier", "sms"), "RATE_CARD_ENTRY_NOT_FOUND"),
     ):
         with pytest.raises(NotFound) as caught:
-            await world.do(work, *ids)
+            await world.do(records.get, kind, *ids)
         assert caught.value.reason == reason
 
 
 async def test_lists_go_by_id_after_the_last_one_seen_and_stay_within_the_tenant(world):
     other = RateWorld(world.pool, await add_tenant(world.pool))
     for id_ in ("a", "c", "B"):
-        await world.do(rate_entries.create_entry, entry("1", id=id_))
+        await world.do(create_entry, entry("1", id=id_))
 
-    async def page(**more):
-        found = await world.do(rate_entries.list_entries, BASE, limit=2, **more)
-        return [one.id for one in found]
+    async def page(*parent, **more):
+        found = await world.do(records.list_records, RATE_ENTRY, *parent, limit=2, **more)
+        return [record.content.id for record in found]
 
-    assert await page(after=None) == ["B", "a"]
-    assert await page(after=("base", "a")) == ["c"]
-    cards = await world.do(rates.list_cards, after=("base",), limit=9)
-    books = await world.do(rates.list_books, after=None, limit=9)
-    assert [one.id for one in (*cards, *books)] == ["tier", "book"]
-    assert await other.do(rates.list_cards, after=None, limit=9) == []
-    with pytest.raises(NotFound):
-        await other.do(rate_entries.list_entries, BASE, after=None, limit=9)
+    for parent in ((), ("base",)):
+        assert await page(*parent, after=None) == ["B", "a"]
+        assert await page(*parent, after=("base", "a")) == ["c"]
+    cards = await world.do(records.list_records, RATE_CARD, after=("base",), limit=9)
+    books = await world.do(records.list_records, PRICE_BOOK, after=None, limit=9)
+    assert [record.content.id for record in (*cards, *books)] == ["tier", "book"]
+    for kind in (RATE_CARD, RATE_ENTRY):
+        assert await other.do(records.list_records, kind, after=None, limit=9) == []
 
 
 async def test_active_entries_of_one_key_never_overlap(world):
-    await world.do(rate_entries.create_entry, entry("1", id="one", end=date(2024, 2, 1)))
-    await world.do(rate_entries.create_entry, entry("2", id="two", start=date(2024, 2, 1)))
+    await world.do(create_entry, entry("1", id="one", end=date(2024, 2, 1)))
+    await world.do(create_entry, entry("2", id="two", start=date(2024, 2, 1)))
     await world.activate()
-    await world.do(rate_entries.create_entry, entry("3", id="three", start=date(2024, 1, 31)))
+    await world.do(create_entry, entry("3", id="three", start=date(2024, 1, 31)))
 
     with pytest.raises(asyncpg.ExclusionViolationError) as caught:
         await world.activate()

@@ -273,8 +273,21 @@ class Rollover:
 
 def differences(a: object, b: object) -> list[str]:
     """Return the names of the fields in which two values of one kind differ."""
-    names = [field.name for field in fields(a)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(a) if field.compare]  # type: ignore[arg-type]
     return [name for name in names if getattr(a, name) != getattr(b, name)]
+
+
+def may_change(wire_name: str, old: object, new: object) -> bool:
+    """Return True if a field of an active record may change from `old` to `new`.
+
+    A display name may change always, and an end may move to a later day; nothing else may, because
+    it was sold.
+    """
+    if wire_name == "end_date":
+        assert isinstance(old, date | None), old
+        assert isinstance(new, date | None), new
+        return (new or date.max) > (old or date.max)
+    return wire_name == "display_name"
 
 
 def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMeasure | None:

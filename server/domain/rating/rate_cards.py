@@ -5,13 +5,19 @@ end means that the span is unbounded. Source: rate cards.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from server.domain.audit import Audit
-from server.domain.errors import InvalidArgument, ResourceExhausted, Violation
+from server.domain.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Subject,
+    Violation,
+)
 from server.domain.ids import (
     PriceBookId,
     ProductId,
@@ -21,6 +27,7 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.limits import value_of
+from server.domain.modeling.catalog import CatalogState
 from server.domain.rating.rates import (
     ONE,
     AdjustmentKind,
@@ -45,30 +52,13 @@ class RateCardType(StrEnum):
     ATTRIBUTE = "ATTRIBUTE"
 
 
-class EntryState(StrEnum):
-    """The state of an entry; only active entries price usage."""
-
-    DRAFT = "DRAFT"
-    ACTIVE = "ACTIVE"
-    INACTIVE = "INACTIVE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowVersion:
-    """The revision and the audit data of a stored row."""
-
-    revision: int
-    audit: Audit
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceBook:
-    """The cards that apply together. `kept` is None until the value is stored, here and below."""
+    """The cards that apply together, at most one of each type, stored by type."""
 
     id: PriceBookId
     display_name: str = ""
-    cards: Mapping[RateCardType, RateCardId]
-    kept: RowVersion | None = None
+    card_ids: tuple[RateCardId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +70,6 @@ class RateCard:
     type: RateCardType
     start: date | None = None
     end: date | None = None
-    kept: RowVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +80,9 @@ class RateCardEntry:
     Tiers of a commitment may be for `ALL_RESOURCES`; an entry for the resource itself wins over
     them.
 
-    A base entry has a rate, and its `per` is the rate's. A tier entry has tiers; without a base
-    rate, their overrides are for `per` units. An attribute entry has adjustments, of which the
-    first match applies.
+    A base entry has a rate. A tier entry has tiers; without a base rate, their overrides are for
+    `per` units, which is 1 on other cards. An attribute entry has adjustments, of which the
+    first match applies. `state` is the one it had when it was read, and not a part of its content.
     """
 
     id: RateEntryId
@@ -111,8 +100,7 @@ class RateCardEntry:
     is_negotiable: bool = True
     start: date | None = None
     end: date | None = None
-    state: EntryState = EntryState.DRAFT
-    kept: RowVersion | None = None
+    state: CatalogState = field(default=CatalogState.DRAFT, compare=False)
 
     @property
     def key(self) -> RateEntryId:
@@ -172,6 +160,29 @@ def check_size(card_id: RateCardId, size: CardSize, most: CardSize) -> None:
             raise ResourceExhausted("LIMIT_RATE_CARD", text, facts, violations)
 
 
+def check_types(
+    card_ids: Iterable[RateCardId], known: Mapping[RateCardId, RateCard]
+) -> tuple[RateCardId, ...]:
+    """Return the cards of a book in the order of their types.
+
+    Raises RATE_CARD_NOT_FOUND, RATE_CARD_TYPE_TAKEN.
+    """
+    by_type: dict[RateCardType, RateCardId] = {}
+    for card_id in card_ids:
+        if card_id not in known:
+            raise NotFound.of("RateCard", f"rateCards/{card_id}")
+        kind = known[card_id].type
+        if kind in by_type:
+            raise AlreadyExists(
+                "RATE_CARD_TYPE_TAKEN",
+                f"{card_id} and {by_type[kind]} are both of type {kind}; a book has one of each",
+                {"type": kind, "rate_card": card_id, "other_rate_card": by_type[kind]},
+                subject=Subject("RateCard", f"rateCards/{by_type[kind]}"),
+            )
+        by_type[kind] = card_id
+    return tuple(by_type[kind] for kind in sorted(by_type))
+
+
 def in_force(start: date | None, end: date | None, day: date) -> bool:
     """Return whether `day` is in a span of days."""
     return (start is None or start <= day) and (end is None or day < end)
@@ -218,7 +229,7 @@ def tried(entries: Iterable[RateCardEntry]) -> list[RateCardEntry]:
 
 
 def _trial_key(entry: RateCardEntry) -> tuple[bool, date, RateEntryId]:
-    return entry.state is EntryState.DRAFT, entry.start or date.min, entry.id
+    return entry.state is CatalogState.DRAFT, entry.start or date.min, entry.id
 
 
 def _outside(entry: RateCardEntry, of: RateCardEntry) -> Iterable[RateCardEntry]:
@@ -250,7 +261,8 @@ def checked(
     if card is not RateCardType.TIER:
         _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
     if card is RateCardType.BASE:
-        return replace(entry, per=_rate_in_currency(entry, path).per)
+        _check_currency(entry, path)
+        return entry
     if card is RateCardType.ATTRIBUTE:
         _check_rows(entry.adjustments, f"{path}.adjustments")
         return entry
@@ -290,7 +302,7 @@ def _refuse(is_there: bool, path: str, fault: str) -> None:
         raise InvalidArgument.at(path, "RATE_CARD_TYPE_MISMATCH", fault)
 
 
-def _rate_in_currency(entry: RateCardEntry, path: str) -> Rate:
+def _check_currency(entry: RateCardEntry, path: str) -> None:
     assert entry.rate is not None, entry
     if entry.rate.unit != entry.currency_code:
         raise InvalidArgument.at(
@@ -300,4 +312,3 @@ def _rate_in_currency(entry: RateCardEntry, path: str) -> Rate:
             currency_code=entry.rate.unit,
             entry_currency_code=entry.currency_code,
         )
-    return entry.rate

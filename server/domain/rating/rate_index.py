@@ -133,7 +133,7 @@ class CatalogRates:
     ) -> None:
         by_id = {card.id: card for card in cards}
         self._books = {
-            book.id: {kind: by_id[card_id] for kind, card_id in book.cards.items()}
+            book.id: {by_id[card_id].type: by_id[card_id] for card_id in book.card_ids}
             for book in books
         }
         self._spans = {card_id: Spans() for card_id in by_id} | dict(kept or {})

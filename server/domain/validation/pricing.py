@@ -11,7 +11,8 @@ from datetime import date, timedelta
 
 from server.domain.errors import Violation
 from server.domain.ids import PriceBookId, RateCardId, ResourceId, SellingModelId
-from server.domain.rating.rate_cards import EntryState, RateCardEntry
+from server.domain.modeling.catalog import CatalogState
+from server.domain.rating.rate_cards import RateCardEntry
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import (
     EffectiveDays,
@@ -58,7 +59,7 @@ def _offers(setup: Setup, metered: Metered) -> dict[Offer, list[RateCardEntry]]:
     for entry in setup.entries_of(metered.id):
         if entry.stands_alone and setup.priced_days(entry).meets(setup.sold_days(metered)):
             for book in setup.books:
-                if entry.card_id in book.cards.values():
+                if entry.card_id in book.card_ids:
                     found[book.id, entry.currency_code].append(entry)
     return dict(sorted(found.items()))
 
@@ -130,7 +131,7 @@ def _rate_runs_out(setup: Setup) -> Iterator[Finding]:
 def _rate_overlap(setup: Setup) -> Iterator[Finding]:
     for entry, other in overlaps(setup):
         text = f"{entry.id} and {other.id} of {entry.card_id} apply on the same days"
-        entering, there = (entry, other) if entry.state is EntryState.DRAFT else (other, entry)
+        entering, there = (entry, other) if entry.state is CatalogState.DRAFT else (other, entry)
         refused = Violation(
             entry_name(entering), "RATE_OVERLAP", f"overlaps {entry_name(there)} on some days"
         )
@@ -138,7 +139,7 @@ def _rate_overlap(setup: Setup) -> Iterator[Finding]:
 
 
 def _price_book_missing(setup: Setup) -> Iterator[Finding]:
-    sold = {card_id for book in setup.books for card_id in book.cards.values()}
+    sold = {card_id for book in setup.books for card_id in book.card_ids}
     for entry in setup.entries:
         if entry.card_id not in sold:
             text = f"no price book has {entry.card_id}, so no sale can use this rate"

@@ -56,8 +56,9 @@ def _pairs(setup: Setup) -> Iterator[tuple[RateCardEntry, RateCardEntry]]:
         same.sort(key=_start)
     under: defaultdict[RateCardId, set[RateCardId]] = defaultdict(set)
     for book in setup.books:
-        if book.cards.keys() >= {RateCardType.BASE, RateCardType.TIER}:
-            under[book.cards[RateCardType.TIER]].add(book.cards[RateCardType.BASE])
+        by_type = {setup.cards[id_].type: id_ for id_ in book.card_ids if id_ in setup.cards}
+        if by_type.keys() >= {RateCardType.BASE, RateCardType.TIER}:
+            under[by_type[RateCardType.TIER]].add(by_type[RateCardType.BASE])
     # Tiers for all models also adjust the rates of single models, so each of those is checked.
     models = sorted({model for *_, model in bases if model is not None})
     for tiers in (entry for entry in entries if entry.tiers):

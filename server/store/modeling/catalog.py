@@ -1,5 +1,7 @@
 """Units, resources, products and their parts: the queries and row mapping of each kind."""
 
+from typing import Any
+
 from asyncpg import Record
 
 from server.domain.calendar import Cadence, CadenceUnit
@@ -29,10 +31,8 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.policies import DrawdownOrder
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.units import UnitClassKind
-from server.store.modeling.records import Kind
-from server.store.sql import load
-
-SQL = load("modeling/catalog.sql")
+from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
+from server.store.modeling.records import Kind, Reference
 
 
 def _optional_policy(value: str | None) -> PolicyId | None:
@@ -146,12 +146,12 @@ UNIT_CLASS: Kind[UnitClass] = Kind(
     name="UnitClass",
     pattern="unitClasses/{}",
     table="unit_classes",
-    add=SQL["add_unit_class"],
-    find=SQL["find_unit_class"],
-    list_=SQL["list_unit_class"],
-    save=SQL["save_unit_class"],
-    drop=SQL["drop_unit_class"],
-    move=SQL["move_unit_class"],
+    columns=(
+        "unit_class_id",
+        "display_name",
+        "kind",
+        "default_unit_id",
+    ),
     key=lambda record: (record.id,),
     to_row=lambda record: (record.id, record.display_name, record.kind, record.default_unit_id),
     from_row=_unit_class,
@@ -161,12 +161,16 @@ UNIT: Kind[UnitOfMeasure] = Kind(
     name="UnitOfMeasure",
     pattern="unitsOfMeasure/{}",
     table="units_of_measure",
-    add=SQL["add_unit"],
-    find=SQL["find_unit"],
-    list_=SQL["list_unit"],
-    save=SQL["save_unit"],
-    drop=SQL["drop_unit"],
-    move=SQL["move_unit"],
+    columns=(
+        "unit_of_measure_id",
+        "display_name",
+        "unit_class_id",
+        "factor",
+        "scale",
+        "rounding",
+        "sequence",
+    ),
+    filters=("unit_class_id",),
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -179,17 +183,44 @@ UNIT: Kind[UnitOfMeasure] = Kind(
     ),
     from_row=_unit,
     fields={"unit_class_id": "unit_class"},
+    references=lambda record: [(UNIT_CLASS, (record.unit_class_id,))],
 )
+
+
+def _resource_references(record: UsageResource) -> list[Reference]:
+    ids = record.policies
+    named: list[tuple[Kind[Any], str | None]] = [
+        (UNIT_CLASS, record.unit_class_id),
+        (UNIT, record.unit_id),
+        (AGGREGATION, ids.aggregation),
+        (RATING_FREQUENCY, ids.rating_frequency),
+        (OVERAGE, ids.overage),
+        (COMMITMENT, ids.commitment),
+    ]
+    return [(kind, (id_,)) for kind, id_ in named if id_ is not None]
+
+
 RESOURCE: Kind[UsageResource] = Kind(
     name="UsageResource",
     pattern="usageResources/{}",
     table="usage_resources",
-    add=SQL["add_resource"],
-    find=SQL["find_resource"],
-    list_=SQL["list_resource"],
-    save=SQL["save_resource"],
-    drop=SQL["drop_resource"],
-    move=SQL["move_resource"],
+    columns=(
+        "usage_resource_id",
+        "display_name",
+        "category",
+        "unit_class_id",
+        "unit_of_measure_id",
+        "rating_frequency_policy_id",
+        "overage_policy_id",
+        "drawdown_order",
+        "token_resource_id",
+        "definition_product_id",
+        "dimensions",
+    ),
+    filters=(
+        "unit_class_id",
+        "category",
+    ),
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -211,32 +242,43 @@ RESOURCE: Kind[UsageResource] = Kind(
         "token_resource_id": "token_resource",
         "definition_product_id": "usage_definition_product",
     },
+    references=_resource_references,
 )
 PRODUCT: Kind[Product] = Kind(
     name="Product",
     pattern="products/{}",
     table="products",
-    add=SQL["add_product"],
-    find=SQL["find_product"],
-    list_=SQL["list_product"],
-    save=SQL["save_product"],
-    drop=SQL["drop_product"],
-    move=SQL["move_product"],
+    columns=(
+        "product_id",
+        "display_name",
+        "usage_model_type",
+        "grant_binding",
+    ),
+    filters=("usage_model_type",),
     key=lambda record: (record.id,),
     to_row=lambda record: (record.id, record.display_name, record.usage_model_type, record.binding),
     from_row=_product,
     fields={"binding": "grant_binding"},
+    is_activated_with_product=True,
 )
 PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
     name="ProductUsageResource",
     pattern="products/{}/usageResources/{}",
     table="product_usage_resources",
-    add=SQL["add_product_resource"],
-    find=SQL["find_product_resource"],
-    list_=SQL["list_product_resource"],
-    save=SQL["save_product_resource"],
-    drop=SQL["drop_product_resource"],
-    move=SQL["move_product_resource"],
+    columns=(
+        "product_id",
+        "product_usage_resource_id",
+        "usage_resource_id",
+        "start_date",
+        "end_date",
+        "aggregation_policy_id",
+        "rating_frequency_policy_id",
+        "overage_policy_id",
+        "commitment_policy_id",
+        "drawdown_order",
+        "token_resource_id",
+        "is_optional",
+    ),
     key=lambda record: (record.product_id, record.id),
     to_row=lambda record: (
         record.product_id,
@@ -258,17 +300,28 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         "token_resource_id": "token_resource",
         "is_optional": "omittable",
     },
+    is_activated_with_product=True,
 )
 PRODUCT_GRANT: Kind[ProductGrant] = Kind(
     name="ProductUsageGrant",
     pattern="products/{}/grants/{}",
     table="product_usage_grants",
-    add=SQL["add_product_grant"],
-    find=SQL["find_product_grant"],
-    list_=SQL["list_product_grant"],
-    save=SQL["save_product_grant"],
-    drop=SQL["drop_product_grant"],
-    move=SQL["move_product_grant"],
+    columns=(
+        "product_id",
+        "grant_id",
+        "display_name",
+        "product_usage_resource_id",
+        "quantity",
+        "unit_of_measure_id",
+        "validity_unit",
+        "validity_count",
+        "refresh_policy_id",
+        "rollover_policy_id",
+        "type",
+        "selling_model_id",
+        "start_date",
+        "end_date",
+    ),
     key=lambda record: (record.product_id, record.id),
     to_row=lambda record: (
         record.product_id,
@@ -294,4 +347,5 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "rollover_id": "rollover_policy",
         "selling_model_id": "selling_model",
     },
+    is_activated_with_product=True,
 )

@@ -8,7 +8,7 @@ import msgspec
 from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
-from server.store.modeling import edits
+from server.store.modeling import records
 from server.store.modeling.records import Kind
 from server.store.sql import load
 
@@ -23,7 +23,7 @@ async def supersede(tx: Transaction, kind: Kind[T], current: StoredRecord[T], ne
     """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(current.content)
     # First, because it locks the policy and raises if the policy has changed.
-    await edits.save(tx, kind, new, revision=current.revision)
+    await records.save(tx, kind, new, revision=current.revision)
     # Without builtin types, decimals and dates become text, which JSON stores exactly.
     content = msgspec.to_builtins(current.content, builtin_types=())
     args = (tx.tenant_id, kind.name, policy_id, current.version, content)

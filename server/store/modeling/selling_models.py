@@ -6,9 +6,6 @@ from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.ids import SellingModelId
 from server.domain.modeling.catalog import SellingModel, SellingModelType
 from server.store.modeling.records import Kind
-from server.store.sql import load
-
-SQL = load("modeling/selling_models.sql")
 
 
 def _selling_model(row: Record) -> SellingModel:
@@ -25,12 +22,13 @@ SELLING_MODEL: Kind[SellingModel] = Kind(
     name="SellingModel",
     pattern="sellingModels/{}",
     table="selling_models",
-    add=SQL["add_selling_model"],
-    find=SQL["find_selling_model"],
-    list_=SQL["list_selling_model"],
-    save=SQL["save_selling_model"],
-    drop=SQL["drop_selling_model"],
-    move=SQL["move_selling_model"],
+    columns=(
+        "selling_model_id",
+        "display_name",
+        "type",
+        "term_unit",
+        "term_count",
+    ),
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,

@@ -146,7 +146,7 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
 async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:
     """Return the entries that become active with the product, without their tiers."""
     rows = await tx.fetch(SQL["draft_entries"], tx.tenant_id, product_id)
-    return [entry_from_row(row, ()) for row in rows]
+    return [entry_from_row(row) for row in rows]
 
 
 async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision: int) -> None:

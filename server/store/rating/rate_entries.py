@@ -1,9 +1,7 @@
-"""Entries of rate cards: insert, find, list, update, move and delete."""
+"""Entries of rate cards: their kind, and what is done with many at a time."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
 from asyncpg import Record
@@ -16,17 +14,25 @@ from server.domain.ids import (
     SellingModelId,
     UnitId,
 )
+from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.domain.rating.rate_cards import (
     ALL_RESOURCES,
     CardSize,
-    EntryState,
     RateCardEntry,
     RateCardType,
 )
-from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, Tier, TierBounds, TierMode
+from server.domain.rating.rates import (
+    ONE,
+    Adjustment,
+    AdjustmentKind,
+    Rate,
+    Tier,
+    TierBounds,
+    TierMode,
+)
 from server.store.connection import Transaction
-from server.store.modeling.edits import check_done
-from server.store.rating.rates import kept
+from server.store.modeling.records import Kind, Parts, check_done, stored
+from server.store.rating.rates import ON_DATE
 from server.store.rating.terms_documents import adjustments_from_doc, adjustments_to_doc
 from server.store.sql import load
 
@@ -34,19 +40,6 @@ SQL = load("rating/rate_entries.sql")
 
 EntryKey = tuple[RateCardId, RateEntryId]
 Metered = tuple[ProductId, ResourceId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFilter:
-    """The filters of a list of entries; None for any."""
-
-    card_id: RateCardId | None = None
-    state: EntryState | None = None
-    product_id: ProductId | None = None
-    resource_id: ResourceId | None = None
-    unit_id: UnitId | None = None
-    selling_model_id: SellingModelId | None = None
-    day: date | None = None
 
 
 async def lock_cards(
@@ -58,11 +51,9 @@ async def lock_cards(
     return {RateCardId(row["rate_card_id"]): RateCardType(row["type"]) for row in rows}
 
 
-async def card_sizes(
-    tx: Transaction, card_ids: Collection[RateCardId]
-) -> dict[RateCardId, CardSize]:
-    """Return the numbers of entries and tiers on some cards."""
-    rows = await tx.fetch(SQL["card_sizes"], tx.tenant_id, sorted(card_ids))
+async def sizes_of_others(tx: Transaction, keys: Iterable[EntryKey]) -> dict[RateCardId, CardSize]:
+    """Return the numbers of entries and tiers on the cards of some entries, without these."""
+    rows = await tx.fetch(SQL["sizes_of_others"], tx.tenant_id, *_lists(keys))
     return {
         RateCardId(row["rate_card_id"]): CardSize(entries=row["entries"], tiers=row["tiers"])
         for row in rows
@@ -96,76 +87,26 @@ async def add(tx: Transaction, entries: Sequence[RateCardEntry]) -> list[RateCar
 
 
 async def find_all(
-    tx: Transaction, keys: Iterable[EntryKey]
-) -> dict[tuple[str, str], RateCardEntry]:
+    tx: Transaction, keys: Iterable[tuple[str, ...]]
+) -> dict[tuple[str, str], StoredRecord[RateCardEntry]]:
     """Return the entries that exist, by card and by id in lower case."""
     rows = await tx.fetch(SQL["find_entries"], tx.tenant_id, *_lists(keys))
-    entries = await _entries(tx, rows)
+    found = await stored(tx, RATE_ENTRY, rows)
     # In lower case, because two ids may not differ in case alone.
-    return {(entry.card_id, entry.id.lower()): entry for entry in entries}
-
-
-async def find(tx: Transaction, card_id: RateCardId, entry_id: RateEntryId) -> RateCardEntry | None:
-    """Return the entry with this id, whatever its case."""
-    entries = await find_all(tx, [(card_id, entry_id)])
-    return entries.get((card_id, entry_id.lower()))
-
-
-async def list_entries(
-    tx: Transaction,
-    only: EntryFilter,
-    *,
-    after: tuple[str, str] | None,
-    limit: int,
-) -> list[RateCardEntry]:
-    """Return entries by card and id; `after` is the card and the id of the last one seen."""
-    card_id, last = after or ("", "")
-    rows = await tx.fetch(
-        SQL["list_entries"],
-        tx.tenant_id,
-        only.card_id,
-        card_id,
-        last,
-        limit,
-        only.state,
-        only.product_id,
-        only.resource_id,
-        only.unit_id,
-        only.selling_model_id,
-        only.day,
-    )
-    return await _entries(tx, rows)
-
-
-async def save(
-    tx: Transaction,
-    entry: RateCardEntry,
-    *,
-    revision: int,
-    catalog: int | None,
-) -> None:
-    """Update the content of an entry. Raises CONCURRENT_CHANGE.
-
-    `catalog` is the new catalog revision if the entry is active, else None.
-    """
-    args = (tx.tenant_id, *_columns(entry), revision, catalog)
-    # First: it raises if the entry has changed, and locks it while its tiers are replaced.
-    check_done(await tx.execute(SQL["save_entry"], *args))
-    await tx.execute(SQL["drop_tiers"], tx.tenant_id, entry.card_id, entry.id)
-    await _add_tiers(tx, [entry])
+    return {(record.content.card_id, record.content.id.lower()): record for record in found}
 
 
 async def move(
     tx: Transaction,
-    entries: Sequence[RateCardEntry],
-    state: EntryState,
+    entries: Sequence[StoredRecord[RateCardEntry]],
+    state: CatalogState,
     catalog: int,
 ) -> None:
     """Set the state of entries. Raises CONCURRENT_CHANGE."""
-    revisions = [entry.kept.revision for entry in entries if entry.kept is not None]
-    args = (tx.tenant_id, *_lists((one.card_id, one.id) for one in entries), revisions)
-    done = await tx.execute(SQL["move_entries"], *args, state, catalog)
-    check_done(done, count=len(entries))
+    keys = _lists((record.content.card_id, record.content.id) for record in entries)
+    revisions = [record.revision for record in entries]
+    args = (tx.tenant_id, *keys, revisions, state, catalog)
+    check_done(await tx.execute(SQL["move_entries"], *args), count=len(entries))
 
 
 async def in_force(tx: Transaction, metered: Collection[Metered]) -> list[RateCardEntry]:
@@ -173,7 +114,7 @@ async def in_force(tx: Transaction, metered: Collection[Metered]) -> list[RateCa
     products = [product_id for product_id, _ in metered]
     resources = [resource_id for _, resource_id in metered]
     rows = await tx.fetch(SQL["in_force"], tx.tenant_id, products, resources)
-    return [entry_from_row(row, ()) for row in rows]
+    return [entry_from_row(row) for row in rows]
 
 
 async def not_in_force(
@@ -185,16 +126,6 @@ async def not_in_force(
     return [
         (RateCardId(row["rate_card_id"]), RateEntryId(row["entry_id"]), row["name"]) for row in rows
     ]
-
-
-async def drop(tx: Transaction, entry: RateCardEntry) -> None:
-    """Delete an entry with its tiers. Raises CONCURRENT_CHANGE."""
-    assert entry.kept is not None, entry
-    key = (tx.tenant_id, entry.card_id, entry.id)
-    # An update locks the entry before its tiers; the same order here avoids a deadlock.
-    await tx.execute(SQL["lock_entry"], *key)
-    await tx.execute(SQL["drop_tiers"], *key)
-    check_done(await tx.execute(SQL["drop_entry"], *key, entry.kept.revision))
 
 
 async def drop_of_card(tx: Transaction, card_id: RateCardId) -> None:
@@ -218,7 +149,7 @@ def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
     return {key: tuple(tiers) for key, tiers in tiers_by_entry.items()}
 
 
-def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
+def entry_from_row(row: Record, tiers: tuple[Tier, ...] = ()) -> RateCardEntry:
     """Return the content of an entry, without its revision and audit columns."""
     value, unit, model = row["rate_value"], UnitId(row["rate_unit_id"]), row["selling_model_id"]
     return RateCardEntry(
@@ -231,7 +162,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
         rate=None
         if value is None
         else Rate(value=value, per=row["rate_per"], unit=unit, is_package=row["is_package"]),
-        per=row["rate_per"],
+        per=ONE if value is not None else row["rate_per"],
         tiers=tiers,
         bounds=TierBounds(row["tier_bounds"]),
         mode=TierMode(row["tier_mode"]),
@@ -239,7 +170,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...]) -> RateCardEntry:
         is_negotiable=row["is_negotiable"],
         start=row["start_date"],
         end=row["end_date"],
-        state=EntryState(row["state"]),
+        state=CatalogState(row["state"]),
     )
 
 
@@ -282,16 +213,64 @@ async def _add_tiers(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
     )
 
 
-async def _entries(tx: Transaction, rows: Sequence[Record]) -> list[RateCardEntry]:
+async def _add_own_tiers(tx: Transaction, entry: RateCardEntry) -> None:
+    await _add_tiers(tx, [entry])
+
+
+async def _drop_tiers(tx: Transaction, *key: str) -> None:
+    await tx.execute(SQL["drop_tiers"], tx.tenant_id, *key)
+
+
+async def _read_entries(tx: Transaction, rows: Sequence[Record]) -> list[RateCardEntry]:
     keys = [(row["rate_card_id"], row["entry_id"]) for row in rows]
     tiers = tiers_from_rows(await tx.fetch(SQL["tiers"], tx.tenant_id, *_lists(keys)))
-    return [
-        replace(entry_from_row(row, tiers.get(key, ())), kept=kept(row))
-        for row, key in zip(rows, keys, strict=True)
-    ]
+    return [entry_from_row(row, tiers.get(key, ())) for row, key in zip(rows, keys, strict=True)]
 
 
-def _lists(keys: Iterable[EntryKey]) -> tuple[list[str], list[str]]:
+def _lists(keys: Iterable[tuple[str, ...]]) -> tuple[list[str], list[str]]:
     """Return keys as two columns."""
-    pairs = list(keys)
-    return [card for card, _ in pairs], [entry for _, entry in pairs]
+    cards, entries = zip(*keys, strict=True)
+    return list(cards), list(entries)
+
+
+RATE_ENTRY: Kind[RateCardEntry] = Kind(
+    name="RateCardEntry",
+    pattern="rateCards/{}/entries/{}",
+    table="rate_card_entries",
+    columns=(
+        "rate_card_id",
+        "entry_id",
+        "product_id",
+        "usage_resource_id",
+        "selling_model_id",
+        "rate_unit_id",
+        "rate_value",
+        "rate_per",
+        "is_package",
+        "tier_bounds",
+        "tier_mode",
+        "adjustments",
+        "is_negotiable",
+        "start_date",
+        "end_date",
+    ),
+    filters=("product_id", "usage_resource_id", "rate_unit_id", "selling_model_id", ON_DATE),
+    key=lambda record: (record.card_id, record.id),
+    to_row=_columns,
+    from_row=entry_from_row,
+    fields={
+        "product_id": "product",
+        "resource_id": "usage_resource",
+        "selling_model_id": "selling_model",
+        "per": "tier_per",
+        "bounds": "tiers",
+        "mode": "tiers",
+        "is_negotiable": "negotiability",
+        "start": "start_date",
+        "end": "end_date",
+    },
+    change_states="ChangeRateCardEntryStates",
+    marks_changes=True,
+    parts=Parts(add=_add_own_tiers, read=_read_entries, drop=_drop_tiers),
+)
+"""An entry is a draft until it or its product is activated, and prices nothing before."""

@@ -293,11 +293,10 @@ def _addition(row: Record) -> Addition:
 
 
 def _books(rows: Sequence[Record]) -> list[PriceBook]:
-    cards: defaultdict[PriceBookId, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    cards: defaultdict[PriceBookId, list[RateCardId]] = defaultdict(list)
     for row in rows:
-        kind = RateCardType(row["type"])
-        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
-    return [PriceBook(id=id_, cards=of_book) for id_, of_book in cards.items()]
+        cards[row["price_book_id"]].append(RateCardId(row["rate_card_id"]))
+    return [PriceBook(id=id_, card_ids=tuple(card_ids)) for id_, card_ids in cards.items()]
 
 
 def _card(row: Record) -> RateCard:

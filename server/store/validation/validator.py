@@ -13,7 +13,7 @@ from server.domain.modeling.catalog import (
     ProductResource,
     StoredRecord,
 )
-from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
+from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry
 from server.store.connection import Transaction
 from server.store.modeling.catalog import (
     PRODUCT,
@@ -192,11 +192,10 @@ async def _definitions(
 
 
 async def _books(tx: Transaction, card_ids: Sequence[RateCardId]) -> tuple[PriceBook, ...]:
-    cards: defaultdict[str, dict[RateCardType, RateCardId]] = defaultdict(dict)
+    cards: defaultdict[str, list[RateCardId]] = defaultdict(list)
     for row in await tx.fetch(SQL["books"], tx.tenant_id, card_ids):
-        kind = RateCardType(row["type"])
-        cards[row["price_book_id"]][kind] = RateCardId(row["rate_card_id"])
-    return tuple(PriceBook(id=PriceBookId(id_), cards=own) for id_, own in cards.items())
+        cards[row["price_book_id"]].append(RateCardId(row["rate_card_id"]))
+    return tuple(PriceBook(id=PriceBookId(id_), card_ids=tuple(own)) for id_, own in cards.items())
 
 
 async def _kept(

@@ -6,6 +6,7 @@ Each record is created by the use case of its kind.
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from server.domain.errors import AlreadyExists, UsageError
@@ -42,7 +43,7 @@ from server.domain.modeling.setup import (
 from server.domain.rating.rate_cards import (
     USUAL_SIZE,
     CardSize,
-    EntryState,
+    PriceBook,
     RateCard,
     RateCardEntry,
 )
@@ -52,18 +53,16 @@ from server.store.modeling import catalog as kinds
 from server.store.modeling import policies, records, setup
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.rating import rate_entries as entry_store
-from server.store.rating import rates as rate_store
+from server.store.rating.rate_entries import RATE_ENTRY
+from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.usecases.catalog_changes.activation import activate_product
 from server.usecases.modeling import catalog
 from server.usecases.modeling.records import create
-from server.usecases.rating import rates
-from server.usecases.rating.rate_entries import create_entry
-from server.usecases.rating.rates import CreatePriceBook
+from server.usecases.rating.rate_entries import check_entry
+from server.usecases.rating.rates import check_book
 
 T = TypeVar("T")
 
-WITHDRAWN = (CatalogState.INACTIVE, EntryState.INACTIVE)
 PAGE = 1_000
 
 
@@ -116,7 +115,7 @@ class SetUpProduct:
     held: tuple[ResourcePart, ...]
     blankets: tuple[SetupPart[RateCardEntry], ...]
     cards: tuple[SetupPart[RateCard], ...]
-    book: SetupPart[CreatePriceBook] | None
+    book: SetupPart[PriceBook] | None
     is_plan: bool
 
     @property
@@ -190,12 +189,11 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     for part in wanted.held:
         grants = [await _with_renewal(making, grant) for grant in part.grants]
         await making.all(kinds.PRODUCT_GRANT, grants, catalog.create_product_grant, is_shared=False)
-    for card in wanted.cards:
-        await making.card(card)
+    await making.all(RATE_CARD, wanted.cards, _create_card)
     if wanted.book is not None:
-        await making.book(wanted.book)
-    for entry in (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets):
-        await making.entry(entry)
+        await making.all(PRICE_BOOK, [wanted.book], _create_book)
+    entries = (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets)
+    await making.all(RATE_ENTRY, entries, partial(_create_entry, making.most), is_shared=False)
 
 
 async def _create_product(tx: Transaction, wanted: Product) -> StoredRecord[Product]:
@@ -208,6 +206,20 @@ async def _create_commitment(tx: Transaction, wanted: Commitment) -> StoredRecor
 
 async def _create_model(tx: Transaction, wanted: SellingModel) -> StoredRecord[SellingModel]:
     return await create(tx, SELLING_MODEL, wanted)
+
+
+async def _create_card(tx: Transaction, wanted: RateCard) -> StoredRecord[RateCard]:
+    return await create(tx, RATE_CARD, wanted)
+
+
+async def _create_book(tx: Transaction, wanted: PriceBook) -> StoredRecord[PriceBook]:
+    return await create(tx, PRICE_BOOK, await check_book(tx, wanted))
+
+
+async def _create_entry(
+    most: CardSize, tx: Transaction, wanted: RateCardEntry
+) -> StoredRecord[RateCardEntry]:
+    return await create(tx, RATE_ENTRY, await check_entry(tx, wanted, most))
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[ProductResource]:
@@ -284,33 +296,11 @@ class _Making:
         found = await records.find(self.tx, kind, *kind.key(content))
         return None if found is None else found.content
 
-    async def card(self, part: SetupPart[RateCard]) -> None:
-        """Create a rate card."""
-        card = part.content
-        there = await rate_store.find_card(self.tx, card.id)
-        making = rates.create_card(self.tx, card)
-        await self._take(part.path, f"rateCards/{card.id}", there, making)
-
-    async def book(self, part: SetupPart[CreatePriceBook]) -> None:
-        """Create the price book."""
-        book = part.content
-        there = await rate_store.find_book(self.tx, book.book_id)
-        making = rates.create_book(self.tx, book)
-        await self._take(part.path, f"priceBooks/{book.book_id}", there, making)
-
-    async def entry(self, part: SetupPart[RateCardEntry]) -> None:
-        """Create an entry of a rate card."""
-        entry = part.content
-        there = await entry_store.find(self.tx, entry.card_id, entry.id)
-        making = create_entry(self.tx, entry, self.most)
-        name = f"rateCards/{entry.card_id}/entries/{entry.id}"
-        await self._take(part.path, name, there, making, is_shared=False)
-
     async def _take(
         self,
         path: str,
         name: str,
-        there: Any,
+        there: StoredRecord[Any] | None,
         making: Awaitable[object],
         *,
         is_shared: bool = True,
@@ -330,7 +320,7 @@ class _Making:
             is_there=there is not None,
             is_shared=is_shared,
             differing=differing,
-            is_withdrawn=getattr(there, "state", None) in WITHDRAWN,
+            is_withdrawn=there is not None and there.state is CatalogState.INACTIVE,
         )
 
     async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:

@@ -57,8 +57,8 @@ async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[Un
     return await create(tx, UNIT, wanted)
 
 
-async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
-    """Raise UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
+async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
+    """Return the unit. Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
@@ -69,6 +69,7 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> None:
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
+    return wanted
 
 
 async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecord[UsageResource]:
@@ -77,8 +78,11 @@ async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecor
     return await create(tx, RESOURCE, wanted)
 
 
-async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
-    """Raise `…_NOT_FOUND` for a missing reference, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE."""
+async def check_resource(tx: Transaction, wanted: UsageResource) -> UsageResource:
+    """Return the resource.
+
+    Raises `…_NOT_FOUND` for a missing reference, UNIT_CLASS_MISMATCH, TOKEN_RESOURCE.
+    """
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is not KINDS[wanted.category]:
         text = f"a resource of category {wanted.category} cannot be counted in {unit_class.kind}"
@@ -93,6 +97,7 @@ async def check_resource(tx: Transaction, wanted: UsageResource) -> None:
     if wanted.definition_product_id is not None:
         await store.get(tx, PRODUCT, wanted.definition_product_id)
     await said_at(tx, PolicyLevel.USAGE_RESOURCE, wanted.policies)
+    return wanted
 
 
 async def create_product_resource(
@@ -103,10 +108,11 @@ async def create_product_resource(
     return await create(tx, PRODUCT_RESOURCE, wanted)
 
 
-async def check_product_resource(tx: Transaction, wanted: ProductResource) -> None:
-    """Raise `…_NOT_FOUND` for a missing reference, or for a resource that the product cannot have.
+async def check_product_resource(tx: Transaction, wanted: ProductResource) -> ProductResource:
+    """Return the resource of a product.
 
-    Raises POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER, POLICY_CONFLICT.
+    Raises `…_NOT_FOUND` for a missing reference, POLICY_NOT_ALLOWED, TOKEN_RESOURCE, PERIOD_ORDER,
+    POLICY_CONFLICT.
     """
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     _check_kind(product.usage_model_type, wanted)
@@ -122,6 +128,7 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> No
         await said_at(tx, PolicyLevel.USAGE_RESOURCE, resource.policies),
     ]
     check_terms(sold_policies(resolve(said), resource.unit_id or UnitId("")).wallet)
+    return wanted
 
 
 async def create_product_grant(tx: Transaction, wanted: ProductGrant) -> StoredRecord[ProductGrant]:
@@ -180,22 +187,29 @@ def _no_token(text: str, path: str = "product_usage_resource") -> InvalidArgumen
     return InvalidArgument.at(f"{path}.token_resource", "TOKEN_RESOURCE", text)
 
 
-async def check_product(tx: Transaction, wanted: Product) -> None:
-    """Raise BINDING_TARGET, or IN_USE if the type changes and other records depend on it."""
+async def check_product(tx: Transaction, wanted: Product) -> Product:
+    """Return the product.
+
+    Raises BINDING_TARGET, and IN_USE if its type changes and other records depend on it.
+    """
     if wanted.usage_model_type.is_commitment and wanted.binding is not None:
         text = "a commitment is linked to an anchor, whose wallets it adds to"
         raise InvalidArgument.at("product.grant_binding", "BINDING_TARGET", text)
     found = await store.find(tx, PRODUCT, wanted.id)
     if found is None or found.content.usage_model_type is wanted.usage_model_type:
-        return
+        return wanted
     names = [name for name, _ in await edits.referrers(tx, PRODUCT, wanted.id)]
     if names:
         text = f"products/{wanted.id} was set up as {found.content.usage_model_type}: {names[0]}"
         raise FailedPrecondition("IN_USE", text, {"name": f"products/{wanted.id}"})
+    return wanted
 
 
-async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> None:
-    """Raise `…_NOT_FOUND` for a missing reference, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE."""
+async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductGrant:
+    """Return the grant.
+
+    Raises `…_NOT_FOUND` for a missing reference, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE.
+    """
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
         text = f"a {product.usage_model_type} includes quantity; only commitments commit to it"
@@ -209,10 +223,7 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> None:
     if wanted.selling_model_id is not None:
         await store.get(tx, SELLING_MODEL, wanted.selling_model_id)
     await _check_quantity(tx, held.resource_id, wanted)
-
-
-async def check_nothing(tx: Transaction, wanted: object) -> None:
-    """Accept every record of a kind without references."""
+    return wanted
 
 
 async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: ProductGrant) -> None:

@@ -1,36 +1,29 @@
 """Edits of the catalog: the changes that a record's state and its referrers allow."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Generic, TypeVar
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Aborted, FailedPrecondition, Violation
 from server.domain.modeling.catalog import (
     CatalogState,
-    ProductResource,
     StoredRecord,
-    UnitOfMeasure,
-    UsageResource,
     differences,
+    may_change,
 )
-from server.domain.rating.procedures.versions import Version
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import edits as store
 from server.store.modeling import records
-from server.store.modeling.catalog import UNIT, UNIT_CLASS
-from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
 from server.store.modeling.records import Kind
-from server.store.rating.procedures import PROCEDURE
 
 T = TypeVar("T")
 
-Check = Callable[[Transaction, T], Awaitable[None]]
-
-# Records of a product are activated with the product.
-WITH_PRODUCT = frozenset({"Product", "ProductUsageResource", "ProductUsageGrant"})
+# Returns a record as it is to be stored, or raises if it may not be.
+Check = Callable[[Transaction, T], Awaitable[T]]
+# Raises if a record may not be active beside the others that are.
+ActiveCheck = Callable[[Transaction, T], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +40,39 @@ class Record(Generic[T]):
         return self.kind.resource_name(*self.key)
 
 
+async def accept(tx: Transaction, wanted: T) -> T:
+    """Return the record as it is: the check of a kind without references."""
+    return wanted
+
+
+async def accept_active(tx: Transaction, wanted: object) -> None:
+    """Accept every record: the check of a kind whose active records do not exclude each other."""
+
+
 async def update(
     tx: Transaction,
     record: Record[T],
     merge: Callable[[StoredRecord[T]], T],
-    check: Check[T],
+    check: Check[T] = accept,
+    check_active: ActiveCheck[T] = accept_active,
 ) -> StoredRecord[T]:
     """Replace the content of a record by the result of `merge`.
 
-    Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and the errors of `merge` and `check`.
+    Raises `…_NOT_FOUND`, ETAG_MISMATCH, ACTIVE_IMMUTABLE, and the errors of `merge` and the checks.
     """
     found = await current(tx, record)
     wanted = merge(found)
-    changed = differences(found.content, wanted)
-    if not changed:
+    if not differences(found.content, wanted):
         return found
-    _refuse_frozen(record, found, wanted, changed)
-    await check(tx, wanted)
-    await store.save(tx, record.kind, wanted, revision=found.revision)
+    _refuse_frozen(record, found, wanted)
     # Drafts have no effect on sales or rates, so only changes of active records invalidate caches.
+    # Before the checks, which have to see what a concurrent activation has changed.
     if found.state is CatalogState.ACTIVE:
         await tenants.bump_catalog(tx)
+    wanted = await check(tx, wanted)
+    if found.state is CatalogState.ACTIVE:
+        await check_active(tx, wanted)
+    await records.save(tx, record.kind, wanted, revision=found.revision)
     return await records.get(tx, record.kind, *record.key)
 
 
@@ -76,14 +81,16 @@ async def delete(tx: Transaction, record: Record[T]) -> None:
 
     Raises `…_NOT_FOUND`, ETAG_MISMATCH, IN_USE.
     """
+    if not record.kind.has_states:
+        await tenants.bump_catalog(tx)
     found = await current(tx, record)
-    if found.state is CatalogState.ACTIVE:
-        text = f"{record.name} is active; ChangeStates takes it out of force first"
+    if record.kind.has_states and found.state is CatalogState.ACTIVE:
+        text = f"{record.name} is active; {record.kind.change_states} takes it out of force first"
         raise FailedPrecondition("IN_USE", text, {"name": record.name, "state": found.state})
     names = await store.referrers(tx, record.kind, *record.key)
     if names:
         raise _in_use(record.name, names)
-    await store.drop(tx, record.kind, found)
+    await records.drop(tx, record.kind, found)
 
 
 async def change_states(
@@ -96,53 +103,36 @@ async def change_states(
     """
     # Serializes changes of state, and invalidates the cached rates.
     await tenants.bump_catalog(tx)
-    moving: list[tuple[Record[Any], StoredRecord[Any]]] = []
+    moving: dict[str, tuple[Record[Any], StoredRecord[Any]]] = {}
     for record in wanted:
         found = await records.get(tx, record.kind, *record.key)
         _check_move(record, found.state, state)
         if found.state is not state:
-            moving.append((record, found))
-    names = {record.name for record, _ in moving}
-    for record, found in moving:
+            moving[record.name] = (record, found)
+    for record, found in moving.values():
         if state is CatalogState.ACTIVE:
-            await _check_parents(tx, record, found, names)
+            await _check_references(tx, record, found, moving.keys())
         else:
-            await _check_children(tx, record, names)
-    is_first = {kind: place for place, kind in enumerate(ORDER)}
-    # In one order for all callers; a record is activated only after those it refers to.
-    moving.sort(key=lambda pair: (is_first[pair[0].kind.name], pair[0].key))
-    if state is not CatalogState.ACTIVE:
-        moving.reverse()
-    for record, found in moving:
-        await store.move(tx, record.kind, found, state)
+            await _check_referrers(tx, record, moving.keys())
+    ordered = sorted(moving, key=lambda name: (_depth(name, moving), name))
+    for name in ordered if state is CatalogState.ACTIVE else reversed(ordered):
+        record, found = moving[name]
+        await records.move(tx, record.kind, found, state)
     return [
         (
             record,
             await records.get(tx, record.kind, *record.key),
-            BatchOutcome.CHANGED if record.name in names else BatchOutcome.UNCHANGED,
+            BatchOutcome.CHANGED if record.name in moving else BatchOutcome.UNCHANGED,
         )
         for record in wanted
     ]
 
 
-ORDER = (
-    "UnitClass",
-    "UnitOfMeasure",
-    "AggregationPolicy",
-    "RatingFrequencyPolicy",
-    "OveragePolicy",
-    "CommitmentPolicy",
-    "RefreshPolicy",
-    "RolloverPolicy",
-    "SellingModel",
-    "UsageResource",
-    "Product",
-    "ProductUsageResource",
-    "ProductUsageGrant",
-    "Procedure",
-    "ProcedureVersion",
-)
-"""Kinds without references come first."""
+def _depth(name: str, moving: Mapping[str, tuple[Record[Any], StoredRecord[Any]]]) -> int:
+    """Return the length of the longest chain of references among the moving records."""
+    record, found = moving[name]
+    named = (kind.resource_name(*key) for kind, key in record.kind.references(found.content))
+    return 1 + max((_depth(parent, moving) for parent in named if parent in moving), default=0)
 
 
 async def current(tx: Transaction, record: Record[T]) -> StoredRecord[T]:
@@ -154,27 +144,22 @@ async def current(tx: Transaction, record: Record[T]) -> StoredRecord[T]:
     return found
 
 
-def _refuse_frozen(
-    record: Record[T], found: StoredRecord[T], wanted: T, changed: list[str]
-) -> None:
-    if found.state is CatalogState.DRAFT:
+def _refuse_frozen(record: Record[T], found: StoredRecord[T], wanted: T) -> None:
+    """Raise ACTIVE_IMMUTABLE for a change that the state of the record does not allow."""
+    kind = record.kind
+    if not kind.has_states or found.state is CatalogState.DRAFT:
         return
-    frozen = [name for name in changed if not _may_move(found.content, wanted, name)]
+    frozen = [
+        kind.wire_name(name)
+        for name in differences(found.content, wanted)
+        if not may_change(kind.wire_name(name), getattr(found.content, name), getattr(wanted, name))
+    ]
     if frozen:
-        fields = ", ".join(record.kind.fields.get(name, name) for name in frozen)
+        fields = ", ".join(dict.fromkeys(frozen))
         text = f"{record.name} is {found.state}, so {fields} cannot change; create another"
         facts = {"name": record.name, "state": str(found.state), "fields": fields}
         violations = (Violation(record.name, "ACTIVE_IMMUTABLE", text),)
         raise FailedPrecondition("ACTIVE_IMMUTABLE", text, facts, violations)
-
-
-def _may_move(old: object, new: object, name: str) -> bool:
-    """Return whether a field may change: display names always, the end of a sale to a later day."""
-    if name == "display_name":
-        return True
-    if name == "end_date" and isinstance(old, ProductResource) and isinstance(new, ProductResource):
-        return (new.end_date or date.max) > (old.end_date or date.max)
-    return False
 
 
 def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> None:
@@ -185,7 +170,7 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
         text = "a record cannot become a draft again; create another"
     elif new is CatalogState.INACTIVE and old is CatalogState.DRAFT:
         text = "a draft is not in force; delete it"
-    elif new is CatalogState.ACTIVE and record.kind.name in WITH_PRODUCT:
+    elif new is CatalogState.ACTIVE and record.kind.is_activated_with_product:
         text = "it is activated once, together with its product, by ActivateProduct"
     if text is not None:
         facts = {"name": record.name, "from": str(old), "to": str(new)}
@@ -193,11 +178,11 @@ def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> No
         raise FailedPrecondition("STATE_TRANSITION", message, facts)
 
 
-async def _check_parents(
-    tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: set[str]
+async def _check_references(
+    tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: Collection[str]
 ) -> None:
     """Raise RESOURCE_INACTIVE unless all referenced records are active or become so with it."""
-    for kind, key in _parents(found.content):
+    for kind, key in record.kind.references(found.content):
         name = kind.resource_name(*key)
         if name in own:
             continue
@@ -207,7 +192,7 @@ async def _check_parents(
             raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name})
 
 
-async def _check_children(tx: Transaction, record: Record[Any], own: set[str]) -> None:
+async def _check_referrers(tx: Transaction, record: Record[Any], own: Collection[str]) -> None:
     """Raise IN_USE if active catalog records refer to one that is deactivated.
 
     Sales continue under deactivated records. Rates are no obstacle, because they price what was
@@ -221,26 +206,6 @@ async def _check_children(tx: Transaction, record: Record[Any], own: set[str]) -
     ]
     if active:
         raise _in_use(record.name, active)
-
-
-def _parents(content: object) -> list[tuple[Kind[Any], tuple[str, ...]]]:
-    """Return the references of a record that is activated by itself."""
-    if isinstance(content, Version):
-        return [(PROCEDURE, (content.procedure_id,))]
-    if isinstance(content, UnitOfMeasure):
-        return [(UNIT_CLASS, (content.unit_class_id,))]
-    if not isinstance(content, UsageResource):
-        return []
-    ids = content.policies
-    named: list[tuple[Kind[Any], str | None]] = [
-        (UNIT_CLASS, content.unit_class_id),
-        (UNIT, content.unit_id),
-        (AGGREGATION, ids.aggregation),
-        (RATING_FREQUENCY, ids.rating_frequency),
-        (OVERAGE, ids.overage),
-        (COMMITMENT, ids.commitment),
-    ]
-    return [(kind, (id_,)) for kind, id_ in named if id_ is not None]
 
 
 def _in_use(name: str, referrers: Collection[tuple[str, str]]) -> FailedPrecondition:

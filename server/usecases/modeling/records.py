@@ -8,6 +8,7 @@ from typing import TypeVar
 from server.domain.batches import BatchOutcome
 from server.domain.errors import AlreadyExists, Subject
 from server.domain.modeling.catalog import StoredRecord, differences
+from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
 from server.store.modeling import records as store
 from server.store.modeling.records import Kind
@@ -25,18 +26,23 @@ async def create_one(
 ) -> tuple[StoredRecord[T], BatchOutcome]:
     """Do what `create` does, and return beside the record whether it was created."""
     is_new = await store.add(tx, kind, wanted)
+    if is_new and not kind.has_states:
+        await bump_catalog(tx)
     found = await store.find(tx, kind, *kind.key(wanted))
     assert found is not None, wanted
-    differing = differences(wanted, found.content)
-    if differing:
-        raise _taken(kind, found.content, [kind.fields.get(name, name) for name in differing])
+    check_same(kind, wanted, found.content)
     return found, BatchOutcome.CREATED if is_new else BatchOutcome.UNCHANGED
 
 
-def _taken(kind: Kind[T], there: T, differing: list[str]) -> AlreadyExists:
-    name = kind.resource_name(*kind.key(there))
-    fields = ", ".join(differing)
-    return AlreadyExists(
+def check_same(kind: Kind[T], wanted: T, found: T) -> None:
+    """Raise CODE_TAKEN, naming the existing record, if it is not equal to the wanted one."""
+    differing = differences(wanted, found)
+    if not differing:
+        return
+    name = kind.resource_name(*kind.key(found))
+    # Ids are matched without case, so an existing id may differ from the wanted one in case only.
+    fields = "name" if "id" in differing else ", ".join(map(kind.wire_name, differing))
+    raise AlreadyExists(
         "CODE_TAKEN",
         f"{name} is there and differs in {fields}",
         {"name": name, "fields": fields},

@@ -54,10 +54,11 @@ async def seed(tx: Transaction) -> None:
         await store.set_default(tx, usage, procedure_id)
 
 
-async def check_version(tx: Transaction, wanted: Version) -> None:
-    """Raise PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
+async def check_version(tx: Transaction, wanted: Version) -> Version:
+    """Return the version. Raises PROCEDURE_NOT_FOUND, PROCEDURE_INVALID, FORMULA_INVALID."""
     procedure = (await records.get(tx, PROCEDURE, wanted.procedure_id)).content
     check(wanted.elements, procedure.usage, path="procedure_version.elements")
+    return wanted
 
 
 async def set_default(

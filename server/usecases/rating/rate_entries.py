@@ -1,16 +1,23 @@
-"""Entries of rate cards: create one or up to a thousand at a time, get, list.
+"""Entries of rate cards: their checks, and creating up to a thousand at a time.
 
 Creating an entry twice has the effect of creating it once. An entry is a draft until it or its
 product is activated, and does not price anything before.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from server.domain.batches import BatchOutcome
-from server.domain.errors import InvalidArgument, NotFound, UsageError
-from server.domain.ids import RateCardId, RateEntryId
+from server.domain.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    UsageError,
+    Violation,
+)
+from server.domain.ids import RateCardId
+from server.domain.modeling.catalog import StoredRecord
 from server.domain.modeling.setup import placed
 from server.domain.modeling.units import UnitClassKind
 from server.domain.rating.rate_cards import (
@@ -20,18 +27,20 @@ from server.domain.rating.rate_cards import (
     RateCardType,
     check_size,
     checked,
+    overlapping,
 )
 from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.modeling.catalog import PRODUCT, UNIT, UNIT_CLASS
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating import rate_entries as store
-from server.store.rating.rate_entries import EntryFilter, Metered
+from server.store.rating.rate_entries import RATE_ENTRY, Metered
+from server.store.rating.rates import RATE_CARD
 from server.usecases.modeling.currencies import is_currency
-from server.usecases.rating.rates import get_card, same
+from server.usecases.modeling.records import check_same
 
-# An entry in its state after a batch, and the outcome of its item.
-EntryOutcome = tuple[RateCardEntry, BatchOutcome]
+# An entry after a batch, and the outcome of its item.
+EntryOutcome = tuple[StoredRecord[RateCardEntry], BatchOutcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +55,38 @@ class _Known:
     seen: set[str] = field(default_factory=set)
 
 
-async def create_entry(
+async def check_entry(
     tx: Transaction, entry: RateCardEntry, most: CardSize = USUAL_SIZE
 ) -> RateCardEntry:
-    """Add a draft to a card of at most the size `most`.
+    """Return the entry as it is stored on a card of at most the size `most`.
 
     Raises RATE_CARD_NOT_FOUND, PRODUCT_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
     RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
-    TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, CODE_TAKEN, LIMIT_RATE_CARD.
+    TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, LIMIT_RATE_CARD.
     """
-    wanted = await checked_entry(tx, entry)
-    [(found, _)] = await _keep(tx, [wanted], most)
-    return same(wanted, found, "RateCardEntry", entry.name)
+    wanted = await _checked(tx, await _known(tx, [entry]), entry)
+    await _check_sizes(tx, [wanted], most)
+    return wanted
+
+
+async def check_active(tx: Transaction, entry: RateCardEntry) -> None:
+    """Raise RATE_OVERLAP if an active entry would share days with another one."""
+    await refuse_overlaps(tx, [entry])
+
+
+async def refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
+    """Raise RATE_OVERLAP for an entry that shares days with another active one, naming both."""
+    metered = {(entry.product_id, entry.resource_id) for entry in entries}
+    found = overlapping(entries, await store.in_force(tx, sorted(metered)))
+    if not found:
+        return
+    pairs = [(entry.name, other.name) for entry, other in found]
+    violations = tuple(
+        Violation(name, "RATE_OVERLAP", f"covers days that {other} covers") for name, other in pairs
+    )
+    name, other = pairs[0]
+    text = f"{name} and {other} would both be in force on some days; end one before the other"
+    raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
 
 
 async def create_entries(
@@ -68,56 +97,19 @@ async def create_entries(
     """Add drafts to cards, all or none; returns each with its outcome.
 
     The field path of a refusal names the entry, or the card if that would become too large. Raises
-    the errors of `create_entry`.
+    the errors of `check_entry` and CODE_TAKEN.
     """
     known = await _known(tx, entries)
     wanted = []
     for index, entry in enumerate(entries):
         with _at(index):
             wanted.append(await _checked(tx, known, entry))
-    found = await _keep(tx, wanted, most)
-    for index, (one, (there, _)) in enumerate(zip(wanted, found, strict=True)):
+    await _check_sizes(tx, wanted, most)
+    outcomes = await _add(tx, wanted)
+    for index, (entry, (record, _)) in enumerate(zip(wanted, outcomes, strict=True)):
         with _at(index):
-            same(one, there, "RateCardEntry", one.name)
-    return found
-
-
-async def checked_entry(tx: Transaction, entry: RateCardEntry) -> RateCardEntry:
-    """Return the entry as its card stores it. Raises as `create_entry`, except CODE_TAKEN."""
-    return await _checked(tx, await _known(tx, [entry]), entry)
-
-
-async def check_sizes(tx: Transaction, card_ids: Iterable[RateCardId], most: CardSize) -> None:
-    """Raise LIMIT_RATE_CARD for a card that is too large now; the caller has locked the cards."""
-    sizes = await store.card_sizes(tx, set(card_ids))
-    for card_id, size in sizes.items():
-        check_size(card_id, size, most)
-
-
-async def get_entry(tx: Transaction, card_id: RateCardId, entry_id: RateEntryId) -> RateCardEntry:
-    """Return one entry. Raises RATE_CARD_ENTRY_NOT_FOUND."""
-    entry = await store.find(tx, card_id, entry_id)
-    if entry is None or entry.id != entry_id:
-        raise not_found(card_id, entry_id)
-    return entry
-
-
-async def list_entries(
-    tx: Transaction,
-    only: EntryFilter,
-    *,
-    after: tuple[str, str] | None,
-    limit: int,
-) -> list[RateCardEntry]:
-    """Return entries by card and id. Raises RATE_CARD_NOT_FOUND for an unknown card."""
-    if only.card_id is not None:
-        await get_card(tx, only.card_id)
-    return await store.list_entries(tx, only, after=after, limit=limit)
-
-
-def not_found(card_id: RateCardId, entry_id: RateEntryId) -> NotFound:
-    """Return the refusal of an entry that does not exist."""
-    return NotFound.of("RateCardEntry", f"rateCards/{card_id}/entries/{entry_id}")
+            check_same(RATE_ENTRY, entry, record.content)
+    return outcomes
 
 
 @contextmanager
@@ -129,23 +121,34 @@ def _at(index: int) -> Iterator[None]:
         raise placed(error, f"requests[{index}].rate_card_entry") from error
 
 
-async def _keep(
-    tx: Transaction, wanted: Sequence[RateCardEntry], most: CardSize
-) -> list[EntryOutcome]:
+async def _add(tx: Transaction, wanted: Sequence[RateCardEntry]) -> list[EntryOutcome]:
     """Store the new entries, and return the stored ones under all ids."""
     # Reversed, so that the first entry of each id in the batch is the one that remains.
-    first = {(entry.card_id, entry.id.lower()): entry for entry in reversed(wanted)}
+    first = {_key(entry): entry for entry in reversed(wanted)}
     new = await store.add(tx, list(first.values()))
-    await check_sizes(tx, (entry.card_id for entry in new), most)
     found = await store.find_all(tx, [(entry.card_id, entry.id) for entry in first.values()])
-    created = {(entry.card_id, entry.id.lower()) for entry in new}
+    created = {_key(entry) for entry in new}
     outcomes = []
     for entry in wanted:
-        key = (entry.card_id, entry.id.lower())
-        outcome = BatchOutcome.CREATED if key in created else BatchOutcome.UNCHANGED
-        created.discard(key)  # a second mention of the entry in the batch is UNCHANGED
-        outcomes.append((found[key], outcome))
+        outcome = BatchOutcome.CREATED if _key(entry) in created else BatchOutcome.UNCHANGED
+        created.discard(_key(entry))  # a second mention of the entry in the batch is UNCHANGED
+        outcomes.append((found[_key(entry)], outcome))
     return outcomes
+
+
+async def _check_sizes(tx: Transaction, entries: Collection[RateCardEntry], most: CardSize) -> None:
+    """Raise LIMIT_RATE_CARD if a card, which the caller has locked, becomes too large."""
+    own = {_key(entry): entry for entry in entries}
+    others = await store.sizes_of_others(tx, [(entry.card_id, entry.id) for entry in own.values()])
+    for card_id, size in others.items():
+        mine = [entry for entry in own.values() if entry.card_id == card_id]
+        tiers = sum(entry.size for entry in mine)
+        whole = CardSize(entries=size.entries + len(mine), tiers=size.tiers + tiers)
+        check_size(card_id, whole, most)
+
+
+def _key(entry: RateCardEntry) -> tuple[str, str]:
+    return entry.card_id, entry.id.lower()
 
 
 async def _known(tx: Transaction, entries: Sequence[RateCardEntry]) -> _Known:
@@ -157,7 +160,7 @@ async def _known(tx: Transaction, entries: Sequence[RateCardEntry]) -> _Known:
 
 async def _checked(tx: Transaction, known: _Known, entry: RateCardEntry) -> RateCardEntry:
     if entry.card_id not in known.cards:
-        raise NotFound.of("RateCard", f"rateCards/{entry.card_id}")
+        raise records.not_found(RATE_CARD, entry.card_id)
     if entry.is_blanket:
         await _check_blanket(tx, known, entry)
     scale = known.scales.get((entry.product_id, entry.resource_id))

@@ -78,7 +78,7 @@ def _setup(loaded: LoadedProducts, product_id: ProductId, scope: Scope) -> Setup
         grants=tuple(_promise(graph, grant) for grant in graph.grants),
         entries=entries,
         cards=loaded.cards,
-        books=tuple(book for book in loaded.books if own & set(book.cards.values())),
+        books=tuple(book for book in loaded.books if own & set(book.card_ids)),
         currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
         anchored=loaded.anchored,
         scope=scope,

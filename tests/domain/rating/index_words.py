@@ -43,7 +43,7 @@ def index(*entries, base=None, tiers=None):
         RateCardType.BASE: base or RateCard(id="base", type=RateCardType.BASE),
         RateCardType.TIER: tiers or RateCard(id="tiers", type=RateCardType.TIER),
     }
-    book = PriceBook(id="book", cards={kind: card.id for kind, card in cards.items()})
+    book = PriceBook(id="book", card_ids=tuple(card.id for card in cards.values()))
     return CatalogRates([book], cards.values(), entries)
 
 

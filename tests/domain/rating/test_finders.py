@@ -175,7 +175,7 @@ def test_tiers_that_stand_alone_are_a_rate_only_where_they_are_looked_at():
 
 def test_a_book_without_a_card_that_is_looked_at_says_so():
     card = RateCard(id="tiers", type=RateCardType.TIER)
-    book = PriceBook(id="book", cards={RateCardType.TIER: card.id})
+    book = PriceBook(id="book", card_ids=(card.id,))
     rates = CatalogRates([book], [card], [STEPS])
 
     with pytest.raises(RateNotFound, match="no card that is looked at") as caught:

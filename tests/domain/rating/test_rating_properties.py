@@ -7,10 +7,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.domain.modeling.catalog import CatalogState
 from server.domain.rating.line_rating import Element, Rated, RatingFailed
 from server.domain.rating.procedures.packages import Packages
 from server.domain.rating.rate_cards import (
-    EntryState,
     PriceBook,
     RateCard,
     RateCardEntry,
@@ -228,8 +228,8 @@ def test_tried_drafts_take_their_days_and_leave_all_others(spans):
     entries: list[RateCardEntry] = []
     for number, (start, end, model, is_draft) in enumerate(spans):
         one = entry(f"e{number}", "base", start, end, model)
-        one = replace(one, state=EntryState.DRAFT if is_draft else EntryState.ACTIVE)
-        others = [other for other in entries if other.state is EntryState.ACTIVE]
+        one = replace(one, state=CatalogState.DRAFT if is_draft else CatalogState.ACTIVE)
+        others = [other for other in entries if other.state is CatalogState.ACTIVE]
         if (end is None or start < end) and (is_draft or not any(meets(one, o) for o in others)):
             entries.append(one)
 
@@ -240,7 +240,7 @@ def test_tried_drafts_take_their_days_and_leave_all_others(spans):
             own = [one for one in entries if one.selling_model_id == model]
             there = [one for one in own if in_force(one.start, one.end, day)]
             first = max(
-                there, key=lambda e: (e.state is EntryState.DRAFT, e.start, e.id), default=None
+                there, key=lambda e: (e.state is CatalogState.DRAFT, e.start, e.id), default=None
             )
             of_model = [one for one in found if one.selling_model_id == model]
             is_ = [one.id for one in of_model if in_force(one.start, one.end, day)]
@@ -283,7 +283,7 @@ def entry(id_: str, card: str, start: date, end: date | None, model: str | None)
         tiers=() if is_base else (PERCENT,),
         start=start,
         end=end,
-        state=EntryState.ACTIVE,
+        state=CatalogState.ACTIVE,
     )
 
 
@@ -292,7 +292,7 @@ def index(entries: list[RateCardEntry]) -> CatalogRates:
         RateCardType.BASE: RateCard(id="base", type=RateCardType.BASE),
         RateCardType.TIER: RateCard(id="tiers", type=RateCardType.TIER),
     }
-    book = PriceBook(id="book", cards={kind: one.id for kind, one in cards.items()})
+    book = PriceBook(id="book", card_ids=tuple(one.id for one in cards.values()))
     return CatalogRates([book], cards.values(), entries)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import ResourceId
+from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import AggregationMethod, LatePolicy
 from server.domain.modeling.units import UnitClassKind
-from server.domain.rating.rate_cards import EntryState
 from server.domain.validation import RULES, Scope, Setup, Severity, validate
 from server.domain.validation.activation import IN_TURN, check_activation, check_valid
 from tests.setups import (
@@ -31,7 +31,7 @@ CALLS, GRANT = "products/plan/usageResources/calls", "products/plan/grants/inclu
 CREDITS = ResourceId("credits")
 LATER = metered(start="2024-06-01", held_id="later", state=DRAFT)
 MONEY = metered(kind=UnitClassKind.CURRENCY, counted=unit("USD"))
-ENTRIES = (entry(), entry(start="2024-06-01", id_="two", state=EntryState.DRAFT))
+ENTRIES = (entry(), entry(start="2024-06-01", id_="two", state=CatalogState.DRAFT))
 
 
 def refused(of: Setup) -> FailedPrecondition:

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import AggregationMethod, OveragePolicy
 from server.domain.modeling.units import UnitClassKind
-from server.domain.rating.rate_cards import EntryState, RateCardEntry
+from server.domain.rating.rate_cards import RateCardEntry
 from server.domain.validation import (
     MOST_FINDINGS,
     RULES,
@@ -66,7 +67,7 @@ TABLE: list[tuple[str, Setup, Setup]] = [
     (
         "RESOURCE_NOT_ACTIVE",
         setup(metered(state=INACTIVE), grants=(promise(),)),
-        setup(metered(state=INACTIVE), entries=(entry(state=EntryState.DRAFT),)),
+        setup(metered(state=INACTIVE), entries=(entry(state=CatalogState.DRAFT),)),
     ),
     (
         "RESOURCE_NOT_ACTIVE",
@@ -154,8 +155,8 @@ TABLE: list[tuple[str, Setup, Setup]] = [
     ("RATE_MISSING", setup(entries=()), setup(metered(overage=OveragePolicy.FREE), entries=())),
     (
         "RATE_MISSING",
-        setup(entries=(entry(state=EntryState.DRAFT),)),
-        setup(entries=(entry(state=EntryState.DRAFT),), scope=DRAFTS),
+        setup(entries=(entry(state=CatalogState.DRAFT),)),
+        setup(entries=(entry(state=CatalogState.DRAFT),), scope=DRAFTS),
     ),
     (
         "RATE_GAP",

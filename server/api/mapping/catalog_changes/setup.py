@@ -9,7 +9,6 @@ from usage_management.v1 import rate_service_pb2 as rate_rpc
 from usage_management.v1 import setup_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.rating import rates
 from server.api.names import BadName, Name
 from server.api.services.modeling.kinds import (
     AGGREGATION,
@@ -27,6 +26,7 @@ from server.api.services.modeling.kinds import (
     UNIT_CLASS,
     Creation,
 )
+from server.api.services.rating.kinds import PRICE_BOOK, RATE_CARD, RATE_ENTRY
 from server.api.validation import validate
 from server.api.values import enum_pb, time_pb
 from server.domain.errors import InvalidArgument, UsageError, Violation
@@ -42,26 +42,6 @@ from server.usecases.catalog_changes.setup import (
 T = TypeVar("T")
 # The reader of a policy requires an id; this one stands for a policy without a name.
 ANY_ID = "nameless"
-
-
-CARD = Creation(
-    field="rate_card",
-    name=names.RATE_CARD,
-    creation=rate_rpc.CreateRateCardRequest,
-    read=rates.create_card_from_pb,
-)
-BOOK = Creation(
-    field="price_book",
-    name=names.PRICE_BOOK,
-    creation=rate_rpc.CreatePriceBookRequest,
-    read=rates.create_book_from_pb,
-)
-ENTRY = Creation(
-    field="rate_card_entry",
-    name=names.RATE_ENTRY,
-    creation=rate_rpc.CreateRateCardEntryRequest,
-    read=rates.create_entry_from_pb,
-)
 
 
 def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
@@ -83,11 +63,11 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
         "rollovers": reading.all("rollover_policies", ROLLOVER, request.rollover_policies),
         "resources": reading.all("usage_resources", RESOURCE, request.usage_resources),
         "product": reading.one("product", PRODUCT, request.product),
-        "cards": reading.all("rate_cards", CARD, request.rate_cards),
+        "cards": reading.all("rate_cards", RATE_CARD, request.rate_cards),
         "book": None,
     }
     if request.HasField("price_book"):
-        parts["book"] = reading.one("price_book", BOOK, request.price_book)
+        parts["book"] = reading.one("price_book", PRICE_BOOK, request.price_book)
     product = request.product.name
     parts["blankets"] = _whole(
         _entry(reading, f"rate_card_entries[{index}]", one, product, "")
@@ -270,7 +250,7 @@ def _entry(
     _same(reading, f"{path}.product", own.product, product)
     _same(reading, f"{path}.usage_resource", own.usage_resource, resource)
     own.product, own.usage_resource = product, resource
-    return reading.one(path, ENTRY, own)
+    return reading.one(path, RATE_ENTRY, own)
 
 
 def _same(reading: _Reading, path: str, given: str, implied: str) -> None:

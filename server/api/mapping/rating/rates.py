@@ -1,7 +1,7 @@
 """Messages of price books, rate cards and entries."""
 
+from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 from usage_management.v1 import rate_service_pb2 as pb
 from usage_management.v1 import types_pb2
@@ -18,45 +18,41 @@ from server.api.mapping.rating.terms import (
     unit_from_reader,
     unit_pb,
 )
+from server.api.names import Name
 from server.api.reader import RequestReader, placed_at, refuse
 from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
 from server.domain.ids import (
     PriceBookId,
-    ProductId,
     RateCardId,
     RateEntryId,
     ResourceId,
     SellingModelId,
+    UnitId,
 )
+from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.rate_cards import (
     ALL_RESOURCES,
-    EntryState,
     PriceBook,
     RateCard,
     RateCardEntry,
     RateCardType,
-    RowVersion,
 )
 from server.domain.rating.rates import TierBounds, TierMode
-from server.store.rating.rate_entries import EntryFilter
-from server.store.rating.rates import CardFilter
-from server.usecases.rating.rates import CreatePriceBook
 
-ALL_CARDS = "rateCards/-"
 NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
 
 
-def create_book_from_pb(request: pb.CreatePriceBookRequest) -> CreatePriceBook:
-    """Return the command to create a price book. Raises InvalidArgument."""
+def create_book_from_pb(request: pb.CreatePriceBookRequest) -> PriceBook:
+    """Return a price book. Raises InvalidArgument."""
     reader = RequestReader(request)
     book_id = PriceBookId(reader.code("price_book_id"))
     book = reader.sub("price_book")
     display_name = book.text("display_name")
     card_ids = tuple(RateCardId(ids[0]) for ids in book.names("rate_cards", names.RATE_CARD))
     reader.done()
-    return CreatePriceBook(book_id=book_id, display_name=display_name, card_ids=card_ids)
+    return PriceBook(id=book_id, display_name=display_name, card_ids=card_ids)
 
 
 def create_card_from_pb(request: pb.CreateRateCardRequest) -> RateCard:
@@ -118,59 +114,62 @@ def create_entries_from_pb(
     return entries
 
 
-def card_filter_from_pb(request: pb.ListRateCardsRequest) -> CardFilter:
-    """Return the filters of a list of cards. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    kind, day = reader.optional_choice("type", RateCardType), reader.optional_date("on_date")
-    reader.done()
-    return CardFilter(type=kind, day=day)
+def card_type_filter(reader: RequestReader) -> RateCardType | None:
+    """Return the type of the cards that a list asks for."""
+    return reader.optional_choice("type", RateCardType)
 
 
-def entry_filter_from_pb(request: pb.ListRateCardEntriesRequest) -> EntryFilter:
-    """Return the filters of a list of entries. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    card = None if request.parent == ALL_CARDS else reader.name("parent", names.RATE_CARD)
-    product = reader.optional_name("product", names.PRODUCT)
-    resource = reader.optional_name("usage_resource", names.RESOURCE)
-    model = reader.optional_name("selling_model", names.SELLING_MODEL)
-    unit = unit_from_reader(reader) if request.currency_code or request.token_unit else None
-    only = EntryFilter(
-        card_id=RateCardId(card[0]) if card else None,
-        state=reader.optional_choice("state", EntryState),
-        product_id=ProductId(product[0]) if product else None,
-        resource_id=ResourceId(resource[0]) if resource else None,
-        unit_id=unit,
-        selling_model_id=SellingModelId(model[0]) if model else None,
-        day=reader.optional_date("on_date"),
-    )
-    reader.done()
-    return only
+def day_filter(reader: RequestReader) -> date | None:
+    """Return the day on which the records that a list asks for apply."""
+    return reader.optional_date("on_date")
 
 
-def book_to_pb(book: PriceBook) -> pb.PriceBook:
+def unit_filter(reader: RequestReader) -> UnitId | None:
+    """Return the currency or token of the entries that a list asks for."""
+    if reader.has("currency_code") or reader.has("token_unit"):
+        return unit_from_reader(reader)
+    return None
+
+
+def name_filter(field: str, name: Name) -> Callable[[RequestReader], str | None]:
+    """Return a reader of the record that the records of a list must refer to."""
+
+    def read(reader: RequestReader) -> str | None:
+        ids = reader.optional_name(field, name)
+        return str(ids[0]) if ids else None
+
+    return read
+
+
+def book_to_pb(record: StoredRecord[PriceBook]) -> pb.PriceBook:
     """Return a price book."""
+    book = record.content
     return pb.PriceBook(
         name=names.PRICE_BOOK.of(book.id),
         display_name=book.display_name,
-        rate_cards=[names.RATE_CARD.of(book.cards[kind]) for kind in sorted(book.cards)],
-        **_kept_to_pb(book.kept),
+        rate_cards=map(names.RATE_CARD.of, book.card_ids),
+        etag=etag(record.revision),
+        **audit_pb(record.audit),
     )
 
 
-def card_to_pb(card: RateCard) -> pb.RateCard:
+def card_to_pb(record: StoredRecord[RateCard]) -> pb.RateCard:
     """Return a rate card."""
+    card = record.content
     return pb.RateCard(
         name=names.RATE_CARD.of(card.id),
         display_name=card.display_name,
         type=enum_pb(pb.RateCard.Type, card.type),
         start_date=optional_date_pb(card.start),
         end_date=optional_date_pb(card.end),
-        **_kept_to_pb(card.kept),
+        etag=etag(record.revision),
+        **audit_pb(record.audit),
     )
 
 
-def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
+def entry_to_pb(record: StoredRecord[RateCardEntry]) -> pb.RateCardEntry:
     """Return an entry of a rate card."""
+    entry = record.content
     model = entry.selling_model_id
     negotiability = "NEGOTIABLE" if entry.is_negotiable else "NON_NEGOTIABLE"
     return pb.RateCardEntry(
@@ -185,9 +184,10 @@ def entry_to_pb(entry: RateCardEntry) -> pb.RateCardEntry:
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
-        state=enum_pb(types_pb2.CatalogState, entry.state),
+        state=enum_pb(types_pb2.CatalogState, record.state),
+        etag=etag(record.revision),
         **unit_pb(entry.currency_code),
-        **_kept_to_pb(entry.kept),
+        **audit_pb(record.audit),
     )
 
 
@@ -198,12 +198,9 @@ def _dates_from_reader(reader: RequestReader) -> tuple[date | None, date | None]
     return start, end
 
 
-def _kept_to_pb(kept: RowVersion | None) -> dict[str, Any]:
-    assert kept is not None
-    return {"etag": etag(kept.revision), **audit_pb(kept.audit)}
-
-
-def entry_outcome_to_pb(entry: RateCardEntry, outcome: BatchOutcome) -> pb.RateCardEntryOutcome:
+def entry_outcome_to_pb(
+    entry: StoredRecord[RateCardEntry], outcome: BatchOutcome
+) -> pb.RateCardEntryOutcome:
     """Return an entry after a batch, and the outcome of the batch for it."""
     return pb.RateCardEntryOutcome(
         outcome=enum_pb(types_pb2.BatchOutcome, outcome), rate_card_entry=entry_to_pb(entry)

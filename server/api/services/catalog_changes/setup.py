@@ -6,7 +6,7 @@ from usage_management.v1 import setup_service_pb2 as pb
 from usage_management.v1 import setup_service_pb2_grpc as rpc
 
 from server.api.mapping.catalog_changes.setup import setup_from_pb, setup_to_pb
-from server.api.services.rating.rates import card_size
+from server.api.services.rating.kinds import card_size
 from server.api.transactions import run_mutation
 from server.env import Env
 from server.usecases.catalog_changes.setup import set_up_product

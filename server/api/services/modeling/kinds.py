@@ -16,13 +16,14 @@ from server.api.mapping.modeling import policies as policy_mapping
 from server.api.mapping.modeling import selling_models as selling_mapping
 from server.api.names import Name
 from server.api.reader import RequestReader
+from server.config import Config
 from server.domain.modeling.catalog import Category, StoredRecord, UsageModelType
 from server.store.modeling import catalog as kinds
 from server.store.modeling import policies as policy_kinds
 from server.store.modeling import selling_models as selling_kinds
 from server.store.modeling.records import Kind
 from server.usecases.modeling import catalog as checks
-from server.usecases.modeling.edits import Check
+from server.usecases.modeling.edits import ActiveCheck, Check, accept, accept_active
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -51,15 +52,27 @@ class Creation(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnWire(Creation[T], Generic[T, M]):
-    """A kind of record: its messages, its reader and writer, and its check."""
+    """A kind of record: its messages, its reader and writer, and its checks.
+
+    `check` runs before each save, `limited_check` instead if it depends on the configuration, and
+    `check_active` before an active record is saved.
+    """
 
     kind: Kind[T]
     message: type[M]
     write: Callable[[StoredRecord[T]], M]
-    check: Check[T] = checks.check_nothing
+    check: Check[T] = accept
+    limited_check: Callable[[Config], Check[T]] | None = None
+    check_active: ActiveCheck[T] = accept_active
     # The readers of the list's filters beside the state, in the order of the query's parameters.
-    filters: tuple[Callable[[RequestReader], str | None], ...] = ()
+    filters: tuple[Callable[[RequestReader], Any], ...] = ()
     parent: "OnWire[Any, Any] | None" = None
+    # True if the records of all parents can be listed, under a parent such as `rateCards/-`.
+    lists_all: bool = False
+
+    def check_in(self, config: Config) -> Check[T]:
+        """Return the check of a record before it is saved."""
+        return self.check if self.limited_check is None else self.limited_check(config)
 
 
 def _of_class(reader: RequestReader) -> str | None:

@@ -41,13 +41,16 @@ def serves_records(
     """Return a decorator that gives a servicer the five methods of each kind of record.
 
     Their names come from the protos: `Get`, `Create`, `Update` and `Delete` before the name of the
-    message, and the method that lists the message. The servicer has its `Env` as `_env`.
+    message, and the method that lists the message. The servicer has its `Env` as `_env`, and keeps
+    the methods that it defines itself.
     """
 
     def bind(servicer: type[S]) -> type[S]:
+        own = vars(servicer).keys()
         for wire in kinds:
             for name, method in _methods(service, wire).items():
-                setattr(servicer, name, method)
+                if name not in own:
+                    setattr(servicer, name, method)
         return servicer
 
     return bind
@@ -85,14 +88,16 @@ async def get_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
 
 
 async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequence[M], str]:
-    """Return a page of records by id, of `request.parent` if the kind has one, and the token.
+    """Return a page of records by key, of `request.parent` if the kind has one, and the token.
 
     If there are no records, the parent must exist. Raises `…_NOT_FOUND`.
     """
     reader, parent = RequestReader(request), wire.parent
+    if wire.lists_all and request.parent == f"{wire.name.words[0]}/-":
+        parent = None
     key = reader.name("parent", parent.name) if parent else ()
-    state = reader.optional_choice("state", CatalogState)
-    filters = (state, *(ask(reader) for ask in wire.filters))
+    states = (reader.optional_choice("state", CatalogState),) if wire.kind.has_states else ()
+    filters = (*states, *(ask(reader) for ask in wire.filters))
     reader.done()
 
     async def rows(tx: Transaction, page: Page) -> Sequence[StoredRecord[T]]:
@@ -107,9 +112,9 @@ async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequ
         env,
         request,
         rows,
-        lambda record: (wire.kind.key(record.content)[-1],),
+        lambda record: wire.kind.key(record.content),
         wire.write,
-        shape=(str,),
+        shape=(str,) * len(wire.name.words),
     )
 
 
@@ -117,7 +122,7 @@ async def create_record(env: Env, request: Message, wire: OnWire[T, M]) -> M:
     """Create a draft, or return the existing record if it is equal."""
     content = wire.read(request)
     return await run_mutation(
-        env, request, wire.message, lambda tx: _create(tx, wire, content), wire.write
+        env, request, wire.message, lambda tx: _create(env, tx, wire, content), wire.write
     )
 
 
@@ -133,7 +138,7 @@ async def update_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
         env,
         request,
         wire.message,
-        lambda tx: edits.update(tx, record, merge, wire.check),
+        lambda tx: edits.update(tx, record, merge, wire.check_in(env.config), wire.check_active),
         wire.write,
     )
 
@@ -157,11 +162,7 @@ def merging(
 
 async def delete_record(env: Env, request: Any, wire: OnWire[T, M]) -> Empty:
     """Delete a record that nothing refers to."""
-    reader = RequestReader(request)
-    record = Record(
-        kind=wire.kind, key=reader.name("name", wire.name), revision=reader.etag("etag")
-    )
-    reader.done()
+    record = record_to_delete(request, wire)
     return await run_mutation(
         env,
         request,
@@ -169,6 +170,16 @@ async def delete_record(env: Env, request: Any, wire: OnWire[T, M]) -> Empty:
         lambda tx: edits.delete(tx, record),
         lambda _: Empty(),
     )
+
+
+def record_to_delete(request: Any, wire: OnWire[T, M]) -> Record[T]:
+    """Return the record that a request to delete names. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    record = Record(
+        kind=wire.kind, key=reader.name("name", wire.name), revision=reader.etag("etag")
+    )
+    reader.done()
+    return record
 
 
 async def change_states(
@@ -209,8 +220,8 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
         outcomes = []
         for index, (wire, content) in enumerate(contents):
             with placed_at(f"records[{index}].{wire.field}"):
-                await wire.check(tx, content)
-                kept, done = await records.create_one(tx, wire.kind, content)
+                checked = await wire.check_in(env.config)(tx, content)
+                kept, done = await records.create_one(tx, wire.kind, checked)
             outcomes.append(_outcome(wire, kept, done))
         return outcomes
 
@@ -227,9 +238,9 @@ def _outcome(wire: OnWire[T, M], kept: StoredRecord[T], done: BatchOutcome) -> d
     return {wire.field: wire.write(kept), "outcome": enum_pb(types_pb2.BatchOutcome, done)}
 
 
-async def _create(tx: Transaction, wire: OnWire[T, M], content: T) -> StoredRecord[T]:
-    await wire.check(tx, content)
-    return await records.create(tx, wire.kind, content)
+async def _create(env: Env, tx: Transaction, wire: OnWire[T, M], content: T) -> StoredRecord[T]:
+    checked = await wire.check_in(env.config)(tx, content)
+    return await records.create(tx, wire.kind, checked)
 
 
 def _named(

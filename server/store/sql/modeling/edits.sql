@@ -52,12 +52,17 @@ SELECT r.name, r.state
                WHEN 'Product' THEN e.product_id = $3
                WHEN 'UsageResource' THEN e.usage_resource_id = $3
                WHEN 'SellingModel' THEN e.selling_model_id = $3
+               WHEN 'RateCard' THEN e.rate_card_id = $3
                WHEN 'ProductUsageResource' THEN e.product_id = $3 AND e.usage_resource_id = (
                     SELECT max(h.usage_resource_id) FROM product_usage_resources AS h
                       JOIN product_usage_resources AS o
                         ON o.tenant_id = $1 AND o.product_id = $3 AND o.usage_resource_id = h.usage_resource_id
                      WHERE h.tenant_id = $1 AND h.product_id = $3 AND h.product_usage_resource_id = $4
                     HAVING count(*) = 1) END
+        UNION ALL
+        SELECT 'priceBooks/' || b.price_book_id, 'ACTIVE'
+          FROM price_book_rate_cards AS b
+         WHERE $2 = 'RateCard' AND b.tenant_id = $1 AND b.rate_card_id = $3
         UNION ALL
         SELECT 'procedures/' || v.procedure_id || '/versions/' || v.version_id, v.state
           FROM procedure_versions AS v

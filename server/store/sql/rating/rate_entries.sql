@@ -1,4 +1,4 @@
--- Entries of rate cards: insert, read, update, change of state and delete.
+-- Entries of rate cards: insert, read, change of state and delete, many at a time.
 
 -- name: lock_cards
 -- A transaction that adds to a card locks it, so that of two that fill it the second sees the entries of the
@@ -10,19 +10,22 @@ SELECT rate_card_id, type
  ORDER BY rate_card_id
    FOR NO KEY UPDATE;
 
--- name: card_sizes
--- The numbers of entries and tiers of some cards; adjustments by attribute count as tiers.
---   $1 tenant_id uuid, $2 rate_card_ids text[]
-SELECT c.rate_card_id,
-       (SELECT count(*) FROM rate_card_entries AS e
-         WHERE e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id) AS entries,
-       (SELECT count(*) FROM rate_tiers AS t
-         WHERE t.tenant_id = $1 AND t.rate_card_id = c.rate_card_id)
-       + (SELECT coalesce(sum(jsonb_array_length(e.adjustments -> 'rows')), 0) FROM rate_card_entries AS e
-           WHERE e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id) AS tiers
-  FROM rate_cards AS c
- WHERE c.tenant_id = $1 AND c.rate_card_id = ANY ($2::text[])
- ORDER BY c.rate_card_id;
+-- name: sizes_of_others
+-- The numbers of entries and tiers of the cards of some entries, without these; adjustments by attribute count as
+-- tiers.
+--   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
+SELECT c.rate_card_id, count(e.entry_id) AS entries,
+       coalesce(sum(t.tiers + coalesce(jsonb_array_length(e.adjustments -> 'rows'), 0)), 0)::bigint AS tiers
+  FROM (SELECT DISTINCT unnest($2::text[])) AS c (rate_card_id)
+  LEFT JOIN rate_card_entries AS e
+    ON e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id
+   AND (e.rate_card_id, lower(e.entry_id)) NOT IN (
+       SELECT w.rate_card_id, lower(w.entry_id)
+         FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id))
+  LEFT JOIN LATERAL (
+       SELECT count(*) AS tiers FROM rate_tiers AS t
+        WHERE t.tenant_id = $1 AND t.rate_card_id = e.rate_card_id AND t.entry_id = e.entry_id) AS t ON true
+ GROUP BY c.rate_card_id;
 
 -- name: resource_scales
 -- The scales of the units of resources of products; no row for a resource that the product does not have. An
@@ -84,24 +87,6 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
   JOIN rate_card_entries AS e
     ON e.tenant_id = $1 AND e.rate_card_id = w.rate_card_id AND lower(e.entry_id) = lower(w.entry_id);
 
--- name: list_entries
--- The entries of one card or of all, by card and id, after the last one seen.
---   $1 tenant_id uuid, $2 rate_card_id text or null, $3 after_card_id text, $4 after_id text, $5 limit bigint,
---   $6 state text or null, $7 product_id text or null, $8 usage_resource_id text or null,
---   $9 rate_unit_id text or null, $10 selling_model_id text or null, $11 on_date date or null
-SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, start_date,
-       end_date, state, revision, create_time, created_by, update_time, updated_by
-  FROM rate_card_entries
- WHERE tenant_id = $1 AND ($2::text IS NULL OR rate_card_id = $2)
-   AND (rate_card_id, entry_id) > ($3::text, $4::text)
-   AND ($6::text IS NULL OR state = $6) AND ($7::text IS NULL OR product_id = $7)
-   AND ($8::text IS NULL OR usage_resource_id = $8) AND ($9::text IS NULL OR rate_unit_id = $9)
-   AND ($10::text IS NULL OR selling_model_id = $10)
-   AND ($11::date IS NULL OR daterange(start_date, end_date) @> $11::date)
- ORDER BY rate_card_id, entry_id
- LIMIT $5;
-
 -- name: tiers
 -- The tiers of some entries, by position.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
@@ -110,20 +95,6 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
   JOIN rate_tiers AS t
     ON t.tenant_id = $1 AND t.rate_card_id = w.rate_card_id AND t.entry_id = w.entry_id
  ORDER BY t.rate_card_id, t.entry_id, t.position;
-
--- name: save_entry
--- No row is changed if the revision is another.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 product_id text,
---   $5 usage_resource_id text, $6 selling_model_id text, $7 rate_unit_id text, $8 rate_value numeric,
---   $9 rate_per numeric, $10 is_package boolean, $11 tier_bounds text, $12 tier_mode text,
---   $13 adjustments jsonb, $14 is_negotiable boolean, $15 start_date date, $16 end_date date,
---   $17 revision bigint, $18 catalog_revision bigint or null
-UPDATE rate_card_entries
-   SET product_id = $4, usage_resource_id = $5, selling_model_id = $6, rate_unit_id = $7, rate_value = $8,
-       rate_per = $9, is_package = $10, tier_bounds = $11, tier_mode = $12, adjustments = $13,
-       is_negotiable = $14, start_date = $15, end_date = $16, revision = revision + 1,
-       catalog_revision = coalesce($18, catalog_revision)
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $17;
 
 -- name: move_entries
 -- Only entries with an unchanged revision are changed.
@@ -171,13 +142,6 @@ SELECT e.rate_card_id, e.entry_id,
  ORDER BY e.rate_card_id, e.entry_id
  LIMIT 20;
 
--- name: lock_entry
--- An entry that is deleted, locked before its tiers.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
-SELECT entry_id FROM rate_card_entries
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3
-   FOR UPDATE;
-
 -- name: lock_entries_of_card
 -- The entries of a card that is deleted, locked before their tiers.
 --   $1 tenant_id uuid, $2 rate_card_id text
@@ -190,12 +154,6 @@ SELECT entry_id FROM rate_card_entries
 -- The tiers of an entry that gets others, or is deleted.
 --   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text
 DELETE FROM rate_tiers WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3;
-
--- name: drop_entry
--- Assets that were sold under it have copies of its terms.
---   $1 tenant_id uuid, $2 rate_card_id text, $3 entry_id text, $4 revision bigint
-DELETE FROM rate_card_entries
- WHERE tenant_id = $1 AND rate_card_id = $2 AND entry_id = $3 AND revision = $4;
 
 -- name: drop_tiers_of_card
 -- The tiers of a card that is deleted.
