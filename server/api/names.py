@@ -6,6 +6,7 @@ the caller's own. Names are compared as bytes: nothing is trimmed, folded or dec
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,13 @@ class Name:
 
     words: tuple[str, ...]
     parts: tuple[Part, ...]
+
+    @classmethod
+    @cache
+    def of_pattern(cls, pattern: str) -> "Name":
+        """Return the name of catalog records with a pattern such as `products/{}/grants/{}`."""
+        words = tuple(pattern.split("/")[::2])
+        return cls(words, (code,) * len(words))
 
     @property
     def pattern(self) -> str:

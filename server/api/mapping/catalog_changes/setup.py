@@ -24,7 +24,7 @@ from server.api.services.modeling.kinds import (
     SELLING_MODEL,
     UNIT,
     UNIT_CLASS,
-    Creation,
+    OnWire,
 )
 from server.api.services.rating.kinds import PRICE_BOOK, RATE_CARD, RATE_ENTRY
 from server.api.validation import validate
@@ -111,37 +111,37 @@ class _Reading:
         self.faults.append(Violation(path, reason, description))
 
     def all(
-        self, path: str, making: Creation[Any], messages: Iterable[Any]
+        self, path: str, wire: OnWire[Any, Any], messages: Iterable[Any]
     ) -> tuple[SetupPart[Any], ...]:
         """Return the records of a list, without faulty ones."""
         parts = [
-            self.one(f"{path}[{index}]", making, message) for index, message in enumerate(messages)
+            self.one(f"{path}[{index}]", wire, message) for index, message in enumerate(messages)
         ]
         return _whole(parts)
 
-    def one(self, path: str, making: Creation[Any], message: Any) -> SetupPart[Any] | None:
+    def one(self, path: str, wire: OnWire[Any, Any], message: Any) -> SetupPart[Any] | None:
         """Return a record with a name of its own; None after a fault."""
-        ids = self._ids(path, message.name, making.name)
+        ids = self._ids(path, message.name, wire.name)
         if ids is None:
             return None
-        return self.read(path, making, making.creation_of(ids, message))
+        return self.read(path, wire, wire.creation_of(ids, message))
 
     def nameless(
-        self, path: str, making: Creation[Any], message: Any, *, is_there: bool
+        self, path: str, wire: OnWire[Any, Any], message: Any, *, is_there: bool
     ) -> SetupPart[Any] | None:
         """Return a policy by its settings; None if it is absent."""
         if not is_there:
             return None
         if message.name:
             self.fault(f"{path}.name", "SETUP_AMBIGUOUS", "the settings identify it; omit it")
-        policy = self.read(path, making, making.creation_of((ANY_ID,), message))
+        policy = self.read(path, wire, wire.creation_of((ANY_ID,), message))
         return None if policy is None else SetupPart(path, replace(policy.content, id=NAMELESS))
 
-    def read(self, path: str, making: Creation[Any], request: Any) -> SetupPart[Any] | None:
+    def read(self, path: str, wire: OnWire[Any, Any], request: Any) -> SetupPart[Any] | None:
         """Return the record of a create request; None after a fault."""
         try:
             validate(request)
-            return SetupPart(path, making.read(request))
+            return SetupPart(path, wire.read(request))
         except InvalidArgument as error:
             self.faults.extend(placed(error, path).violations)
             return None
@@ -205,13 +205,17 @@ def _resource(
 
 
 def _policy(
-    reading: _Reading, path: str, word: str, making: Creation[Any], message: pb.ProductResourceSetup
+    reading: _Reading,
+    path: str,
+    word: str,
+    wire: OnWire[Any, Any],
+    message: pb.ProductResourceSetup,
 ) -> SetupPart[Any] | None:
     is_there = message.HasField(word)  # type: ignore[arg-type]
-    if is_there and getattr(message.product_usage_resource.policies, making.field):
+    if is_there and getattr(message.product_usage_resource.policies, wire.field):
         text = "is named by product_usage_resource.policies too"
         reading.fault(f"{path}.{word}", "SETUP_AMBIGUOUS", text)
-    return reading.nameless(f"{path}.{word}", making, getattr(message, word), is_there=is_there)
+    return reading.nameless(f"{path}.{word}", wire, getattr(message, word), is_there=is_there)
 
 
 def _grant(

@@ -1,6 +1,5 @@
 """Messages of price books, rate cards and entries."""
 
-from collections.abc import Callable
 from datetime import date
 
 from usage_management.v1 import rate_service_pb2 as pb
@@ -18,7 +17,6 @@ from server.api.mapping.rating.terms import (
     unit_from_reader,
     unit_pb,
 )
-from server.api.names import Name
 from server.api.reader import RequestReader, placed_at, refuse
 from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
 from server.domain.batches import BatchOutcome
@@ -129,16 +127,6 @@ def unit_filter(reader: RequestReader) -> UnitId | None:
     if reader.has("currency_code") or reader.has("token_unit"):
         return unit_from_reader(reader)
     return None
-
-
-def name_filter(field: str, name: Name) -> Callable[[RequestReader], str | None]:
-    """Return a reader of the record that the records of a list must refer to."""
-
-    def read(reader: RequestReader) -> str | None:
-        ids = reader.optional_name(field, name)
-        return str(ids[0]) if ids else None
-
-    return read
 
 
 def book_to_pb(record: StoredRecord[PriceBook]) -> pb.PriceBook:

@@ -30,28 +30,7 @@ M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Creation(Generic[T]):
-    """The messages and the reader of a record of one kind, as a request to create it."""
-
-    name: Name
-    field: str
-    creation: type[Message]
-    read: Callable[[Any], T]
-
-    def creation_of(self, key: Sequence[str], message: Message) -> Message:
-        """Return the request that would create a record with that key and content."""
-        made = self.creation()
-        getattr(made, self.field).CopyFrom(message)
-        if len(key) > 1:
-            parent = Name(self.name.words[:-1], self.name.parts[:-1])
-            made.parent = parent.of(*key[:-1])  # type: ignore[attr-defined]
-        if f"{self.field}_id" in made.DESCRIPTOR.fields_by_name:
-            setattr(made, f"{self.field}_id", key[-1])
-        return made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnWire(Creation[T], Generic[T, M]):
+class OnWire(Generic[T, M]):
     """A kind of record: its messages, its reader and writer, and its checks.
 
     `check` runs before each save, `limited_check` instead if it depends on the configuration, and
@@ -59,7 +38,10 @@ class OnWire(Creation[T], Generic[T, M]):
     """
 
     kind: Kind[T]
+    field: str
     message: type[M]
+    creation: type[Message]
+    read: Callable[[Any], T]
     write: Callable[[StoredRecord[T]], M]
     check: Check[T] = accept
     limited_check: Callable[[Config], Check[T]] | None = None
@@ -70,19 +52,38 @@ class OnWire(Creation[T], Generic[T, M]):
     # True if the records of all parents can be listed, under a parent such as `rateCards/-`.
     lists_all: bool = False
 
+    @property
+    def name(self) -> Name:
+        """The resource name of the kind."""
+        return Name.of_pattern(self.kind.pattern)
+
     def check_in(self, config: Config) -> Check[T]:
         """Return the check of a record before it is saved."""
         return self.check if self.limited_check is None else self.limited_check(config)
 
+    def creation_of(self, key: Sequence[str], message: Message) -> Message:
+        """Return the request that would create a record with that key and content."""
+        made = self.creation()
+        getattr(made, self.field).CopyFrom(message)
+        if self.parent is not None:
+            made.parent = self.parent.name.of(*key[:-1])  # type: ignore[attr-defined] # children have it
+        if f"{self.field}_id" in made.DESCRIPTOR.fields_by_name:
+            setattr(made, f"{self.field}_id", key[-1])
+        return made
 
-def _of_class(reader: RequestReader) -> str | None:
-    ids = reader.optional_name("unit_class", names.UNIT_CLASS)
-    return str(ids[0]) if ids else None
+
+def name_filter(field: str, name: Name) -> Callable[[RequestReader], str | None]:
+    """Return a reader of the record that the records of a list must refer to."""
+
+    def read(reader: RequestReader) -> str | None:
+        ids = reader.optional_name(field, name)
+        return str(ids[0]) if ids else None
+
+    return read
 
 
 UNIT_CLASS = OnWire(
     kind=kinds.UNIT_CLASS,
-    name=names.UNIT_CLASS,
     field="unit_class",
     message=catalog_pb.UnitClass,
     creation=catalog_rpc.CreateUnitClassRequest,
@@ -91,29 +92,29 @@ UNIT_CLASS = OnWire(
 )
 UNIT = OnWire(
     kind=kinds.UNIT,
-    name=names.UNIT,
     field="unit_of_measure",
     message=catalog_pb.UnitOfMeasure,
     creation=catalog_rpc.CreateUnitOfMeasureRequest,
     read=mapping.unit_from_pb,
     write=mapping.unit_to_pb,
     check=checks.check_unit,
-    filters=(_of_class,),
+    filters=(name_filter("unit_class", names.UNIT_CLASS),),
 )
 RESOURCE = OnWire(
     kind=kinds.RESOURCE,
-    name=names.RESOURCE,
     field="usage_resource",
     message=catalog_pb.UsageResource,
     creation=catalog_rpc.CreateUsageResourceRequest,
     read=mapping.resource_from_pb,
     write=mapping.resource_to_pb,
     check=checks.check_resource,
-    filters=(_of_class, lambda reader: reader.optional_choice("category", Category)),
+    filters=(
+        name_filter("unit_class", names.UNIT_CLASS),
+        lambda reader: reader.optional_choice("category", Category),
+    ),
 )
 PRODUCT = OnWire(
     kind=kinds.PRODUCT,
-    name=names.PRODUCT,
     field="product",
     message=catalog_pb.Product,
     creation=catalog_rpc.CreateProductRequest,
@@ -124,7 +125,6 @@ PRODUCT = OnWire(
 )
 PRODUCT_RESOURCE = OnWire(
     kind=kinds.PRODUCT_RESOURCE,
-    name=names.PRODUCT_RESOURCE,
     field="product_usage_resource",
     message=catalog_pb.ProductUsageResource,
     creation=catalog_rpc.CreateProductUsageResourceRequest,
@@ -135,7 +135,6 @@ PRODUCT_RESOURCE = OnWire(
 )
 PRODUCT_GRANT = OnWire(
     kind=kinds.PRODUCT_GRANT,
-    name=names.PRODUCT_GRANT,
     field="product_usage_grant",
     message=catalog_pb.ProductUsageGrant,
     creation=catalog_rpc.CreateProductUsageGrantRequest,
@@ -146,7 +145,6 @@ PRODUCT_GRANT = OnWire(
 )
 AGGREGATION = OnWire(
     kind=policy_kinds.AGGREGATION,
-    name=names.AGGREGATION_POLICY,
     field="aggregation_policy",
     message=policy_pb.AggregationPolicy,
     creation=policy_rpc.CreateAggregationPolicyRequest,
@@ -155,7 +153,6 @@ AGGREGATION = OnWire(
 )
 RATING_FREQUENCY = OnWire(
     kind=policy_kinds.RATING_FREQUENCY,
-    name=names.RATING_FREQUENCY_POLICY,
     field="rating_frequency_policy",
     message=policy_pb.RatingFrequencyPolicy,
     creation=policy_rpc.CreateRatingFrequencyPolicyRequest,
@@ -164,7 +161,6 @@ RATING_FREQUENCY = OnWire(
 )
 OVERAGE = OnWire(
     kind=policy_kinds.OVERAGE,
-    name=names.OVERAGE_POLICY,
     field="overage_policy",
     message=policy_pb.OveragePolicy,
     creation=policy_rpc.CreateOveragePolicyRequest,
@@ -173,7 +169,6 @@ OVERAGE = OnWire(
 )
 REFRESH = OnWire(
     kind=policy_kinds.REFRESH,
-    name=names.REFRESH_POLICY,
     field="refresh_policy",
     message=policy_pb.RefreshPolicy,
     creation=policy_rpc.CreateRefreshPolicyRequest,
@@ -182,7 +177,6 @@ REFRESH = OnWire(
 )
 ROLLOVER = OnWire(
     kind=policy_kinds.ROLLOVER,
-    name=names.ROLLOVER_POLICY,
     field="rollover_policy",
     message=policy_pb.RolloverPolicy,
     creation=policy_rpc.CreateRolloverPolicyRequest,
@@ -191,7 +185,6 @@ ROLLOVER = OnWire(
 )
 COMMITMENT = OnWire(
     kind=policy_kinds.COMMITMENT,
-    name=names.COMMITMENT_POLICY,
     field="commitment_policy",
     message=policy_pb.CommitmentPolicy,
     creation=policy_rpc.CreateCommitmentPolicyRequest,
@@ -200,7 +193,6 @@ COMMITMENT = OnWire(
 )
 SELLING_MODEL = OnWire(
     kind=selling_kinds.SELLING_MODEL,
-    name=names.SELLING_MODEL,
     field="selling_model",
     message=catalog_pb.SellingModel,
     creation=catalog_rpc.CreateSellingModelRequest,

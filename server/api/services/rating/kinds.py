@@ -7,7 +7,7 @@ from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.rating import rates as mapping
-from server.api.services.modeling.kinds import OnWire
+from server.api.services.modeling.kinds import OnWire, name_filter
 from server.config import Config
 from server.domain.rating.rate_cards import CardSize
 from server.store.rating import rate_entries as entry_kinds
@@ -23,7 +23,6 @@ def card_size(config: Config) -> CardSize:
 
 PRICE_BOOK = OnWire(
     kind=kinds.PRICE_BOOK,
-    name=names.PRICE_BOOK,
     field="price_book",
     message=pb.PriceBook,
     creation=pb.CreatePriceBookRequest,
@@ -33,7 +32,6 @@ PRICE_BOOK = OnWire(
 )
 RATE_CARD = OnWire(
     kind=kinds.RATE_CARD,
-    name=names.RATE_CARD,
     field="rate_card",
     message=pb.RateCard,
     creation=pb.CreateRateCardRequest,
@@ -43,7 +41,6 @@ RATE_CARD = OnWire(
 )
 RATE_ENTRY = OnWire(
     kind=entry_kinds.RATE_ENTRY,
-    name=names.RATE_ENTRY,
     field="rate_card_entry",
     message=pb.RateCardEntry,
     creation=pb.CreateRateCardEntryRequest,
@@ -52,10 +49,10 @@ RATE_ENTRY = OnWire(
     limited_check=lambda config: partial(check_entry, most=card_size(config)),
     check_active=check_active,
     filters=(
-        mapping.name_filter("product", names.PRODUCT),
-        mapping.name_filter("usage_resource", names.RESOURCE),
+        name_filter("product", names.PRODUCT),
+        name_filter("usage_resource", names.RESOURCE),
         mapping.unit_filter,
-        mapping.name_filter("selling_model", names.SELLING_MODEL),
+        name_filter("selling_model", names.SELLING_MODEL),
         mapping.day_filter,
     ),
     parent=RATE_CARD,

@@ -26,7 +26,6 @@ from server.usecases.rating.simulation import simulate
 
 PROCEDURE = OnWire(
     kind=kinds.PROCEDURE,
-    name=names.PROCEDURE,
     field="procedure",
     message=pb.Procedure,
     creation=messages.CreateProcedureRequest,
@@ -36,7 +35,6 @@ PROCEDURE = OnWire(
 )
 VERSION = OnWire(
     kind=kinds.VERSION,
-    name=names.PROCEDURE_VERSION,
     field="procedure_version",
     message=pb.ProcedureVersion,
     creation=messages.CreateProcedureVersionRequest,
