@@ -21,7 +21,7 @@ from server.runtime.verification import verify_all
 from server.store import service_login
 from server.store.migrate import MigrationError, migrate, newest, rotate_token_secrets
 from server.store.pool import dangerous_role, open_owner_pool
-from server.usecases.access.tenants import found as found_operator
+from server.usecases.access.tenants import create_first_tenant
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -121,7 +121,7 @@ async def _migrate(config: Config, credentials: Path | None) -> int:
             print(service_login.advice(config.database_url, dangerous))
     pool = await open_owner_pool(owner_url)
     try:
-        key = await found_operator(pool)
+        key = await create_first_tenant(pool)
     finally:
         await pool.close()
     if key is None:

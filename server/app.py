@@ -35,7 +35,7 @@ from usage_management.v1 import (
 from server import metrics
 from server.api.admission import Admission
 from server.api.auth import Authenticator
-from server.api.interceptors import Edge, Methods
+from server.api.interceptors import Methods, SharedState
 from server.api.services.access.access import AccessService
 from server.api.services.billing.summaries import SummaryService
 from server.api.services.catalog_changes.setup import SetupService
@@ -143,7 +143,7 @@ class Running:
     port: int
     grpc: grpc.aio.Server
     health: HealthServicer
-    edge: Edge
+    shared: SharedState
 
 
 @asynccontextmanager
@@ -180,11 +180,11 @@ async def running(env: Env) -> AsyncIterator[Running]:
         most=env.config.calls_in_flight, most_per_tenant=env.config.tenant_calls_in_flight
     )
     authenticator = Authenticator(partial(authenticate, env.pool))
-    edge = Edge(authenticator, admission, logs_all=logs_all)
+    shared = SharedState(authenticator, admission, logs_all=logs_all)
     sharing = ("grpc.so_reuseport", int(env.config.shares_port))
     server = grpc.aio.server(options=(*OPTIONS, sharing))
     services = [(descriptor, make(env, snapshots)) for descriptor, make in SERVICES]
-    server.add_generic_rpc_handlers((Methods(services, edge),))
+    server.add_generic_rpc_handlers((Methods(services, shared),))
     names = [HEALTH, *(descriptor.full_name for descriptor, _ in SERVICES)]
     checks = HealthServicer(names)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -196,11 +196,11 @@ async def running(env: Env) -> AsyncIterator[Running]:
     await snapshots.start()
     await server.start()
     watchers = [
-        asyncio.create_task(_watch(env, edge, checks, certificates)),
+        asyncio.create_task(_watch(env, shared, checks, certificates)),
         asyncio.create_task(admission.end_overdue_for_ever()),
     ]
     try:
-        yield Running(port, server, checks, edge)
+        yield Running(port, server, checks, shared)
     finally:
         for watcher in watchers:
             watcher.cancel()
@@ -272,7 +272,7 @@ def _stop_or_end(stopping: asyncio.Event, number: int) -> None:
 
 
 async def _watch(
-    env: Env, edge: Edge, checks: HealthServicer, certificates: Certificates | None
+    env: Env, shared: SharedState, checks: HealthServicer, certificates: Certificates | None
 ) -> None:
     """Set the health state: the store must answer and keep what it acknowledges.
 
@@ -289,7 +289,7 @@ async def _watch(
                         env.config.database_url, timeout=WATCH_SECONDS, statement_cache_size=0
                     )
                 async with asyncio.timeout(WATCH_SECONDS):
-                    await _look(env, edge, connection)
+                    await _look(env, shared, connection)
                 checks.set(SERVING)
             except (OSError, TimeoutError, asyncpg.InternalClientError, *STORE_FAULTS) as error:
                 log.warning("store_unavailable", error=type(error).__name__)
@@ -302,10 +302,10 @@ async def _watch(
             connection.terminate()
 
 
-async def _look(env: Env, edge: Edge, connection: asyncpg.Connection) -> None:
+async def _look(env: Env, shared: SharedState, connection: asyncpg.Connection) -> None:
     settings = await unsafe_settings(connection)
     env.seal.replace(await token_secrets(ControlTransaction(connection)))
     metrics.STORE_IS_SAFE.set(0 if settings else 1)
-    if settings and settings != edge.unsafe_settings:
+    if settings and settings != shared.unsafe_settings:
         log.warning("unsafe_store", settings=settings, allowed=env.config.allow_unsafe_store)
-    edge.unsafe_settings = () if env.config.allow_unsafe_store else settings
+    shared.unsafe_settings = () if env.config.allow_unsafe_store else settings

@@ -13,7 +13,7 @@ from usage_management.v1 import access_service_pb2 as access
 from clients import UsageClient
 from server.app import open_env, running
 from server.config import read_config
-from server.usecases.access.tenants import found
+from server.usecases.access.tenants import create_first_tenant
 from tests.logins import as_service
 from tests.stories.words import stamp
 from workers.sweep import sweep_for_ever
@@ -41,7 +41,7 @@ async def serving(database: str, **settings: object) -> AsyncIterator[Service]:
         **settings,
     )
     async with open_env(config) as env, running(env) as server:
-        operator_key = await found(env.pool)
+        operator_key = await create_first_tenant(env.pool)
         assert operator_key is not None
         working = asyncio.create_task(sweep_for_ever(env.pool, TASKS, config))
         try:

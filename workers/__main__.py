@@ -21,7 +21,7 @@ log = structlog.get_logger("workers")
 
 async def work(config: Config) -> None:
     """Run the sweep until a signal; a second signal ends at once."""
-    bell, stopping = asyncio.Event(), asyncio.Event()
+    jobs_waiting, stopping = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(note_loop_error)
 
@@ -31,7 +31,7 @@ async def work(config: Config) -> None:
             signal.raise_signal(number)
         stopping.set()
         # Wakes the sweep, so that it stops at once.
-        bell.set()
+        jobs_waiting.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
@@ -39,10 +39,12 @@ async def work(config: Config) -> None:
         return
     async with open_env(config) as env:
         listening = (
-            asyncio.create_task(answer(bell, config.redis_url)) if config.redis_url else None
+            asyncio.create_task(answer(jobs_waiting, config.redis_url))
+            if config.redis_url
+            else None
         )
         log.info("working", concurrency=config.worker_concurrency, redis=bool(config.redis_url))
-        await sweep_for_ever(env.pool, TASKS, config, bell=bell, stopping=stopping)
+        await sweep_for_ever(env.pool, TASKS, config, jobs_waiting=jobs_waiting, stopping=stopping)
         if listening is not None:
             listening.cancel()
             with suppress(asyncio.CancelledError):

@@ -23,12 +23,12 @@ log = structlog.get_logger("job_signal")
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 30.0
 
 
-async def answer(bell: asyncio.Event, redis_url: str) -> None:
-    """Set `bell` at every job signal, until canceled."""
+async def answer(jobs_waiting: asyncio.Event, redis_url: str) -> None:
+    """Set `jobs_waiting` at every job signal, until canceled."""
     rest = FIRST_REST_SECONDS / 2
 
     async def sweep(_context: dict[str, Any]) -> None:
-        bell.set()
+        jobs_waiting.set()
 
     while True:
         started, redis = time.monotonic(), None

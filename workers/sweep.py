@@ -57,10 +57,10 @@ class Sweep:
         self._look_at = 0.0
         self._wake = asyncio.Event()
 
-    async def run(self, bell: asyncio.Event, stopping: asyncio.Event) -> None:
+    async def run(self, jobs_waiting: asyncio.Event, stopping: asyncio.Event) -> None:
         """Run jobs until `stopping`; then finish the begun jobs and give back the others."""
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen(bell))
+            listening = group.create_task(self._listen(jobs_waiting))
             for _ in range(self._slots):
                 group.create_task(self._work())
             await self._fill(stopping)
@@ -69,11 +69,11 @@ class Sweep:
         for tenant_id, claims in left:
             await self._give_back(tenant_id, claims)
 
-    async def _listen(self, bell: asyncio.Event) -> None:
-        """Search for tenants at once whenever `bell` is set."""
+    async def _listen(self, jobs_waiting: asyncio.Event) -> None:
+        """Search for tenants at once whenever `jobs_waiting` is set."""
         while True:
-            await bell.wait()
-            bell.clear()
+            await jobs_waiting.wait()
+            jobs_waiting.clear()
             self._look_at = 0.0
             self._wake.set()
 
@@ -162,10 +162,10 @@ async def sweep_for_ever(
     tasks: Mapping[str, Task],
     config: Config,
     *,
-    bell: asyncio.Event | None = None,
+    jobs_waiting: asyncio.Event | None = None,
     stopping: asyncio.Event | None = None,
 ) -> None:
-    """Run due jobs and housekeeping until `stopping`; setting `bell` starts a search at once."""
+    """Run due jobs and housekeeping until `stopping`; `jobs_waiting` starts a search at once."""
     sweep = Sweep(
         pool,
         tasks,
@@ -174,7 +174,7 @@ async def sweep_for_ever(
     )
     housekeeping = asyncio.create_task(run_housekeeping(pool, chores_of(config)))
     try:
-        await sweep.run(bell or asyncio.Event(), stopping or asyncio.Event())
+        await sweep.run(jobs_waiting or asyncio.Event(), stopping or asyncio.Event())
     finally:
         housekeeping.cancel()
         with suppress(asyncio.CancelledError):

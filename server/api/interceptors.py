@@ -56,7 +56,7 @@ _numbers = count(1)
 
 
 @dataclass(slots=True)
-class Edge:
+class SharedState:
     """The state that all methods share.
 
     `unsafe_settings` are the settings of the store that can lose a write. With `logs_all`, reads
@@ -85,11 +85,13 @@ class Methods(grpc.GenericRpcHandler):
     gRPC asks its generic handlers in turn for every call, so all services share one.
     """
 
-    def __init__(self, services: Iterable[tuple[ServiceDescriptor, object]], edge: Edge) -> None:
+    def __init__(
+        self, services: Iterable[tuple[ServiceDescriptor, object]], shared: SharedState
+    ) -> None:
         """Build the handlers. Raises LookupError if a method declares no permission."""
         self._by_path = {
             f"/{service.full_name}/{method.name}": _method_handler(
-                method, getattr(servicer, method.name), edge, _ready_of(servicer, method.name)
+                method, getattr(servicer, method.name), shared, _ready_of(servicer, method.name)
             )
             for service, servicer in services
             for method in service.methods
@@ -113,21 +115,24 @@ def _ready_of(servicer: object, method: str) -> Ready | None:
 
 
 def _method_handler(
-    method: MethodDescriptor, function: Callable[..., Any], edge: Edge, ready: Ready | None = None
+    method: MethodDescriptor,
+    function: Callable[..., Any],
+    shared: SharedState,
+    ready: Ready | None = None,
 ) -> "grpc.RpcMethodHandler[Any, Any]":
-    guard = _Guard(method, edge, ready)
+    guard = _Guard(method, shared, ready)
     return grpc.unary_unary_rpc_method_handler(_unary(guard, function))
 
 
 class _Guard:
     """The checks, metrics and limits of one method."""
 
-    def __init__(self, method: MethodDescriptor, edge: Edge, ready: Ready | None) -> None:
+    def __init__(self, method: MethodDescriptor, shared: SharedState, ready: Ready | None) -> None:
         self.name = f"/{method.containing_service.full_name}/{method.name}"
-        self._edge = edge
+        self._shared = shared
         # With `logs_all` every call is logged, so no call may take the short way.
-        self._ready = None if edge.logs_all else ready
-        self.admission = edge.admission
+        self._ready = None if shared.logs_all else ready
+        self.admission = shared.admission
         self._input = GetMessageClass(method.input_type)
         self._requirement: Requirement = requirement(method)
         self._is_surely_valid = surely_valid(method.input_type)
@@ -165,7 +170,7 @@ class _Guard:
         """
         if self._ready is None:
             return None
-        identity = self._edge.authenticator.known(context.invocation_metadata() or ())
+        identity = self._shared.authenticator.known(context.invocation_metadata() or ())
         if identity is None or self._requirement.permission not in identity.permissions:
             return None
         answer = self._ready(identity.tenant_id, data)
@@ -182,10 +187,10 @@ class _Guard:
         return None if self._is_surely_valid(request) else refusal_of(request)
 
     async def admit(self, context: Any, started: float) -> Caller:
-        """Return the caller, if it is permitted. Raises the errors of `Edge` and `permissions`."""
+        """Return the caller, if it is permitted. Raises as `SharedState` and `permissions`."""
         left = context.time_remaining()
         seconds = USUAL_SECONDS if left is None else min(left, MOST_SECONDS)
-        identity = await self._edge.authenticator.identify(
+        identity = await self._shared.authenticator.identify(
             context.invocation_metadata() or (), context.peer
         )
         call = Caller(
@@ -202,7 +207,7 @@ class _Guard:
         calls.begin(call)
         refuse_without(call.permissions, self._requirement.permission)
         if self._requirement.is_mutation:
-            self._edge.refuse_unsafe()
+            self._shared.refuse_unsafe()
         return call
 
     def answered(self, answer: Message | bytes) -> bytes:
@@ -233,7 +238,7 @@ class _Guard:
         took = time.monotonic() - started
         self._calls.observe(took)
         self._calls.count("OK")
-        if not (self._requirement.is_mutation or self._edge.logs_all):
+        if not (self._requirement.is_mutation or self._shared.logs_all):
             return
         call = calls.caller()
         log.info(

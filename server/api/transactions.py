@@ -45,7 +45,7 @@ Rows = Callable[[Transaction, Page], Awaitable[Sequence[R]]]
 ACCOUNT_FIELDS = ("parent", "name", "quote")
 
 
-class _TakeBackError(Exception):
+class _DryRunError(Exception):
     """Rolls back a transaction whose effects are not wanted."""
 
 
@@ -138,7 +138,7 @@ async def run_mutation(
     is_dry = getattr(request, "validate_only", False)
     previewed: list[M] = []
 
-    async def noted(tx: Transaction, message: M) -> tuple[M, int | None]:
+    async def with_revision(tx: Transaction, message: M) -> tuple[M, int | None]:
         # Read last, so that it is the revision of this change, or the newest committed one.
         is_noted = revisions.is_noted(call.method)
         return message, await revision(tx) if is_noted else None
@@ -148,7 +148,7 @@ async def run_mutation(
         if known is None:
             return None
         call.announce_replay()
-        return await noted(tx, answer.FromString(known))
+        return await with_revision(tx, answer.FromString(known))
 
     async def do(tx: Transaction) -> tuple[M, int | None]:
         if key is not None:
@@ -163,10 +163,10 @@ async def run_mutation(
             raise answer_too_large(len(data))
         if is_dry:
             previewed.append(message)
-            raise _TakeBackError
+            raise _DryRunError
         if key is not None:
             await requests.keep(tx, key, data)
-        return await noted(tx, message)
+        return await with_revision(tx, message)
 
     resolve = None if key is None else find
     try:
@@ -178,7 +178,7 @@ async def run_mutation(
             seconds=call.seconds_left,
             resolve=resolve,
         )
-    except _TakeBackError:
+    except _DryRunError:
         # The last message, because `work` may have run several times.
         return previewed[-1]
     if made is not None:

@@ -57,14 +57,14 @@ def asked_questions() -> SizedCache[bytes, bytes]:
 class CompiledRates:
     """The rates of a tenant at one revision, with caches of rendered answers.
 
-    `versions` rate for the tenant, and `finders` discover its rates. A reload compares `marks` to
-    detect the cards that changed.
+    `versions` rate for the tenant, and `discovery_versions` discover its rates. A reload compares
+    `marks` to detect the cards that changed.
     """
 
     revision: int
     rates: CatalogRates
     versions: RatingVersions = SHIPPED_VERSIONS
-    finders: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
+    discovery_versions: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
     marks: Marks = field(default_factory=dict)
     rendered: SizedCache[Any, Any] = field(default_factory=rendered_terms)
     asked: SizedCache[bytes, bytes] = field(default_factory=asked_questions)
@@ -179,8 +179,8 @@ class RateSnapshots:
         )
         # In a thread, because compiling a large catalog would block the event loop.
         rates = await asyncio.to_thread(_compiled, loaded, None if old is None else old.rates)
-        versions, finders = loaded.versions, loaded.finders
-        return CompiledRates(loaded.revision, rates, versions, finders, loaded.marks)
+        versions, discovery_versions = loaded.versions, loaded.discovery_versions
+        return CompiledRates(loaded.revision, rates, versions, discovery_versions, loaded.marks)
 
     async def _poll_for_ever(self) -> None:
         while True:

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     sha256     bytea NOT NULL CHECK (length(sha256) = 32),
     apply_time timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE schema_migrations IS 'control: the migrations applied, and what they said';
+COMMENT ON TABLE schema_migrations IS 'control: the migrations applied, and their texts';
 GRANT SELECT ON schema_migrations TO usage_app;
 """
 

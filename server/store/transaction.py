@@ -73,7 +73,7 @@ class Savepoint:
         """Keep the changes made since the savepoint."""
         await self._tx.execute("RELEASE SAVEPOINT place")
 
-    async def give_up(self) -> None:
+    async def roll_back(self) -> None:
         """Undo the changes made since the savepoint."""
         await self._tx.execute("ROLLBACK TO SAVEPOINT place")
         await self.keep()

@@ -89,7 +89,7 @@ async def step(tx: Transaction, job: Job) -> None:
         await jobs.add(tx, [_step(run.run_id, clock, number)], wait=PAUSE)
 
 
-async def give_up(tx: Transaction, job: Job, error: str) -> None:
+async def fail(tx: Transaction, job: Job, error: str) -> None:
     """End the run whose step was waived, so that another run can start."""
     run_id = RunId(UUID(job.payload["run_id"]))
     text = f"{STOPPED}: its step was given up: {error}"

@@ -89,8 +89,10 @@ def compiled() -> CompiledRates:
         PriceBook(id="book", card_ids=tuple(card.id for card in CARDS)),
         PriceBook(id="always", card_ids=(ALWAYS.id,)),
     )
-    finders = DiscoveryVersions("own", tuple(map(CompiledDiscovery.of, VERSIONS)))
-    return CompiledRates(1, CatalogRates(books, (*CARDS, ALWAYS), ENTRIES), finders=finders)
+    discovery_versions = DiscoveryVersions("own", tuple(map(CompiledDiscovery.of, VERSIONS)))
+    return CompiledRates(
+        1, CatalogRates(books, (*CARDS, ALWAYS), ENTRIES), discovery_versions=discovery_versions
+    )
 
 
 def question(day: tuple[int, int, int], **reader: Any) -> pb.RateQuestion:

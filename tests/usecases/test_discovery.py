@@ -24,7 +24,7 @@ from server.runtime.rate_snapshots import RateSnapshots
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.transaction import transact
 from server.usecases.modeling.edits import Record, delete
-from server.usecases.rating.discovery import Priced, catalog_terms
+from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 from server.usecases.rating.rate_entry_edits import change_states
 from tests.usecases.rate_world import (
     TODAY,
@@ -103,7 +103,7 @@ async def test_a_sale_sees_the_rates_of_its_own_transaction(world):
     await world.do(create_entry, entry(tiers=steps))
 
     async def look(tx):
-        how = Priced(price_book_id="book", product_id="plan", units=UNITS, day=TODAY)
+        how = CatalogTermsQuery(price_book_id="book", product_id="plan", units=UNITS, day=TODAY)
         before = await catalog_terms(tx, how)
         await tx.execute("UPDATE rate_card_entries SET state = 'ACTIVE'")
         return before, await catalog_terms(tx, how)

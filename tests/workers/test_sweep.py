@@ -1,4 +1,4 @@
-"""The sweep: in order, in spite of trouble, and woken by a bell that may be broken."""
+"""The sweep: in order, in spite of trouble, and woken by a jobs_waiting that may be broken."""
 
 import asyncio
 import gc
@@ -196,7 +196,7 @@ async def test_the_clock_moves_after_all_that_is_due(pool):
 
 
 async def test_a_worker_that_stops_finishes_what_it_does_and_gives_back_the_rest(pool, owner):
-    began, stopping, bell = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    began, stopping, jobs_waiting = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(_tx, _job: Job) -> None:
         began.set()
@@ -205,13 +205,13 @@ async def test_a_worker_that_stops_finishes_what_it_does_and_gives_back_the_rest
     await ask(pool, *(job(f"{n}", account=f"a{n}") for n in range(20)))
     config = read_config(database_url="unused", worker_concurrency=2)
     working = asyncio.create_task(
-        sweep_for_ever(pool, {"note": slow}, config, bell=bell, stopping=stopping)
+        sweep_for_ever(pool, {"note": slow}, config, jobs_waiting=jobs_waiting, stopping=stopping)
     )
     async with asyncio.timeout(20):
         await began.wait()
         await asyncio.sleep(2 * BUSY_SECONDS)
         stopping.set()
-        bell.set()
+        jobs_waiting.set()
         await working
 
     rows = await owner.fetch("SELECT state, attempts, count(*) FROM jobs GROUP BY 1, 2")
@@ -316,11 +316,13 @@ async def test_a_ring_wakes_the_worker_and_a_dead_redis_costs_a_second_until_it_
     pool, database: str, tmp_path: Path
 ):
     redis = await asyncio.to_thread(Redis.start, tmp_path / "redis", unsafe=True)
-    bell = asyncio.Event()
-    listening = asyncio.create_task(answer(bell, redis.url))
+    jobs_waiting = asyncio.Event()
+    listening = asyncio.create_task(answer(jobs_waiting, redis.url))
     notes = Notes()
     config = read_config(database_url=as_service(database), sweep_seconds=1.0)
-    working = asyncio.create_task(sweep_for_ever(pool, {"note": notes}, config, bell=bell))
+    working = asyncio.create_task(
+        sweep_for_ever(pool, {"note": notes}, config, jobs_waiting=jobs_waiting)
+    )
     job_signal = JobSignal(redis.url)
     await job_signal.start()
     await asyncio.sleep(0.5)

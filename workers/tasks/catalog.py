@@ -7,4 +7,4 @@ from server.usecases.validation import catalog_run
 
 async def validate_catalog(tx: Transaction, job: Job) -> None:
     """Validate the next products of the job's run."""
-    await catalog_run.look_at_slice(tx, job)
+    await catalog_run.validate_slice(tx, job)

@@ -38,7 +38,7 @@ from server.runtime.rate_snapshots import (
     rendered_terms,
 )
 from server.runtime.token_seal import TokenSeal
-from server.usecases.rating.discovery import Present, present
+from server.usecases.rating.discovery import CurrentSales, current_sales
 
 MOST_EXPLAINED = value_of("discover.explained_questions")
 # Longer questions than those of valid names are not cached, so that caches stay bounded in bytes.
@@ -55,7 +55,7 @@ FULLY_CONSISTENT = pb.DiscoverRatesRequest.FULLY_CONSISTENT
 AT_LEAST = pb.DiscoverRatesRequest.AT_LEAST
 # The time reserved for sending the refusal before the deadline.
 REFUSAL_SECONDS = 0.05
-NOTHING_SOLD = Present(today=date.min, sold={})
+NOTHING_SOLD = CurrentSales(today=date.min, sold={})
 
 
 @memoize(entries=1_024, entry_bytes=1_024)
@@ -99,13 +99,13 @@ async def tried(
     It reads the newest committed rates.
     """
     compiled = await snapshots.of(caller().tenant_id, fresh=True)
-    finder = CompiledDiscovery.of(replace(version, start_date=None, end_date=None))
-    finders = DiscoveryVersions(version.procedure_id, (finder,))
+    discovery_version = CompiledDiscovery.of(replace(version, start_date=None, end_date=None))
+    discovery_versions = DiscoveryVersions(version.procedure_id, (discovery_version,))
     return await _explained(
         env,
         replace(
             compiled,
-            finders=finders,
+            discovery_versions=discovery_versions,
             rendered=rendered_terms(),
             asked=asked_questions(),
             answers=AnswerCache(),
@@ -124,21 +124,21 @@ async def _answered(
     """Return the serialized answers; `answers` holds the cached ones, and is filled."""
     unknown = [index for index, known in enumerate(answers) if known is None]
     read = [read_question(questions[index]) for index in unknown]
-    sold_now = await _present(env, read)
-    turn = _Turn()
+    sold_now = await _current_sales(env, read)
+    time_slice = _TimeSlice()
     for index, question in zip(unknown, read, strict=True):
         answers[index] = _answer_and_cache(questions[index], question, sold_now, compiled)
-        await turn.give()
+        await time_slice.yield_if_over()
     return [known for known in answers if known is not None]
 
 
-class _Turn:
+class _TimeSlice:
     """Yields to other calls after every few milliseconds of work."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
-    async def give(self) -> None:
+    async def yield_if_over(self) -> None:
         """Yield, if it is time to."""
         if time.perf_counter() - self._since > SLICE_SECONDS:
             await asyncio.sleep(0)
@@ -163,7 +163,7 @@ def _cached_answer(question: pb.RateQuestion, compiled: CompiledRates) -> bytes 
 
 
 def _answer_and_cache(
-    question: pb.RateQuestion, read: Read, sold_now: Present, compiled: CompiledRates
+    question: pb.RateQuestion, read: Read, sold_now: CurrentSales, compiled: CompiledRates
 ) -> bytes:
     """Return the answer to a question that was not cached at the start; cache it if possible."""
     key, size = cache_key(question), question.ByteSize()
@@ -189,8 +189,8 @@ async def _explained(
 ) -> list[pb.RateAnswer]:
     """Return the answers with the rejected candidates, which are not cached."""
     read = [read_question(question) for question in questions]
-    sold_now = await _present(env, read)
-    answers, candidates, turn = [], 0, _Turn()
+    sold_now = await _current_sales(env, read)
+    answers, candidates, time_slice = [], 0, _TimeSlice()
     for question in read:
         made = pb.RateAnswer()
         # Copied, because a rendered answer of the catalog is shared.
@@ -200,20 +200,28 @@ async def _explained(
         answers.append(made)
         candidates += len(made.rejected_candidates) + made.rejected_candidates_omitted
         check_candidates(candidates, len(answers))
-        await turn.give()
+        await time_slice.yield_if_over()
     return answers
 
 
 def _explain(
-    made: pb.RateAnswer, question: DiscoveryQuestion, sold_now: Present, compiled: CompiledRates
+    made: pb.RateAnswer,
+    question: DiscoveryQuestion,
+    sold_now: CurrentSales,
+    compiled: CompiledRates,
 ) -> None:
     """Add the rejected candidates; there are none where no version applies."""
     try:
-        finder = compiled.finders.on(question.day or sold_now.today)
+        discovery_version = compiled.discovery_versions.on(question.day or sold_now.today)
     except FailedPrecondition:
         return
     why = explained(
-        question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+        question,
+        sold_now.today,
+        compiled.rates,
+        sold_now.sold,
+        compiled.versions,
+        discovery_version,
     )
     account_id = question.held and question.held[0]
     made.rejected_candidates.extend(
@@ -246,13 +254,13 @@ async def _compiled(
     return await snapshots.of(call.tenant_id, request.freshness == FULLY_CONSISTENT)
 
 
-async def _present(env: Env, read: Sequence[Read]) -> Present:
+async def _current_sales(env: Env, read: Sequence[Read]) -> CurrentSales:
     """Return what the questions read from the database, in one transaction; most need nothing."""
     valid = [question for question in read if isinstance(question, DiscoveryQuestion)]
     keys = [question.held for question in valid if question.held is not None]
     if not keys and all(question.day is not None for question in valid):
         return NOTHING_SOLD
-    return await run_query(env, lambda tx: present(tx, keys))
+    return await run_query(env, lambda tx: current_sales(tx, keys))
 
 
 def _days(
@@ -262,19 +270,26 @@ def _days(
     question = read.in_catalog(day)
     if question is None or answer.HasField("status"):
         return Days(day, day + DAY)
-    return compiled.rates.around(question).meet(compiled.finders.around(day))
+    return compiled.rates.around(question).meet(compiled.discovery_versions.around(day))
 
 
-def _answer(question: Read, sold_now: Present, compiled: CompiledRates) -> pb.RateAnswer:
-    finder = None
+def _answer(question: Read, sold_now: CurrentSales, compiled: CompiledRates) -> pb.RateAnswer:
+    discovery_version = None
     try:
         if isinstance(question, InvalidArgument):
             raise question
-        finder = compiled.finders.on(question.day or sold_now.today)
+        discovery_version = compiled.discovery_versions.on(question.day or sold_now.today)
         discovered = answer(
-            question, sold_now.today, compiled.rates, sold_now.sold, compiled.versions, finder
+            question,
+            sold_now.today,
+            compiled.rates,
+            sold_now.sold,
+            compiled.versions,
+            discovery_version,
         )
-        return answer_to_pb(discovered, compiled, finder, question.held and question.held[0])
+        return answer_to_pb(
+            discovered, compiled, discovery_version, question.held and question.held[0]
+        )
     except UsageError as error:
-        name = "" if finder is None else finder.name
+        name = "" if discovery_version is None else discovery_version.name
         return pb.RateAnswer(status=status_of(error), discovery_procedure_version=name)

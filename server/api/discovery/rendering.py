@@ -34,10 +34,13 @@ def rejected_candidate_to_pb(
 
 
 def answer_to_pb(
-    answer: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
+    answer: Answer,
+    compiled: CompiledRates,
+    discovery_version: CompiledDiscovery,
+    account_id: str | None,
 ) -> pb.RateAnswer:
     """Return an answer as a message; `account_id` is that of its asset, if any."""
-    terms = _terms_to_pb(answer, compiled, finder, account_id)
+    terms = _terms_to_pb(answer, compiled, discovery_version, account_id)
     if answer.rated is None:
         return terms
     steps = map(step_to_pb, answer.rated.steps)
@@ -52,7 +55,10 @@ def answer_to_pb(
 
 
 def _terms_to_pb(
-    answer: Answer, compiled: CompiledRates, finder: CompiledDiscovery, account_id: str | None
+    answer: Answer,
+    compiled: CompiledRates,
+    discovery_version: CompiledDiscovery,
+    account_id: str | None,
 ) -> pb.RateAnswer:
     """Return the terms, their source and the discovery version that found them.
 
@@ -60,14 +66,14 @@ def _terms_to_pb(
     """
     terms = answer.terms
     is_common = answer.source is Source.CATALOG and not terms.attributes
-    key = (finder.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
+    key = (discovery_version.name, terms.base_entry, terms.tier_entry, terms.attribute_entry)
     known: pb.RateAnswer | None = compiled.rendered.get(key) if is_common else None
     if known is not None:
         return known
     made = pb.RateAnswer(
         terms=terms_to_pb(terms, is_fixed=answer.is_fixed),
         source=enum_pb(pb.RateSource, answer.source),
-        discovery_procedure_version=finder.name,
+        discovery_procedure_version=discovery_version.name,
     )
     if answer.asset_id is not None:
         assert account_id is not None, answer

@@ -27,10 +27,10 @@ from server.domain.settlement.ratable_lines import (
 from server.domain.settlement.walk import Commitments, SettledIncrement
 from server.domain.settlement.wallet_states import WalletState, walked_anew
 
-Stretch = tuple[AssetId, datetime]
+SpanKey = tuple[AssetId, datetime]
 """An asset, and the start of a segment of its rates."""
 
-Found = Mapping[Stretch, RateTerms | UsageError | None]
+Found = Mapping[SpanKey, RateTerms | UsageError | None]
 """The other catalog's terms for each segment, or the error; additions may have none."""
 
 
@@ -144,21 +144,30 @@ def drawn_again(
 
 
 def rated_again(
-    wallet: WalletState, results: tuple[SettledIncrement, ...], rates: Rates, raters: AsRated
+    wallet: WalletState,
+    results: tuple[SettledIncrement, ...],
+    rates: Rates,
+    rating_versions: AsRated,
 ) -> tuple[RatableLine, ...]:
     """Return the lines of usage; parts of a line are rated by the version that rated the line."""
     wallet_id = wallet.terms.id
-    lines = ratable_lines(wallet_id, results, rates, raters=raters)
+    lines = ratable_lines(wallet_id, results, rates, rating_versions=rating_versions)
     # Two passes: the first finds lines that are new parts of an old line; the second rates them by
     # the version of that line.
     parts = {
-        line.id: line_before(wallet, line.key) for line in lines if line.id not in raters.lines
+        line.id: line_before(wallet, line.key)
+        for line in lines
+        if line.id not in rating_versions.lines
     }
-    known = {id_: raters.lines[old] for id_, old in parts.items() if old in raters.lines}
+    known = {
+        id_: rating_versions.lines[old]
+        for id_, old in parts.items()
+        if old in rating_versions.lines
+    }
     if not known:
         return lines
-    raters = AsRated({**raters.lines, **known}, raters.otherwise)
-    return ratable_lines(wallet_id, results, rates, raters=raters)
+    rating_versions = AsRated({**rating_versions.lines, **known}, rating_versions.otherwise)
+    return ratable_lines(wallet_id, results, rates, rating_versions=rating_versions)
 
 
 def line_before(wallet: WalletState, key: RatableKey) -> RatableSummaryId:

@@ -88,7 +88,7 @@ DEFAULT_COMMITMENT = _own(Commitment(id=NAMELESS, display_name="", rate=Commitme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class LevelPolicies:
     """The policies that one level names for a resource; None leaves them to a weaker level."""
 
     level: PolicyLevel
@@ -118,25 +118,27 @@ class PolicyChain:
     order: tuple[DrawdownOrder, PolicyLevel]
 
 
-def resolve(said: Sequence[Said]) -> PolicyChain:
-    """Return the policies that result from the levels `said`, the strongest first.
+def resolve(levels: Sequence[LevelPolicies]) -> PolicyChain:
+    """Return the policies that result from the levels `levels`, the strongest first.
 
     Always: each policy resolves, to that of the first level that names one, or to the default.
     """
-    orders = ((choice.order, choice.level) for choice in said if choice.order is not None)
+    orders = ((choice.order, choice.level) for choice in levels if choice.order is not None)
     return PolicyChain(
-        aggregation=_first(said, lambda one: one.aggregation, DEFAULT_AGGREGATION),
-        rating_frequency=_first(said, lambda one: one.rating_frequency, DEFAULT_RATING),
-        overage=_first(said, lambda one: one.overage, DEFAULT_OVERAGE),
-        commitment=_first(said, lambda one: one.commitment, DEFAULT_COMMITMENT),
+        aggregation=_first(levels, lambda one: one.aggregation, DEFAULT_AGGREGATION),
+        rating_frequency=_first(levels, lambda one: one.rating_frequency, DEFAULT_RATING),
+        overage=_first(levels, lambda one: one.overage, DEFAULT_OVERAGE),
+        commitment=_first(levels, lambda one: one.commitment, DEFAULT_COMMITMENT),
         order=next(orders, (DrawdownOrder.EXPIRING_FIRST, PolicyLevel.DEFAULT)),
     )
 
 
 def _first(
-    said: Sequence[Said], policy: Callable[[Said], StoredRecord[T] | None], default: StoredRecord[T]
+    levels: Sequence[LevelPolicies],
+    policy: Callable[[LevelPolicies], StoredRecord[T] | None],
+    default: StoredRecord[T],
 ) -> Supplied[T]:
-    for choice in said:
+    for choice in levels:
         found = policy(choice)
         if found is not None:
             return Supplied(found, choice.level)
@@ -254,7 +256,7 @@ class ResolvedResource:
 
     resource_id: ResourceId
     unit: Unit
-    said: tuple[Said, ...]
+    levels: tuple[LevelPolicies, ...]
     grants: tuple[ResolvedGrant, ...]
     start_date: date | None
     end_date: date | None
@@ -271,16 +273,18 @@ class ResolvedResource:
     @property
     def chain(self) -> PolicyChain:
         """The policies in force."""
-        return resolve(self.said)
+        return resolve(self.levels)
 
     @property
     def policies(self) -> SoldPolicies:
         """The policies that a sale freezes."""
         return sold_policies(self.chain, self.unit.id, self.dimensions)
 
-    def under(self, *said: Said | None) -> "ResolvedResource":
+    def under(self, *levels: LevelPolicies | None) -> "ResolvedResource":
         """Return it with the policies of further, stronger levels, the strongest first."""
-        return replace(self, said=(*(choice for choice in said if choice is not None), *self.said))
+        return replace(
+            self, levels=(*(choice for choice in levels if choice is not None), *self.levels)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

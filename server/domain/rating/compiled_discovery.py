@@ -96,18 +96,21 @@ class DiscoveryVersions:
     """The active versions of a tenant's procedure, the highest rank first."""
 
     procedure_id: ProcedureId
-    finders: tuple[CompiledDiscovery, ...]
+    discovery_versions: tuple[CompiledDiscovery, ...]
 
     def on(self, day: date) -> CompiledDiscovery:
         """Return the version that searches on `day`. Raises PROCEDURE_NOT_IN_FORCE."""
-        for finder in self.finders:
-            if finder.version.is_in_force(day):
-                return finder
+        for discovery_version in self.discovery_versions:
+            if discovery_version.version.is_in_force(day):
+                return discovery_version
         raise _not_in_force(self.procedure_id, day)
 
     def around(self, day: date) -> Days:
         """Return the days around `day` on which the same version searches."""
-        spans = ((finder.version.start_date, finder.version.end_date) for finder in self.finders)
+        spans = (
+            (discovery_version.version.start_date, discovery_version.version.end_date)
+            for discovery_version in self.discovery_versions
+        )
         return Days.around(day, sorted(edge for span in spans for edge in span if edge is not None))
 
 

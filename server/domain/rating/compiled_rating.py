@@ -79,13 +79,13 @@ SHIPPED_RATING = CompiledRating(
 class RatingVersions:
     """The active versions of a tenant's procedure by rank, the highest first; None without one."""
 
-    raters: tuple[CompiledRating, ...] | None = None
+    versions: tuple[CompiledRating, ...] | None = None
 
     def on(self, day: date) -> CompiledRating | None:
         """Return the version that rates on `day`, or None."""
-        if self.raters is None:
+        if self.versions is None:
             return SHIPPED_RATING
-        return next((rater for rater in self.raters if rater.version.is_in_force(day)), None)
+        return next((rater for rater in self.versions if rater.version.is_in_force(day)), None)
 
 
 SHIPPED_VERSIONS = RatingVersions()

@@ -111,9 +111,9 @@ def answer(
     rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
-    finder: CompiledDiscovery = SHIPPED_DISCOVERY,
+    discovery_version: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Answer:
-    """Return the answer of the first source that `finder` searches and that has one.
+    """Return the answer of the first source that `discovery_version` searches and that has one.
 
     `sold` has every asset and target that exists; one that is missing is refused, whichever sources
     are searched.
@@ -128,19 +128,21 @@ def answer(
         raise _not_there(asked.held)
     day = asked.day or today
     missing: RateNotFound | None = None
-    for place in finder.unheld if asked.held is None else finder.places:
+    for place in discovery_version.unheld if asked.held is None else discovery_version.places:
         try:
             if place is LISTED:
-                found = _in_catalog(asked, day, rates, versions, finder.parts)
+                found = _in_catalog(asked, day, rates, versions, discovery_version.parts)
             else:
-                found = _of_sold(asked, day, sold, versions, finder, place)
+                found = _of_sold(asked, day, sold, versions, discovery_version, place)
         # A later source may still answer. The catalog's error says what is nearest, so it is kept.
         except RateNotFound as error:
             missing = error
             continue
         if found is not None:
             return found
-    raise _with_sources(missing or _nothing_found(asked, day, sold, finder), finder)
+    raise _with_sources(
+        missing or _nothing_found(asked, day, sold, discovery_version), discovery_version
+    )
 
 
 def _in_catalog(
@@ -165,12 +167,12 @@ def _of_sold(
     day: date,
     sold: RatesByTarget,
     versions: RatingVersions,
-    finder: CompiledDiscovery,
+    discovery_version: CompiledDiscovery,
     place: LookupSource,
 ) -> Answer | None:
     """Return the answer from an asset's or a target's sold rates with their additions, or None."""
     rates = None if asked.held is None else sold[asked.held]
-    found = None if rates is None else _in_force(rates, asked, day, finder, place)
+    found = None if rates is None else _in_force(rates, asked, day, discovery_version, place)
     if rates is None or found is None or found.terms is None or asked.held is None:
         return None
     terms = _used(found.terms, asked)
@@ -191,14 +193,14 @@ def _in_force(
     rates: SoldRates,
     asked: DiscoveryQuestion,
     day: date,
-    finder: CompiledDiscovery,
+    discovery_version: CompiledDiscovery,
     place: LookupSource,
 ) -> RateSegment | None:
     """Return the sold segment in force in this source, or None."""
     currency_code = asked.currency_code
     if isinstance(rates, AssetRates):
         if place is OWN:
-            return rates.on(day, currency_code, asks_target=finder.asks_target)
+            return rates.on(day, currency_code, asks_target=discovery_version.asks_target)
         return rates.at_target(day, currency_code)
     if isinstance(rates, TargetRates) and place is TARGET:
         return rates.on(day, currency_code)
@@ -241,20 +243,23 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _with_sources(error: RateNotFound, finder: CompiledDiscovery) -> RateNotFound:
+def _with_sources(error: RateNotFound, discovery_version: CompiledDiscovery) -> RateNotFound:
     """Return the error, with the searched sources unless they are the usual ones."""
-    if finder.is_usual:
+    if discovery_version.is_usual:
         return error
-    text = f"{error.message}; {finder.words} looks in {finder.looked_in} only"
-    facts = {"looked_in": finder.looked_in, "discovery_procedure_version": finder.name}
+    text = f"{error.message}; {discovery_version.words} looks in {discovery_version.looked_in} only"
+    facts = {
+        "looked_in": discovery_version.looked_in,
+        "discovery_procedure_version": discovery_version.name,
+    }
     return RateNotFound(error.reason, text, error.facts | facts)
 
 
 def _nothing_found(
-    asked: DiscoveryQuestion, day: date, sold: RatesByTarget, finder: CompiledDiscovery
+    asked: DiscoveryQuestion, day: date, sold: RatesByTarget, discovery_version: CompiledDiscovery
 ) -> RateNotFound:
     """Return the error if the catalog was not part of the question or was not searched."""
-    held, places = asked.held, finder.places
+    held, places = asked.held, discovery_version.places
     if isinstance(held, TargetResourceKey) and TARGET in places:
         return _target_has_none(held, day)
     if held is not None and not isinstance(held, TargetResourceKey) and OWN in places:

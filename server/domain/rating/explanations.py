@@ -45,22 +45,22 @@ def explained(
     rates: CatalogRates,
     sold: RatesByTarget,
     versions: RatingVersions = SHIPPED_VERSIONS,
-    finder: CompiledDiscovery = SHIPPED_DISCOVERY,
+    discovery_version: CompiledDiscovery = SHIPPED_DISCOVERY,
 ) -> Explanation:
-    """Return the candidates that `finder` rejected for the question, with the reasons.
+    """Return the candidates that `discovery_version` rejected for the question, with the reasons.
 
     Commitments are compared at the prices of `versions` of the rating procedure.
     """
     day = asked.day or today
     question = asked.in_catalog(today)
     # The entries that make the catalog's rate; they lose only to sold terms.
-    listed = set() if question is None else _won(question, rates, finder)
+    listed = set() if question is None else _won(question, rates, discovery_version)
     owned = None if asked.held is None else sold.get(asked.held)
     rejected: list[RejectedCandidate] = []
     first: Why | None = None
     if owned is not None:
         rater = versions.on(owned.rated_from(day)) if asked.quantity is not None else None
-        contest = Contest.of(asked, day, owned, finder, rater)
+        contest = Contest.of(asked, day, owned, discovery_version, rater)
         if listed:
             answering = contest.answering | {LookupSource.CATALOG_RATES}
             contest = replace(contest, answering=answering)
@@ -71,7 +71,7 @@ def explained(
     if question is not None:
         # An entry that negotiated terms replaced is in the list already.
         told = {candidate.entry for candidate in rejected if candidate.source is Source.CATALOG}
-        catalog = _Catalog(question, rates, listed, first, finder)
+        catalog = _Catalog(question, rates, listed, first, discovery_version)
         total, others = _of_catalog(catalog, told)
     found = [*rejected, *others]
     omitted = max(0, len(rejected) + total - MOST_REJECTED)
@@ -95,14 +95,14 @@ class _Catalog:
     rates: CatalogRates
     won: set[RateEntryId]
     first: Why | None
-    finder: CompiledDiscovery
+    discovery_version: CompiledDiscovery
 
 
 def _of_catalog(
     catalog: _Catalog, told: set[RateEntryId | None]
 ) -> tuple[int, list[RejectedCandidate]]:
     """Return the number of rejected entries, and those that came nearest."""
-    question, finder = catalog.question, catalog.finder
+    question, discovery_version = catalog.question, catalog.discovery_version
     candidates = list(catalog.rates.candidates(question))
     chosen = catalog.rates.chosen(question)
     winners = {card.id: entry for card, entry in candidates if entry.key in chosen}
@@ -114,15 +114,19 @@ def _of_catalog(
             lost.append((RANKS[why], days_away(entry, question.day), key, card, entry, why))
     # A question can have thousands of candidates, of which only the nearest are listed.
     nearest = nsmallest(MOST_REJECTED, lost, key=lambda one: one[:3])
-    return len(lost), [_rejected(card, entry, why, finder) for *_, card, entry, why in nearest]
+    return len(lost), [
+        _rejected(card, entry, why, discovery_version) for *_, card, entry, why in nearest
+    ]
 
 
-def _won(question: Question, rates: CatalogRates, finder: CompiledDiscovery) -> set[RateEntryId]:
+def _won(
+    question: Question, rates: CatalogRates, discovery_version: CompiledDiscovery
+) -> set[RateEntryId]:
     """Return the entries that make the catalog's rate, if the catalog is searched."""
-    if LookupSource.CATALOG_RATES not in finder.places:
+    if LookupSource.CATALOG_RATES not in discovery_version.places:
         return set()
     with suppress(RateNotFound):
-        terms = rates.find(question, finder.parts).terms
+        terms = rates.find(question, discovery_version.parts).terms
         found = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
         return {entry for entry in found if entry is not None}
     return set()
@@ -138,7 +142,7 @@ def _why(
     question = catalog.question
     if entry.key in catalog.won:
         return catalog.first
-    if entry is chosen and card.type not in catalog.finder.parts:
+    if entry is chosen and card.type not in catalog.discovery_version.parts:
         return Why.NOT_LOOKED_AT
     if entry.currency_code != question.currency_code:
         return Why.OTHER_CURRENCY
@@ -155,14 +159,14 @@ def _why(
 
 
 def _rejected(
-    card: RateCard, entry: RateCardEntry, why: Why, finder: CompiledDiscovery
+    card: RateCard, entry: RateCardEntry, why: Why, discovery_version: CompiledDiscovery
 ) -> RejectedCandidate:
     span = card if why is Why.CARD_NOT_IN_FORCE else entry
     words = WORDS[why].format(
         dates=span_text(span.start, span.end),
         model=entry.selling_model_id,
         unit=entry.currency_code,
-        finder=finder.words,
+        discovery_version=discovery_version.words,
         place=SOURCES[card.type],
     )
     return RejectedCandidate(

@@ -38,8 +38,8 @@ class Why(StrEnum):
 WORDS = {
     Why.ASSET_FIRST: "the asset has a rate of its own, which goes before the catalog's",
     Why.TARGET_FIRST: "what was agreed for the target goes before the catalog's",
-    Why.PLACE_LATER: "{finder} looks in {place} after the place that has an answer",
-    Why.NOT_LOOKED_AT: "{finder} does not look in {place}",
+    Why.PLACE_LATER: "{discovery_version} looks in {place} after the place that has an answer",
+    Why.NOT_LOOKED_AT: "{discovery_version} does not look in {place}",
     Why.NEGOTIATED: "a negotiated one replaces it",
     Why.ADDITION_FIRST: "a pack was added, whose rate goes before this one",
     Why.ASSET_NEGOTIATED: "what was negotiated for the asset itself goes before the target's",

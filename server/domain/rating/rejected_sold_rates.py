@@ -29,13 +29,13 @@ class Contest:
     """The sold rates that compete for one question on one day.
 
     `own` is the asset's answer, `at_target` the target's. `answering` are all sources with an
-    answer; the first of them in the order of `finder` wins.
+    answer; the first of them in the order of `discovery_version` wins.
     """
 
     asked: DiscoveryQuestion
     day: date
     rates: SoldRates
-    finder: CompiledDiscovery
+    discovery_version: CompiledDiscovery
     answering: frozenset[LookupSource]
     own: RateSegment | None
     at_target: RateSegment | None
@@ -46,13 +46,13 @@ class Contest:
         asked: DiscoveryQuestion,
         day: date,
         rates: SoldRates,
-        finder: CompiledDiscovery,
+        discovery_version: CompiledDiscovery,
         rater: CompiledRating | None,
     ) -> "Contest":
         """Return the contest with the answers of the asset and the target."""
         own, currency_code = None, asked.currency_code
         if isinstance(rates, AssetRates):
-            own = rates.on(day, currency_code, asks_target=finder.asks_target)
+            own = rates.on(day, currency_code, asks_target=discovery_version.asks_target)
             at_target = rates.at_target(day, currency_code)
         else:
             assert isinstance(rates, TargetRates), rates
@@ -62,7 +62,7 @@ class Contest:
             asked=asked,
             day=day,
             rates=rates,
-            finder=finder,
+            discovery_version=discovery_version,
             answering=frozenset(place for place, one in found.items() if one is not None),
             own=own,
             at_target=at_target,
@@ -77,7 +77,7 @@ class Contest:
     @property
     def won(self) -> RateSegment | None:
         """The winning segment, if an asset or a target won."""
-        places = (place for place in self.finder.places if place in self.answering)
+        places = (place for place in self.discovery_version.places if place in self.answering)
         found = {LookupSource.ASSET: self.own, LookupSource.TARGET: self.at_target}
         return found.get(next(places, LookupSource.CATALOG_RATES))
 
@@ -111,7 +111,7 @@ class Contest:
 
     def beaten(self, place: LookupSource) -> Why | None:
         """Return why no candidate of a source can win, or None if one can."""
-        places = self.finder.places
+        places = self.discovery_version.places
         if place not in places:
             return Why.NOT_LOOKED_AT
         before = places[: places.index(place)]
@@ -198,11 +198,11 @@ def _not_there(addition: Addition, of: Contest) -> Why | None:
 def _why_not_agreed(addition: Addition, best: Addition | None, of: Contest) -> Why | None:
     """Return why an agreement lost to the `best` agreement, a pack or the asset."""
     place = LookupSource.TARGET
-    if place not in of.finder.places:
+    if place not in of.discovery_version.places:
         return Why.NOT_LOOKED_AT
     if best is None:
         return Why.RATE_FIXED
-    if of.finder.asks_target and of.beaten(LookupSource.ASSET) is None:
+    if of.discovery_version.asks_target and of.beaten(LookupSource.ASSET) is None:
         if isinstance(of.rates, AssetRates) and is_negotiated(of.terms):
             return Why.ASSET_NEGOTIATED
         if addition is best:
@@ -264,7 +264,7 @@ def _rejected(
     words = WORDS[why].format(
         dates=span_text(start, end),
         unit=terms.unit,
-        finder=of.finder.words,
+        discovery_version=of.discovery_version.words,
         place=place,
         kind="agreement for the target" if sold.is_agreed else "pack",
     )

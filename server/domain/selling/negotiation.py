@@ -57,28 +57,28 @@ def check_negotiated(
     NOT_NEGOTIABLE, TIERS_INVALID.
     """
     seen: set[ResourceId] = set()
-    for index, wish in enumerate(negotiated):
+    for index, asked in enumerate(negotiated):
         at = f"{path}.negotiated_rates[{index}]"
-        if wish.resource_id in seen:
+        if asked.resource_id in seen:
             fault = "the resource has a negotiated rate already"
-            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, wish)
-        seen.add(wish.resource_id)
-        if wish.resource_id not in resources:
+            raise _refusal(at, "usage_resource", "RESOURCE_TWICE", fault, asked)
+        seen.add(asked.resource_id)
+        if asked.resource_id not in resources:
             fault = "is not a resource of the product"
-            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, wish)
-        _check_unit(wish, resources[wish.resource_id], currency_code, at)
-        _check_negotiable(wish, resources[wish.resource_id], at)
+            raise _refusal(at, "usage_resource", "RESOURCE_NOT_IN_PRODUCT", fault, asked)
+        _check_unit(asked, resources[asked.resource_id], currency_code, at)
+        _check_negotiable(asked, resources[asked.resource_id], at)
 
 
-def negotiate(resource: LineResource, wish: Negotiated) -> LineResource:
+def negotiate(resource: LineResource, asked: Negotiated) -> LineResource:
     """Return the resource with the negotiated rate and tiers beside those of the catalog."""
     terms = resource.terms
     assert terms is not None, resource
-    rate, tiers = wish.rate, wish.closed_tiers(terms, resource.unit_scale)
+    rate, tiers = asked.rate, asked.closed_tiers(terms, resource.unit_scale)
     if rate is not None:
         terms = replace(terms, negotiated_rate=rate.over(terms))
     if tiers is not None:
-        bounds, mode = wish.bounds or terms.bounds, wish.mode or terms.mode
+        bounds, mode = asked.bounds or terms.bounds, asked.mode or terms.mode
         terms = replace(terms, negotiated_tiers=tiers, bounds=bounds, mode=mode)
     return replace(resource, terms=terms)
 
@@ -120,46 +120,46 @@ def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) ->
     )
 
 
-def _check_unit(wish: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
+def _check_unit(asked: Negotiated, resource: LineResource, currency_code: str, at: str) -> None:
     unit = currency_code if resource.terms is None else resource.terms.unit
-    if wish.rate is None or wish.rate.unit in (None, unit):
+    if asked.rate is None or asked.rate.unit in (None, unit):
         return
     if resource.token_resource_id is None:
         fault = f"must be {unit}, the account's currency"
-        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, wish)
+        raise _refusal(at, "rate.currency_code", "CURRENCY_MISMATCH", fault, asked)
     fault = f"must be unitsOfMeasure/{unit}, that of {resource.token_resource_id}"
-    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, wish)
+    raise _refusal(at, "rate.token_unit", "CURRENCY_MISMATCH", fault, asked)
 
 
-def _check_negotiable(wish: Negotiated, resource: LineResource, at: str) -> None:
+def _check_negotiable(asked: Negotiated, resource: LineResource, at: str) -> None:
     terms = resource.terms
     if terms is None:
         raise FailedPrecondition(
             "RATE_NOT_FOUND",
-            f"{at}: {wish.resource_id} has no rate in the catalog to depart from",
-            {"field": at, "usage_resource": wish.resource_id},
+            f"{at}: {asked.resource_id} has no rate in the catalog to depart from",
+            {"field": at, "usage_resource": asked.resource_id},
         )
     if resource.is_fixed:
         raise FailedPrecondition(
             "NOT_NEGOTIABLE",
-            f"{at}: the rate of {wish.resource_id} may not be negotiated",
-            {"field": at, "usage_resource": wish.resource_id},
+            f"{at}: the rate of {asked.resource_id} may not be negotiated",
+            {"field": at, "usage_resource": asked.resource_id},
         )
-    check_tiers(wish.closed_tiers(terms, resource.unit_scale) or (), path=f"{at}.tiers.tiers")
-    if wish.rate is not None or terms.rate is not None:
+    check_tiers(asked.closed_tiers(terms, resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    if asked.rate is not None or terms.rate is not None:
         return
-    if wish.tiers == ():
+    if asked.tiers == ():
         raise FailedPrecondition(
             "RATE_NOT_FOUND",
-            f"{at}: {wish.resource_id} has no rate in the catalog but its tiers; name a rate",
-            {"field": f"{at}.clear_tiers", "usage_resource": wish.resource_id},
+            f"{at}: {asked.resource_id} has no rate in the catalog but its tiers; name a rate",
+            {"field": f"{at}.clear_tiers", "usage_resource": asked.resource_id},
         )
     # Without any rate there is nothing to adjust, so every tier has to override.
-    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in wish.tiers or ()]
+    adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in asked.tiers or ()]
     if any(adjusts):
         fault = "must override: there is no rate to adjust"
-        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, wish)
+        raise _refusal(at, f"tiers.tiers[{adjusts.index(True)}]", "TIERS_INVALID", fault, asked)
 
 
-def _refusal(at: str, field: str, reason: str, fault: str, wish: Negotiated) -> InvalidArgument:
-    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=wish.resource_id)
+def _refusal(at: str, field: str, reason: str, fault: str, asked: Negotiated) -> InvalidArgument:
+    return InvalidArgument.at(f"{at}.{field}", reason, fault, usage_resource=asked.resource_id)

@@ -7,9 +7,9 @@ from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import check_late, check_token
-from server.domain.modeling.resolved import ResolvedProduct, Said
+from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
 
-Overrides = Mapping[ResourceId, tuple[Said | None, ...]]
+Overrides = Mapping[ResourceId, tuple[LevelPolicies | None, ...]]
 """The policies of stronger levels by resource, the strongest level first."""
 
 
@@ -24,16 +24,16 @@ def check_in_product(
             raise InvalidArgument.at(path, "RESOURCE_NOT_IN_PRODUCT", text)
 
 
-def overridden(product: ResolvedProduct, said: Overrides) -> ResolvedProduct:
+def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     """Return the product with the overrides of its resources.
 
     Raises RESOURCE_INACTIVE for a policy that is not in force, POLICY_CONFLICT.
     """
-    for levels in said.values():
-        for level in levels:
+    for of_resource in levels.values():
+        for level in of_resource:
             _check_in_force(level)
     resources = tuple(
-        resource.under(*said.get(resource.resource_id, ())) for resource in product.resources
+        resource.under(*levels.get(resource.resource_id, ())) for resource in product.resources
     )
     for resource in resources:
         wallet = resource.policies.wallet
@@ -52,10 +52,10 @@ def _check_tokens(product: ResolvedProduct) -> None:
             check_token(own.rating, token.rating, token.aggregation.method, own.late)
 
 
-def _check_in_force(said: Said | None) -> None:
+def _check_in_force(levels: LevelPolicies | None) -> None:
     """Raise RESOURCE_INACTIVE for a policy that is not in force."""
-    named = () if said is None else (said.aggregation, said.rating_frequency, said.overage)
-    for kept in (*named, said and said.commitment):
+    named = () if levels is None else (levels.aggregation, levels.rating_frequency, levels.overage)
+    for kept in (*named, levels and levels.commitment):
         if kept is not None and kept.state is not CatalogState.ACTIVE:
             text = f"the policy {kept.content.id} is {kept.state}; ChangeStates puts it in force"
             raise FailedPrecondition("RESOURCE_INACTIVE", text, {"policy": kept.content.id})

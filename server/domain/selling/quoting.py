@@ -120,8 +120,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
     resources = {resource.resource_id: _resource(inputs, resource) for resource in sold}
     currency = inputs.buyer.currency_code
     check_negotiated(asked.negotiated, resources, currency_code=currency, path=path)
-    for wish in asked.negotiated:
-        resources[wish.resource_id] = negotiate(resources[wish.resource_id], wish)
+    for asked_rate in asked.negotiated:
+        resources[asked_rate.resource_id] = negotiate(resources[asked_rate.resource_id], asked_rate)
     resources_by_id = tuple(resources[key] for key in sorted(resources))
     check_prices(resources_by_id, path=path)
     _check_reached(resources_by_id, asked.product_id, path)

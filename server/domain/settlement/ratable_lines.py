@@ -104,12 +104,12 @@ def ratable_lines(
     rates: Rates,
     *,
     rated_before: Mapping[Origin, Tally] | None = None,
-    raters: RatingVersionSource = SHIPPED,
+    rating_versions: RatingVersionSource = SHIPPED,
 ) -> tuple[RatableLine, ...]:
     """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
 
-    `raters` chooses the procedure version of each line. The lines of one period with the same
-    version are rated together, because elements of a procedure may read the whole list.
+    `rating_versions` chooses the procedure version of each line. The lines of one period with the
+    same version are rated together, because elements of a procedure may read the whole list.
 
     Usage is priced by the terms in force when it happened. All overage of the asset and origin
     period known so far picks a VOLUME tier. GRADUATED tiers continue where the line before stopped,
@@ -129,7 +129,7 @@ def ratable_lines(
         for key in keys:
             sizes = _Sizes(whole=whole, before=before, packages=tally.packages, used=used)
             id_ = line_id(wallet_id, key)
-            rater = raters.of(id_, key.origin_start)
+            rater = rating_versions.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
         tallies[origin] = replace(tally, used=used, overage=whole)

@@ -28,7 +28,7 @@ Commitments = Mapping[AssetId, RateTerms | None]
 NO_COMMITMENTS: Commitments = {}
 
 # Before every instant, since a walk starts with the first boundary of its grants.
-_DAWN = datetime.min.replace(tzinfo=UTC)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,7 @@ class _Walk:
 
     terms: WalletTerms
     entitlements: dict[EntitlementId, Entitlement]
-    now: datetime = _DAWN
+    now: datetime = _EARLIEST
     grants: dict[GrantId, Grant] = field(default_factory=dict)
     issues: dict[GrantId, Grant] = field(default_factory=dict)
     opened: list[GrantId] = field(default_factory=list)

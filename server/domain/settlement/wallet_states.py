@@ -33,8 +33,8 @@ class WalletState:
 
     `settled` has the final cells of the origins that `cells` correct, and `rated_before` the rated
     part of those origins. `period` is the rating period around now. A wallet of tokens has a
-    `token_wallet`, and in `sources` the wallets whose resources are rated in the token. `raters`
-    are the versions of the tenant's procedure.
+    `token_wallet`, and in `sources` the wallets whose resources are rated in the token.
+    `rating_versions` are the versions of the tenant's procedure.
     """
 
     terms: WalletTerms
@@ -46,7 +46,7 @@ class WalletState:
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
-    raters: RatingVersionSource = SHIPPED
+    rating_versions: RatingVersionSource = SHIPPED
     token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
 
@@ -112,5 +112,5 @@ def rated(wallet: WalletState, results: Sequence[SettledIncrement]) -> tuple[Rat
         results,
         wallet.rates,
         rated_before=wallet.rated_before,
-        raters=wallet.raters,
+        rating_versions=wallet.rating_versions,
     )

@@ -148,7 +148,7 @@ def _policies(metered: Metered) -> Iterator[str]:
         yield f"ratingFrequencyPolicies/{sold.sources.rating_frequency.id}"
 
 
-def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
+def _rating_frequency_default(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.is_addition or metered.sold is None:
             continue
@@ -160,8 +160,10 @@ def _rating_frequency_unsaid(setup: Setup) -> Iterator[Finding]:
 
 def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
-        said = {(policy.method, policy.period, policy.combine) for policy in metered.aggregations}
-        if len(said) > 1:
+        counted = {
+            (policy.method, policy.period, policy.combine) for policy in metered.aggregations
+        }
+        if len(counted) > 1:
             ids = [policy.id for policy in metered.aggregations]
             text = f"{metered.id} adds up by {ids[0]} in this product and by {ids[-1]} otherwise"
             names = (f"aggregationPolicies/{id_}" for id_ in ids)
@@ -333,7 +335,7 @@ STRUCTURE = (
         Severity.WARNING,
         "A policy sets when a resource is rated.",
         "Name a rating frequency policy on the product's resource or on the resource.",
-        _rating_frequency_unsaid,
+        _rating_frequency_default,
     ),
     Rule(
         "AGGREGATION_DISAGREES",

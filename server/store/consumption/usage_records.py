@@ -26,13 +26,13 @@ from server.store.sql import load
 SQL = load("consumption/usage_records.sql")
 
 # For each record state: the state of its period; True if its ratable line is invoice-ready.
-STANDINGS = {
+STATE_BOUNDS = {
     RecordState.PENDING: ("OPEN", False),
     RecordState.FROZEN: ("FROZEN", False),
     RecordState.RATED: ("FINAL", False),
     RecordState.LIABLE: ("FINAL", True),
 }
-STATES = {standing: state for state, standing in STANDINGS.items()}
+STATES = {bounds: state for state, bounds in STATE_BOUNDS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ async def list_records(
         only.product_id,
         only.created.start,
         only.created.end,
-        *((None, None) if only.state is None else STANDINGS[only.state]),
+        *((None, None) if only.state is None else STATE_BOUNDS[only.state]),
     )
     return [_record(row) for row in rows]
 
@@ -91,7 +91,9 @@ async def state_bounds(
     tx: Transaction, account_id: AccountId, state: RecordState
 ) -> TimeWindow | None:
     """Return the window of the usage times of all records in a state; None if there are none."""
-    row = await tx.fetchrow(SQL["find_state_bounds"], tx.tenant_id, account_id, *STANDINGS[state])
+    row = await tx.fetchrow(
+        SQL["find_state_bounds"], tx.tenant_id, account_id, *STATE_BOUNDS[state]
+    )
     assert row is not None, state
     return None if row["end_time"] is None else TimeWindow(row["start_time"], row["end_time"])
 

@@ -135,7 +135,7 @@ def decode_versions(text: str | None) -> RatingVersions:
     return RatingVersions(tuple(map(_rater, _version_rows.decode(text))))
 
 
-async def finders(tx: Transaction) -> DiscoveryVersions:
+async def discovery_versions(tx: Transaction) -> DiscoveryVersions:
     """Return the compiled discovery versions of the tenant."""
     rows = await tx.fetch(SQL["discovery_versions"], tx.tenant_id)
     if not rows:
@@ -145,7 +145,9 @@ async def finders(tx: Transaction) -> DiscoveryVersions:
     return DiscoveryVersions(ProcedureId(rows[0]["procedure_id"]), versions)
 
 
-async def raters(tx: Transaction, keys: Iterable[VersionKey]) -> dict[VersionKey, CompiledRating]:
+async def compiled_versions(
+    tx: Transaction, keys: Iterable[VersionKey]
+) -> dict[VersionKey, CompiledRating]:
     """Return some versions, in any state, compiled without a time limit."""
     names = sorted(set(keys))
     rows = await tx.fetch(

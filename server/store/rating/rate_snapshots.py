@@ -38,7 +38,7 @@ from server.domain.rating.sold_rates import (
 )
 from server.store.connection import ControlTransaction, Transaction
 from server.store.modeling.policy_documents import policies_from_doc
-from server.store.rating.procedures import finders, rating_versions
+from server.store.rating.procedures import discovery_versions, rating_versions
 from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
 from server.store.rating.terms_documents import terms_from_doc
 from server.store.sql import load
@@ -67,7 +67,7 @@ class LoadedRates:
 
     revision: int
     versions: RatingVersions
-    finders: DiscoveryVersions
+    discovery_versions: DiscoveryVersions
     marks: Marks
     changed: frozenset[RateCardId] | None
     rows: Rows
@@ -91,7 +91,7 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     The transaction must be a snapshot, so that all statements read the same moment.
     """
     at, versions = await revision(tx), await rating_versions(tx)
-    discovery = await finders(tx)
+    discovery = await discovery_versions(tx)
     books = await tx.fetch(SQL["all_books"], tx.tenant_id)
     marks = {
         RateCardId(row["rate_card_id"]): (row["entries"], row["revision"])
@@ -109,7 +109,7 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     return LoadedRates(
         revision=at,
         versions=versions,
-        finders=discovery,
+        discovery_versions=discovery,
         marks=marks,
         changed=changed,
         rows=rows,

@@ -339,7 +339,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
         rated_before=decode_tallies(row["rated"]),
-        raters=InForce(decode_versions(row["versions"]), zone),
+        rating_versions=InForce(decode_versions(row["versions"]), zone),
     )
 
 

@@ -14,9 +14,9 @@ from server.usecases.validation import catalog_run
 
 # Called when a job of this kind is waived: its run or batch would otherwise stay pending forever.
 WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
-    JobKind.VALIDATE_CATALOG: catalog_run.give_up,
-    JobKind.RATE_BATCH: rating_batches.give_up,
-    JobKind.ADVANCE_CLOCK: clock.give_up,
+    JobKind.VALIDATE_CATALOG: catalog_run.fail,
+    JobKind.RATE_BATCH: rating_batches.fail,
+    JobKind.ADVANCE_CLOCK: clock.fail,
 }
 
 

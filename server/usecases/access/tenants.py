@@ -52,7 +52,7 @@ def tenant_id_of(name: str) -> TenantId:
     return TenantId(derive(SPACE, name.lower()))
 
 
-async def found(pool: SharedPool) -> str | None:
+async def create_first_tenant(pool: SharedPool) -> str | None:
     """Create the operator's tenant and a first key; return None if it has a usable key already."""
     tenant_id = tenant_id_of(OPERATOR)
 

@@ -10,7 +10,7 @@ from datetime import date
 from server.domain.billing.replay import (
     FinalUsage,
     Found,
-    Stretch,
+    SpanKey,
     at_other_rates,
     drawn_again,
     line_before,
@@ -43,7 +43,7 @@ from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing.replay import SoldAs
 from server.store.billing.verification import final_cells, rated_lines
 from server.store.connection import Transaction
-from server.store.rating.procedures import finders
+from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
@@ -118,12 +118,12 @@ async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> Wallet
     cells = tuple(one.cell for one in final)
     results = as_drawn(wallet.state, final)
     kept = await rated_lines(context.tx, wallet.account_id, wallet.id)
-    raters = await as_rated(context.tx, wallet, kept)
+    rating_versions = await as_rated(context.tx, wallet, kept)
     rates = wallet.state.rates
     before = FinalUsage(
         cells=cells,
         results=results,
-        lines=ratable_lines(wallet.id, results, rates, raters=raters),
+        lines=ratable_lines(wallet.id, results, rates, rating_versions=rating_versions),
     )
     found = await _found(context, wallet)
     sold = at_other_rates(wallet.sold, found)
@@ -132,7 +132,7 @@ async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> Wallet
         drawn = drawn_again(wallet.state, before, tokens, sold.commitments)
     except UsageError as fault:
         return WalletReplay(wallet=wallet, before=before, after=before, found=found, fault=fault)
-    lines = rated_again(wallet.state, drawn, sold.cut_like(rates), raters)
+    lines = rated_again(wallet.state, drawn, sold.cut_like(rates), rating_versions)
     after = FinalUsage(cells=tokens, results=drawn, lines=lines)
     return WalletReplay(wallet=wallet, before=before, after=after, found=found)
 
@@ -183,36 +183,36 @@ def unpriced(wallet_replay: WalletReplay, line: RatableLine) -> UsageError:
 
 async def _found(context: ReplayContext, wallet: StoredWallet) -> Found:
     """Return the price book's terms or error for each segment of own rates and additions."""
-    found: dict[Stretch, RateTerms | UsageError | None] = {}
+    found: dict[SpanKey, RateTerms | UsageError | None] = {}
     usual = await _usual_unit(context, wallet)
-    found_by = await finders(context.tx)
+    found_by = await discovery_versions(context.tx)
     for asset_id, segments in wallet.sold.own.items():
         for segment in segments:
             unit = usual if segment.terms is None else segment.terms.unit
-            stretch = (asset_id, segment.start)
-            rates, question = await _question(context, wallet, stretch, unit)
+            span_key = (asset_id, segment.start)
+            rates, question = await _question(context, wallet, span_key, unit)
             try:
-                found[stretch] = rates.find(question, found_by.on(question.day).parts).terms
+                found[span_key] = rates.find(question, found_by.on(question.day).parts).terms
             except UsageError as error:
-                found[stretch] = error
+                found[span_key] = error
     for addition in wallet.sold.additions:
         unit = usual if addition.terms is None else addition.terms.unit
-        stretch = (addition.asset_id, addition.start)
-        rates, question = await _question(context, wallet, stretch, unit)
+        span_key = (addition.asset_id, addition.start)
+        rates, question = await _question(context, wallet, span_key, unit)
         try:
             terms = rates.find_addition(question, found_by.on(question.day).parts)
         except UsageError as error:
-            found[stretch] = error
+            found[span_key] = error
         else:
-            found[stretch] = None if terms is None else terms.terms
+            found[span_key] = None if terms is None else terms.terms
     return found
 
 
 async def _question(
-    context: ReplayContext, wallet: StoredWallet, stretch: Stretch, unit: str
+    context: ReplayContext, wallet: StoredWallet, span_key: SpanKey, unit: str
 ) -> tuple[CatalogRates, Question]:
     """Return the question for a segment, and the rates that answer it."""
-    asset_id, start = stretch
+    asset_id, start = span_key
     of = context.sold[asset_id]
     question = Question(
         context.command.price_book_id,

@@ -99,12 +99,12 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
         found += different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
     rated = await store.rated_lines(tx, account_id, wallet_id)
-    raters = await as_rated(tx, wallet, rated)
+    rating_versions = await as_rated(tx, wallet, rated)
     # A line that exceeded its time limit may be fast enough now. It is left unrated again, because
     # the packages that it would begin would change the lines after it.
     slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
-    raters = AsRated({**raters.lines, **slow}, raters.otherwise)
-    lines = ratable_lines(wallet_id, results, wallet.state.rates, raters=raters)
+    rating_versions = AsRated({**rating_versions.lines, **slow}, rating_versions.otherwise)
+    lines = ratable_lines(wallet_id, results, wallet.state.rates, rating_versions=rating_versions)
     found += await _tokens(tx, wallet, cells, results, lines)
     for line in lines:
         name = f"accounts/{account_id}/ratableSummaries/{line.id}"

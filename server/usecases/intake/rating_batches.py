@@ -75,7 +75,7 @@ async def rate(tx: Transaction, job: Job) -> None:
     await store.finish(tx, request, results, verdict(results))
 
 
-async def give_up(tx: Transaction, job: Job, error: str) -> None:
+async def fail(tx: Transaction, job: Job, error: str) -> None:
     """Fail the batch whose job was waived, line by line."""
     request_id = RatingBatchId(UUID(job.payload["rating_batch_id"]))
     request = await store.get(tx, job.account_id, request_id)

@@ -149,7 +149,7 @@ async def _record_batch(
             outcomes.update(tried)
             return
         # A period that takes no record is not reopened, so its liable lines do not change.
-        await before.give_up()
+        await before.roll_back()
         idle = {index for index in counted if counted[index].slot.period_key in keys - used}
         outcomes |= {index: tried[index] for index in idle}
         counted = {index: counted[index] for index in counted.keys() - idle}

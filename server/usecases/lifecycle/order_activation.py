@@ -25,7 +25,7 @@ from server.usecases.billing.closing import refresh_job
 from server.usecases.selling.quotes import check_active
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
-NOT_YET = "-"
+UNKNOWN_ASSET = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
     # A product may have been deactivated since the quote.
     await check_active(tx, sold)
-    bound = [target_key(line.binding, line.target_id, NOT_YET) for line in order.lines]
-    keys = [key for key in bound if key[1] != NOT_YET]
+    bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in order.lines]
+    keys = [key for key in bound if key[1] != UNKNOWN_ASSET]
     before = await assets.before(tx, account_id, keys)
     instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)

@@ -35,7 +35,7 @@ from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.usecases.modeling.currencies import is_currency
 from server.usecases.modeling.records import create
-from server.usecases.modeling.resolution import check_terms, said_at
+from server.usecases.modeling.resolution import check_terms, policies_at
 from server.usecases.modeling.units import unit_of
 
 # The kind of unit class that each category of resource needs.
@@ -96,7 +96,7 @@ async def check_resource(tx: Transaction, wanted: UsageResource) -> UsageResourc
         await _check_token(tx, wanted, path="usage_resource")
     if wanted.definition_product_id is not None:
         await store.get(tx, PRODUCT, wanted.definition_product_id)
-    await said_at(tx, PolicyLevel.USAGE_RESOURCE, wanted.policies)
+    await policies_at(tx, PolicyLevel.USAGE_RESOURCE, wanted.policies)
     return wanted
 
 
@@ -123,11 +123,11 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> Pr
                 f"{resource.id} is a {resource.category}; only usage is rated in tokens"
             )
         await _check_token(tx, wanted, path="product_usage_resource")
-    said = [
-        await said_at(tx, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
-        await said_at(tx, PolicyLevel.USAGE_RESOURCE, resource.policies),
+    levels = [
+        await policies_at(tx, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
+        await policies_at(tx, PolicyLevel.USAGE_RESOURCE, resource.policies),
     ]
-    check_terms(sold_policies(resolve(said), resource.unit_id or UnitId("")).wallet)
+    check_terms(sold_policies(resolve(levels), resource.unit_id or UnitId("")).wallet)
     return wanted
 
 

@@ -41,11 +41,11 @@ from server.domain.modeling.policies import (
     check_token,
 )
 from server.domain.modeling.resolved import (
+    LevelPolicies,
     PolicyChain,
     ResolvedGrant,
     ResolvedProduct,
     ResolvedResource,
-    Said,
     chain_of,
     resolve,
     sold_policies,
@@ -118,7 +118,7 @@ def _terms_of(
     graph: Graph, held: ProductResource
 ) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
     """Return the aggregation method, the rating frequency and the late policy of a resource."""
-    policies = resolve(said_of(graph, held))
+    policies = resolve(levels_of(graph, held))
     rating = policies.rating_frequency.policy.content
     frequency = RatingFrequency(period=rating.period, delay=rating.delay)
     return policies.aggregation.policy.content.method, frequency, rating.late
@@ -139,7 +139,7 @@ async def explained_product(tx: Transaction, product_id: ProductId) -> list[Expl
     graph = await store.load_graph(tx, product)
     held = [resource.content for resource in graph.product_resources]
     return [
-        Explained((product_id, one.id), one.resource_id, resolve(said_of(graph, one)))
+        Explained((product_id, one.id), one.resource_id, resolve(levels_of(graph, one)))
         for one in held
     ]
 
@@ -156,17 +156,17 @@ async def explained_asset(
     ]
 
 
-def said_of(graph: Graph, held: ProductResource) -> tuple[Said, ...]:
+def levels_of(graph: Graph, held: ProductResource) -> tuple[LevelPolicies, ...]:
     """Return the catalog's policies for a product's resource, the strongest level first."""
     resource = graph.resources[held.resource_id].content
     return (
-        _said(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
-        _said(graph, PolicyLevel.USAGE_RESOURCE, resource.policies),
+        _level(graph, PolicyLevel.PRODUCT_USAGE_RESOURCE, held.policies),
+        _level(graph, PolicyLevel.USAGE_RESOURCE, resource.policies),
     )
 
 
-def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
-    return Said(
+def _level(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> LevelPolicies:
+    return LevelPolicies(
         level=level,
         aggregation=None if ids.aggregation is None else graph.aggregations[ids.aggregation],
         rating_frequency=None
@@ -178,13 +178,13 @@ def _said(graph: Graph, level: PolicyLevel, ids: PolicyIds) -> Said:
     )
 
 
-async def said_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> Said:
+async def policies_at(tx: Transaction, level: PolicyLevel, ids: PolicyIds) -> LevelPolicies:
     """Return the policies of a level that names them by id. Raises `…_POLICY_NOT_FOUND`."""
 
     async def named(kind: Kind[T], policy_id: PolicyId | None) -> StoredRecord[T] | None:
         return None if policy_id is None else await records.get(tx, kind, policy_id)
 
-    return Said(
+    return LevelPolicies(
         level=level,
         aggregation=await named(AGGREGATION, ids.aggregation),
         rating_frequency=await named(RATING_FREQUENCY, ids.rating_frequency),
@@ -214,7 +214,7 @@ def check_terms(policies: WalletPolicies) -> None:
 
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:
     """Return the policies that a sale of the catalog's resource would freeze."""
-    return sold_policies(resolve(said_of(graph, held)), unit.id)
+    return sold_policies(resolve(levels_of(graph, held)), unit.id)
 
 
 def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGrant:
@@ -258,7 +258,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
     return ResolvedResource(
         resource_id=content.resource_id,
         unit=unit,
-        said=said_of(graph, content),
+        levels=levels_of(graph, content),
         grants=tuple(
             resolved_grant(graph, one.content, unit)
             for one in own

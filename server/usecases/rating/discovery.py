@@ -21,7 +21,7 @@ from server.domain.rating.rate_index import (
 from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 from server.store.access.tenants import now
 from server.store.connection import Transaction
-from server.store.rating.procedures import finders
+from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import (
     asset_rates,
     compiled,
@@ -31,7 +31,7 @@ from server.store.rating.rate_snapshots import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Present:
+class CurrentSales:
     """The data of a batch of questions besides the catalog: today, and the sold rates."""
 
     today: date
@@ -39,7 +39,7 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Priced:
+class CatalogTermsQuery:
     """Resources of a product, each with a currency or a token, on a day.
 
     An addition to an anchor may only adjust the anchor's rate.
@@ -53,14 +53,16 @@ class Priced:
     is_addition: bool = False
 
 
-async def catalog_terms(tx: Transaction, wanted: Priced) -> dict[ResourceId, CatalogTerms]:
+async def catalog_terms(
+    tx: Transaction, wanted: CatalogTermsQuery
+) -> dict[ResourceId, CatalogTerms]:
     """Return the catalog's terms for each resource, as `DiscoverRates` finds them on that day.
 
     A resource without a rate is left out. This reads the database, to see what the transaction
     sees. Raises PROCEDURE_NOT_IN_FORCE.
     """
     book, product = wanted.price_book_id, wanted.product_id
-    parts = (await finders(tx)).on(wanted.day).parts
+    parts = (await discovery_versions(tx)).on(wanted.day).parts
     rates = compiled(await rows_of_product(tx, book, product))
     found = {}
     for resource_id, unit in wanted.units.items():
@@ -81,7 +83,9 @@ def _found(rates: CatalogRates, question: Question, parts: Parts) -> CatalogTerm
     return None
 
 
-async def present(tx: Transaction, held: Iterable[AssetResourceKey | TargetResourceKey]) -> Present:
+async def current_sales(
+    tx: Transaction, held: Iterable[AssetResourceKey | TargetResourceKey]
+) -> CurrentSales:
     """Return today in UTC, and the sold rates of these resources of assets and targets."""
     wanted = set(held)
     bound = [key for key in wanted if isinstance(key, TargetResourceKey)]
@@ -89,4 +93,4 @@ async def present(tx: Transaction, held: Iterable[AssetResourceKey | TargetResou
     of_assets = await asset_rates(tx, owned) if owned else {}
     of_targets = await target_rates(tx, bound) if bound else {}
     today = (await now(tx)).date()
-    return Present(today=today, sold={**of_assets, **of_targets})
+    return CurrentSales(today=today, sold={**of_assets, **of_targets})

@@ -145,11 +145,11 @@ async def as_rated(
 ) -> AsRated:
     """Return the versions by which lines were rated."""
     named = {line.version for line in rated.values() if line.version}
-    known = await store.raters(tx, named) if named else {}
+    known = await store.compiled_versions(tx, named) if named else {}
     lines: dict[RatableSummaryId, CompiledRating | None] = {
         line_id: known[line.version] if line.version else SHIPPED_RATING
         for line_id, line in rated.items()
     }
     # Lines without a version in force then stay so, whichever versions are in force now.
     unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
-    return AsRated(lines | unrated, wallet.state.raters)
+    return AsRated(lines | unrated, wallet.state.rating_versions)

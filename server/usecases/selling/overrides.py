@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import PolicyIds, UsageModelType
 from server.domain.modeling.policies import PolicyLevel
-from server.domain.modeling.resolved import ResolvedProduct, Said
+from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
 from server.domain.modeling.roles import ProductRole
 from server.domain.selling import overrides
 from server.domain.selling.bindings import BoundTarget
 from server.store.connection import Transaction
 from server.usecases.modeling.catalog import check_allowed
-from server.usecases.modeling.resolution import said_at
+from server.usecases.modeling.resolution import policies_at
 
 
 async def overridden(
@@ -33,13 +33,13 @@ async def overridden(
     if not line and not target:
         return product
 
-    async def said(level: PolicyLevel, ids: PolicyIds | None) -> Said | None:
-        return None if ids is None else await said_at(tx, level, ids)
+    async def load(level: PolicyLevel, ids: PolicyIds | None) -> LevelPolicies | None:
+        return None if ids is None else await policies_at(tx, level, ids)
 
     levels = {
         resource.resource_id: (
-            await said(PolicyLevel.TARGET, target.get(resource.resource_id)),
-            await said(PolicyLevel.LINE, line.get(resource.resource_id)),
+            await load(PolicyLevel.TARGET, target.get(resource.resource_id)),
+            await load(PolicyLevel.LINE, line.get(resource.resource_id)),
         )
         for resource in product.resources
     }

@@ -26,7 +26,7 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.selling import orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
-from server.usecases.rating.discovery import Priced, catalog_terms
+from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
 
@@ -69,14 +69,14 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
     )
     rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}
     lines = []
-    for index, said in enumerate(command.lines):
-        path, product = f"quote.lines[{index}]", products[said.product_id].on(said.start_date)
-        asked = ending(said, await _selling_model(tx, said.selling_model_id), path)
+    for index, line in enumerate(command.lines):
+        path, product = f"quote.lines[{index}]", products[line.product_id].on(line.start_date)
+        asked = ending(line, await _selling_model(tx, line.selling_model_id), path)
         to = await bound(tx, buyer.id, asked.binding, product, path=path)
         product = await overridden(tx, product, asked.policies, to, path)
         key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
-            wanted = Priced(
+            wanted = CatalogTermsQuery(
                 price_book_id=command.price_book_id,
                 product_id=asked.product_id,
                 units=rate_units(product, to, buyer.currency_code),

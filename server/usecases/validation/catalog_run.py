@@ -57,7 +57,7 @@ async def begin(tx: Transaction, asked: ValidateCatalog) -> Run:
     return await clock.get(tx, run_id)
 
 
-async def look_at_slice(tx: Transaction, job: Job) -> None:
+async def validate_slice(tx: Transaction, job: Job) -> None:
     """Validate the next products of a run, and schedule the next slice or end the run."""
     run_id, after = RunId(UUID(job.payload["run_id"])), job.payload["after"]
     run = await runs.find(tx, run_id)
@@ -88,7 +88,7 @@ async def look_at_slice(tx: Transaction, job: Job) -> None:
     await runs.save_counts(tx, run_id, counts)
 
 
-async def give_up(tx: Transaction, job: Job, error: str) -> None:
+async def fail(tx: Transaction, job: Job, error: str) -> None:
     """End the run whose next slice was waived; its findings are kept."""
     run_id = RunId(UUID(job.payload["run_id"]))
     run = await runs.find(tx, run_id)

@@ -35,7 +35,7 @@ from server.store.rating.product_graph import Graph
 from server.store.validation import validator as store
 from server.store.validation.validator import LoadedProducts
 from server.usecases.modeling.currencies import is_currency
-from server.usecases.modeling.resolution import policies_of, resource_unit, said_of, token_of
+from server.usecases.modeling.resolution import levels_of, policies_of, resource_unit, token_of
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def _metered(loaded: LoadedProducts, graph: Graph, held: StoredRecord[ProductRes
         token_id=token_of(graph, held.content),
         definition=_definition(loaded, resource.content),
         is_addition=graph.product.content.usage_model_type is not UsageModelType.ANCHOR,
-        commitment=resolve(said_of(graph, held.content)).commitment.policy.content.rate,
+        commitment=resolve(levels_of(graph, held.content)).commitment.policy.content.rate,
     )
 
 

@@ -146,7 +146,9 @@ def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine
         ),
         policies=overrides_from_reader(reader),
         attributes=reader.labels("attributes"),
-        negotiated=tuple(_negotiated_from_reader(wish) for wish in reader.subs("negotiated_rates")),
+        negotiated=tuple(
+            _negotiated_from_reader(asked_rate) for asked_rate in reader.subs("negotiated_rates")
+        ),
     )
 
 

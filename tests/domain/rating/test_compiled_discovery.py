@@ -46,7 +46,7 @@ STACKS = st.permutations(list(LookupSource)).flatmap(
 BASE, STEPS = entry("usd", "1"), entry("steps", tiers=(tier(0, None, "50", "PERCENTAGE"),))
 
 
-def finder(*sources):
+def discovery_version(*sources):
     return CompiledDiscovery.of(version(*sources))
 
 
@@ -59,17 +59,17 @@ def test_the_first_place_of_the_stack_that_has_a_rate_gives_it(sources, has_own,
     rates = index(*((BASE, STEPS) if is_listed else ()))
     sold = sold_at() if has_own else {ASSET: None}
     there = {LookupSource.ASSET: has_own, RATES: is_listed}
-    looking = finder(*sources)
+    looking = discovery_version(*sources)
 
     expected = next((source for source in sources if there.get(source)), None)
 
     if expected is None:
         with pytest.raises(RateNotFound) as caught:
-            answer(asked(), JANUARY, rates, sold, finder=looking)
+            answer(asked(), JANUARY, rates, sold, discovery_version=looking)
         named = caught.value.facts.get("looked_in")
         assert named == (None if looking.is_usual else ", ".join(sources))
         return
-    found = answer(asked(), JANUARY, rates, sold, finder=looking)
+    found = answer(asked(), JANUARY, rates, sold, discovery_version=looking)
     assert found.source is (Source.ASSET if expected is LookupSource.ASSET else Source.CATALOG)
     if found.source is Source.CATALOG:
         assert (found.terms.tier_entry is not None) == (TIERS in sources)
@@ -83,13 +83,13 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
 
     An asset's rate, one that was agreed for its target, a base rate and tiers.
     """
-    rates, looking = index(BASE, STEPS), finder(*sources)
+    rates, looking = index(BASE, STEPS), discovery_version(*sources)
     sold = sold_at() if has_own else {ASSET: None}
     other = agreed("other", 2, (day(1), None))
     if has_own and is_agreed:
         sold = {ASSET: replace(sold[ASSET], additions=(other,))}
     try:
-        terms = answer(asked(), JANUARY, rates, sold, finder=looking)
+        terms = answer(asked(), JANUARY, rates, sold, discovery_version=looking)
     except RateNotFound:
         winners = set()
     else:
@@ -98,7 +98,7 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
         catalog = {terms.terms.base_entry, terms.terms.tier_entry} - {None}
         winners = own or catalog
 
-    rejected = explained(asked(), JANUARY, rates, sold, finder=looking).rejected
+    rejected = explained(asked(), JANUARY, rates, sold, discovery_version=looking).rejected
 
     lost = {one.asset_id or one.entry: one.why for one in rejected}
     candidates = {BASE.key, STEPS.key} | ({ASSET[1]} if has_own else set())
@@ -119,7 +119,7 @@ def test_a_candidate_wins_or_says_why_it_did_not(sources, has_own, is_agreed):
 def test_the_target_goes_before_what_an_asset_took_from_the_catalog_if_it_is_looked_at_first(
     sources, is_negotiated, is_fixed
 ):
-    other, looking = agreed("other", 2, (day(1), None)), finder(*sources)
+    other, looking = agreed("other", 2, (day(1), None)), discovery_version(*sources)
     own = sold_at()[ASSET]
     [stretch] = own.stretches
     if is_negotiated:
@@ -129,14 +129,14 @@ def test_the_target_goes_before_what_an_asset_took_from_the_catalog_if_it_is_loo
     places = [one for one in sources if one in (LookupSource.ASSET, LookupSource.TARGET)]
     if LookupSource.ASSET not in places and (is_fixed or not places):
         with pytest.raises(RateNotFound):
-            answer(asked(book=None), JANUARY, index(), {ASSET: own}, finder=looking)
+            answer(asked(book=None), JANUARY, index(), {ASSET: own}, discovery_version=looking)
         return
     order = [one for one in sources if one in (LookupSource.TARGET, RATES)]
     wins = places[0] is LookupSource.TARGET or (
         order[:1] == [LookupSource.TARGET] and not is_negotiated
     )
 
-    found = answer(asked(book=None), JANUARY, index(), {ASSET: own}, finder=looking)
+    found = answer(asked(book=None), JANUARY, index(), {ASSET: own}, discovery_version=looking)
 
     assert found.source is (Source.TARGET if wins and not is_fixed else Source.ASSET)
     assert found.terms.effective_rate.value == (
@@ -148,17 +148,17 @@ def test_what_is_shipped_is_the_usual_and_any_other_order_is_not():
     assert SHIPPED_DISCOVERY.is_usual
     assert SHIPPED_DISCOVERY.parts is EVERY_PART
     assert SHIPPED_DISCOVERY.name == "procedures/default-discovery/versions/v1"
-    assert finder(*LookupSource).is_usual
+    assert discovery_version(*LookupSource).is_usual
     for sources in (
         (RATES, LookupSource.ASSET, LookupSource.TARGET, TIERS, ATTRIBUTES),
         (LookupSource.ASSET, RATES, TIERS, ATTRIBUTES),
         (LookupSource.ASSET, LookupSource.TARGET, RATES, TIERS),
     ):
-        assert not finder(*sources).is_usual
+        assert not discovery_version(*sources).is_usual
 
 
 def test_tiers_without_rates_are_not_looked_at():
-    assert finder(LookupSource.ASSET, TIERS, ATTRIBUTES).parts == frozenset()
+    assert discovery_version(LookupSource.ASSET, TIERS, ATTRIBUTES).parts == frozenset()
 
 
 def test_tiers_that_stand_alone_are_a_rate_only_where_they_are_looked_at():
@@ -216,7 +216,11 @@ def test_what_was_sold_is_not_made_cheaper_or_dearer_by_what_is_looked_at():
 
     whole = answer(asked(quantity=three), JANUARY, index(BASE, STEPS), at)
     bare = answer(
-        asked(quantity=three), JANUARY, index(BASE, STEPS), at, finder=finder(LookupSource.ASSET)
+        asked(quantity=three),
+        JANUARY,
+        index(BASE, STEPS),
+        at,
+        discovery_version=discovery_version(LookupSource.ASSET),
     )
 
     assert whole.rated.amount == bare.rated.amount == 9
@@ -224,8 +228,11 @@ def test_what_was_sold_is_not_made_cheaper_or_dearer_by_what_is_looked_at():
 
 def test_an_asset_that_begins_later_leaves_the_turn_to_the_next_place():
     later = sold_at(start=MARCH)
-    looking = finder(LookupSource.ASSET, RATES)
+    looking = discovery_version(LookupSource.ASSET, RATES)
 
-    assert answer(asked(), JANUARY, index(BASE), later, finder=looking).source is Source.CATALOG
-    own = answer(asked(day=MARCH), JANUARY, index(BASE), later, finder=looking)
+    assert (
+        answer(asked(), JANUARY, index(BASE), later, discovery_version=looking).source
+        is Source.CATALOG
+    )
+    own = answer(asked(day=MARCH), JANUARY, index(BASE), later, discovery_version=looking)
     assert own.source is Source.ASSET

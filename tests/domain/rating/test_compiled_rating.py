@@ -95,11 +95,11 @@ def test_a_period_is_rated_by_the_version_of_its_first_local_day():
 
 def test_what_was_rated_is_rated_again_by_the_same():
     start, own = datetime(2024, 1, 1, tzinfo=UTC), CompiledRating.of(OWN)
-    raters = AsRated({LINE: own, OTHER: None}, SHIPPED)
+    rating_versions = AsRated({LINE: own, OTHER: None}, SHIPPED)
 
-    assert raters.of(LINE, start) is own
-    assert raters.of(OTHER, start) is None
-    assert raters.of(RatableSummaryId(UUID(int=3)), start) is SHIPPED_RATING
+    assert rating_versions.of(LINE, start) is own
+    assert rating_versions.of(OTHER, start) is None
+    assert rating_versions.of(RatableSummaryId(UUID(int=3)), start) is SHIPPED_RATING
 
 
 def test_more_lines_than_a_run_takes_are_rated_in_several():
