@@ -25,7 +25,7 @@ from server.domain.modeling.policies import (
     PolicyLevel,
     usual_combination,
 )
-from server.domain.modeling.resolved import Said, chain_of, resolve, sold_policies
+from server.domain.modeling.resolved import LevelPolicies, chain_of, resolve, sold_policies
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 periods = st.sampled_from(PolicyPeriod)
@@ -70,7 +70,7 @@ def chains(draw):
     """Return the policies of some levels, the strongest first."""
     levels = [level for level in STRONGEST_FIRST if draw(st.booleans())]
     return [
-        Said(
+        LevelPolicies(
             level=level,
             aggregation=draw(st.none() | kept(aggregations)),
             rating_frequency=draw(st.none() | kept(frequencies)),
@@ -101,7 +101,7 @@ def test_a_chain_always_resolves_to_the_strongest_level_that_says_something(said
 
 @given(chains(), chains())
 def test_a_level_that_says_nothing_changes_nothing(said, more):
-    silent = [Said(level=one.level) for one in more]
+    silent = [LevelPolicies(level=one.level) for one in more]
 
     assert resolve([*silent, *said, *silent]) == resolve(said)
 

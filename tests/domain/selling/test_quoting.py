@@ -42,7 +42,12 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     usual_combination,
 )
-from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource, Said
+from server.domain.modeling.resolved import (
+    LevelPolicies,
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+)
 from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.units import Unit
 from server.domain.rating.rate_index import CatalogTerms
@@ -70,11 +75,11 @@ def kept(content, state: CatalogState = CatalogState.ACTIVE) -> StoredRecord:
     return StoredRecord(content, state, 1, Audit.at(datetime(2024, 1, 1, tzinfo=UTC)))
 
 
-def said(level: PolicyLevel = PolicyLevel.LINE, **policies) -> Said:
-    return Said(level=level, **policies)
+def said(level: PolicyLevel = PolicyLevel.LINE, **policies) -> LevelPolicies:
+    return LevelPolicies(level=level, **policies)
 
 
-def counting(method: AggregationMethod, state: CatalogState = CatalogState.ACTIVE) -> Said:
+def counting(method: AggregationMethod, state: CatalogState = CatalogState.ACTIVE) -> LevelPolicies:
     made = Aggregation(
         id=PolicyId("other"),
         display_name="",
@@ -85,7 +90,7 @@ def counting(method: AggregationMethod, state: CatalogState = CatalogState.ACTIV
     return said(aggregation=kept(made, state))
 
 
-def rated(delay: int = 3, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> Said:
+def rated(delay: int = 3, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> LevelPolicies:
     made = RatingFrequencyPolicy(
         id=PolicyId("slow"),
         display_name="",
@@ -121,7 +126,7 @@ def line(*resources: ResolvedResource, role=ProductRole.ANCHOR, to=SELF, rates=N
     return quoted(LineInputs(wanted, product(*resources, role=role), to, found, BUYER, PATH))
 
 
-def bounded() -> Said:
+def bounded() -> LevelPolicies:
     made = Commitment(id=PolicyId("b"), display_name="", rate=CommitmentRate.BOUNDED)
     return said(commitment=kept(made))
 
