@@ -58,6 +58,8 @@ class Kind(Generic[T]):
     fields: Mapping[str, str]
     filters: tuple[str, ...] = ()
     references: Callable[[T], Sequence["Reference"]] = lambda _: ()
+    # The fields with its first day and its exclusive end, if it applies for a span of days.
+    dates: tuple[str, str] = ("start_date", "end_date")
     has_states: bool = True
     is_activated_with_product: bool = False
     change_states: str = "ChangeStates"

@@ -269,6 +269,7 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "start": "start_date",
         "end": "end_date",
     },
+    dates=("start", "end"),
     change_states="ChangeRateCardEntryStates",
     marks_changes=True,
     parts=Parts(add=_add_own_tiers, read=_read_entries, drop=_drop_tiers),
