@@ -954,7 +954,7 @@ class SupersedeProductUsageResourceRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     GRANT_IDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The record in force: `products/{product}/usageResources/{usage_resource}`."""
+    """The record in force: `products/{product}/usageResources/{product_usage_resource}`."""
     product_usage_resource_id: _builtins.str
     """The id of the successor, unique within its parent regardless of case."""
     etag: _builtins.str
