@@ -1021,7 +1021,7 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_sha256_check CHECK ((length(sha256) = 32))
 );
 
-COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and what they said';
+COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and their texts';
 
 CREATE TABLE public.selling_models (
     tenant_id uuid NOT NULL,
@@ -1276,6 +1276,16 @@ ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 
 COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
+
+CREATE TABLE public.used_records (
+    tenant_id uuid NOT NULL,
+    name public.byte_text NOT NULL,
+    CONSTRAINT used_records_name_check CHECK (((name)::text = lower((name)::text)))
+);
+
+ALTER TABLE ONLY public.used_records FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.used_records IS 'catalog: names of records that a quote or a sale refers to, in lower case';
 
 CREATE TABLE public.validation_findings (
     tenant_id uuid NOT NULL,
@@ -1580,6 +1590,9 @@ ALTER TABLE ONLY public.usage_resources
 
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT usage_summaries_pkey PRIMARY KEY (tenant_id, account_id, usage_summary_id);
+
+ALTER TABLE ONLY public.used_records
+    ADD CONSTRAINT used_records_pkey PRIMARY KEY (tenant_id, name);
 
 ALTER TABLE ONLY public.validation_findings
     ADD CONSTRAINT validation_findings_pkey PRIMARY KEY (tenant_id, run_id, product_id, rule_id, "position");
@@ -2166,6 +2179,8 @@ CREATE POLICY own_tenant ON public.usage_resources USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.usage_summaries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.used_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2233,6 +2248,8 @@ ALTER TABLE public.usage_records ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_summaries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.used_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.validation_findings ENABLE ROW LEVEL SECURITY;
 
@@ -2365,6 +2382,8 @@ GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.used_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.validation_findings TO usage_app;
 

@@ -395,6 +395,14 @@ CREATE TABLE product_usage_grants (
 COMMENT ON TABLE product_usage_grants IS 'catalog: the grants of a product for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
+-- A sale has its own copy of what it was sold; its provenance stays true because a name is never given again.
+CREATE TABLE used_records (
+    tenant_id uuid NOT NULL,
+    name      byte_text NOT NULL CHECK (name = lower(name)),
+    PRIMARY KEY (tenant_id, name)
+);
+COMMENT ON TABLE used_records IS 'catalog: names of records that a quote or a sale refers to, in lower case';
+
 -- Catalog: rates ---------------------------------------------------------------------------------
 
 CREATE TABLE rate_cards (

@@ -62,6 +62,7 @@ PROCEDURE: Kind[Procedure] = Kind(
     from_row=_procedure,
     fields={},
     change_states="ChangeProcedureStates",
+    returns_to_draft=False,
 )
 VERSION: Kind[Version] = Kind(
     name="ProcedureVersion",
@@ -93,6 +94,7 @@ VERSION: Kind[Version] = Kind(
     from_row=_version,
     fields={"limits": "run_milliseconds, element_milliseconds"},
     change_states="ChangeProcedureStates",
+    returns_to_draft=False,
     references=lambda record: [(PROCEDURE, (record.procedure_id,))],
 )
 

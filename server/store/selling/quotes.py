@@ -13,7 +13,10 @@ from server.domain.selling.sales import Buyer, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
+from server.store.modeling import used_records
+from server.store.rating.rates import PRICE_BOOK
 from server.store.selling.documents import resources_from_doc, resources_to_doc
+from server.store.selling.sold_names import sold_names
 from server.store.sql import load
 
 SQL = load("selling/quotes.sql")
@@ -83,6 +86,7 @@ async def add(
         [line.target_id for line in lines],
         [line.selling_model_id for line in lines],
     )
+    await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
     return Quote(
         id=quote_id,
         account_id=buyer.id,

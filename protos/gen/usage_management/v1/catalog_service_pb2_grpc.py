@@ -523,13 +523,15 @@ class CatalogServiceServicer:
 
     def ChangeStates(self, request, context):
         """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-        usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-        records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-        is not changed.
+        usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+        kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+        records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+        already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-        record to activate references one that is not active, and (`IN_USE`) when an active record references a
-        record to deactivate.
+        record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+        deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+        ActivateProduct.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -154,13 +154,15 @@ class CatalogServiceStub:
     """
     ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]
     """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-    usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-    records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-    is not changed.
+    usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+    kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+    records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+    already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-    record to activate references one that is not active, and (`IN_USE`) when an active record references a
-    record to deactivate.
+    record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+    deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+    ActivateProduct.
     """
     CreateRecords: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
@@ -315,13 +317,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]  # type: ignore[assignment]
     """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-    usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-    records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-    is not changed.
+    usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+    kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+    records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+    already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-    record to activate references one that is not active, and (`IN_USE`) when an active record references a
-    record to deactivate.
+    record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+    deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+    ActivateProduct.
     """
     CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]  # type: ignore[assignment]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
@@ -677,13 +681,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_service_pb2.ChangeStatesResponse]]:
         """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-        usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-        records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-        is not changed.
+        usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+        kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+        records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+        already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-        record to activate references one that is not active, and (`IN_USE`) when an active record references a
-        record to deactivate.
+        record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+        deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+        ActivateProduct.
         """
 
     @_abc_1.abstractmethod

@@ -288,8 +288,8 @@ class RateServiceServicer:
 
     def ChangeRateCardEntryStates(self, request, context):
         """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
-        ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
-        already has the state is not changed.
+        ever being used; an inactive entry can be activated again, and become a draft if it was never quoted or sold.
+        An entry that already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
         the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)

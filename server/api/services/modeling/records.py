@@ -25,6 +25,7 @@ from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.modeling import records as store
+from server.usecases.catalog_changes import states
 from server.usecases.catalog_changes.succession import (
     Succeeded,
     Succession,
@@ -251,7 +252,7 @@ async def change_states(
         env,
         request,
         answer,
-        lambda tx: edits.change_states(tx, targets, state),
+        lambda tx: states.change_states(tx, targets, state),
         lambda outcomes: answer(
             outcomes=[
                 _outcome(by_kind[wire.kind.name], kept, done) for wire, kept, done in outcomes
