@@ -330,6 +330,7 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         "is_optional": "omittable",
     },
     references=_product_resource_references,
+    replacement="SupersedeProductUsageResource replaces it from a day on",
     is_activated_with_product=True,
     sold_pattern="products/{}",
 )
@@ -394,5 +395,6 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "selling_model_id": "selling_model",
     },
     references=_product_grant_references,
+    replacement="SupersedeProductUsageGrant replaces it from a day on",
     is_activated_with_product=True,
 )

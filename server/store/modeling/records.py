@@ -67,6 +67,8 @@ class Kind(Generic[T]):
     # The pattern of the name under which sales refer to it, if it is another one.
     sold_pattern: str | None = None
     change_states: str = "ChangeStates"
+    # How a change is made that the state of a record does not allow.
+    replacement: str = "create another"
     is_versioned: bool = False
     marks_changes: bool = False
     parts: Parts[T] | None = None

@@ -270,6 +270,7 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "end": "end_date",
     },
     dates=("start", "end"),
+    replacement="SupersedeRateCardEntry replaces it from a day on",
     change_states="ChangeRateCardEntryStates",
     marks_changes=True,
     parts=Parts(add=_add_own_tiers, read=_read_entries, drop=_drop_tiers),

@@ -157,7 +157,7 @@ def _refuse_frozen(record: Record[T], found: StoredRecord[T], wanted: T) -> None
     ]
     if frozen:
         fields = ", ".join(dict.fromkeys(frozen))
-        text = f"{record.name} is {found.state}, so {fields} cannot change; create another"
+        text = f"{record.name} is {found.state}, so {fields} cannot change; {kind.replacement}"
         facts = {"name": record.name, "state": str(found.state), "fields": fields}
         violations = (Violation(record.name, "ACTIVE_IMMUTABLE", text),)
         raise FailedPrecondition("ACTIVE_IMMUTABLE", text, facts, violations)

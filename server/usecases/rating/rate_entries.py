@@ -85,7 +85,8 @@ async def refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> 
         Violation(name, "RATE_OVERLAP", f"covers days that {other} covers") for name, other in pairs
     )
     name, other = pairs[0]
-    text = f"{name} and {other} would both be in force on some days; end one before the other"
+    how = "SupersedeRateCardEntry ends the one in force as its successor begins"
+    text = f"{name} and {other} would both be in force on some days; {how}"
     raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
 
 
