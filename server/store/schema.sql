@@ -213,6 +213,7 @@ CREATE TABLE public.asset_resources (
     definition_product_id public.code,
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     commitment_rate text,
+    is_fixed boolean NOT NULL,
     overage text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
@@ -229,6 +230,8 @@ COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, an
 COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
+
+COMMENT ON COLUMN public.asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
 
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
@@ -816,7 +819,7 @@ CREATE TABLE public.rate_card_entries (
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
-    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
+    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'content'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))

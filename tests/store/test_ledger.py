@@ -49,8 +49,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
     VALUES ('{t}', 'acme', '{x}', '{x}', 'data', 'gb', 'SUM', 'DAY', 'TOTAL', 'MONTH', 0, 'NEXT',
             'EXPIRY');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
-                             overage, start_time, policies)
-    VALUES ('{t}', 'acme', '{x}', 'data', '{x}', 'CHARGE', '2026-01-01Z', '{{}}');
+                             overage, start_time, policies, is_fixed)
+    VALUES ('{t}', 'acme', '{x}', 'data', '{x}', 'CHARGE', '2026-01-01Z', '{{}}', false);
 INSERT INTO entitlements (tenant_id, account_id, entitlement_id, number, wallet_id, asset_id,
                           usage_resource_id, action, product_id, product_grant_id, quantity,
                           unit_scale, start_date, anchor_date, can_roll_over)

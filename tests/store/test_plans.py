@@ -33,8 +33,8 @@ INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position,
                     quantity, start_date)
 SELECT DISTINCT tenant_id, account_id, id, 1, id, 1, 'p', 1, '2024-01-01'::date FROM filled;
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, policies)
-SELECT DISTINCT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{}'::jsonb FROM filled;
+                             start_time, policies, is_fixed)
+SELECT DISTINCT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{}'::jsonb, false FROM filled;
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
 SELECT DISTINCT tenant_id, account_id, id, at, at + interval '1 day', at FROM filled;
 INSERT INTO usage_records (tenant_id, account_id, record_id, usage_summary_id, asset_id,

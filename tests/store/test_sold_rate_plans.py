@@ -32,8 +32,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
 SELECT tenant_id, account_id, id, id, 'r', 'u', 'SUM', 'DAY', 'TOTAL', 'MONTH', 1, 'X',
        'EXPIRING_FIRST' FROM filled;
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, policies)
-SELECT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{{}}'::jsonb FROM filled;
+                             start_time, policies, is_fixed)
+SELECT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{{}}'::jsonb, false FROM filled;
 INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id,
                          start_time, terms)
 SELECT tenant_id, account_id, id, id, 'r', at, '{{}}'::jsonb FROM filled;

@@ -61,8 +61,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
     VALUES ($1, $2, $5, $3, 'calls', 'each', 'SUM', 'DAY', 'TOTAL', 'MONTH', 3, $6,
             'EXPIRING_FIRST');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
-                             overage, start_time, policies)
-    VALUES ($1, $2, $4, 'calls', $5, 'CHARGE', '2024-01-01T00:00Z', '{}');
+                             overage, start_time, policies, is_fixed)
+    VALUES ($1, $2, $4, 'calls', $5, 'CHARGE', '2024-01-01T00:00Z', '{}', false);
 """
 
 

@@ -449,7 +449,7 @@ CREATE TABLE rate_card_entries (
     is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
-    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'rows') > 0),
+    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'content') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     start_date         date,
     end_date           date,
@@ -787,6 +787,7 @@ CREATE TABLE asset_resources (
     role              text NOT NULL DEFAULT 'ANCHOR'
         CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
     commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
+    is_fixed          boolean NOT NULL,
     overage           text NOT NULL,
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
@@ -798,6 +799,7 @@ CREATE TABLE asset_resources (
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
+COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources

@@ -66,16 +66,16 @@ SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.uni
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
 --   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[], $12 roles text[],
---   $13 commitment_rates text[]
+--   $13 commitment_rates text[], $14 are_fixed boolean[]
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
                              start_time, end_time, policies, token_wallet_id, definition_product_id, role,
-                             commitment_rate)
+                             commitment_rate, is_fixed)
 SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
-       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate
+       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate, r.is_fixed
   FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[])
+              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::boolean[])
        AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies,
-             token_wallet_id, definition_product_id, role, commitment_rate)
+             token_wallet_id, definition_product_id, role, commitment_rate, is_fixed)
  ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
 
 -- name: add_asset_rates
@@ -156,7 +156,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 -- The resources of some assets, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
-       h.start_time, h.end_time, h.policies, r.terms
+       h.start_time, h.end_time, h.policies, h.is_fixed, r.terms
   FROM asset_resources AS h
   LEFT JOIN LATERAL (
        SELECT r.terms FROM asset_rates AS r
