@@ -68,12 +68,12 @@ INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, curre
     VALUES ($1, 'acme', $2, 'ORDERED', 'book', 'USD');
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
     VALUES ($1, 'acme', $2, $2, 'ACTIVE', 'book', 'USD');
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity,
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity,
                          start_date, binding, resources)
-    VALUES ($1, 'acme', $2, 1, 'plan', 1, '2024-01-01', 'SELF', '[]');
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-    VALUES ($1, 'acme', $3, 1, $2, 1, 'plan', 1, '2024-01-01');
+    VALUES ($1, 'acme', $2, 1, $3, 'plan', 1, '2024-01-01', 'SELF', '[]');
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+    VALUES ($1, 'acme', $3, 1, 1, 'plan', 1, '2024-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date,
                                   start_date)

@@ -45,12 +45,12 @@ INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, curre
     VALUES ($1, $2, $3, 'ORDERED', 'list', 'USD');
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
     VALUES ($1, $2, $3, $3, 'ACTIVE', 'list', 'USD');
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity,
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity,
                          start_date, binding, resources)
-    VALUES ($1, $2, $3, 1, 'phone', 1, '2024-01-01', 'ASSET', '[]');
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-    VALUES ($1, $2, $4, 1, $3, 1, 'phone', 1, '2024-01-01');
+    VALUES ($1, $2, $3, 1, $4, 'phone', 1, '2024-01-01', 'ASSET', '[]');
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+    VALUES ($1, $2, $4, 1, 1, 'phone', 1, '2024-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date,
                                   start_date)

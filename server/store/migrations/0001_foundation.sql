@@ -676,11 +676,17 @@ CREATE TABLE orders (
 );
 COMMENT ON TABLE orders IS 'run-time: orders';
 
+-- A line is about one asset, which the activation of its first version creates. An act on the asset is another
+-- version of the line, in an order of its own; earlier versions stay as they are. The database refuses a version
+-- that is repeated or that skips one.
 CREATE TABLE order_lines (
     tenant_id  uuid NOT NULL,
     account_id code NOT NULL,
     order_id   uuid NOT NULL,
     position   smallint NOT NULL,
+    asset_id   uuid NOT NULL,
+    version    integer NOT NULL DEFAULT 1 CHECK (version >= 1),
+    previous_version integer GENERATED ALWAYS AS (nullif(version - 1, 0)) STORED,
     product_id code NOT NULL,
     quantity   quantity NOT NULL CHECK (quantity > 0),
     start_date date NOT NULL,
@@ -691,30 +697,33 @@ CREATE TABLE order_lines (
     selling_model_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
+    CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
+    CONSTRAINT previous_version_exists FOREIGN KEY (tenant_id, account_id, asset_id, previous_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
 
--- `number` counts the assets of an account: the older asset is drawn first.
+-- `number` counts the assets of an account: the older asset is drawn first. `line_version` is the version of its
+-- line that is in force; product, quantity and dates repeat that version.
 CREATE TABLE assets (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
     asset_id    uuid NOT NULL,
+    line_version integer NOT NULL,
     number      bigint NOT NULL,
-    order_id    uuid NOT NULL,
-    position    smallint NOT NULL,
     product_id  code NOT NULL,
     quantity    quantity NOT NULL CHECK (quantity > 0),
     start_date  date NOT NULL,
     end_date    date,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id),
-    CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, position),
     CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
-    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
+    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
