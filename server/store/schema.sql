@@ -1027,7 +1027,7 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_sha256_check CHECK ((length(sha256) = 32))
 );
 
-COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and what they said';
+COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and their texts';
 
 CREATE TABLE public.selling_models (
     tenant_id uuid NOT NULL,
