@@ -213,6 +213,7 @@ CREATE TABLE public.asset_resources (
     definition_product_id public.code,
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     commitment_rate text,
+    is_fixed boolean NOT NULL,
     overage text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
@@ -230,13 +231,14 @@ COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose to
 
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
+COMMENT ON COLUMN public.asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
+
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
     asset_id uuid NOT NULL,
+    line_version integer NOT NULL,
     number bigint NOT NULL,
-    order_id uuid NOT NULL,
-    "position" smallint NOT NULL,
     product_id public.code NOT NULL,
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
@@ -481,6 +483,9 @@ CREATE TABLE public.order_lines (
     account_id public.code NOT NULL,
     order_id uuid NOT NULL,
     "position" smallint NOT NULL,
+    asset_id uuid NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    previous_version integer GENERATED ALWAYS AS (NULLIF((version - 1), 0)) STORED,
     product_id public.code NOT NULL,
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
@@ -491,7 +496,8 @@ CREATE TABLE public.order_lines (
     selling_model_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
-    CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
+    CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
 
 ALTER TABLE ONLY public.order_lines FORCE ROW LEVEL SECURITY;
@@ -816,7 +822,7 @@ CREATE TABLE public.rate_card_entries (
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
-    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
+    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'content'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))
@@ -1450,8 +1456,8 @@ ALTER TABLE ONLY public.jobs
 ALTER TABLE ONLY public.liable_summaries
     ADD CONSTRAINT liable_summaries_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id);
 
-ALTER TABLE ONLY public.assets
-    ADD CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, "position");
+ALTER TABLE ONLY public.order_lines
+    ADD CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT one_entitlement_account_a_target UNIQUE (tenant_id, account_id, target_kind, target_id);
@@ -1842,7 +1848,7 @@ ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.assets
-    ADD CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, "position") REFERENCES public.order_lines(tenant_id, account_id, order_id, "position");
+    ADD CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version) REFERENCES public.order_lines(tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -1858,6 +1864,9 @@ ALTER TABLE ONLY public.usage_resources
 
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.order_lines
+    ADD CONSTRAINT previous_version_exists FOREIGN KEY (tenant_id, account_id, asset_id, previous_version) REFERENCES public.order_lines(tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.price_book_rate_cards
     ADD CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES public.price_books(tenant_id, price_book_id);

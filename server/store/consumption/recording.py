@@ -21,6 +21,7 @@ from server.domain.consumption.recording import (
     Place,
     RecordKey,
     Stored,
+    Usage,
     WalletKey,
 )
 from server.domain.consumption.uniques import UniqueValue
@@ -28,6 +29,7 @@ from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
 from server.store.connection import Transaction
+from server.store.documents import TEXTS
 from server.store.sql import load
 
 SQL = load("consumption/recording.sql")
@@ -124,7 +126,7 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
         JOINT.join([item.unit_id for item, _ in items]),
         JOINT.join([item.counted_text for item, _ in items]),
         [usage.time for usage in usages],
-        [usage.labels for usage in usages],
+        [_labels_text(usage) for usage in usages],
         [item.content_hash for item, _ in items],
     )
     return {(AccountId(row[0]), RecordId(row[1])) for row in rows}
@@ -251,6 +253,10 @@ def _frequency(period: str, days: int | None, hours: int | None) -> RatingFreque
 _LATE = {policy.value: policy for policy in LatePolicy}
 
 
+def _labels_text(usage: Usage) -> str | None:
+    return None if usage.labels is None else TEXTS.encode(dict(usage.labels))
+
+
 def _stored(row: Any) -> Stored:
     return Stored(
         row["asset_id"],
@@ -258,6 +264,6 @@ def _stored(row: Any) -> Stored:
         row["quantity"],
         UnitId(row["unit_of_measure_id"]),
         row["usage_time"],
-        row["labels"],
+        TEXTS.decode(row["labels"]) if row["labels"] else None,
         row["content_hash"],
     )

@@ -457,7 +457,7 @@ CREATE TABLE rate_card_entries (
     is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
-    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'rows') > 0),
+    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'content') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     start_date         date,
     end_date           date,
@@ -684,11 +684,17 @@ CREATE TABLE orders (
 );
 COMMENT ON TABLE orders IS 'run-time: orders';
 
+-- A line is about one asset, which the activation of its first version creates. An act on the asset is another
+-- version of the line, in an order of its own; earlier versions stay as they are. The database refuses a version
+-- that is repeated or that skips one.
 CREATE TABLE order_lines (
     tenant_id  uuid NOT NULL,
     account_id code NOT NULL,
     order_id   uuid NOT NULL,
     position   smallint NOT NULL,
+    asset_id   uuid NOT NULL,
+    version    integer NOT NULL DEFAULT 1 CHECK (version >= 1),
+    previous_version integer GENERATED ALWAYS AS (nullif(version - 1, 0)) STORED,
     product_id code NOT NULL,
     quantity   quantity NOT NULL CHECK (quantity > 0),
     start_date date NOT NULL,
@@ -699,30 +705,33 @@ CREATE TABLE order_lines (
     selling_model_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
+    CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
+    CONSTRAINT previous_version_exists FOREIGN KEY (tenant_id, account_id, asset_id, previous_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
 
--- `number` counts the assets of an account: the older asset is drawn first.
+-- `number` counts the assets of an account: the older asset is drawn first. `line_version` is the version of its
+-- line that is in force; product, quantity and dates repeat that version.
 CREATE TABLE assets (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
     asset_id    uuid NOT NULL,
+    line_version integer NOT NULL,
     number      bigint NOT NULL,
-    order_id    uuid NOT NULL,
-    position    smallint NOT NULL,
     product_id  code NOT NULL,
     quantity    quantity NOT NULL CHECK (quantity > 0),
     start_date  date NOT NULL,
     end_date    date,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id),
-    CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, position),
     CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
-    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
+    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
@@ -795,6 +804,7 @@ CREATE TABLE asset_resources (
     role              text NOT NULL DEFAULT 'ANCHOR'
         CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
     commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
+    is_fixed          boolean NOT NULL,
     overage           text NOT NULL,
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
@@ -806,6 +816,7 @@ CREATE TABLE asset_resources (
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
+COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
