@@ -2380,13 +2380,15 @@ GRANT SELECT,INSERT ON TABLE public.superseded_ratables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.unique_values TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unique_values TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.units_of_measure TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(counted_quantity) ON TABLE public.usage_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 

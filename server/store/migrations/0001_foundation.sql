@@ -1052,7 +1052,7 @@ COMMENT ON TABLE usage_records IS 'run-time: one usage record';
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
 
--- The first record with a value counts it; the key makes concurrent transactions wait for it.
+-- The earliest record with a value counts it; the key makes concurrent transactions wait for it.
 CREATE TABLE unique_values (
     tenant_id  uuid NOT NULL,
     account_id byte_text NOT NULL,
@@ -1282,6 +1282,9 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
+-- Of a record, only what it counts changes: an earlier record takes over a unique value.
+GRANT UPDATE ON unique_values TO usage_app;
+GRANT UPDATE (counted_quantity) ON usage_records TO usage_app;
 GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
