@@ -44,11 +44,15 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
         own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
         own.fault("unique_label", "POLICY_NOT_ALLOWED", f"is not allowed with the method {method}")
+    period = own.choice("period", PolicyPeriod)
+    if period is PolicyPeriod.RATING_PERIOD and method.adds_up:
+        fault = f"must not be RATING_PERIOD with the method {method}, which adds up; use DAY"
+        own.fault("period", "POLICY_NOT_ALLOWED", fault)
     content = Aggregation(
         id=PolicyId(reader.code("aggregation_policy_id")),
         display_name=own.text("display_name"),
         method=method,
-        period=own.choice("period", PolicyPeriod),
+        period=period,
         combine=own.choice("combine", Combination, default=usual_combination(method)),
         unique_label=label,
     )
