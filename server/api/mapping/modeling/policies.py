@@ -7,6 +7,7 @@ from usage_management.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
+from server.api.mapping.modeling.plain import PlainMapping
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
@@ -24,14 +25,24 @@ from server.domain.modeling.policies import (
     DEFAULT_DELAY,
     AggregationMethod,
     Combination,
-    CommitmentRate,
     LatePolicy,
-    OveragePolicy,
     usual_combination,
 )
+from server.store.modeling import policies as kinds
 
 MONTH = Cadence(CadenceUnit.MONTH)
 HUNDRED = Decimal(100)
+
+
+OVERAGE = PlainMapping(
+    kind=kinds.OVERAGE, field="overage_policy", content=Overage, message=pb.OveragePolicy
+)
+COMMITMENT = PlainMapping(
+    kind=kinds.COMMITMENT,
+    field="commitment_policy",
+    content=Commitment,
+    message=pb.CommitmentPolicy,
+)
 
 
 def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
@@ -77,19 +88,6 @@ def rating_frequency_from_pb(
     return content
 
 
-def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
-    """Return an overage policy. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    own = reader.sub("overage_policy")
-    content = Overage(
-        id=PolicyId(reader.code("overage_policy_id")),
-        display_name=own.text("display_name"),
-        overage=own.choice("overage", OveragePolicy),
-    )
-    reader.done()
-    return content
-
-
 def refresh_from_pb(request: rpc.CreateRefreshPolicyRequest) -> Refresh:
     """Return a refresh policy. Raises InvalidArgument."""
     reader = RequestReader(request)
@@ -120,19 +118,6 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
         max_rollovers=request.rollover_policy.max_rollovers or None,
         max_quantity=quantity,
         max_percent=percent,
-    )
-    reader.done()
-    return content
-
-
-def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
-    """Return a commitment policy. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    own = reader.sub("commitment_policy")
-    content = Commitment(
-        id=PolicyId(reader.code("commitment_policy_id")),
-        display_name=own.text("display_name"),
-        rate=own.choice("rate", CommitmentRate),
     )
     reader.done()
     return content
@@ -176,20 +161,6 @@ def rating_frequency_to_pb(record: StoredRecord[RatingFrequencyPolicy]) -> pb.Ra
     )
 
 
-def overage_to_pb(record: StoredRecord[Overage]) -> pb.OveragePolicy:
-    """Return an overage policy."""
-    own = record.content
-    return pb.OveragePolicy(
-        name=names.OVERAGE_POLICY.of(own.id),
-        display_name=own.display_name,
-        overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
-        state=state_pb(record),
-        version=record.version,
-        **audit_pb(record.audit),
-        etag=etag(record.revision),
-    )
-
-
 def refresh_to_pb(record: StoredRecord[Refresh]) -> pb.RefreshPolicy:
     """Return a refresh policy."""
     own = record.content
@@ -213,20 +184,6 @@ def rollover_to_pb(record: StoredRecord[Rollover]) -> pb.RolloverPolicy:
         max_rollovers=own.max_rollovers or 0,
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
-        state=state_pb(record),
-        version=record.version,
-        **audit_pb(record.audit),
-        etag=etag(record.revision),
-    )
-
-
-def commitment_to_pb(record: StoredRecord[Commitment]) -> pb.CommitmentPolicy:
-    """Return a commitment policy."""
-    own = record.content
-    return pb.CommitmentPolicy(
-        name=names.COMMITMENT_POLICY.of(own.id),
-        display_name=own.display_name,
-        rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
         state=state_pb(record),
         version=record.version,
         **audit_pb(record.audit),
