@@ -1,7 +1,7 @@
 """Usage that is rated in tokens: what a cell comes to, and that nothing of it is lost."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from hypothesis import given
@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import increments
 from server.domain.exact import PLACES, Rounding, round_to
-from server.domain.ids import UnitId, WalletId, derive
+from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
 from server.domain.settlement.ratable_lines import ratable_lines
 from server.domain.settlement.tokens import TokenWallet, token_cells
+from server.domain.settlement.tokens import tokens_of as tokens_of_assets
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
@@ -27,6 +28,10 @@ JANUARY, FEBRUARY = months("UTC", 2)
 PURSE = TokenWallet(
     id=CREDITS, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTH
 )
+
+
+def day(number):
+    return datetime(2024, 1, number, tzinfo=UTC)
 
 
 def in_credits(value="1", **more):
@@ -87,6 +92,53 @@ def test_tokens_of_a_period_that_is_closed_are_corrections_of_the_next():
     )
 
     assert (made.origin_start, made.period, made.is_correction) == (JANUARY.start, FEBRUARY, True)
+
+
+OWN_VERSION = (ProcedureId("own"), ProcedureVersionId("v1"))
+
+
+def test_a_procedure_of_the_tenant_costs_each_cell_its_share_of_the_line():
+    """20 of 60 units are included: the line of 40 costs 10, so 10 cost 2.50 and 30 cost 7.50."""
+    cells = [
+        cell("a", 30, JANUARY.start, period=JANUARY),
+        cell("b", 30, day(2), period=JANUARY),
+    ]
+    results, [line] = settled(cells, in_credits("1"), grant("g", 20, JANUARY.start, FEBRUARY.end))
+    own = replace(line, amount=Decimal(10), version=OWN_VERSION)
+
+    made = token_cells(PURSE, cells, results, [own])
+
+    assert [(source, one.measure.sum) for source, one in made] == [
+        (cells[0].id, Decimal("2.5")),
+        (cells[1].id, Decimal("7.5")),
+    ]
+
+
+def test_the_shares_of_a_line_that_does_not_divide_add_up_to_it():
+    cells = [cell(n, 1, day(n), period=JANUARY) for n in (1, 2, 3)]
+    results, [line] = settled(cells, in_credits("1"))
+    own = replace(line, amount=Decimal("0.0000000000016"), version=OWN_VERSION)
+
+    made = token_cells(PURSE, cells, results, [own])
+
+    assert sum(one.measure.sum for _, one in made) == Decimal("0.000000000002")
+
+
+def test_a_procedure_of_the_tenant_makes_no_tokens_of_a_line_without_overage():
+    cells = [cell("a", 30, JANUARY.start, period=JANUARY)]
+    included = grant("g", 30, JANUARY.start, FEBRUARY.end)
+    results, [line] = settled(cells, in_credits("1"), included)
+
+    assert token_cells(PURSE, cells, results, [replace(line, version=OWN_VERSION)]) == ()
+
+
+def test_only_the_assets_asked_for_cost_tokens():
+    cells = [cell(n, n, day(n), period=JANUARY, asset=n) for n in (1, 2)]
+    results, lines = settled(cells, in_credits("2"))
+
+    made = tokens_of_assets(PURSE, {cells[1].asset_id}, cells, results, lines)
+
+    assert [(source, one.measure.sum) for source, one in made] == [(cells[1].id, 4)]
 
 
 usage = strategies.usage("UTC", (JANUARY, FEBRUARY))
