@@ -145,7 +145,7 @@ def test_each_close_of_each_wallet_and_period_has_an_execution_of_its_own():
         ((), (grant("g", 5, day(1, 1)),), True),
         ((), (grant("g", 5, day(1, 1), day(3, 1)),), True),
         ((), (grant("g", 5, day(1, 1), JANUARY.end),), False),
-        ((), (grant("g", 0, day(1, 1)),), False),
+        ((), (grant("g", 5, day(1, 1)).holding(ZERO),), False),
     ],
 )
 def test_a_wallet_lives_on_while_an_asset_or_a_grant_does(ends, held, is_alive: bool):

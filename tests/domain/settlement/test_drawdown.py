@@ -147,7 +147,8 @@ def test_of_equal_grants_the_lower_id_pays(order):
 
 
 def test_an_empty_grant_and_no_usage_make_no_debit():
-    empty, full = grant("A", 0, *JANUARY), grant("B", 5, *JANUARY)
+    empty = replace(grant("A", 5, *JANUARY), balance=Decimal(0))
+    full = grant("B", 5, *JANUARY)
 
     paid = draw_down([empty, full], Decimal(3), order=EXPIRING_FIRST, at=NOON)
     nothing = draw_down([full], Decimal(0), order=EXPIRING_FIRST, at=NOON)

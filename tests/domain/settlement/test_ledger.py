@@ -168,6 +168,15 @@ def test_reversals_take_back_what_was_posted_newest_first():
     assert {head.balance for head in posting.grant_heads} == {0}
 
 
+def test_an_entry_shows_the_usage_that_was_paid_for():
+    paid = replace(movement(A, -8), covered=Decimal(10))
+
+    [_, entry] = post(Head(wallet_id=WALLET), (), [movement(A, 10), replace(paid, leg=1)]).entries
+
+    assert (entry.amount, entry.covered) == (-8, 10)
+    assert check_chain([entry], head=Head(wallet_id=WALLET)) is not None
+
+
 def test_a_reversal_has_the_revision_after_that_of_its_entry():
     [movement] = reversals([replace(POSTING.entries[0], cause_revision=4)])
 

@@ -129,6 +129,16 @@ def test_two_remainders_fill_the_cap_together():
     assert opened_at(settlement, day(3, 1)) == [(10, 2), (100, 0), (100, 1)]
 
 
+def test_a_last_unit_of_the_cap_is_used():
+    """The 100 of February fill 100 of a cap of 101, so 1 of the 40 that rolled goes on."""
+    held = entitlement(rollover=policy(count=2, quantity=101))
+    january = cell("jan", 60, day(1, 10), period=JANUARY)
+
+    settlement = walk(held, january, through=day(3, 1))
+
+    assert opened_at(settlement, day(3, 1)) == [(1, 2), (100, 0), (100, 1)]
+
+
 def test_the_cap_of_one_window_is_not_that_of_the_next():
     held = entitlement(rollover=policy(count=1, quantity=50))
 

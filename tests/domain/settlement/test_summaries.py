@@ -15,7 +15,13 @@ from server.domain.ids import ProcedureId
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.modeling.units import LIMIT
 from server.domain.rating.compiled_rating import SHIPPED_VERSION, CompiledRating
-from server.domain.rating.procedures.elements import BaseRate, FormulaElement, RatingSetting
+from server.domain.rating.procedures.elements import (
+    BaseRate,
+    FormulaElement,
+    ListFunction,
+    ListOperation,
+    RatingSetting,
+)
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from tests import strategies
@@ -40,6 +46,10 @@ class ByPeriod:
 def fixed_price(name, price):
     """A version of a tenant's procedure under which a unit costs the same, whatever its terms."""
     elements = (RatingSetting(), BaseRate(), FormulaElement(expression=str(price)))
+    return tenant_version(name, elements)
+
+
+def tenant_version(name, elements):
     version = replace(SHIPPED_VERSION, procedure_id=ProcedureId(name), elements=elements)
     return CompiledRating.of(version)
 
@@ -250,6 +260,32 @@ def test_each_line_is_rated_by_the_version_of_the_period_of_its_usage():
     assert found[MARCH.start].version is None
 
 
+def test_a_procedure_that_counts_lines_counts_those_of_one_period():
+    """January has two lines, February one and one late: the version charges their number."""
+    count = ListOperation(function=ListFunction.COUNT, source=None, variable="n")
+    elements = (RatingSetting(), BaseRate(), count, FormulaElement(expression="n"))
+    counting = tenant_version("own", elements)
+    cells = [
+        cell("a", 1, day(1, 5), period=JANUARY),
+        cell("b", 1, day(1, 5), period=JANUARY, asset=2),
+        cell("c", 1, day(2, 5), period=FEBRUARY),
+        cell("d", 1, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        cell("e", 1, day(3, 5), period=MARCH),
+    ]
+    rates = {one.asset_id: flat("1")[ASSET] for one in cells}
+    versions = {period.start: counting for period in (JANUARY, FEBRUARY, MARCH)}
+
+    found = lines(cells, rates, raters=ByPeriod(versions))
+
+    assert [(line.key.period_start, line.amount) for line in found] == [
+        (JANUARY.start, 2),
+        (JANUARY.start, 2),
+        (FEBRUARY.start, 2),
+        (FEBRUARY.start, 2),
+        (MARCH.start, 1),
+    ]
+
+
 def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
     """10 included, 3 beyond at 1.00 for the first and 0.50 for each other: 2.00 / 3."""
     tiers = (
@@ -259,6 +295,7 @@ def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
     rates = flat("1", tiers=tiers, mode=TierMode.GRADUATED)
     included = grant("g", 10, day(1, 1), day(2, 1))
 
+    [line] = lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included)
     [beyond] = liable_lines(
         lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included), places=2
     )
@@ -267,7 +304,7 @@ def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
     )
 
     assert (beyond.used, beyond.drawn, beyond.overage, beyond.amount) == (13, 10, 3, 2)
-    assert beyond.net_unit_rate == Decimal("0.666666666667")
+    assert beyond.net_unit_rate == line.net_unit_rate == Decimal("0.666666666667")
     assert (within.drawn, within.overage, within.net_unit_rate) == (8, 0, 0)
 
 

@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import increments
+from server.domain.consumption.dimensions import dimensions_text
 from server.domain.exact import PLACES, Rounding, round_to
 from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId, derive
-from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
-from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
+from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
+from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, TierMode
 from server.domain.settlement.ratable_lines import ratable_lines
 from server.domain.settlement.tokens import TokenWallet, token_cells
 from server.domain.settlement.tokens import tokens_of as tokens_of_assets
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
+from tests.domain.procedure_words import by, tier
 from tests.strategies import ASSET, BASE, WALLET, cell, grant, months, tier_sets
 
 CREDIT = UnitId("credit")
@@ -92,6 +94,46 @@ def test_tokens_of_a_period_that_is_closed_are_corrections_of_the_next():
     )
 
     assert (made.origin_start, made.period, made.is_correction) == (JANUARY.start, FEBRUARY, True)
+
+
+def test_tokens_of_a_later_period_that_is_open_stay_in_it():
+    closed = replace(PURSE, closed=JANUARY.end)
+    march = datetime(2024, 3, 5, tzinfo=UTC)
+
+    assert closed.handling(march) == PURSE.period_of(march)
+    assert closed.handling(day(5)) == closed.handling(FEBRUARY.start) == FEBRUARY
+    assert PURSE.handling(day(5)) == JANUARY
+
+
+def test_each_cell_costs_the_tokens_of_the_tier_that_it_is_in():
+    """The first 10 cost 5 each, the next 10 cost 1 each: not half of 60 each."""
+    tiers = (tier(0, 10, "OVERRIDE", 5), tier(10, None, "OVERRIDE", 1))
+    cells = [cell(n, 10, day(n), period=JANUARY) for n in (1, 2)]
+
+    made = tokens_of(cells, in_credits(tiers=tiers, mode=TierMode.GRADUATED))
+
+    assert [one.measure.sum for _, one in made] == [50, 10]
+
+
+def test_usage_with_a_label_costs_the_tokens_of_its_label():
+    row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 5))
+    plain, eu = (cell(n, 10, day(n), period=JANUARY) for n in (1, 2))
+    eu = replace(eu, dimensions=dimensions_text(("region",), {"region": "eu"}))
+
+    made = tokens_of([plain, eu], in_credits(adjustments=(row,)))
+
+    assert {source: one.measure.sum for source, one in made} == {plain.id: 10, eu.id: 50}
+
+
+def test_free_overage_costs_no_tokens():
+    used = [cell("a", 50, JANUARY.start, period=JANUARY)]
+    results, _ = settled(used, in_credits())
+    free = RateSegment(start=JANUARY.start, terms=in_credits(), overage=OveragePolicy.FREE)
+
+    lines = ratable_lines(WALLET, results, {ASSET: (free,)})
+
+    assert (lines[0].overage, lines[0].amount) == (50, 0)
+    assert token_cells(PURSE, used, results, lines) == ()
 
 
 OWN_VERSION = (ProcedureId("own"), ProcedureVersionId("v1"))
