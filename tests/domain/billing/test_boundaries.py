@@ -5,16 +5,25 @@ from datetime import UTC, date, datetime
 
 from server.domain.billing.closing import WalletCalendar, closing
 from server.domain.calendar import Delay, PolicyPeriod
+from server.domain.ids import ProcedureId
 from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     RatingFrequency,
     RolloverPolicy,
 )
+from server.domain.rating.compiled_rating import (
+    SHIPPED_VERSION,
+    CompiledRating,
+    InForce,
+    RatingVersions,
+)
+from server.domain.rating.procedures.elements import BaseRate, FormulaElement, RatingSetting
+from server.domain.rating.rates import RateSegment
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import WalletState
 from tests import strategies
-from tests.strategies import MONTHLY, WALLET, cell, entitlement
+from tests.strategies import ASSET, MONTHLY, WALLET, cell, entitlement, terms
 
 JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
 CALENDAR = WalletCalendar(
@@ -27,6 +36,15 @@ CALENDAR = WalletCalendar(
 
 def day(month, number):
     return datetime(2024, month, number, tzinfo=UTC)
+
+
+TWICE = CompiledRating.of(
+    replace(
+        SHIPPED_VERSION,
+        procedure_id=ProcedureId("own"),
+        elements=(RatingSetting(), BaseRate(), FormulaElement(expression="net_unit_rate * 2")),
+    )
+)
 
 
 def wallet(method, cells, **more):
@@ -69,3 +87,15 @@ def test_a_late_peak_adds_only_what_it_is_above_the_final_one():
         [result] = close(replace(state, period=FEBRUARY), FEBRUARY).settlement.results
 
         assert (result.increment.quantity, result.overage) == (added, added)
+
+
+def test_a_close_rates_by_the_procedure_of_the_tenant():
+    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=terms("3")),)}
+    used = cell("jan", 10, day(1, 10), period=JANUARY)
+    state = wallet(AggregationMethod.SUM, [used], rates=rates)
+
+    [shipped] = close(state, JANUARY).lines
+    [own] = close(replace(state, raters=InForce(RatingVersions((TWICE,)))), JANUARY).lines
+
+    assert (shipped.amount, shipped.version) == (30, None)
+    assert (own.amount, own.version) == (60, TWICE.key)

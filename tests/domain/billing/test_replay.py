@@ -14,6 +14,7 @@ from server.domain.billing.replay import (
     drawn_again,
     is_drawn_alike,
     line_before,
+    not_reproduced,
     rated_again,
     tokens_again,
     totals,
@@ -91,17 +92,18 @@ def other_terms(sold, there):
 
 def test_an_agreed_rate_and_agreed_tiers_win_over_those_of_the_book():
     book = terms("7", tiers=LISTED, bounds=TierBounds.UPPER_INCLUSIVE, mode=TierMode.GRADUATED)
-    rate_only = terms("5", negotiated_rate=price(4), attributes={"region": "eu"})
+    rate_only = terms("5", negotiated_rate=price(4), attributes={"region": "eu"}, agreed_on=ASSET)
     both = replace(rate_only, negotiated_tiers=AGREED)
 
     assert other_terms(rate_only, book) == replace(
-        book, negotiated_rate=price(4), attributes={"region": "eu"}
+        book, negotiated_rate=price(4), attributes={"region": "eu"}, agreed_on=ASSET
     )
     assert other_terms(both, book) == replace(
         book,
         negotiated_rate=price(4),
         negotiated_tiers=AGREED,
         attributes={"region": "eu"},
+        agreed_on=ASSET,
         # Agreed tiers are meant as they were agreed, not as the tiers of the book.
         bounds=TierBounds.LOWER_INCLUSIVE,
         mode=TierMode.VOLUME,
@@ -180,7 +182,8 @@ def test_tokens_of_a_period_that_is_not_closed_are_not_final():
 def test_stored_tokens_that_the_usage_did_not_cost_are_not_replayed():
     a = tokens("a", 10)
 
-    assert again([a], [replace(a, measure=tokens("x", 11).measure)], [a]) is None
+    for after in ([a], []):
+        assert again([a], [replace(a, measure=tokens("x", 11).measure)], after) is None
 
 
 def used(*quantities, held=(MONTHLY_100,), commitments=None):
@@ -265,8 +268,35 @@ def test_the_parts_of_a_line_are_rated_by_the_version_that_rated_the_line():
         (day(1, 15), 60),
     ]
     assert {line_before(wallet, part.key) for part in parts} == {line.id}
+    assert [part.amount for part in rated_again(wallet, results, wallet.rates, own)] == [90]
     # Without a version that rated them, parts are rated by the one in force.
     assert [part.amount for part in shipped] == [70, 160]
+
+
+def test_a_part_belongs_to_the_line_of_the_segment_that_it_starts_in():
+    """The terms changed on the 15th, so there are two lines; the book changes on the 20th."""
+    wallet, usage = used(10, 20, held=())
+    cells = (usage.cells[0], replace(usage.cells[1], start=day(1, 25), end=day(1, 26)))
+    results = walked(wallet, cells, through=JANUARY.end).results
+
+    def cut(number):
+        return {
+            ASSET: (
+                RateSegment(start=day(1, 1), end=day(1, number), terms=terms("7")),
+                RateSegment(start=day(1, number), terms=terms("8")),
+            )
+        }
+
+    sold = replace(wallet, rates=cut(15))
+    lines = rated(sold, results)
+
+    parts = rated_again(sold, results, cut(20), AsRated({}, SHIPPED))
+
+    assert [line_before(sold, part.key) for part in parts] == [line.id for line in lines]
+
+
+def test_a_replay_that_does_not_reproduce_the_stored_amounts_is_refused():
+    assert not_reproduced().reason == "NOT_SUPPORTED"
 
 
 def test_a_line_without_terms_is_where_its_usage_was():

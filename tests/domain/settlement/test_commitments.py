@@ -110,6 +110,26 @@ def test_usage_drawn_anew_takes_the_discount_and_what_it_takes_is_gone_in_the_ne
     assert [(result.drawn, result.overage) for result in results] == [(700, 0), (1300, 100)]
 
 
+def test_usage_drawn_anew_draws_late_usage_after_that_of_the_period_which_handles_it():
+    """February has 100: 90 of its own are paid for first, then 10 of the 30 late ones."""
+    monthly = entitlement(quantity=100)
+    cells = [
+        cell("jan", 100, day(1, 5), period=JANUARY),
+        cell("late", 30, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        cell("feb", 90, day(2, 5), period=FEBRUARY),
+    ]
+    found = increments(cells, TERMS.aggregation, zone="UTC")
+    ends = {period.start: period.end for period in (JANUARY, FEBRUARY)}
+
+    results = settled_anew(TERMS, [monthly], found, ends, {})
+
+    assert [(int(one.increment.quantity), one.drawn, one.overage) for one in results] == [
+        (100, 100, 0),
+        (90, 90, 0),
+        (30, 10, 20),
+    ]
+
+
 def test_usage_drawn_anew_finds_what_expired_at_the_end_of_each_period():
     monthly = entitlement(quantity=100)
     cells = [

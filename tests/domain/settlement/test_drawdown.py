@@ -168,8 +168,9 @@ TINY = "0.000000000001"
         ("0.8", "80", "100", "100", "80"),
         # 40 left pay for 50 of the 100.
         ("0.8", "40", "100", "50", "40"),
-        # 1 / 0.7 is rounded down, and the whole balance is taken.
+        # 1 / 0.7 and 1 / 0.6 are rounded down, and the whole balance is taken.
         ("0.7", "1", "100", "1.428571428571", "1"),
+        ("0.6", "1", "100", "1.666666666666", "1"),
         # Half of the smallest quantity is rounded up, so that it is not free.
         ("0.5", "1", TINY, TINY, TINY),
         ("1", "40", "100", "40", "40"),

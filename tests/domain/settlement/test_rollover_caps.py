@@ -31,9 +31,9 @@ def policy(count=None, quantity=None, percent=None):
     )
 
 
-def walk(held, *used, through):
+def walk(*held, used=(), through):
     found = increments(used, TERMS.aggregation, zone="UTC")
-    return settle(TERMS, (), [held], found, through=through)
+    return settle(TERMS, (), held, found, through=through)
 
 
 def opened_at(settlement, instant):
@@ -52,6 +52,7 @@ def opened_at(settlement, instant):
         (policy(), 100, 0, None),
         (policy(quantity=30), 100, 0, 30),
         (policy(percent=50), 100, 0, 50),
+        (policy(percent=50), 1000, 0, 500),
         (policy(quantity=30, percent=50), 100, 0, 30),
         (policy(quantity=70, percent=50), 100, 0, 50),
         # 35 % of 10 are 3.5: a half is cut off, unless the unit has a place for it.
@@ -69,7 +70,7 @@ def test_what_is_above_the_cap_expires_and_each_entry_is_posted_once():
     """100 a month, half may roll: of the 70 left in January 50 roll and 20 expire."""
     held = entitlement(rollover=policy(percent=50))
 
-    settlement = walk(held, cell("jan", 30, day(1, 10), period=JANUARY), through=day(2, 1))
+    settlement = walk(held, used=[cell("jan", 30, day(1, 10), period=JANUARY)], through=day(2, 1))
 
     moves = [(move.kind.value, int(move.amount), move.leg) for move in settlement.movements[2:]]
     assert moves == [
@@ -112,7 +113,7 @@ def test_a_second_remainder_rolls_into_what_the_first_left_of_the_cap():
     january = cell("jan", 60, day(1, 10), period=JANUARY)
     february = cell("feb", 90, day(2, 10), period=FEBRUARY)
 
-    settlement = walk(held, january, february, through=day(3, 1))
+    settlement = walk(held, used=[january, february], through=day(3, 1))
 
     # 90 are drawn from the 40 that rolled and from 50 of the 100; the 50 left are below the cap.
     assert opened_at(settlement, day(3, 1)) == [(50, 1), (100, 0)]
@@ -124,9 +125,26 @@ def test_two_remainders_fill_the_cap_together():
     january = cell("jan", 60, day(1, 10), period=JANUARY)
     february = cell("feb", 20, day(2, 10), period=FEBRUARY)
 
-    settlement = walk(held, january, february, through=day(3, 1))
+    settlement = walk(held, used=[january, february], through=day(3, 1))
 
     assert opened_at(settlement, day(3, 1)) == [(10, 2), (100, 0), (100, 1)]
+
+
+def test_a_last_unit_rolls_over():
+    used = [cell("jan", 99, day(1, 10), period=JANUARY)]
+
+    settlement = walk(entitlement(rollover=policy(count=1)), used=used, through=day(2, 1))
+
+    assert opened_at(settlement, day(2, 1)) == [(1, 1), (100, 0)]
+
+
+@pytest.mark.parametrize("rollover", [policy(quantity=50), policy(count=1, quantity=50)])
+def test_each_entitlement_has_a_cap_and_remainders_of_its_own(rollover):
+    held = [entitlement(name, rollover=rollover) for name in (1, 2)]
+
+    settlement = walk(*held, through=day(2, 1))
+
+    assert opened_at(settlement, day(2, 1)) == [(50, 1), (50, 1), (100, 0), (100, 0)]
 
 
 def test_a_last_unit_of_the_cap_is_used():
@@ -134,7 +152,7 @@ def test_a_last_unit_of_the_cap_is_used():
     held = entitlement(rollover=policy(count=2, quantity=101))
     january = cell("jan", 60, day(1, 10), period=JANUARY)
 
-    settlement = walk(held, january, through=day(3, 1))
+    settlement = walk(held, used=[january], through=day(3, 1))
 
     assert opened_at(settlement, day(3, 1)) == [(1, 2), (100, 0), (100, 1)]
 

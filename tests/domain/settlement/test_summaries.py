@@ -26,7 +26,7 @@ from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, 
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from tests import strategies
 from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, day, lines, results
-from tests.strategies import ASSET, WALLET, cell, grant, terms
+from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
 
 
 def override(value):
@@ -304,6 +304,7 @@ def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
     )
 
     assert (beyond.used, beyond.drawn, beyond.overage, beyond.amount) == (13, 10, 3, 2)
+    assert beyond.unit == USD
     assert beyond.net_unit_rate == line.net_unit_rate == Decimal("0.666666666667")
     assert (within.drawn, within.overage, within.net_unit_rate) == (8, 0, 0)
 

@@ -1,7 +1,7 @@
 """Usage that is rated in tokens: what a cell comes to, and that nothing of it is lost."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import given
@@ -14,7 +14,7 @@ from server.domain.exact import PLACES, Rounding, round_to
 from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
 from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, TierMode
-from server.domain.settlement.ratable_lines import ratable_lines
+from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from server.domain.settlement.tokens import TokenWallet, token_cells
 from server.domain.settlement.tokens import tokens_of as tokens_of_assets
 from server.domain.settlement.walk import WalletTerms, settle
@@ -113,6 +113,58 @@ def test_each_cell_costs_the_tokens_of_the_tier_that_it_is_in():
     made = tokens_of(cells, in_credits(tiers=tiers, mode=TierMode.GRADUATED))
 
     assert [one.measure.sum for _, one in made] == [50, 10]
+
+
+def test_late_usage_goes_on_in_the_tiers_of_its_period():
+    """The first 10 cost 5 each, and 4 are rated: of 10 late ones 6 cost 5 each, and 4 cost 1."""
+    tiers = (tier(0, 10, "OVERRIDE", 5), tier(10, None, "OVERRIDE", 1))
+    graduated = in_credits(tiers=tiers, mode=TierMode.GRADUATED)
+    late = cell("late", 10, day(5), period=FEBRUARY, origin=JANUARY)
+    results, _ = settled([late], graduated)
+    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=graduated),)}
+    before = {(ASSET, JANUARY.start): Tally(used=Decimal(4), overage=Decimal(4))}
+
+    lines = ratable_lines(WALLET, results, rates, rated_before=before)
+
+    [(_, made)] = token_cells(PURSE, [late], results, lines)
+    assert made.measure.sum == lines[0].amount == 6 * 5 + 4 * 1
+
+
+def test_late_usage_in_a_begun_package_costs_no_tokens():
+    """90 of a package of 100 are rated: 15 late units fill it and begin another one."""
+    package = Rate(value=Decimal(300), per=Decimal(100), unit=CREDIT, is_package=True)
+    sold = RateTerms(unit=CREDIT, rate=package)
+    late = [cell(n, n, day(n), period=FEBRUARY, origin=JANUARY) for n in (10, 5)]
+    results, _ = settled(late, sold)
+    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=sold),)}
+    ninety = Tally(used=Decimal(90), overage=Decimal(90), packages={package: Decimal(90)})
+
+    lines = ratable_lines(WALLET, results, rates, rated_before={(ASSET, JANUARY.start): ninety})
+
+    made = token_cells(PURSE, late, results, lines)
+    # The 5 of the 5th fill half of what was left, the 10 of the 10th begin the other package.
+    assert [(source, one.measure.sum) for source, one in made] == [(late[0].id, 300)]
+
+
+def test_tokens_under_a_commitment_are_those_of_the_tier_that_all_usage_is_in():
+    """100 are included and 20 are beyond: 120 used are 50 % off, so 20 at 10 cost 100."""
+    discounts = (tier(0, 111, "PERCENTAGE", 10), tier(111, None, "PERCENTAGE", 50))
+    committed = RateTerms(unit=CREDIT, rate=None, tiers=discounts)
+    sold = in_credits("10", committed=(committed,))
+    included = grant("g", 100, JANUARY.start, FEBRUARY.end)
+
+    [(_, made)] = tokens_of([cell("a", 120, day(5), period=JANUARY)], sold, included)
+
+    assert made.measure.sum == 100
+
+
+def test_usage_of_the_last_hour_of_a_period_costs_tokens_of_that_period():
+    used = cell("a", 5, FEBRUARY.start - timedelta(hours=1), period=JANUARY)
+
+    [(_, made)] = tokens_of([used], in_credits())
+
+    assert (used.end, made.origin_start) == (FEBRUARY.start, JANUARY.start)
+    assert (made.period, made.is_correction) == (JANUARY, False)
 
 
 def test_usage_with_a_label_costs_the_tokens_of_its_label():
