@@ -54,6 +54,7 @@ def test_an_entry_carries_both_chains():
     last = POSTING.entries[-1]
 
     assert [entry.seq for entry in POSTING.entries] == [1, 2, 3]
+    assert POSTING.entries[0].prev_hash == bytes(32)
     assert (last.wallet_before, last.wallet_after) == (15, Decimal("11.5"))
     assert (last.grant_seq, last.grant_before, last.grant_after) == (
         2,
