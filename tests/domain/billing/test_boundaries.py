@@ -1,4 +1,4 @@
-"""What a close takes along: the boundary at its end, and the final usage that it corrects."""
+"""Boundaries of a close: the issues at its end, and the final usage that it corrects."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
