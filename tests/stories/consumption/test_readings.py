@@ -6,6 +6,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from tests.stories.words import ACCEPTED, REJECTED, Metered, codes, figure, line, usage
 
 
+@pytest.mark.capability("M87.zero")
 @pytest.mark.parametrize(
     ("method", "used"), [("COUNT", 3), ("SUM", 6), ("PEAK", 4), ("LATEST", 0), ("AVERAGE", 2)]
 )
