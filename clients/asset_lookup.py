@@ -20,6 +20,8 @@ Key = tuple[str, str]
 AT_ONCE = 8
 # More accounts than a batch has; beyond it all are forgotten and asked for again.
 MOST_KEPT = 20_000
+# A credential that only records may not list assets.
+ADVICE = ". Usage without an asset needs it; name one with --asset, or a column with --asset-column"
 OF_ONE_ACCOUNT = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT})
 
 
@@ -81,6 +83,8 @@ class AssetLookup:
                     )
                     self._zones[key[0]] = ZoneInfo(answer.time_zone)
             except UsageError as error:
+                if error.code is grpc.StatusCode.PERMISSION_DENIED:
+                    error.message += ADVICE
                 if error.code not in OF_ONE_ACCOUNT:
                     raise
                 self._assets[key] = error

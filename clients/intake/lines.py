@@ -24,11 +24,11 @@ def read_csv(lines: Iterable[bytes], layout: Layout) -> Iterator[Line | BadLine]
     width, places = _header(rows, clean, layout)
 
     def row_of(fields: list[str]) -> Row:
-        if len(fields) != width and (len(fields) < width or any(fields[width:])):
+        if len(fields) != width:
             raise Fault(f"has {_count(len(fields), 'field')}, the header has {width}")
         return {name: fields[place] for name, place in places}
 
-    yield from _read(rows, layout, row_of)
+    yield from _read(_trimmed(rows, width, layout.delimiter.encode()), layout, row_of)
 
 
 def read_json(lines: Iterable[bytes], layout: Layout) -> Iterator[Line | BadLine]:
@@ -143,6 +143,22 @@ def _header(
         if names.count(column) > 1:
             raise IntakeError(f"the header has two columns `{column}`")
     return len(names), [(column, names.index(column)) for column in layout.columns]
+
+
+def _trimmed(
+    rows: Iterable[tuple[int, bytes, list[str] | Fault]], width: int, delimiter: bytes
+) -> Iterator[tuple[int, bytes, list[str] | Fault]]:
+    """Yield the rows without empty fields behind the last column, which spreadsheets write.
+
+    They go from the bytes too, so that a column can be added to them.
+    """
+    for number, raw, fields in rows:
+        if isinstance(fields, list) and len(fields) > width:
+            empty = delimiter * (len(fields) - width)
+            if raw.endswith(empty) and not any(fields[width:]):
+                yield number, raw.removesuffix(empty), fields[:width]
+                continue
+        yield number, raw, fields
 
 
 def _object(text: str, keys: set[str]) -> Row:

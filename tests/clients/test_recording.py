@@ -169,6 +169,19 @@ async def test_a_line_kept_in_part_is_not_doubled_by_its_correction(
     assert sorted(service.records) == ["0123456789ab-2-a", "0123456789ab-2-b"]
 
 
+async def test_a_left_row_with_empty_fields_behind_it_can_be_recorded(
+    client: UsageClient, service: Keeping, file: Path
+) -> None:
+    fill(file, HEADER + row(0, 5) + row(1, 13).strip() + ",,,\n")
+
+    account = await send(client, file)
+    left = account.left.write(file)
+    fill(left, left.read_text().replace(",13,", ",14,"))
+
+    assert (await send(client, left, layout(id_column=ID_COLUMN))).is_whole
+    assert sorted(service.records) == ["0123456789ab-2-calls", "0123456789ab-3-calls"]
+
+
 async def test_stopping_leaves_what_comes_behind_to_the_next_try(
     client: UsageClient, service: Keeping, file: Path
 ) -> None:

@@ -5,10 +5,11 @@ import os
 import re
 import shlex
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import consumption_service_pb2 as consumption
 
@@ -221,6 +222,20 @@ async def test_accounts_by_column_and_the_only_asset_that_meters(shop: Shop) -> 
     assert "line 4: accounts/initech has 2 assets that meter usageResources/tokens" in ended.err
     assert "line 5" in ended.err
     assert "ACCOUNT_NOT_FOUND" in ended.err
+
+
+async def test_a_credential_that_only_records_is_told_to_name_the_asset(shop: Shop) -> None:
+    rpc = shop.world.client.access
+    made = await rpc.CreateCredential(
+        access.CreateCredentialRequest(credential={"roles": ["COLLECTOR"]})
+    )
+    collector = replace(shop, where={**shop.where, "USAGE_KEY": made.key})
+    options = (*ACME, *TOKENS, "--delimiter", "tab", "--id", "id")
+    refused = await collector.record("tabs.csv", *options)
+    ended = await collector.record("tabs.csv", *options, "--asset", shop.assets["acme"][0])
+
+    assert (refused.code, ended.code) == (1, 0), refused.err + ended.err
+    assert "name one with --asset, or a column with --asset-column" in refused.err
 
 
 async def test_assets_by_column(shop: Shop) -> None:
