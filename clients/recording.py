@@ -38,7 +38,6 @@ class Account:
 
     left: LeftLines
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED.values(), 0))
-    zeros: int = 0
     unsent: int = 0
     refusals: Refusals = field(default_factory=Refusals)
 
@@ -84,7 +83,6 @@ class Sending:
             if isinstance(line, BadLine):
                 account.refusals.add(unreadable(line))
         lines = [line for line in batch if isinstance(line, Line)]
-        account.zeros += sum(line.zeros for line in lines)
         refused = await self._records(lines, account, lookup)
         for line in batch:
             if isinstance(line, BadLine) or line.number in refused:

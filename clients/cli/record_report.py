@@ -23,7 +23,6 @@ def report(account: Account, target: Path | None, ambiguous: int, job: Job, now:
         now.print_json(
             {
                 **account.counts,
-                "zero_quantities": account.zeros,
                 "ambiguous_times": ambiguous,
                 "lines_not_sent": account.unsent,
                 **as_json(account.refusals),
@@ -33,8 +32,6 @@ def report(account: Account, target: Path | None, ambiguous: int, job: Job, now:
         return
     said = [f"[bold]{account.counts['accepted']:,}[/] records accepted"]
     said += [f"{n:,} {name}" for name, n in account.counts.items() if n and name != "accepted"]
-    if account.zeros:
-        said.append(f"{account.zeros:,} quantities of zero left out")
     if account.unsent:
         said.append(f"{account.unsent:,} lines not sent")
     now.console.print(", ".join(said))

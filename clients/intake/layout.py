@@ -90,7 +90,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that was read; `zeros` quantities were zero, which is no usage.
+    """A line that was read.
 
     `account`, `asset` and `unit` are ids. `is_ambiguous` marks a time that occurs twice in the zone
     of the layout, of which the first was taken.
@@ -100,7 +100,6 @@ class Line:
     raw: bytes
     line_id: str
     readings: tuple[Reading, ...]
-    zeros: int = 0
     account: str = ""
     asset: str = ""
     unit: str = ""

@@ -70,14 +70,14 @@ def _line(number: int, raw: bytes, row: Row, given: str | None, layout: Layout) 
         at, is_ambiguous = read_time(cells.text_of(row, layout.time_column), layout.zone)
     except ValueError as error:
         raise Fault(f"{layout.time_column}: {error}") from None
-    quantities = [
-        (one.resource, cells.quantity_of(row, one.column, decimal_comma=layout.decimal_comma))
-        for one in layout.measures
-    ]
     readings = tuple(
-        Reading(cells.record_id_of(layout.record_id(number, given, resource)), resource, value, at)
-        for resource, value in quantities
-        if Decimal(value) > 0
+        Reading(
+            cells.record_id_of(layout.record_id(number, given, one.resource)),
+            one.resource,
+            cells.quantity_of(row, one.column, decimal_comma=layout.decimal_comma),
+            at,
+        )
+        for one in layout.measures
     )
     account = _account(row, layout)
     return Line(
@@ -85,7 +85,6 @@ def _line(number: int, raw: bytes, row: Row, given: str | None, layout: Layout) 
         raw,
         layout.line_id(number, given),
         readings,
-        len(quantities) - len(readings),
         account,
         _asset(row, account, layout),
         _unit(row, layout),

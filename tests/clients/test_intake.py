@@ -182,11 +182,11 @@ def test_an_id_that_cannot_be_one_is_a_fault_of_its_line(given: str) -> None:
     assert isinstance(bad, BadLine)
 
 
-def test_zero_is_no_usage_and_is_counted() -> None:
+def test_zero_is_a_reading() -> None:
     [line] = csv("at,n,m\n2026-01-31T12:00:00Z,0.00,5\n", layout("n=a", "m=b"))
 
     assert isinstance(line, Line)
-    assert ([one.resource for one in line.readings], line.zeros) == (["b"], 1)
+    assert [(one.resource, one.quantity) for one in line.readings] == [("a", "0.00"), ("b", "5")]
 
 
 def test_json_lines_are_exact() -> None:
