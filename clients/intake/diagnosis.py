@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-from clients.intake.layout import Layout
+from clients.intake.layout import IntakeError, Layout
 
 # Delimiters by the names that --delimiter takes, with the words for a message.
 DELIMITERS = {
@@ -15,7 +15,14 @@ DELIMITERS = {
     "pipe": ("|", "vertical bars"),
 }
 DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]+")
+JSON_START = re.compile(rb'\s*(?:\{\s*(?:"|$)|\[\s*(?:\{|$))')
 ROWS_TO_LOOK_AT = 1_000
+
+
+def check_no_json(line: bytes) -> None:
+    """Raise IntakeError if the first line of CSV is JSON."""
+    if JSON_START.match(line):
+        raise IntakeError("the file holds JSON; add --format json")
 
 
 def explain(
@@ -23,8 +30,6 @@ def explain(
 ) -> str:
     """Return why there is no such column; `rest` are the lines behind the header."""
     missing = f"there is no column `{column}`"
-    if raw.lstrip().startswith((b"{", b"[")):
-        return f"{missing}: the file holds JSON; add --format json"
     for option, (delimiter, plural) in DELIMITERS.items():
         others = _fields(raw, delimiter)
         if delimiter == layout.delimiter or len(others) <= len(names):

@@ -1,5 +1,6 @@
 """Rows to lines: the records of each row, or what is wrong with it."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 
 from clients.intake import cells
 from clients.intake.cells import NotNumber, Row
-from clients.intake.diagnosis import explain
+from clients.intake.diagnosis import check_no_json, explain
 from clients.intake.layout import BadLine, Fault, IntakeError, Layout, Line, Reading, shown
 from clients.intake.rows import cleaned, csv_rows, json_rows
 from clients.intake.times import read_time
@@ -20,6 +21,9 @@ def read_csv(lines: Iterable[bytes], layout: Layout) -> Iterator[Line | BadLine]
     and where a quote does not end.
     """
     clean = cleaned(lines)
+    first = next(clean, b"")
+    check_no_json(first)
+    clean = itertools.chain([first], clean)
     rows = csv_rows(clean, layout.delimiter)
     width, places = _header(rows, clean, layout)
 
@@ -108,7 +112,8 @@ def _asset(row: Row, account: str, layout: Layout) -> str:
     if not found:
         return cells.id_of(text, layout.asset_column, "assets")
     if of_account != account:
-        raise Fault(f"{layout.asset_column}: {shown(text)} is not of accounts/{account}")
+        owner = shown(f"accounts/{account}")
+        raise Fault(f"{layout.asset_column}: {shown(text)} is not of {owner}")
     return cells.id_of(asset, layout.asset_column, "assets")
 
 

@@ -249,7 +249,7 @@ async def test_assets_by_column(shop: Shop) -> None:
     assert ended.code == 4
     assert await shop.new() == [f"{DAY}10:00:00Z 21 initech", f"{DAY}10:00:00Z 22 initech"]
     assert "line 4: contract:" in ended.err
-    assert "is not of accounts/acme" in ended.err
+    assert "is not of 'accounts/acme'" in ended.err
 
 
 def copy(shop: Shop, name: str, **replaced: str) -> Path:
@@ -309,6 +309,20 @@ async def test_advice_about_separators_works_as_it_is_written(
 
     assert (refused.code, ended.code) == (2, 0), ended.err
     assert said in refused.err
+
+
+async def test_the_format_is_that_of_the_name_unless_it_is_given(shop: Shop) -> None:
+    tabs, text = shop.home / "tabs.tsv", shop.home / "events.txt"
+    tabs.write_text(f"at\ttokens\n{DAY}10:00:00Z\t31\n")
+    text.write_text(f'{{"at": "{DAY}10:00:00Z", "tokens": 32}}\n')
+    first = await shop.record(tabs, *ACME, *TOKENS)
+    refused = await shop.record(text, *ACME, *TOKENS)
+    [advice] = re.findall(r"; add (--.*)$", refused.err, re.MULTILINE)
+    second = await shop.record(text, *ACME, *TOKENS, *shlex.split(advice), "--unit", "kilotoken")
+
+    assert (first.code, refused.code, second.code) == (0, 2, 0), first.err + second.err
+    assert "the file holds JSON" in refused.err
+    assert await shop.new() == [f"{DAY}10:00:00Z 31 acme", f"{DAY}10:00:00Z 32 acme kilotoken"]
 
 
 async def test_times_that_occur_twice_are_counted_and_said(shop: Shop) -> None:
