@@ -3,9 +3,11 @@
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from shlex import quote
 
 from clients.intake.layout import IntakeError, Layout
+from clients.intake.rows import without_end
 
 # Delimiters by the names that --delimiter takes, with the words for a message.
 DELIMITERS = {
@@ -16,13 +18,40 @@ DELIMITERS = {
 }
 DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]+")
 JSON_START = re.compile(rb'\s*(?:\{\s*(?:"|$)|\[\s*(?:\{|$))')
+SEPARATOR = re.compile(rb"sep=([\t !#-~])")
 ROWS_TO_LOOK_AT = 1_000
 
 
-def check_no_json(line: bytes) -> None:
-    """Raise IntakeError if the first line of CSV is JSON."""
-    if JSON_START.match(line):
+def csv_lines(lines: Iterator[bytes], delimiter: str) -> Iterator[bytes]:
+    """Yield the lines of CSV, blank in place of a first line `sep=;`, which spreadsheets write.
+
+    Raises IntakeError if that line names another delimiter, or if the file holds JSON.
+    """
+    first = next(lines, b"")
+    if JSON_START.match(first):
         raise IntakeError("the file holds JSON; add --format json")
+    separator = SEPARATOR.fullmatch(without_end(first))
+    if separator is not None:
+        if separator[1] != delimiter.encode():
+            raise IntakeError(
+                f"the file is separated by {separator[1].decode()}, as its first line says; add"
+                f" --delimiter {quote(separator[1].decode())}"
+            )
+        first = b"\n"
+    yield first
+    yield from lines
+
+
+def json_pieces(pieces: Iterator[bytes], columns: Collection[str]) -> Iterator[bytes]:
+    """Yield the pieces of JSON. Raises IntakeError if they begin with a header of CSV."""
+    first = next(pieces, b"")
+    if not first.lstrip().startswith((b"{", b"[")):
+        for option, (delimiter, _) in DELIMITERS.items():
+            if set(columns) <= set(_fields(without_end(first), delimiter)):
+                chosen = "" if option == "comma" else f" --delimiter {option}"
+                raise IntakeError(f"the file is CSV, not JSON; add --format csv{chosen}")
+    yield first
+    yield from pieces
 
 
 def explain(

@@ -1,6 +1,5 @@
 """Rows to lines: the records of each row, or what is wrong with it."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 
 from clients.intake import cells
 from clients.intake.cells import NotNumber, Row
-from clients.intake.diagnosis import check_no_json, explain
+from clients.intake.diagnosis import csv_lines, explain, json_pieces
 from clients.intake.layout import BadLine, Fault, IntakeError, Layout, Line, Reading, shown
 from clients.intake.rows import cleaned, csv_rows, json_rows
 from clients.intake.times import read_time
@@ -20,10 +19,7 @@ def read_csv(lines: Iterable[bytes], layout: Layout) -> Iterator[Line | BadLine]
     """Read CSV with a header. Raises IntakeError when the header or the times' zone will not do,
     and where a quote does not end.
     """
-    clean = cleaned(lines)
-    first = next(clean, b"")
-    check_no_json(first)
-    clean = itertools.chain([first], clean)
+    clean = csv_lines(cleaned(lines), layout.delimiter)
     rows = csv_rows(clean, layout.delimiter)
     width, places = _header(rows, clean, layout)
 
@@ -41,12 +37,14 @@ def read_json(lines: Iterable[bytes], layout: Layout) -> Iterator[Line | BadLine
     """
     # Keys that are read may occur once; those of other parts are nobody's concern.
     keys = {key for column in layout.columns for key in (column, *column.split("."))}
-    yield from _read(json_rows(cleaned(lines)), layout, lambda text: _object(text, keys))
+    pieces = json_pieces(cleaned(lines), layout.columns)
+    yield from _read(json_rows(pieces), layout, lambda text: _object(text, keys))
 
 
 def header_line(lines: Iterable[bytes], delimiter: str = ",") -> bytes:
     """The first row that is not empty, without byte order mark and line end."""
-    return next((raw for _, raw, _ in csv_rows(cleaned(lines), delimiter)), b"")
+    rows = csv_rows(csv_lines(cleaned(lines), delimiter), delimiter)
+    return next((raw for _, raw, _ in rows), b"")
 
 
 def _read(

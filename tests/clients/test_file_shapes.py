@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.intake.layout import BadLine, IntakeError, Label, Layout, Line, Measure
-from clients.intake.lines import read_csv, read_json
+from clients.intake.lines import header_line, read_csv, read_json
 from clients.intake.rows import MOST_BYTES, csv_rows, json_rows
 from clients.intake.sources import Source
 from clients.intake.times import moment, read_time
@@ -242,12 +242,33 @@ def test_an_array_that_does_not_end_is_refused(text: str, said: str) -> None:
         ("at|n\n", "is separated by vertical bars; add --delimiter pipe"),
         ("time;n;m\n", "add --delimiter semicolon. There are then: time, n, m"),
         ('{"at": 1}\n', "the file holds JSON; add --format json"),
+        ("sep=;\nat;n\n", "separated by ;, as its first line says; add --delimiter ';'"),
         ("time,n,,\n", "there is no column `at`; there are: time, n$"),
     ],
 )
 def test_a_header_without_the_columns_says_what_to_add(text: str, said: str) -> None:
     with pytest.raises(IntakeError, match=said):
         csv(text)
+
+
+def test_a_first_line_that_names_the_delimiter_is_no_header() -> None:
+    text = f"sep=;\r\nat;n\r\n{NOON};5\r\n"
+    line = only(csv(text, delimiter=";"))
+
+    assert (line.number, line.readings[0].quantity) == (3, "5")
+    assert header_line(io.BytesIO(text.encode()), ";") == b"at;n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"at,n\n{NOON},1\n", "is CSV, not JSON; add --format csv$"),
+        (f"at;n\n{NOON};1\n", "is CSV, not JSON; add --format csv --delimiter semicolon$"),
+    ],
+)
+def test_csv_that_is_called_json_is_named(text: str, said: str) -> None:
+    with pytest.raises(IntakeError, match=said):
+        json_values(text)
 
 
 def test_gzip_is_read_and_has_the_digest_of_its_content(tmp_path: Path) -> None:
