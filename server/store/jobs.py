@@ -18,6 +18,7 @@ from server.domain.audit import Audit
 from server.domain.ids import AccountId, JobId, TenantId
 from server.store.audit import audit_of
 from server.store.connection import ControlTransaction, Transaction
+from server.store.documents import TEXTS
 from server.store.keys import NO_KEY, TimeKey
 from server.store.sql import load
 
@@ -68,7 +69,7 @@ async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = 
         [job.kind for job in rows],
         [job.rank for job in rows],
         [job.account_id for job in rows],
-        [job.payload for job in rows],
+        [TEXTS.encode(job.payload) for job in rows],
         [job.fire_time for job in rows],
         wait,
     )
@@ -132,15 +133,7 @@ async def forget_ended(tx: Transaction, kept: timedelta, *, at_most: int) -> int
 async def lock(tx: Transaction, job_id: UUID, attempt: int) -> Job | None:
     """Lock the job until the transaction ends; None if the attempt is no longer the newest."""
     row = await tx.fetchrow(SQL["lock_job"], tx.tenant_id, job_id, attempt)
-    if row is None:
-        return None
-    return Job(
-        id=JobId(job_id),
-        kind=row["kind"],
-        account_id=AccountId(row["account_id"]),
-        payload=row["payload"],
-        fire_time=row["fire_time"],
-    )
+    return None if row is None else _job(JobId(job_id), row)
 
 
 async def end(
@@ -182,7 +175,7 @@ class JobRow:
 async def waive(tx: Transaction, job_id: JobId) -> Job | None:
     """Waive a refused or quarantined job; it is not tried again. None for other jobs."""
     row = await tx.fetchrow(SQL["waive_job"], tx.tenant_id, job_id)
-    return None if row is None else Job(id=job_id, **row)
+    return None if row is None else _job(job_id, row)
 
 
 async def find(tx: Transaction, job_id: JobId) -> JobRow | None:
@@ -203,6 +196,17 @@ async def list_jobs(
     position = after or NO_KEY
     rows = await tx.fetch(SQL["list_jobs"], tx.tenant_id, list(states), *position, limit)
     return [_row(row) for row in rows]
+
+
+def _job(job_id: JobId, row: Record) -> Job:
+    return Job(
+        id=job_id,
+        kind=row["kind"],
+        rank=row["rank"],
+        account_id=AccountId(row["account_id"]),
+        payload=TEXTS.decode(row["payload"]),
+        fire_time=row["fire_time"],
+    )
 
 
 def _row(row: Record) -> JobRow:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from server.domain.errors import FailedPrecondition
 from server.store.connection import Connection
@@ -108,7 +107,7 @@ async def open_pool(dsn: str, *, size: int, pins: bool = True) -> SharedPool:
     every read is a transaction. Raises FailedPrecondition (UNSAFE_ROLE), and MigrationError if the
     database was never migrated.
     """
-    pool = await _create(dsn, size=size, pins=pins, init=_prepare)
+    pool = await _create(dsn, size=size, pins=pins)
     try:
         async with pool.acquire(timeout=10) as connection:
             dangerous = await dangerous_role(connection)
@@ -126,10 +125,12 @@ async def open_pool(dsn: str, *, size: int, pins: bool = True) -> SharedPool:
 
 async def open_owner_pool(dsn: str) -> SharedPool:
     """Return a pool of a login with more rights, acting as `usage_app`, for `usage migrate`."""
-    return await _create(dsn, size=1, pins=False, init=_prepare_as_app)
+    return await _create(dsn, size=1, pins=False, init=_act_as_app)
 
 
-async def _create(dsn: str, *, size: int, pins: bool, init: "_InitCallback[Record]") -> SharedPool:
+async def _create(
+    dsn: str, *, size: int, pins: bool, init: "_InitCallback[Record] | None" = None
+) -> SharedPool:
     pool = SharedPool(
         dsn,
         connection_class=PinnedConnection if pins else asyncpg.Connection,
@@ -154,19 +155,8 @@ async def unsafe_settings(connection: Connection) -> tuple[str, ...]:
     return tuple(f"{name} = {value}" for name, value in settings if value == "off")
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
-    for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name,
-            schema="pg_catalog",
-            encoder=lambda value: msgspec.json.encode(value).decode(),
-            decoder=msgspec.json.decode,
-        )
-
-
-async def _prepare_as_app(connection: asyncpg.Connection) -> None:
+async def _act_as_app(connection: asyncpg.Connection) -> None:
     await connection.execute("SET ROLE usage_app")
-    await _prepare(connection)
 
 
 async def _leave(connection: asyncpg.Connection) -> None:

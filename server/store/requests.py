@@ -11,6 +11,7 @@ from uuid import UUID
 from server.domain.errors import AlreadyExists
 from server.domain.ids import AccountId, TenantId
 from server.store.connection import ControlTransaction, Transaction
+from server.store.documents import TEXTS
 from server.store.sql import load
 
 SQL = load("requests.sql")
@@ -46,7 +47,7 @@ async def find(tx: Transaction, request: Request) -> bytes | None:
     if row is None:
         return None
     if (row["method"], row["fingerprint"]) != (request.method, request.fingerprint):
-        raise _conflict(request, row["method"], row["fields"])
+        raise _conflict(request, row["method"], TEXTS.decode(row["fields"]))
     answer: bytes = row["response"]
     return answer
 
@@ -58,7 +59,7 @@ async def keep(tx: Transaction, request: Request, response: bytes) -> None:
         *_key(request),
         request.method,
         request.fingerprint,
-        request.fields,
+        TEXTS.encode(request.fields),
         response,
     )
 

@@ -10,10 +10,14 @@ from server.domain.audit import Audit
 from server.domain.ids import JobId, RunId
 from server.store.audit import audit_of
 from server.store.connection import Transaction
+from server.store.documents import JsonCodec
 from server.store.keys import NO_KEY, TimeKey
 from server.store.sql import load
 
 SQL = load("runs.sql")
+
+COUNTS: JsonCodec[dict[str, int]] = JsonCodec(dict[str, int])
+"""The numbers of jobs by kind, of `runs.done_counts`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ async def list_runs(tx: Transaction, *, after: TimeKey | None, limit: int) -> li
 
 async def save_counts(tx: Transaction, run_id: RunId, counts: dict[str, int]) -> None:
     """Save the progress of a run."""
-    await tx.execute(SQL["save_counts"], tx.tenant_id, run_id, counts)
+    await tx.execute(SQL["save_counts"], tx.tenant_id, run_id, COUNTS.encode(counts))
 
 
 async def end(
@@ -114,7 +118,7 @@ def _run(row: Record) -> Run:
         state=row["state"],
         start_time=row["start_time"],
         target_time=row["target_time"],
-        done_counts=row["done_counts"],
+        done_counts=COUNTS.decode(row["done_counts"]),
         error=row["error"],
         failed_job_id=None if failed is None else JobId(failed),
         audit=audit_of(row),

@@ -213,6 +213,7 @@ CREATE TABLE public.asset_resources (
     definition_product_id public.code,
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     commitment_rate text,
+    is_fixed boolean NOT NULL,
     overage text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
@@ -230,13 +231,14 @@ COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose to
 
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
+COMMENT ON COLUMN public.asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
+
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
     asset_id uuid NOT NULL,
+    line_version integer NOT NULL,
     number bigint NOT NULL,
-    order_id uuid NOT NULL,
-    "position" smallint NOT NULL,
     product_id public.code NOT NULL,
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
@@ -481,6 +483,9 @@ CREATE TABLE public.order_lines (
     account_id public.code NOT NULL,
     order_id uuid NOT NULL,
     "position" smallint NOT NULL,
+    asset_id uuid NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    previous_version integer GENERATED ALWAYS AS (NULLIF((version - 1), 0)) STORED,
     product_id public.code NOT NULL,
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
@@ -491,7 +496,8 @@ CREATE TABLE public.order_lines (
     selling_model_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
-    CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
+    CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
 
 ALTER TABLE ONLY public.order_lines FORCE ROW LEVEL SECURITY;
@@ -816,7 +822,7 @@ CREATE TABLE public.rate_card_entries (
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
-    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'rows'::text)) > 0)),
+    CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'content'::text)) > 0)),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))
@@ -1021,7 +1027,7 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_sha256_check CHECK ((length(sha256) = 32))
 );
 
-COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and what they said';
+COMMENT ON TABLE public.schema_migrations IS 'control: the migrations applied, and their texts';
 
 CREATE TABLE public.selling_models (
     tenant_id uuid NOT NULL,
@@ -1277,6 +1283,16 @@ COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of a
 
 COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 
+CREATE TABLE public.used_records (
+    tenant_id uuid NOT NULL,
+    name public.byte_text NOT NULL,
+    CONSTRAINT used_records_name_check CHECK (((name)::text = lower((name)::text)))
+);
+
+ALTER TABLE ONLY public.used_records FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.used_records IS 'catalog: names of records that a quote or a sale refers to, in lower case';
+
 CREATE TABLE public.validation_findings (
     tenant_id uuid NOT NULL,
     run_id uuid NOT NULL,
@@ -1440,8 +1456,8 @@ ALTER TABLE ONLY public.jobs
 ALTER TABLE ONLY public.liable_summaries
     ADD CONSTRAINT liable_summaries_pkey PRIMARY KEY (tenant_id, account_id, liable_summary_id);
 
-ALTER TABLE ONLY public.assets
-    ADD CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, "position");
+ALTER TABLE ONLY public.order_lines
+    ADD CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT one_entitlement_account_a_target UNIQUE (tenant_id, account_id, target_kind, target_id);
@@ -1580,6 +1596,9 @@ ALTER TABLE ONLY public.usage_resources
 
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT usage_summaries_pkey PRIMARY KEY (tenant_id, account_id, usage_summary_id);
+
+ALTER TABLE ONLY public.used_records
+    ADD CONSTRAINT used_records_pkey PRIMARY KEY (tenant_id, name);
 
 ALTER TABLE ONLY public.validation_findings
     ADD CONSTRAINT validation_findings_pkey PRIMARY KEY (tenant_id, run_id, product_id, rule_id, "position");
@@ -1829,7 +1848,7 @@ ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.assets
-    ADD CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, "position") REFERENCES public.order_lines(tenant_id, account_id, order_id, "position");
+    ADD CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version) REFERENCES public.order_lines(tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -1845,6 +1864,9 @@ ALTER TABLE ONLY public.usage_resources
 
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.order_lines
+    ADD CONSTRAINT previous_version_exists FOREIGN KEY (tenant_id, account_id, asset_id, previous_version) REFERENCES public.order_lines(tenant_id, account_id, asset_id, version);
 
 ALTER TABLE ONLY public.price_book_rate_cards
     ADD CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES public.price_books(tenant_id, price_book_id);
@@ -2166,6 +2188,8 @@ CREATE POLICY own_tenant ON public.usage_resources USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.usage_summaries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.used_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2233,6 +2257,8 @@ ALTER TABLE public.usage_records ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_resources ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_summaries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.used_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.validation_findings ENABLE ROW LEVEL SECURITY;
 
@@ -2354,7 +2380,7 @@ GRANT SELECT,INSERT ON TABLE public.superseded_ratables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.unique_values TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unique_values TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 
@@ -2362,9 +2388,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.units_of_measure TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
 
+GRANT UPDATE(counted_quantity) ON TABLE public.usage_records TO usage_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.used_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.validation_findings TO usage_app;
 

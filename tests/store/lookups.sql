@@ -29,9 +29,9 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
                      rating_period, waiting_days, drawdown_order, late_policy)
 SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet_id, wallet_id, 'r', 'u', 'SUM', 'DAY', 'TOTAL',
        'MONTH', 3, 'EXPIRING_FIRST', 'NEXT_PERIOD' FROM history;
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, asset_id, 1, asset_id, 1, 'p', 1, '2021-01-01'::date FROM history;
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, asset_id, 1, 1, 'p', 1, '2021-01-01'::date FROM history;
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time, state)
 SELECT '00000000-0000-0000-0000-000000000001', account_id, wallet_id, start_time, start_time + interval '1 month', start_time,
        CASE WHEN number = 36 THEN 'OPEN' ELSE 'FINAL' END FROM history;

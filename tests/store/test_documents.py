@@ -1,8 +1,8 @@
 """Documents: what a sale froze comes back as it was, and reads the same in any client."""
 
+import json
 from decimal import Decimal
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +21,11 @@ from server.domain.modeling.policies import (
     Validity,
 )
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
-from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, RateTerms, Tier, TierMode
+from server.domain.rating.rates import Rate, RateTerms, TierMode
 from server.domain.selling.sales import LineGrant, LineResource
-from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
-from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
-from server.store.selling.documents import resources_from_doc, resources_to_doc
+from server.store.rating.rate_documents import TERMS
+from server.store.selling.assets import POLICIES
+from server.store.selling.quotes import RESOURCES
 from tests.strategies import bounds, cadences, numbers, orders, policies, terms, tier_sets
 
 USD = UnitId("USD")
@@ -99,62 +99,47 @@ line_resources = st.builds(
 )
 
 
-def through_text(doc):
-    return msgspec.json.decode(msgspec.json.encode(doc))
-
-
-@given(rate_terms)
-def test_rate_terms_come_back_as_they_were(kept: RateTerms):
-    assert terms_from_doc(through_text(terms_to_doc(kept))) == kept
-
-
-@given(st.lists(line_resources, max_size=3).map(tuple))
-def test_the_resources_of_a_line_come_back_as_they_were(kept: tuple[LineResource, ...]):
-    assert resources_from_doc(through_text(resources_to_doc(kept))) == kept
-
-
-@given(sold_policies, st.booleans())
-def test_policies_come_back_as_they_were(kept: SoldPolicies, is_fixed: bool):
-    doc = through_text(policies_to_doc(kept, is_fixed=is_fixed))
-
-    assert policies_from_doc(doc) == (kept, is_fixed)
-
-
 @given(numbers)
-def test_numbers_are_plain_text(number: Decimal):
-    tier = Tier(
-        lower=Decimal(0),
-        upper=None,
-        adjustment=Adjustment(kind=AdjustmentKind.AMOUNT, value=number),
-    )
-    doc = terms_to_doc(terms("1", tiers=(tier,)))
+def test_decimals_are_plain_text(number: Decimal):
+    text = json.loads(TERMS.encode(terms("1", per=number)))["content"]["per"]
 
-    text = doc["tiers"][0]["value"]
     assert Decimal(text) == number
     assert not set(text) - set("-.0123456789")
 
 
-def test_a_document_reads_as_what_it_says():
-    doc = terms_to_doc(terms("0.7500", base_entry=RateEntryId("base/sms")))
-
-    assert doc == {
-        "v": 1,
-        "unit": "USD",
-        "per": "1",
-        "rate": {"value": "0.75", "per": "1", "package": False},
-        "tiers": [],
-        "bounds": "LOWER_INCLUSIVE",
-        "mode": "VOLUME",
-        "base_entry": "base/sms",
-        "tier_entry": None,
-        "negotiated_rate": None,
-        "negotiated_tiers": None,
-        "adjustments": [],
-        "attribute_entry": None,
-        "attributes": {},
-    }
+@given(rate_terms)
+def test_rate_terms_come_back_as_they_were(sold: RateTerms):
+    assert TERMS.decode(TERMS.encode(sold)) == sold
 
 
-def test_a_version_nobody_here_knows_is_refused():
-    with pytest.raises(ValueError, match="version 2"):
-        terms_from_doc(terms_to_doc(terms()) | {"v": 2})
+@given(st.lists(line_resources, max_size=3).map(tuple))
+def test_the_resources_of_a_line_come_back_as_they_were(sold: tuple[LineResource, ...]):
+    assert RESOURCES.decode(RESOURCES.encode(sold)) == sold
+
+
+@given(sold_policies)
+def test_policies_come_back_as_they_were(sold: SoldPolicies):
+    assert POLICIES.decode(POLICIES.encode(sold)) == sold
+
+
+@pytest.mark.parametrize("version", ["0", "2", '"1"', "null"])
+def test_a_document_of_another_version_is_refused(version: str):
+    text = TERMS.encode(terms())
+
+    with pytest.raises(ValueError, match=r"`\$\.v`"):
+        TERMS.decode(text.replace('"v":1', f'"v":{version}'))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"content":{"unit":"USD","rate":null}}',
+        '{"v":1,"content":{"unit":"USD"}}',
+        '{"v":1,"content":{"unit":"USD","rate":null,"mode":"SLOPED"}}',
+        '{"v":1,"content":{"unit":"USD","rate":null},"more":1}',
+    ],
+    ids=["no version", "no rate", "an unknown word", "an unknown field"],
+)
+def test_a_document_of_another_shape_is_refused(text: str):
+    with pytest.raises(ValueError, match=r"\$|field"):
+        TERMS.decode(text)

@@ -33,12 +33,12 @@ INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, curre
     VALUES ('{t}', 'acme', '{x}', 'ORDERED', 'book', 'EUR');
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
     VALUES ('{t}', 'acme', '{x}', '{x}', 'ACTIVE', 'book', 'EUR');
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity,
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity,
                          start_date, binding, resources)
-    VALUES ('{t}', 'acme', '{x}', 1, 'plan', 1, '2026-01-01', 'ASSET', '[]');
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-    VALUES ('{t}', 'acme', '{x}', 1, '{x}', 1, 'plan', 1, '2026-01-01');
+    VALUES ('{t}', 'acme', '{x}', 1, '{x}', 'plan', 1, '2026-01-01', 'ASSET', '[]');
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+    VALUES ('{t}', 'acme', '{x}', 1, 1, 'plan', 1, '2026-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date,
                                   start_date)
@@ -49,8 +49,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
     VALUES ('{t}', 'acme', '{x}', '{x}', 'data', 'gb', 'SUM', 'DAY', 'TOTAL', 'MONTH', 0, 'NEXT',
             'EXPIRY');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
-                             overage, start_time, policies)
-    VALUES ('{t}', 'acme', '{x}', 'data', '{x}', 'CHARGE', '2026-01-01Z', '{{}}');
+                             overage, start_time, policies, is_fixed)
+    VALUES ('{t}', 'acme', '{x}', 'data', '{x}', 'CHARGE', '2026-01-01Z', '{{}}', false);
 INSERT INTO entitlements (tenant_id, account_id, entitlement_id, number, wallet_id, asset_id,
                           usage_resource_id, action, product_id, product_grant_id, quantity,
                           unit_scale, start_date, anchor_date, can_roll_over)

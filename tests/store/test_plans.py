@@ -29,12 +29,12 @@ CREATE TEMP TABLE filled AS
 SELECT md5(n % 2 || 't')::uuid AS tenant_id, 'a' || n AS account_id, md5(n || 'x')::uuid AS id,
        '2024-01-01'::timestamptz + n * interval '1 hour' AS at
   FROM generate_series(1, 20000) AS n;
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-SELECT DISTINCT tenant_id, account_id, id, 1, id, 1, 'p', 1, '2024-01-01'::date FROM filled;
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+SELECT DISTINCT tenant_id, account_id, id, 1, 1, 'p', 1, '2024-01-01'::date FROM filled;
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, policies)
-SELECT DISTINCT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{}'::jsonb FROM filled;
+                             start_time, policies, is_fixed)
+SELECT DISTINCT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{}'::jsonb, false FROM filled;
 INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_time, freeze_time)
 SELECT DISTINCT tenant_id, account_id, id, at, at + interval '1 day', at FROM filled;
 INSERT INTO usage_records (tenant_id, account_id, record_id, usage_summary_id, asset_id,

@@ -19,9 +19,9 @@ CREATE TEMP TABLE filled AS
 SELECT md5('t')::uuid AS tenant_id, 'a' AS account_id, md5(n || 'x')::uuid AS id, n,
        '2024-01-01'::timestamptz + n * interval '1 second' AS at
   FROM generate_series({first}, {last}) AS n;
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-SELECT tenant_id, account_id, id, n, id, 1, 'p', 1, '2024-01-01'::date FROM filled;
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+SELECT tenant_id, account_id, id, 1, n, 'p', 1, '2024-01-01'::date FROM filled;
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date, start_date)
 SELECT tenant_id, account_id, id, 'CUSTOM', id::text, 'UTC', 'USD', '2024-01-01', '2024-01-01'
@@ -32,8 +32,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
 SELECT tenant_id, account_id, id, id, 'r', 'u', 'SUM', 'DAY', 'TOTAL', 'MONTH', 1, 'X',
        'EXPIRING_FIRST' FROM filled;
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
-                             start_time, policies)
-SELECT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{{}}'::jsonb FROM filled;
+                             start_time, policies, is_fixed)
+SELECT tenant_id, account_id, id, 'r', id, 'CHARGE', at, '{{}}'::jsonb, false FROM filled;
 INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id,
                          start_time, terms)
 SELECT tenant_id, account_id, id, id, 'r', at, '{{}}'::jsonb FROM filled;

@@ -161,12 +161,11 @@ class World:
 
     async def discover(self, product: str, resource: str, **more: Any) -> rates.RateAnswer:
         """Return the price of a unit by the catalog."""
+        usual = {"price_book": "priceBooks/book", "currency_code": self.currency}
         question = rates.RateQuestion(
-            price_book="priceBooks/book",
             product=f"products/{product}",
             usage_resource=f"usageResources/{resource}",
-            currency_code=self.currency,
-            **more,
+            **(usual | more),
         )
         request = rates.DiscoverRatesRequest(questions=[question], freshness="FULLY_CONSISTENT")
         return (await self.client.rates.DiscoverRates(request)).answers[0]

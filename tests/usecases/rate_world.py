@@ -31,11 +31,11 @@ from server.env import Env
 from server.runtime.job_signal import JobSignal
 from server.runtime.token_seal import TokenSeal
 from server.store.connection import Transaction
-from server.store.modeling.policy_documents import policies_to_doc
 from server.store.pool import open_pool
+from server.store.rating.rate_documents import TERMS
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
-from server.store.rating.terms_documents import terms_to_doc
+from server.store.selling.assets import POLICIES as SOLD_POLICIES
 from server.store.transaction import finish_commits, read, transact
 from server.usecases.modeling.records import create
 from server.usecases.rating.rate_entries import check_entry
@@ -68,12 +68,12 @@ INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, curre
     VALUES ($1, 'acme', $2, 'ORDERED', 'book', 'USD');
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
     VALUES ($1, 'acme', $2, $2, 'ACTIVE', 'book', 'USD');
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity,
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity,
                          start_date, binding, resources)
-    VALUES ($1, 'acme', $2, 1, 'plan', 1, '2024-01-01', 'SELF', '[]');
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-    VALUES ($1, 'acme', $3, 1, $2, 1, 'plan', 1, '2024-01-01');
+    VALUES ($1, 'acme', $2, 1, $3, 'plan', 1, '2024-01-01', 'SELF', '[]');
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+    VALUES ($1, 'acme', $3, 1, 1, 'plan', 1, '2024-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date,
                                   start_date)
@@ -84,8 +84,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
     VALUES ($1, 'acme', $2, $2, 'sms', 'each', 'SUM', 'DAY', 'TOTAL', 'MONTH', 3, 'NEXT_PERIOD',
             'EXPIRING_FIRST');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
-                             overage, start_time, policies)
-    VALUES ($1, 'acme', $3, 'sms', $2, 'CHARGE', $4, $5);
+                             overage, start_time, policies, is_fixed)
+    VALUES ($1, 'acme', $3, 'sms', $2, 'CHARGE', $4, $5, true);
 INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id,
                          start_time, terms)
     VALUES ($1, 'acme', $2, $3, 'sms', $4, $6);
@@ -227,8 +227,8 @@ async def sell(world: RateWorld, value: str, start: str = "2024-01-01") -> str:
     asset_id = uuid4()
     since = local_midnight("Asia/Tokyo", date.fromisoformat(start))
     rate = Rate(value=Decimal(value), unit=UnitId("USD"))
-    terms = terms_to_doc(RateTerms(unit=UnitId("USD"), rate=rate, base_entry=RateEntryId("base/x")))
-    policies = policies_to_doc(POLICIES, is_fixed=True)
+    terms = TERMS.encode(RateTerms(unit=UnitId("USD"), rate=rate, base_entry=RateEntryId("base/x")))
+    policies = SOLD_POLICIES.encode(POLICIES)
     ids = (world.tenant_id, uuid4(), asset_id, since, policies, terms)
     await transact(world.pool, world.tenant_id, lambda tx: run(tx, SALE, *ids))
     return f"accounts/acme/assets/{asset_id}"

@@ -45,12 +45,12 @@ INSERT INTO quotes (tenant_id, account_id, quote_id, state, price_book_id, curre
     VALUES ($1, $2, $3, 'ORDERED', 'list', 'USD');
 INSERT INTO orders (tenant_id, account_id, order_id, quote_id, state, price_book_id, currency_code)
     VALUES ($1, $2, $3, $3, 'ACTIVE', 'list', 'USD');
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity,
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity,
                          start_date, binding, resources)
-    VALUES ($1, $2, $3, 1, 'phone', 1, '2024-01-01', 'ASSET', '[]');
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id,
-                    quantity, start_date)
-    VALUES ($1, $2, $4, 1, $3, 1, 'phone', 1, '2024-01-01');
+    VALUES ($1, $2, $3, 1, $4, 'phone', 1, '2024-01-01', 'ASSET', '[]');
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity,
+                    start_date)
+    VALUES ($1, $2, $4, 1, 1, 'phone', 1, '2024-01-01');
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind,
                                   target_id, time_zone, currency_code, anchor_date,
                                   start_date)
@@ -61,8 +61,8 @@ INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, u
     VALUES ($1, $2, $5, $3, 'calls', 'each', 'SUM', 'DAY', 'TOTAL', 'MONTH', 3, $6,
             'EXPIRING_FIRST');
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id,
-                             overage, start_time, policies)
-    VALUES ($1, $2, $4, 'calls', $5, 'CHARGE', '2024-01-01T00:00Z', '{}');
+                             overage, start_time, policies, is_fixed)
+    VALUES ($1, $2, $4, 'calls', $5, 'CHARGE', '2024-01-01T00:00Z', '{}', false);
 """
 
 

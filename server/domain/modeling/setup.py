@@ -74,9 +74,12 @@ def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     fields = ", ".join(first.fields)
+    how = ""
+    if "/entries/" in first.name and "rate" in first.fields:
+        how = "; a start_date in the file is the day from which the new rate applies"
     return FailedPrecondition(
         "SETUP_CONFLICT",
-        f"{first.name} is there and differs in {fields}{more}",
+        f"{first.name} is there and differs in {fields}{more}{how}",
         {"name": first.name, "fields": fields, "conflicts": str(len(found))},
         tuple(
             Violation(step.name, "SETUP_CONFLICT", f"differs in {', '.join(step.fields)}")

@@ -103,8 +103,9 @@ def activate(
     plan.targets.update(before.targets)
     for wallet in before.wallets:
         plan.wallets[wallet.entitlement_account_id, wallet.resource_id] = wallet
-    for position, line in enumerate(order.lines):
-        plan.sell(line, position, before.asset_number + position + 1)
+    lines = zip(order.lines, order.asset_ids, strict=True)
+    for number, (line, asset_id) in enumerate(lines, start=before.asset_number + 1):
+        plan.sell(line, asset_id, number)
     return plan.result()
 
 
@@ -148,9 +149,8 @@ class _Plan:
     periods: dict[tuple[WalletId, datetime], DuePeriod] = field(default_factory=dict)
     refreshes: set[tuple[WalletId, datetime]] = field(default_factory=set)
 
-    def sell(self, line: SaleLine, position: int, number: int) -> None:
+    def sell(self, line: SaleLine, asset_id: AssetId, number: int) -> None:
         """Add the asset of one line, and everything that it needs."""
-        asset_id = AssetId(self.new_id())
         sale = _Sale(line, asset_id, self._target(line, asset_id))
         # Tokens first: a resource that is rated in a token refers to the token's wallet.
         ordered = sorted(
@@ -163,7 +163,6 @@ class _Plan:
                 account_id=self.order.account_id,
                 number=number,
                 order_id=self.order.id,
-                position=position,
                 product_id=line.product_id,
                 quantity=line.quantity,
                 start_date=line.start_date,

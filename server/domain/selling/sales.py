@@ -146,7 +146,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A sale that an account has agreed to; `asset_ids` has one for each line, none in a draft."""
+    """A sale that an account has agreed to.
+
+    `asset_ids` has the asset that each line is about. In a draft, the asset does not exist yet.
+    """
 
     id: OrderId
     account_id: AccountId
@@ -155,7 +158,7 @@ class Order:
     price_book_id: PriceBookId
     currency_code: str
     lines: tuple[SaleLine, ...]
-    asset_ids: tuple[AssetId, ...] = ()
+    asset_ids: tuple[AssetId, ...]
     activate_time: datetime | None = None
     revision: int
     audit: Audit
@@ -194,14 +197,13 @@ class AssetResource:
 class Asset:
     """A product that an account owns. `number` counts the account's assets from 1.
 
-    `audit` is None until it is stored.
+    `order_id` is the order of the line in force. `audit` is None until it is stored.
     """
 
     id: AssetId
     account_id: AccountId
     number: int
     order_id: OrderId
-    position: int
     product_id: ProductId
     quantity: Decimal
     start_date: date

@@ -202,14 +202,14 @@ RATES = (
         "RATE_GAP",
         Severity.WARNING,
         "There is no day between two rates of a resource.",
-        "Start the later entry on the day on which the earlier one ends.",
+        "Move the end of the earlier entry to the day on which the later one starts.",
         _rate_gap,
     ),
     Rule(
         "RATE_STARTS_LATE",
         Severity.WARNING,
         "The first rate of a resource applies from the first day on which it is sold.",
-        "Start the entry, or its card, when the product's resource starts.",
+        "Add an entry for the days before, from the first day of the product's resource.",
         _rate_starts_late,
     ),
     Rule(
@@ -230,7 +230,7 @@ RATES = (
         "RATE_OVERLAP",
         Severity.ERROR,
         "The entries of a card for one resource and currency apply one at a time.",
-        "End the earlier entry on the day on which the later one starts.",
+        "End the earlier entry as the later one starts, by SupersedeRateCardEntry.",
         _rate_overlap,
     ),
     Rule(

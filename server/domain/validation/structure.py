@@ -23,7 +23,9 @@ def _product_not_active(setup: Setup) -> Iterator[Finding]:
     if not setup.is_in_force:
         text = f"the product is {setup.product.state}, so its records were not checked"
         is_withdrawn = setup.product.state is CatalogState.INACTIVE
-        refused = Violation(setup.name, "RESOURCE_INACTIVE", "was withdrawn; create another")
+        refused = Violation(
+            setup.name, "RESOURCE_INACTIVE", "was withdrawn; ChangeStates activates it again"
+        )
         yield Finding(text, (setup.name,), refused if is_withdrawn else None)
 
 
@@ -264,7 +266,7 @@ STRUCTURE = (
         "PRODUCT_NOT_ACTIVE",
         Severity.WARNING,
         "A product is active before it is sold.",
-        "Activate it (ActivateProduct), or include drafts to validate it before.",
+        "Activate it: a draft by ActivateProduct, a withdrawn one by ChangeStates.",
         _product_not_active,
     ),
     Rule(
@@ -278,28 +280,28 @@ STRUCTURE = (
         "RESOURCE_NOT_ACTIVE",
         Severity.ERROR,
         "Every resource that is granted or priced is an active resource of the product.",
-        "Activate the product, which activates the resource.",
+        "Activate it: a draft with its product, a withdrawn one by ChangeStates.",
         _resource_not_active,
     ),
     Rule(
         "RESOURCE_OVERLAP",
         Severity.ERROR,
         "The records of one resource of a product do not overlap.",
-        "End the earlier one on the day on which the later one starts.",
+        "End the earlier one as the later one starts, by SupersedeProductUsageResource.",
         _resource_overlap,
     ),
     Rule(
         "RESOURCE_GAP",
         Severity.WARNING,
         "There is no day between two records of one resource of a product.",
-        "Start the later one on the day on which the earlier one ends.",
+        "Move the end of the earlier one to the day on which the later one starts.",
         _resource_gap,
     ),
     Rule(
         "PARENT_NOT_ACTIVE",
         Severity.ERROR,
         "Units, resources and policies are active before the records that need them.",
-        "Activate the product again, or name a parent that is active.",
+        "Activate it: a draft with the product, a withdrawn one by ChangeStates.",
         _parent_not_active,
     ),
     Rule(

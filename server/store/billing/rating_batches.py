@@ -1,34 +1,43 @@
-"""Rating batches: their lines and results are JSON documents with numbers as text."""
+"""Rating batches: their lines and results are JSON documents."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+import msgspec
 from asyncpg import Record
 
 from server.domain import errors
 from server.domain.billing.rating_batches import BatchVerdict, LineResult, RatingBatch, RequestState
 from server.domain.consumption.recording import Usage
 from server.domain.errors import NotFound, UsageError
-from server.domain.exact import plain
-from server.domain.ids import (
-    AccountId,
-    AssetId,
-    RatingBatchId,
-    RecordId,
-    ResourceId,
-    UnitId,
-)
-from server.domain.rating.line_rating import WaterfallStep
+from server.domain.ids import AccountId, RatingBatchId
 from server.store.audit import audit_of
 from server.store.connection import Transaction
+from server.store.documents import DocumentCodec
 from server.store.keys import NO_KEY, TimeKey
 from server.store.sql import load
 
 SQL = load("billing/rating_batches.sql")
+
+
+class ErrorDocument(msgspec.Struct, frozen=True):
+    """An error; `group` is the direct subclass of UsageError, which decides the gRPC status."""
+
+    group: str
+    reason: str
+    message: str
+    facts: dict[str, str]
+
+
+class ResultDocument(msgspec.Struct, frozen=True):
+    """The result of a line without its error, and its error."""
+
+    result: LineResult
+    error: ErrorDocument | None
+
+
+LINES: DocumentCodec[tuple[Usage, ...]] = DocumentCodec(tuple[Usage, ...])
+_RESULTS: DocumentCodec[tuple[ResultDocument, ...]] = DocumentCodec(tuple[ResultDocument, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,7 @@ class NewRequest:
 
 async def add(tx: Transaction, new: NewRequest) -> None:
     """Insert a batch as pending."""
-    lines = [_line_to_doc(line) for line in new.lines]
+    lines = LINES.encode(tuple(new.lines))
     args = (tx.tenant_id, new.account_id, new.id, new.skips_waterfall, lines)
     await tx.execute(SQL["add_request"], *args)
 
@@ -82,9 +91,9 @@ async def finish(
     verdict: BatchVerdict,
 ) -> None:
     """Save the state and the results of a batch."""
-    docs = [_result_to_doc(result) for result in results]
+    texts = encode_results(results)
     key = (tx.tenant_id, request.account_id, request.id)
-    await tx.execute(SQL["finish_request"], *key, verdict.state, docs, verdict.code, verdict.text)
+    await tx.execute(SQL["finish_request"], *key, verdict.state, texts, verdict.code, verdict.text)
 
 
 def _request(account_id: AccountId, row: Record) -> RatingBatch:
@@ -93,8 +102,8 @@ def _request(account_id: AccountId, row: Record) -> RatingBatch:
         account_id=account_id,
         state=RequestState(row["state"]),
         skips_waterfall=row["skips_waterfall"],
-        lines=tuple(_line_from_doc(account_id, doc) for doc in row["lines"]),
-        results=tuple(_result_from_doc(doc) for doc in row["results"] or ()),
+        lines=LINES.decode(row["lines"]) if row["lines"] else (),
+        results=decode_results(row["results"]) if row["results"] else (),
         error_code=row["error_code"],
         error_text=row["error_text"],
         audit=audit_of(row),
@@ -102,81 +111,31 @@ def _request(account_id: AccountId, row: Record) -> RatingBatch:
     )
 
 
-def _line_to_doc(line: Usage) -> dict[str, Any]:
-    return {
-        "record_id": line.record_id,
-        "asset_id": str(line.asset_id),
-        "resource_id": line.resource_id,
-        "quantity": plain(line.quantity),
-        "unit_id": line.unit_id,
-        "time": line.time.isoformat(),
-        "labels": line.labels,
-    }
+def encode_results(results: Iterable[LineResult]) -> str:
+    """Return the document of the results of a batch."""
+    return _RESULTS.encode(tuple(map(_result_to_doc, results)))
 
 
-def _line_from_doc(account_id: AccountId, doc: dict[str, Any]) -> Usage:
-    return Usage(
-        account_id,
-        RecordId(doc["record_id"]),
-        AssetId(UUID(doc["asset_id"])),
-        ResourceId(doc["resource_id"]),
-        Decimal(doc["quantity"]),
-        UnitId(doc["unit_id"]),
-        datetime.fromisoformat(doc["time"]),
-        doc["labels"],
-    )
+def decode_results(text: str) -> tuple[LineResult, ...]:
+    """Return the results of a document."""
+    return tuple(map(_result_from_doc, _RESULTS.decode(text)))
 
 
-def _result_to_doc(result: LineResult) -> dict[str, Any]:
-    return {
-        "error": None if result.error is None else _error_to_doc(result.error),
-        "used": _text(result.used),
-        "overage": _text(result.overage),
-        "amount": _text(result.amount),
-        "unit": result.unit,
-        "steps": [
-            {
-                "sequence": step.sequence,
-                "element": step.element,
-                "inputs": dict(step.inputs),
-                "outputs": dict(step.outputs),
-                "note": step.note,
-            }
-            for step in result.steps
-        ],
-    }
+def _result_to_doc(result: LineResult) -> ResultDocument:
+    error = None if result.error is None else _error_to_doc(result.error)
+    return ResultDocument(replace(result, error=None), error)
 
 
-def _result_from_doc(doc: dict[str, Any]) -> LineResult:
-    return LineResult(
-        error=None if doc["error"] is None else _error_from_doc(doc["error"]),
-        used=_number(doc["used"]),
-        overage=_number(doc["overage"]),
-        amount=_number(doc["amount"]),
-        unit=None if doc["unit"] is None else UnitId(doc["unit"]),
-        steps=tuple(WaterfallStep(**step) for step in doc["steps"]),
-    )
+def _result_from_doc(doc: ResultDocument) -> LineResult:
+    return replace(doc.result, error=None if doc.error is None else _error_from_doc(doc.error))
 
 
-def _error_to_doc(error: UsageError) -> dict[str, Any]:
-    # The direct subclass of UsageError decides the gRPC status, so it is stored too.
+def _error_to_doc(error: UsageError) -> ErrorDocument:
     groups = (kind for kind in type(error).__mro__ if UsageError in kind.__bases__)
-    return {
-        "group": next(groups, UsageError).__name__,
-        "reason": error.reason,
-        "message": error.message,
-        "facts": error.facts,
-    }
+    group = next(groups, UsageError).__name__
+    return ErrorDocument(group, error.reason, error.message, error.facts)
 
 
-def _error_from_doc(doc: dict[str, Any]) -> UsageError:
-    group: type[UsageError] = getattr(errors, doc["group"])
-    return group(doc["reason"], doc["message"], doc["facts"])
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)
-
-
-def _number(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+def _error_from_doc(doc: ErrorDocument) -> UsageError:
+    group: type[UsageError] = getattr(errors, doc.group)
+    return group(doc.reason, doc.message, doc.facts)

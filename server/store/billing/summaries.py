@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from asyncpg import Record
 
 from server.domain.billing.liable_lines import LiableLine
@@ -22,11 +21,11 @@ from server.domain.ids import (
     UnitId,
 )
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine
 from server.domain.settlement.walk import SettledIncrement
 from server.store.connection import Transaction
+from server.store.rating.rate_documents import WATERFALL
 from server.store.settlement.wallet_rows import encode_packages
 from server.store.settlement.wallets import StoredWallet
 from server.store.sql import load
@@ -125,7 +124,7 @@ async def add_ratable(
         [line.amount for line in lines],
         [line.terms.unit if line.terms else wallet.currency_code for line in lines],
         # As text, because the driver encodes a list of lists as a two-dimensional array.
-        [msgspec.json.encode([_step(step) for step in line.steps]).decode() for line in lines],
+        [WATERFALL.encode(line.steps) for line in lines],
         [line.failure or "" for line in lines],
         [key.segment_start for key in keys],
         [key.dimensions for key in keys],
@@ -197,16 +196,6 @@ async def add_liable(
         [ratable_id for ratable_id, _ in links],
         [liable_id for _, liable_id in links],
     )
-
-
-def _step(step: WaterfallStep) -> dict[str, Any]:
-    return {
-        "sequence": step.sequence,
-        "element": step.element,
-        "inputs": dict(step.inputs),
-        "outputs": dict(step.outputs),
-        "note": step.note,
-    }
 
 
 def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:

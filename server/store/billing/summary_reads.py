@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -26,9 +26,11 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
+from server.domain.rating.procedures.waterfall import WaterfallStep
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
 from server.store.pool import in_transaction
+from server.store.rating.rate_documents import WATERFALL
 from server.store.sql import load
 
 SQL = load("billing/summary_reads.sql")
@@ -126,7 +128,7 @@ class UsageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableSummary:
-    """A ratable line; `waterfall` holds the steps that `store.summaries` wrote.
+    """A ratable line with the steps of its rating.
 
     Without a version it was rated by the shipped one.
     """
@@ -146,7 +148,7 @@ class RatableSummary:
     net_unit_rate: Decimal | None
     amount: Decimal | None
     currency_code: str
-    waterfall: list[dict[str, Any]]
+    waterfall: tuple[WaterfallStep, ...]
     error_reason: str
     liable_summary_id: LiableSummaryId | None
     dimensions: str
@@ -251,7 +253,7 @@ async def find_ratable(
 ) -> RatableSummary | None:
     """Return one ratable line; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_ratable"], tx.tenant_id, account_id, ratable_id)
-    return None if row is None else RatableSummary(**row)
+    return None if row is None else _ratable(row)
 
 
 async def list_ratable(
@@ -267,7 +269,7 @@ async def list_ratable(
     created = (only.created.start, only.created.end)
     filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
     args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
-    return [RatableSummary(**row) for row in await tx.fetch(SQL["list_ratable"], *args)]
+    return [_ratable(row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 
 async def ratable_of_liable(
@@ -275,7 +277,7 @@ async def ratable_of_liable(
 ) -> list[RatableSummary]:
     """Return the ratable lines of a liable line, oldest first."""
     args = (tx.tenant_id, account_id, line.wallet_id, line.liable_summary_id)
-    return [RatableSummary(**row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
+    return [_ratable(row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
 
 
 async def superseded_ratables(
@@ -289,7 +291,7 @@ async def superseded_ratables(
     rows = await tx.fetch(
         SQL["superseded_ratables"], tx.tenant_id, account_id, ratable_id, liable_id
     )
-    return [RatableSummary(**row) for row in rows]
+    return [_ratable(row) for row in rows]
 
 
 async def find_liable(
@@ -335,6 +337,10 @@ async def list_liable_of_all(
 def _filters(only: LiableFilter) -> tuple[object, ...]:
     periods = (only.periods.start, only.periods.end)
     return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
+
+
+def _ratable(row: Record) -> RatableSummary:
+    return RatableSummary(**(dict(row) | {"waterfall": WATERFALL.decode(row["waterfall"])}))
 
 
 def _liable(row: Record) -> LiableSummary:

@@ -21,13 +21,14 @@ from server.domain.consumption.recording import (
     Place,
     RecordKey,
     Stored,
+    Usage,
     WalletKey,
 )
-from server.domain.consumption.uniques import UniqueValue
 from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
 from server.store.connection import Transaction
+from server.store.documents import TEXTS
 from server.store.sql import load
 
 SQL = load("consumption/recording.sql")
@@ -124,36 +125,10 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
         JOINT.join([item.unit_id for item, _ in items]),
         JOINT.join([item.counted_text for item, _ in items]),
         [usage.time for usage in usages],
-        [usage.labels for usage in usages],
+        [_labels_text(usage) for usage in usages],
         [item.content_hash for item, _ in items],
     )
     return {(AccountId(row[0]), RecordId(row[1])) for row in rows}
-
-
-async def add_unique_values(
-    tx: Transaction, items: Sequence[tuple[Counted, UniqueValue]]
-) -> set[RecordKey]:
-    """Insert the values that are new in their windows; return the keys of their records."""
-    rows = await tx.fetch(
-        SQL["add_unique_values"],
-        tx.tenant_id,
-        [item.usage.account_id for item, _ in items],
-        *([value[column] for _, value in items] for column in range(4)),
-        [item.usage.record_id for item, _ in items],
-    )
-    return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
-
-
-async def forget_unique_values(tx: Transaction, items: Sequence[Counted]) -> None:
-    """Delete the values that these records counted, because the records are refused."""
-    await tx.execute(
-        SQL["forget_unique_values"],
-        tx.tenant_id,
-        [item.usage.account_id for item in items],
-        [item.slot.meter.wallet_id for item in items],
-        [item.usage.asset_id for item in items],
-        [item.usage.record_id for item in items],
-    )
 
 
 async def find_records(tx: Transaction, keys: Iterable[RecordKey]) -> dict[RecordKey, Stored]:
@@ -251,6 +226,10 @@ def _frequency(period: str, days: int | None, hours: int | None) -> RatingFreque
 _LATE = {policy.value: policy for policy in LatePolicy}
 
 
+def _labels_text(usage: Usage) -> str | None:
+    return None if usage.labels is None else TEXTS.encode(dict(usage.labels))
+
+
 def _stored(row: Any) -> Stored:
     return Stored(
         row["asset_id"],
@@ -258,6 +237,6 @@ def _stored(row: Any) -> Stored:
         row["quantity"],
         UnitId(row["unit_of_measure_id"]),
         row["usage_time"],
-        row["labels"],
+        TEXTS.decode(row["labels"]) if row["labels"] else None,
         row["content_hash"],
     )

@@ -20,6 +20,7 @@ from server.domain.ids import (
 )
 from server.store.audit import credential_id
 from server.store.connection import Transaction
+from server.store.documents import TEXTS
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.sql import load
 
@@ -115,7 +116,7 @@ def _record(row: Any) -> UsageRecord:
         quantity=row["quantity"],
         unit_id=UnitId(row["unit_of_measure_id"]),
         time=row["usage_time"],
-        labels=row["labels"] or {},
+        labels=TEXTS.decode(row["labels"]) if row["labels"] else {},
         create_time=row["create_time"],
         created_by=credential_id(row["created_by"]),
         trace=RecordTrace(

@@ -395,6 +395,14 @@ CREATE TABLE product_usage_grants (
 COMMENT ON TABLE product_usage_grants IS 'catalog: the grants of a product for each unit sold';
 CREATE UNIQUE INDEX product_usage_grant_id_taken ON product_usage_grants (tenant_id, product_id, lower(grant_id));
 
+-- A sale has its own copy of what it was sold; its provenance stays true because a name is never given again.
+CREATE TABLE used_records (
+    tenant_id uuid NOT NULL,
+    name      byte_text NOT NULL CHECK (name = lower(name)),
+    PRIMARY KEY (tenant_id, name)
+);
+COMMENT ON TABLE used_records IS 'catalog: names of records that a quote or a sale refers to, in lower case';
+
 -- Catalog: rates ---------------------------------------------------------------------------------
 
 CREATE TABLE rate_cards (
@@ -449,7 +457,7 @@ CREATE TABLE rate_card_entries (
     is_package         boolean NOT NULL DEFAULT false,
     tier_bounds        text NOT NULL DEFAULT 'LOWER_INCLUSIVE',
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
-    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'rows') > 0),
+    adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'content') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     start_date         date,
     end_date           date,
@@ -676,11 +684,17 @@ CREATE TABLE orders (
 );
 COMMENT ON TABLE orders IS 'run-time: orders';
 
+-- A line is about one asset, which the activation of its first version creates. An act on the asset is another
+-- version of the line, in an order of its own; earlier versions stay as they are. The database refuses a version
+-- that is repeated or that skips one.
 CREATE TABLE order_lines (
     tenant_id  uuid NOT NULL,
     account_id code NOT NULL,
     order_id   uuid NOT NULL,
     position   smallint NOT NULL,
+    asset_id   uuid NOT NULL,
+    version    integer NOT NULL DEFAULT 1 CHECK (version >= 1),
+    previous_version integer GENERATED ALWAYS AS (nullif(version - 1, 0)) STORED,
     product_id code NOT NULL,
     quantity   quantity NOT NULL CHECK (quantity > 0),
     start_date date NOT NULL,
@@ -691,30 +705,33 @@ CREATE TABLE order_lines (
     selling_model_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
+    CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
+    CONSTRAINT previous_version_exists FOREIGN KEY (tenant_id, account_id, asset_id, previous_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
 
--- `number` counts the assets of an account: the older asset is drawn first.
+-- `number` counts the assets of an account: the older asset is drawn first. `line_version` is the version of its
+-- line that is in force; product, quantity and dates repeat that version.
 CREATE TABLE assets (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
     asset_id    uuid NOT NULL,
+    line_version integer NOT NULL,
     number      bigint NOT NULL,
-    order_id    uuid NOT NULL,
-    position    smallint NOT NULL,
     product_id  code NOT NULL,
     quantity    quantity NOT NULL CHECK (quantity > 0),
     start_date  date NOT NULL,
     end_date    date,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id),
-    CONSTRAINT one_asset_a_line UNIQUE (tenant_id, account_id, order_id, position),
     CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
-    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, order_id, position) REFERENCES order_lines,
+    CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version)
+        REFERENCES order_lines (tenant_id, account_id, asset_id, version),
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
@@ -787,6 +804,7 @@ CREATE TABLE asset_resources (
     role              text NOT NULL DEFAULT 'ANCHOR'
         CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
     commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
+    is_fixed          boolean NOT NULL,
     overage           text NOT NULL,
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
@@ -798,6 +816,7 @@ CREATE TABLE asset_resources (
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
+COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
@@ -1033,7 +1052,7 @@ COMMENT ON TABLE usage_records IS 'run-time: one usage record';
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
 
--- The first record with a value counts it; the key makes concurrent transactions wait for it.
+-- The earliest record with a value counts it; the key makes concurrent transactions wait for it.
 CREATE TABLE unique_values (
     tenant_id  uuid NOT NULL,
     account_id byte_text NOT NULL,
@@ -1263,6 +1282,9 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
+-- Of a record, only what it counts changes: an earlier record takes over a unique value.
+GRANT UPDATE ON unique_values TO usage_app;
+GRANT UPDATE (counted_quantity) ON usage_records TO usage_app;
 GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,

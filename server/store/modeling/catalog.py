@@ -31,8 +31,16 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.policies import DrawdownOrder
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.units import UnitClassKind
-from server.store.modeling.policies import AGGREGATION, COMMITMENT, OVERAGE, RATING_FREQUENCY
+from server.store.modeling.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
 from server.store.modeling.records import Kind, Reference
+from server.store.modeling.selling_models import SELLING_MODEL
 
 
 def _optional_policy(value: str | None) -> PolicyId | None:
@@ -142,6 +150,11 @@ def _product_grant(row: Record) -> ProductGrant:
     )
 
 
+def _named(*references: tuple[Kind[Any], str | None]) -> list[Reference]:
+    """Return the references whose records are named."""
+    return [(kind, (id_,)) for kind, id_ in references if id_ is not None]
+
+
 UNIT_CLASS: Kind[UnitClass] = Kind(
     name="UnitClass",
     pattern="unitClasses/{}",
@@ -189,15 +202,14 @@ UNIT: Kind[UnitOfMeasure] = Kind(
 
 def _resource_references(record: UsageResource) -> list[Reference]:
     ids = record.policies
-    named: list[tuple[Kind[Any], str | None]] = [
+    return _named(
         (UNIT_CLASS, record.unit_class_id),
         (UNIT, record.unit_id),
         (AGGREGATION, ids.aggregation),
         (RATING_FREQUENCY, ids.rating_frequency),
         (OVERAGE, ids.overage),
         (COMMITMENT, ids.commitment),
-    ]
-    return [(kind, (id_,)) for kind, id_ in named if id_ is not None]
+    )
 
 
 RESOURCE: Kind[UsageResource] = Kind(
@@ -261,6 +273,23 @@ PRODUCT: Kind[Product] = Kind(
     fields={"binding": "grant_binding"},
     is_activated_with_product=True,
 )
+
+
+def _product_resource_references(record: ProductResource) -> list[Reference]:
+    ids = record.policies
+    return [
+        (PRODUCT, (record.product_id,)),
+        *_named(
+            (RESOURCE, record.resource_id),
+            (RESOURCE, record.token_resource_id),
+            (AGGREGATION, ids.aggregation),
+            (RATING_FREQUENCY, ids.rating_frequency),
+            (OVERAGE, ids.overage),
+            (COMMITMENT, ids.commitment),
+        ),
+    ]
+
+
 PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
     name="ProductUsageResource",
     pattern="products/{}/usageResources/{}",
@@ -300,8 +329,26 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         "token_resource_id": "token_resource",
         "is_optional": "omittable",
     },
+    references=_product_resource_references,
+    replacement="SupersedeProductUsageResource replaces it from a day on",
     is_activated_with_product=True,
+    sold_pattern="products/{}",
 )
+
+
+def _product_grant_references(record: ProductGrant) -> list[Reference]:
+    return [
+        (PRODUCT, (record.product_id,)),
+        (PRODUCT_RESOURCE, (record.product_id, record.held_id)),
+        *_named(
+            (UNIT, record.unit_id),
+            (REFRESH, record.refresh_id),
+            (ROLLOVER, record.rollover_id),
+            (SELLING_MODEL, record.selling_model_id),
+        ),
+    ]
+
+
 PRODUCT_GRANT: Kind[ProductGrant] = Kind(
     name="ProductUsageGrant",
     pattern="products/{}/grants/{}",
@@ -347,5 +394,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "rollover_id": "rollover_policy",
         "selling_model_id": "selling_model",
     },
+    references=_product_grant_references,
+    replacement="SupersedeProductUsageGrant replaces it from a day on",
     is_activated_with_product=True,
 )

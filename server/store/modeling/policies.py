@@ -95,6 +95,7 @@ AGGREGATION: Kind[Aggregation] = Kind(
         "unique_label",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -120,6 +121,7 @@ RATING_FREQUENCY: Kind[RatingFrequencyPolicy] = Kind(
         "late_policy",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -142,6 +144,7 @@ OVERAGE: Kind[Overage] = Kind(
         "overage",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (record.id, record.display_name, record.overage),
     from_row=_overage,
@@ -158,6 +161,7 @@ REFRESH: Kind[Refresh] = Kind(
         "interval_count",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -180,6 +184,7 @@ ROLLOVER: Kind[Rollover] = Kind(
         "max_percent",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (
         record.id,
@@ -201,6 +206,7 @@ COMMITMENT: Kind[Commitment] = Kind(
         "rate",
     ),
     is_versioned=True,
+    replacement="RevisePolicy makes its next version",
     key=lambda record: (record.id,),
     to_row=lambda record: (record.id, record.display_name, record.rate),
     from_row=_commitment,

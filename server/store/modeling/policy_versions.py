@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import TypeVar
 
-import msgspec
-
 from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
+from server.store.documents import DocumentCodec
 from server.store.modeling import records
 from server.store.modeling.records import Kind
 from server.store.sql import load
@@ -24,8 +23,7 @@ async def supersede(tx: Transaction, kind: Kind[T], current: StoredRecord[T], ne
     [policy_id] = kind.key(current.content)
     # First, because it locks the policy and raises if the policy has changed.
     await records.save(tx, kind, new, revision=current.revision)
-    # Without builtin types, decimals and dates become text, which JSON stores exactly.
-    content = msgspec.to_builtins(current.content, builtin_types=())
+    content = DocumentCodec[T](type(current.content)).encode(current.content)
     args = (tx.tenant_id, kind.name, policy_id, current.version, content)
     await tx.execute(SQL["keep_version"], *args)
     await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
@@ -36,12 +34,13 @@ async def list_superseded(
 ) -> list[tuple[StoredRecord[T], datetime]]:
     """Return the earlier versions of a policy, newest first, each with its end time."""
     [policy_id] = kind.key(current.content)
+    codec = DocumentCodec[T](type(current.content))
     # One less, because the current version is the policy's own row.
     args = (tx.tenant_id, kind.name, policy_id, MOST_VERSIONS - 1)
     return [
         (
             StoredRecord(
-                msgspec.convert(row["content"], type(current.content)),
+                codec.decode(row["content"]),
                 CatalogState.INACTIVE,
                 current.revision,
                 current.audit,

@@ -58,9 +58,17 @@ class Kind(Generic[T]):
     fields: Mapping[str, str]
     filters: tuple[str, ...] = ()
     references: Callable[[T], Sequence["Reference"]] = lambda _: ()
+    # The fields with its first day and its exclusive end, if it applies for a span of days.
+    dates: tuple[str, str] = ("start_date", "end_date")
     has_states: bool = True
     is_activated_with_product: bool = False
+    # False if what was once active may have had effects that no sale shows.
+    returns_to_draft: bool = True
+    # The pattern of the name under which sales refer to it, if it is another one.
+    sold_pattern: str | None = None
     change_states: str = "ChangeStates"
+    # How a change is made that the state of a record does not allow.
+    replacement: str = "create another"
     is_versioned: bool = False
     marks_changes: bool = False
     parts: Parts[T] | None = None
@@ -81,6 +89,10 @@ class Kind(Generic[T]):
     def resource_name(self, *key: str) -> str:
         """Return the resource name that callers use."""
         return self.pattern.format(*key)
+
+    def sold_name(self, *key: str) -> str:
+        """Return the name under which sales refer to a record."""
+        return (self.sold_pattern or self.pattern).format(*key)
 
     def wire_name(self, field_name: str) -> str:
         """Return the name of a field in the API."""

@@ -18,9 +18,8 @@ from server.domain.rating.compiled_discovery import (
 from server.domain.rating.compiled_rating import CompiledRating, RatingVersions, VersionKey
 from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, TimeLimits, Version
 from server.store.connection import Transaction
-from server.store.documents import Document
 from server.store.modeling.records import Kind
-from server.store.rating.procedure_documents import elements_from_doc, elements_to_doc
+from server.store.rating.procedure_documents import decode_elements, encode_elements
 from server.store.sql import load
 
 SQL = load("rating/procedures.sql")
@@ -42,7 +41,7 @@ def _version(row: Record) -> Version:
         rank=row["rank"],
         start_date=row["start_date"],
         end_date=row["end_date"],
-        elements=elements_from_doc(row["elements"]),
+        elements=decode_elements(row["elements"]),
         limits=TimeLimits(run=row["run_milliseconds"], element=row["element_milliseconds"]),
     )
 
@@ -62,6 +61,7 @@ PROCEDURE: Kind[Procedure] = Kind(
     from_row=_procedure,
     fields={},
     change_states="ChangeProcedureStates",
+    returns_to_draft=False,
 )
 VERSION: Kind[Version] = Kind(
     name="ProcedureVersion",
@@ -88,11 +88,12 @@ VERSION: Kind[Version] = Kind(
         record.end_date,
         record.limits.run,
         record.limits.element,
-        elements_to_doc(record.elements),
+        encode_elements(record.elements),
     ),
     from_row=_version,
     fields={"limits": "run_milliseconds, element_milliseconds"},
     change_states="ChangeProcedureStates",
+    returns_to_draft=False,
     references=lambda record: [(PROCEDURE, (record.procedure_id,))],
 )
 
@@ -120,7 +121,7 @@ class VersionRow(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     end: date | None
     run_milliseconds: int
     element_milliseconds: int
-    elements: Document
+    elements: msgspec.Raw
 
 
 _version_rows = msgspec.json.Decoder(tuple[VersionRow, ...])
@@ -167,7 +168,7 @@ def _rater(row: VersionRow) -> CompiledRating:
         rank=row.rank,
         start_date=row.start,
         end_date=row.end,
-        elements=elements_from_doc(row.elements),
+        elements=decode_elements(row.elements),
         limits=TimeLimits(run=row.run_milliseconds, element=row.element_milliseconds),
     )
     # The thread's own processor time, so that a busy machine does not exceed a version's limit.
@@ -183,7 +184,7 @@ def _finder(row: Record) -> CompiledDiscovery:
             rank=row["rank"],
             start_date=row["start_date"],
             end_date=row["end_date"],
-            elements=elements_from_doc(row["elements"]),
+            elements=decode_elements(row["elements"]),
         )
     )
 

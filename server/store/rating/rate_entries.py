@@ -32,8 +32,8 @@ from server.domain.rating.rates import (
 )
 from server.store.connection import Transaction
 from server.store.modeling.records import Kind, Parts, check_done, stored
+from server.store.rating.rate_documents import ADJUSTMENTS
 from server.store.rating.rates import ON_DATE
-from server.store.rating.terms_documents import adjustments_from_doc, adjustments_to_doc
 from server.store.sql import load
 
 SQL = load("rating/rate_entries.sql")
@@ -166,7 +166,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...] = ()) -> RateCardEntry:
         tiers=tiers,
         bounds=TierBounds(row["tier_bounds"]),
         mode=TierMode(row["tier_mode"]),
-        adjustments=adjustments_from_doc(row["adjustments"]),
+        adjustments=ADJUSTMENTS.decode(row["adjustments"]) if row["adjustments"] else (),
         is_negotiable=row["is_negotiable"],
         start=row["start_date"],
         end=row["end_date"],
@@ -188,7 +188,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
         rate is not None and rate.is_package,
         entry.bounds,
         entry.mode,
-        adjustments_to_doc(entry.adjustments),
+        ADJUSTMENTS.encode(entry.adjustments) if entry.adjustments else None,
         entry.is_negotiable,
         entry.start,
         entry.end,
@@ -269,6 +269,8 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "start": "start_date",
         "end": "end_date",
     },
+    dates=("start", "end"),
+    replacement="SupersedeRateCardEntry replaces it from a day on",
     change_states="ChangeRateCardEntryStates",
     marks_changes=True,
     parts=Parts(add=_add_own_tiers, read=_read_entries, drop=_drop_tiers),

@@ -37,10 +37,9 @@ from server.domain.rating.sold_rates import (
     TargetResourceKey,
 )
 from server.store.connection import ControlTransaction, Transaction
-from server.store.modeling.policy_documents import policies_from_doc
 from server.store.rating.procedures import discovery_versions, rating_versions
+from server.store.rating.rate_documents import TERMS
 from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
-from server.store.rating.terms_documents import terms_from_doc
 from server.store.sql import load
 
 SQL = load("rating/rate_snapshots.sql")
@@ -254,13 +253,10 @@ async def _in_slices(
 
 def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> AssetRates | None:
     first = rows[0]
-    if first["policies"] is None:
+    if first["is_fixed"] is None:
         return None
-    _, is_fixed = policies_from_doc(first["policies"])
     stretches = tuple(
-        AssetStretch(
-            start=row["start_time"], end=row["end_time"], terms=terms_from_doc(row["terms"])
-        )
+        AssetStretch(start=row["start_time"], end=row["end_time"], terms=TERMS.decode(row["terms"]))
         for row in rows
         if row["terms"] is not None
     )
@@ -268,7 +264,7 @@ def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> As
         zone=first["time_zone"],
         anchor=first["anchor_date"],
         length=PolicyPeriod(first["rating_period"]),
-        is_fixed=is_fixed,
+        is_fixed=first["is_fixed"],
         overage=OveragePolicy(first["overage"]),
         stretches=stretches,
         # Without those of the asset itself, which `stretches` holds.
@@ -286,7 +282,7 @@ def _addition(row: Record) -> Addition:
         asset_id=AssetId(row["addition_id"]),
         start=row["start_time"],
         end=row["end_time"],
-        terms=terms_from_doc(row["terms"]),
+        terms=TERMS.decode(row["terms"]),
         commitment=None if kind is None else CommitmentRate(kind),
         is_agreed=row["is_agreed"],
     )

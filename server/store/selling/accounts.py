@@ -9,6 +9,7 @@ from server.domain.errors import NotFound
 from server.domain.ids import AccountId
 from server.store.audit import audit_of
 from server.store.connection import Transaction
+from server.store.documents import TEXTS
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.sql import load
 
@@ -51,7 +52,7 @@ async def add(tx: Transaction, account: Account) -> bool:
         account.currency_code,
         account.billing_anchor_day,
         account.billing_months,
-        account.labels,
+        TEXTS.encode(account.labels),
     )
     return True
 
@@ -89,7 +90,7 @@ async def list_accounts(
 
 async def save(tx: Transaction, account: Account) -> None:
     """Update the fields of an account that may change."""
-    args = (tx.tenant_id, account.id, account.display_name, account.labels)
+    args = (tx.tenant_id, account.id, account.display_name, TEXTS.encode(account.labels))
     await tx.execute(SQL["save_account"], *args)
 
 
@@ -104,7 +105,7 @@ def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
             currency_code=row["currency_code"],
             billing_anchor_day=row["billing_anchor_day"],
             billing_months=row["billing_months"],
-            labels=row["labels"],
+            labels=TEXTS.decode(row["labels"]),
         ),
         revision=row["revision"],
         audit=audit_of(row),

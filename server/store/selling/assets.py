@@ -30,19 +30,23 @@ from server.domain.modeling.policies import (
     Validity,
 )
 from server.domain.modeling.roles import ProductRole
+from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.selling.activation import Activation, Before
 from server.domain.selling.grants import Entitlement
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
 from server.store.audit import audit_of
 from server.store.connection import Transaction
+from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, TimeWindow
-from server.store.modeling.policy_documents import policies_from_doc, policies_to_doc
-from server.store.rating.terms_documents import terms_from_doc, terms_to_doc
+from server.store.rating.rate_documents import TERMS
 from server.store.selling import targets
 from server.store.sql import load
 
 SQL = load("selling/assets.sql")
+
+POLICIES: DocumentCodec[SoldPolicies] = DocumentCodec(SoldPolicies)
+"""The documents of `asset_resources.policies`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +129,6 @@ async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[A
         account_id,
         [asset.id for asset in assets],
         [asset.number for asset in assets],
-        [asset.order_id for asset in assets],
-        [asset.position for asset in assets],
         [asset.product_id for asset in assets],
         [asset.quantity for asset in assets],
         [asset.start_date for asset in assets],
@@ -195,11 +197,12 @@ async def _add_resources(
         [resource.policies.overage for resource in resources],
         [resource.start_time for resource in resources],
         [resource.end_time for resource in resources],
-        [policies_to_doc(each.policies, is_fixed=each.is_fixed) for each in resources],
+        [POLICIES.encode(resource.policies) for resource in resources],
         [resource.token_wallet_id for resource in resources],
         [resource.definition_product_id for resource in resources],
         [resource.role for resource in resources],
         [resource.commitment for resource in resources],
+        [resource.is_fixed for resource in resources],
     )
 
 
@@ -209,7 +212,7 @@ async def _add_rates(
     keyed: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
     rated = [
-        (asset_id, resource, terms_to_doc(resource.terms))
+        (asset_id, resource, TERMS.encode(resource.terms))
         for asset_id, resource in keyed
         if resource.terms is not None
     ]
@@ -286,7 +289,6 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
         account_id=AccountId(row["account_id"]),
         number=row["number"],
         order_id=OrderId(row["order_id"]),
-        position=row["position"],
         product_id=ProductId(row["product_id"]),
         quantity=row["quantity"],
         start_date=row["start_date"],
@@ -297,15 +299,14 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
 
 
 def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
-    policies, is_fixed = policies_from_doc(row["policies"])
     token, definition = row["token_wallet_id"], row["definition_product_id"]
     commitment = row["commitment_rate"]
     return AssetResource(
         resource_id=ResourceId(row["usage_resource_id"]),
         wallet_id=WalletId(row["wallet_id"]),
-        policies=policies,
-        terms=None if row["terms"] is None else terms_from_doc(row["terms"]),
-        is_fixed=is_fixed,
+        policies=POLICIES.decode(row["policies"]),
+        terms=None if row["terms"] is None else TERMS.decode(row["terms"]),
+        is_fixed=row["is_fixed"],
         start_time=row["start_time"],
         end_time=row["end_time"],
         token_wallet_id=None if token is None else WalletId(token),

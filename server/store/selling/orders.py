@@ -42,10 +42,12 @@ async def add(
     *,
     order_id: OrderId,
     quote_id: QuoteId,
+    asset_ids: Sequence[AssetId],
 ) -> None:
-    """Insert a draft with the lines of a quote."""
+    """Insert a draft with the lines of a quote; `asset_ids` are those of new assets, by line."""
     await tx.execute(SQL["add_order"], tx.tenant_id, account_id, order_id, quote_id)
-    await tx.execute(SQL["add_order_lines"], tx.tenant_id, account_id, order_id, quote_id)
+    args = (tx.tenant_id, account_id, order_id, quote_id, asset_ids)
+    await tx.execute(SQL["add_order_lines"], *args)
 
 
 async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
@@ -112,10 +114,11 @@ async def mark_active(
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Order]:
     ids = [row["order_id"] for row in rows]
-    lines = lines_from_rows(await tx.fetch(SQL["order_lines"], tx.tenant_id, account_id, ids))
+    line_rows = await tx.fetch(SQL["order_lines"], tx.tenant_id, account_id, ids)
+    lines = lines_from_rows(line_rows)
     assets: dict[UUID, list[AssetId]] = {}
-    for row in await tx.fetch(SQL["order_assets"], tx.tenant_id, account_id, ids):
-        assets.setdefault(row["order_id"], []).append(AssetId(row["asset_id"]))
+    for row in line_rows:
+        assets.setdefault(row["sale_id"], []).append(AssetId(row["asset_id"]))
     return [
         Order(
             id=OrderId(row["order_id"]),

@@ -9,14 +9,20 @@ from asyncpg import Record
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId
 from server.domain.modeling.roles import Binding, ProductRole
-from server.domain.selling.sales import Buyer, Quote, QuoteState, SaleLine
+from server.domain.selling.sales import Buyer, LineResource, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
 from server.store.connection import Transaction
+from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
-from server.store.selling.documents import resources_from_doc, resources_to_doc
+from server.store.modeling import used_records
+from server.store.rating.rates import PRICE_BOOK
+from server.store.selling.sold_names import sold_names
 from server.store.sql import load
 
 SQL = load("selling/quotes.sql")
+
+RESOURCES: DocumentCodec[tuple[LineResource, ...]] = DocumentCodec(tuple[LineResource, ...])
+"""The documents of `quote_lines.resources` and `order_lines.resources`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +84,12 @@ async def add(
         [line.start_date for line in lines],
         [line.end_date for line in lines],
         [line.binding for line in lines],
-        [resources_to_doc(line.resources) for line in lines],
+        [RESOURCES.encode(line.resources) for line in lines],
         [line.role for line in lines],
         [line.target_id for line in lines],
         [line.selling_model_id for line in lines],
     )
+    await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
     return Quote(
         id=quote_id,
         account_id=buyer.id,
@@ -143,7 +150,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             binding=Binding(row["binding"]),
             target_id=row["target_id"],
             selling_model_id=_optional_model(row["selling_model_id"]),
-            resources=resources_from_doc(row["resources"]),
+            resources=RESOURCES.decode(row["resources"]),
         )
         lines.setdefault(row["sale_id"], []).append(line)
     return lines

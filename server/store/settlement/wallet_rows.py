@@ -36,14 +36,13 @@ from server.domain.modeling.policies import (
 )
 from server.domain.rating.additions import Addition
 from server.domain.rating.procedures.packages import Packaged, Packages
-from server.domain.rating.rates import Rate, RateSegment
+from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Origin, Rates, Tally
 from server.domain.settlement.walk import Commitments
-from server.store.documents import Document
-from server.store.rating.terms_documents import terms_from_doc
+from server.store.documents import Versioned
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
@@ -123,7 +122,7 @@ class AssetRow(Row, frozen=True):
     overage: OveragePolicy
     start: datetime
     end: datetime | None
-    terms: Document | None
+    terms: Versioned[RateTerms] | None
     rate_id: UUID | None
     asset_end: datetime | None
     number: int
@@ -312,7 +311,7 @@ def _addition(row: AssetRow) -> Addition:
         asset_id=AssetId(row.asset_id),
         start=row.start,
         end=row.asset_end,
-        terms=None if row.terms is None else terms_from_doc(row.terms),
+        terms=None if row.terms is None else row.terms.content,
         commitment=row.commitment_rate,
     )
 
@@ -323,7 +322,7 @@ def _rates(rows: Iterable[AssetRow]) -> dict[AssetId, tuple[RateSegment, ...]]:
         segment = RateSegment(
             start=row.start,
             end=row.end,
-            terms=None if row.terms is None else terms_from_doc(row.terms),
+            terms=None if row.terms is None else row.terms.content,
             overage=row.overage,
         )
         segments_by_asset.setdefault(AssetId(row.asset_id), []).append(segment)

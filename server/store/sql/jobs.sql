@@ -92,7 +92,7 @@ UPDATE jobs AS j SET attempts = j.attempts - 1, available_time = NULL
 -- name: lock_job
 -- The attempt is valid only if no other worker has claimed the job since.
 --   $1 tenant_id uuid, $2 job_id uuid, $3 attempts integer
-SELECT kind, account_id, payload, fire_time
+SELECT kind, rank, account_id, payload, fire_time
   FROM jobs
  WHERE tenant_id = $1 AND job_id = $2 AND attempts = $3 AND state = 'PENDING'
    FOR UPDATE SKIP LOCKED;

@@ -66,7 +66,7 @@ async def activate_product(
     # Raising the catalog's revision serializes transactions that activate rates, so that the check
     # for overlaps sees the rates of the one before.
     revision = await tenants.bump_catalog(tx) if entries else None
-    check_activation(await _setup(tx, product_id, start=date.min, with_drafts=True))
+    check_activation(await load_setup(tx, product_id, start=date.min, with_drafts=True))
 
     units = _units(graph)
     drafts = [*_drafts(graph, units)]
@@ -76,7 +76,7 @@ async def activate_product(
         revision = revision or await tenants.bump_catalog(tx)
         await store.activate(tx, graph, units, revision)
     # Read again after activation: the verdict is about the product as it is now in force.
-    setup = await _setup(tx, product_id)
+    setup = await load_setup(tx, product_id)
     verdict = validate(setup)
     if must_be_valid:
         check_valid(setup, verdict)
@@ -88,9 +88,10 @@ async def activate_product(
     )
 
 
-async def _setup(
+async def load_setup(
     tx: Transaction, product_id: ProductId, *, start: date | None = None, with_drafts: bool = False
 ) -> Setup:
+    """Return the setup of a product from a day on, today if absent, for the validator's rules."""
     asked = ValidateProducts(
         product_ids=(product_id,), start=start, end=None, with_drafts=with_drafts
     )

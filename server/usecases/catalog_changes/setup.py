@@ -56,9 +56,9 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.setup_rates import create_rate, dated_entry
 from server.usecases.modeling import catalog
 from server.usecases.modeling.records import create
-from server.usecases.rating.rate_entries import check_entry
 from server.usecases.rating.rates import check_book
 
 T = TypeVar("T")
@@ -193,7 +193,10 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     if wanted.book is not None:
         await making.all(PRICE_BOOK, [wanted.book], _create_book)
     entries = (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets)
-    await making.all(RATE_ENTRY, entries, partial(_create_entry, making.most), is_shared=False)
+    for priced in entries:
+        entry = SetupPart(priced.path, await dated_entry(making.tx, priced.content))
+        make = partial(create_rate, most=making.most)
+        await making.all(RATE_ENTRY, [entry], make, is_shared=False)
 
 
 async def _create_product(tx: Transaction, wanted: Product) -> StoredRecord[Product]:
@@ -214,12 +217,6 @@ async def _create_card(tx: Transaction, wanted: RateCard) -> StoredRecord[RateCa
 
 async def _create_book(tx: Transaction, wanted: PriceBook) -> StoredRecord[PriceBook]:
     return await create(tx, PRICE_BOOK, await check_book(tx, wanted))
-
-
-async def _create_entry(
-    most: CardSize, tx: Transaction, wanted: RateCardEntry
-) -> StoredRecord[RateCardEntry]:
-    return await create(tx, RATE_ENTRY, await check_entry(tx, wanted, most))
 
 
 async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[ProductResource]:

@@ -15,7 +15,7 @@ from server.domain.modeling.catalog import (
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import edits as store
-from server.store.modeling import records
+from server.store.modeling import records, used_records
 from server.store.modeling.records import Kind
 
 T = TypeVar("T")
@@ -106,13 +106,14 @@ async def change_states(
     moving: dict[str, tuple[Record[Any], StoredRecord[Any]]] = {}
     for record in wanted:
         found = await records.get(tx, record.kind, *record.key)
-        _check_move(record, found.state, state)
+        if found.state is not state:
+            await _check_move(tx, record, found.state, state)
         if found.state is not state:
             moving[record.name] = (record, found)
     for record, found in moving.values():
         if state is CatalogState.ACTIVE:
             await _check_references(tx, record, found, moving.keys())
-        else:
+        elif state is CatalogState.INACTIVE:
             await _check_referrers(tx, record, moving.keys())
     ordered = sorted(moving, key=lambda name: (_depth(name, moving), name))
     for name in ordered if state is CatalogState.ACTIVE else reversed(ordered):
@@ -156,22 +157,32 @@ def _refuse_frozen(record: Record[T], found: StoredRecord[T], wanted: T) -> None
     ]
     if frozen:
         fields = ", ".join(dict.fromkeys(frozen))
-        text = f"{record.name} is {found.state}, so {fields} cannot change; create another"
+        text = f"{record.name} is {found.state}, so {fields} cannot change; {kind.replacement}"
         facts = {"name": record.name, "state": str(found.state), "fields": fields}
         violations = (Violation(record.name, "ACTIVE_IMMUTABLE", text),)
         raise FailedPrecondition("ACTIVE_IMMUTABLE", text, facts, violations)
 
 
-def _check_move(record: Record[Any], old: CatalogState, new: CatalogState) -> None:
-    if old is new:
-        return
+async def _check_move(
+    tx: Transaction, record: Record[Any], old: CatalogState, new: CatalogState
+) -> None:
+    """Raise STATE_TRANSITION if a record may not go from one state to another.
+
+    A record may be withdrawn and be put in force again. What was never sold may become a draft.
+    """
     text = None
-    if new is CatalogState.DRAFT:
-        text = "a record cannot become a draft again; create another"
-    elif new is CatalogState.INACTIVE and old is CatalogState.DRAFT:
+    if new is CatalogState.INACTIVE and old is CatalogState.DRAFT:
         text = "a draft is not in force; delete it"
-    elif new is CatalogState.ACTIVE and record.kind.is_activated_with_product:
-        text = "it is activated once, together with its product, by ActivateProduct"
+    elif new is CatalogState.DRAFT and old is CatalogState.ACTIVE:
+        text = "it is in force; make it INACTIVE first"
+    elif new is CatalogState.DRAFT and not record.kind.returns_to_draft:
+        text = "it may have rated usage; create another"
+    elif new is CatalogState.DRAFT and await used_records.used(
+        tx, [record.kind.sold_name(*record.key)]
+    ):
+        text = "it was quoted or sold; create another, or supersede it"
+    elif old is CatalogState.DRAFT and record.kind.is_activated_with_product:
+        text = "it is activated for the first time with its product, by ActivateProduct"
     if text is not None:
         facts = {"name": record.name, "from": str(old), "to": str(new)}
         message = f"{record.name} cannot go from {old} to {new}: {text}"

@@ -3,6 +3,7 @@
 Repeating is allowed; a different record with the same id is refused.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from server.domain.batches import BatchOutcome
@@ -11,6 +12,7 @@ from server.domain.modeling.catalog import StoredRecord, differences
 from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
 from server.store.modeling import records as store
+from server.store.modeling import used_records
 from server.store.modeling.records import Kind
 
 T = TypeVar("T")
@@ -26,12 +28,25 @@ async def create_one(
 ) -> tuple[StoredRecord[T], BatchOutcome]:
     """Do what `create` does, and return beside the record whether it was created."""
     is_new = await store.add(tx, kind, wanted)
+    if is_new:
+        await refuse_used(tx, [kind.resource_name(*kind.key(wanted))])
     if is_new and not kind.has_states:
         await bump_catalog(tx)
     found = await store.find(tx, kind, *kind.key(wanted))
     assert found is not None, wanted
     check_same(kind, wanted, found.content)
     return found, BatchOutcome.CREATED if is_new else BatchOutcome.UNCHANGED
+
+
+async def refuse_used(tx: Transaction, names: Sequence[str]) -> None:
+    """Raise CODE_TAKEN for a new record with the name of one that was sold and then deleted."""
+    taken = await used_records.used(tx, names)
+    if taken:
+        raise AlreadyExists(
+            "CODE_TAKEN",
+            f"{taken[0]} was quoted or sold and then deleted; choose another id",
+            {"name": taken[0], "fields": "name"},
+        )
 
 
 def check_same(kind: Kind[T], wanted: T, found: T) -> None:

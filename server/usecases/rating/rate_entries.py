@@ -37,7 +37,7 @@ from server.store.rating import rate_entries as store
 from server.store.rating.rate_entries import RATE_ENTRY, Metered
 from server.store.rating.rates import RATE_CARD
 from server.usecases.modeling.currencies import is_currency
-from server.usecases.modeling.records import check_same
+from server.usecases.modeling.records import check_same, refuse_used
 
 # An entry after a batch, and the outcome of its item.
 EntryOutcome = tuple[StoredRecord[RateCardEntry], BatchOutcome]
@@ -85,7 +85,8 @@ async def refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> 
         Violation(name, "RATE_OVERLAP", f"covers days that {other} covers") for name, other in pairs
     )
     name, other = pairs[0]
-    text = f"{name} and {other} would both be in force on some days; end one before the other"
+    how = "SupersedeRateCardEntry ends the one in force as its successor begins"
+    text = f"{name} and {other} would both be in force on some days; {how}"
     raise FailedPrecondition("RATE_OVERLAP", text, {"name": name, "other": other}, violations)
 
 
@@ -126,6 +127,7 @@ async def _add(tx: Transaction, wanted: Sequence[RateCardEntry]) -> list[EntryOu
     # Reversed, so that the first entry of each id in the batch is the one that remains.
     first = {_key(entry): entry for entry in reversed(wanted)}
     new = await store.add(tx, list(first.values()))
+    await refuse_used(tx, [entry.name for entry in new])
     found = await store.find_all(tx, [(entry.card_id, entry.id) for entry in first.values()])
     created = {_key(entry) for entry in new}
     outcomes = []

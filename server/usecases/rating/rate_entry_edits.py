@@ -1,6 +1,6 @@
 """Changes of state of rate card entries, many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import FailedPrecondition, Violation
@@ -8,6 +8,7 @@ from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.domain.rating.rate_cards import RateCardEntry
 from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
+from server.store.modeling import used_records
 from server.store.modeling.records import not_found
 from server.store.rating import rate_entries as store
 from server.store.rating.rate_entries import RATE_ENTRY
@@ -15,7 +16,13 @@ from server.usecases.modeling.edits import Record
 from server.usecases.rating.rate_entries import EntryOutcome, refuse_overlaps
 
 DRAFT, ACTIVE, INACTIVE = CatalogState.DRAFT, CatalogState.ACTIVE, CatalogState.INACTIVE
-ALLOWED = {(DRAFT, ACTIVE), (DRAFT, INACTIVE), (ACTIVE, INACTIVE), (INACTIVE, ACTIVE)}
+ALLOWED = {
+    (DRAFT, ACTIVE),
+    (DRAFT, INACTIVE),
+    (ACTIVE, INACTIVE),
+    (INACTIVE, ACTIVE),
+    (INACTIVE, DRAFT),
+}
 
 
 async def change_states(
@@ -34,6 +41,8 @@ async def change_states(
         contents = [record.content for record in ordered]
         await _refuse_inactive(tx, contents)
         await refuse_overlaps(tx, contents)
+    if state is DRAFT:
+        await _refuse_sold(tx, moving)
     if ordered:
         await store.move(tx, ordered, state, catalog)
         found = await _find(tx, entries)
@@ -65,9 +74,18 @@ def _is_to_move(record: StoredRecord[RateCardEntry], state: CatalogState) -> boo
     if (record.state, state) not in ALLOWED:
         name = record.content.name
         facts = {"name": name, "from": str(record.state), "to": str(state)}
-        text = f"{name} cannot go from {record.state} to {state}; create another"
+        text = f"{name} cannot go from {record.state} to {state}; make it INACTIVE first"
         raise FailedPrecondition("STATE_TRANSITION", text, facts)
     return True
+
+
+async def _refuse_sold(tx: Transaction, names: Iterable[str]) -> None:
+    """Raise STATE_TRANSITION for an entry that was sold, and so cannot become a draft."""
+    sold = await used_records.used(tx, names)
+    if sold:
+        text = f"{sold[0]} was quoted or sold; create another, or supersede it"
+        facts = {"name": sold[0], "from": str(INACTIVE), "to": str(DRAFT)}
+        raise FailedPrecondition("STATE_TRANSITION", text, facts)
 
 
 async def _refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:

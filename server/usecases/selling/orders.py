@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import AccountId, OrderId, QuoteId
+from server.domain.ids import AccountId, AssetId, OrderId, QuoteId
 from server.domain.selling.sales import Order, QuoteState
 from server.env import new_id
 from server.store.connection import Transaction
@@ -33,7 +33,9 @@ async def create(tx: Transaction, command: CreateOrder) -> Order:
         raise FailedPrecondition("QUOTE_STATE", message, {"state": quote.state})
 
     order_id = OrderId(new_id())
-    await orders.add(tx, account_id, order_id=order_id, quote_id=quote_id)
+    # Each line of a new sale is about an asset of its own, which its activation creates.
+    asset_ids = [AssetId(new_id()) for _ in quote.lines]
+    await orders.add(tx, account_id, order_id=order_id, quote_id=quote_id, asset_ids=asset_ids)
     await quotes.mark_ordered(tx, account_id, quote_id)
     return await orders.get(tx, account_id, order_id)
 

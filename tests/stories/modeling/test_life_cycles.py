@@ -11,7 +11,7 @@ from usage_management.v1 import types_pb2 as types
 
 from clients import UsageError
 from tests.stories.catalog_words import move, unit_class
-from tests.stories.words import Metered, day
+from tests.stories.words import Metered, day, number
 
 ACTIVE, INACTIVE, DRAFT = (
     types.CATALOG_STATE_ACTIVE,
@@ -67,7 +67,8 @@ async def test_a_record_of_any_kind_is_a_draft_then_active_then_inactive(sandbox
     assert await move(world, INACTIVE, *EVERY_KIND) == []
 
 
-async def test_states_go_one_way_and_all_kinds_keep_to_it(sandbox):
+async def test_states_go_in_their_order_and_all_kinds_keep_to_it(sandbox):
+    """Nothing goes from ACTIVE to DRAFT; R38: what is withdrawn comes back."""
     world = await sandbox("2024-01-01")
     await world.product("plan", Metered(resource="data", grant="5", rate="1", refresh="MONTH"))
     everything = [
@@ -92,8 +93,7 @@ async def test_states_go_one_way_and_all_kinds_keep_to_it(sandbox):
     assert await move(world, ACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
     assert await move(world, ACTIVE, "unitClasses/spare") == []
     assert await move(world, INACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
-    with pytest.raises(UsageError, match="STATE_TRANSITION"):
-        await move(world, DRAFT, "unitClasses/spare")
+    assert await move(world, DRAFT, "unitClasses/spare") == ["unitClasses/spare"]
 
     grant = "products/plan/grants/data"
     found = await world.client.catalog.ListProductUsageGrants(
@@ -101,8 +101,38 @@ async def test_states_go_one_way_and_all_kinds_keep_to_it(sandbox):
     )
     grant = found.product_usage_grants[0].name
     assert await move(world, INACTIVE, grant) == [grant]
-    with pytest.raises(UsageError, match="STATE_TRANSITION"):
-        await move(world, ACTIVE, grant)
+    assert await move(world, ACTIVE, grant) == [grant]
+
+
+@pytest.mark.capability("M30.grant_end")
+async def test_of_an_active_grant_only_the_end_moves_and_only_later(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="data", grant="5", rate="1"), activate=False)
+    request = rpc.ListProductUsageGrantsRequest(parent="products/plan")
+    [grant] = (await world.client.catalog.ListProductUsageGrants(request)).product_usage_grants
+
+    async def change(*paths: str, **fields: object) -> catalog.ProductUsageGrant:
+        return await world.client.catalog.UpdateProductUsageGrant(
+            rpc.UpdateProductUsageGrantRequest(
+                product_usage_grant=catalog.ProductUsageGrant(name=grant.name, **fields),
+                update_mask=FieldMask(paths=paths),
+            )
+        )
+
+    await change("end_date", end_date=day("2025-01-01"))
+    await world.activate("plan")
+    for paths, fields in (
+        (("end_date",), {"end_date": day("2024-12-31")}),
+        (("quantity",), {"quantity": number("6")}),
+        (("end_date", "quantity"), {"end_date": day("2026-01-01"), "quantity": number("6")}),
+    ):
+        with pytest.raises(UsageError, match="ACTIVE_IMMUTABLE"):
+            await change(*paths, **fields)
+    later = await change("end_date", end_date=day("2025-07-01"))
+    unbounded = await change("end_date")
+
+    assert later.end_date == day("2025-07-01")
+    assert not unbounded.HasField("end_date")
 
 
 @pytest.mark.capability("M30.resource_end")

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
@@ -18,7 +19,7 @@ from tests.stories.setup_words import (
     request,
     sell,
 )
-from tests.stories.words import figure, money
+from tests.stories.words import day, figure, money, refusal
 
 
 @pytest.mark.capability("M32.reuse")
@@ -189,3 +190,46 @@ async def test_of_setups_that_contradict_each_other_one_wins_and_the_others_are_
         catalog_rpc.ListProductUsageGrantsRequest(parent="products/plan")
     )
     assert [one.name for one in grants.product_usage_grants] == [name]
+
+
+@pytest.mark.capability("M42")
+async def test_a_file_with_another_rate_and_its_first_day_supersedes_the_rate_in_force(sandbox):
+    world = await sandbox("2026-01-01")
+    setup = world.client.setup.SetUpProduct
+    entry = "rateCards/list/entries/telecom-plan-texts"
+
+    def changed(rate: str, start: str | None) -> Any:
+        asked = example("telecom")
+        [texts] = [
+            one
+            for held in asked.product_usage_resources
+            for one in held.rate_card_entries
+            if one.name == entry
+        ]
+        texts.rate.value.value = rate
+        if start:
+            texts.start_date.CopyFrom(day(start))
+        return asked
+
+    await setup(example("telecom"))
+    undated = await refusal(setup(changed("0.80", None)))
+    first = by_action(await setup(changed("0.80", "2026-03-01")))
+    again = by_action(await setup(changed("0.80", "2026-03-01")))
+    second = by_action(await setup(changed("0.90", "2026-06-01")))
+    values = [
+        figure(
+            (
+                await world.discover(
+                    "telecom-plan", "texts", price_book="priceBooks/standard", date=day(date)
+                )
+            ).terms.rate.value
+        )
+        for date in ("2026-02-28", "2026-03-01", "2026-05-31", "2026-06-01")
+    ]
+
+    assert undated.reason == "SETUP_CONFLICT"
+    assert "start_date" in undated.message
+    assert f"{entry}-2026-03-01" in first["CREATED"]
+    assert f"{entry}-2026-03-01" in again["UNCHANGED"]
+    assert f"{entry}-2026-06-01" in second["CREATED"]
+    assert values == [Decimal("0.75"), Decimal("0.8"), Decimal("0.8"), Decimal("0.9")]

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
@@ -918,6 +919,124 @@ class UpdateProductUsageResourceRequest(_message.Message):
 Global___UpdateProductUsageResourceRequest: _TypeAlias = UpdateProductUsageResourceRequest  # noqa: Y015
 
 @_typing.final
+class SupersedeProductUsageResourceRequest(_message.Message):
+    """Request message for SupersedeProductUsageResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class GrantIdsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    GRANT_IDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The record in force: `products/{product}/usageResources/{product_usage_resource}`."""
+    product_usage_resource_id: _builtins.str
+    """The id of the successor, unique within its parent regardless of case."""
+    etag: _builtins.str
+    """The expected etag of the record in force; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the succession had been made, and changes nothing."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day of the successor, on which the record in force ends: after its first day, before its end, and
+        not before today in UTC, by the tenant's clock.
+        """
+
+    @_builtins.property
+    def product_usage_resource(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """The values in which the successor differs. Only the fields in `update_mask` are read; all others are those of
+        the record in force.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields in which the successor differs, without `start_date`; `*` for every field that may change."""
+
+    @_builtins.property
+    def grant_ids(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """For each active grant of the resource that lasts beyond `start_date`, the id of the grant that continues it
+        under the successor, by its own id.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        product_usage_resource_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        product_usage_resource: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        grant_ids: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_resource", b"product_usage_resource", "start_date", b"start_date", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "grant_ids", b"grant_ids", "name", b"name", "product_usage_resource", b"product_usage_resource", "product_usage_resource_id", b"product_usage_resource_id", "request_id", b"request_id", "start_date", b"start_date", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeProductUsageResourceRequest: _TypeAlias = SupersedeProductUsageResourceRequest  # noqa: Y015
+
+@_typing.final
+class SupersedeProductUsageResourceResponse(_message.Message):
+    """Response message for SupersedeProductUsageResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def predecessor(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """The record that was in force, with its new end."""
+
+    @_builtins.property
+    def successor(self) -> _catalog_resources_pb2.ProductUsageResource:
+        """The record in force from that day on."""
+
+    def __init__(
+        self,
+        *,
+        predecessor: _catalog_resources_pb2.ProductUsageResource | None = ...,
+        successor: _catalog_resources_pb2.ProductUsageResource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeProductUsageResourceResponse: _TypeAlias = SupersedeProductUsageResourceResponse  # noqa: Y015
+
+@_typing.final
 class DeleteProductUsageResourceRequest(_message.Message):
     """Request message for DeleteProductUsageResource."""
 
@@ -1094,6 +1213,96 @@ class UpdateProductUsageGrantRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateProductUsageGrantRequest: _TypeAlias = UpdateProductUsageGrantRequest  # noqa: Y015
+
+@_typing.final
+class SupersedeProductUsageGrantRequest(_message.Message):
+    """Request message for SupersedeProductUsageGrant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The record in force: `products/{product}/grants/{grant}`."""
+    product_usage_grant_id: _builtins.str
+    """The id of the successor, unique within its parent regardless of case."""
+    etag: _builtins.str
+    """The expected etag of the record in force; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the succession had been made, and changes nothing."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day of the successor, on which the record in force ends: after its first day, before its end, and
+        not before today in UTC, by the tenant's clock.
+        """
+
+    @_builtins.property
+    def product_usage_grant(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """The values in which the successor differs. Only the fields in `update_mask` are read; all others are those of
+        the record in force.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields in which the successor differs, without `start_date`; `*` for every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        product_usage_grant_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        product_usage_grant: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "start_date", b"start_date", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "product_usage_grant", b"product_usage_grant", "product_usage_grant_id", b"product_usage_grant_id", "request_id", b"request_id", "start_date", b"start_date", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeProductUsageGrantRequest: _TypeAlias = SupersedeProductUsageGrantRequest  # noqa: Y015
+
+@_typing.final
+class SupersedeProductUsageGrantResponse(_message.Message):
+    """Response message for SupersedeProductUsageGrant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def predecessor(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """The record that was in force, with its new end."""
+
+    @_builtins.property
+    def successor(self) -> _catalog_resources_pb2.ProductUsageGrant:
+        """The record in force from that day on."""
+
+    def __init__(
+        self,
+        *,
+        predecessor: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+        successor: _catalog_resources_pb2.ProductUsageGrant | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeProductUsageGrantResponse: _TypeAlias = SupersedeProductUsageGrantResponse  # noqa: Y015
 
 @_typing.final
 class DeleteProductUsageGrantRequest(_message.Message):

@@ -160,6 +160,11 @@ class CatalogServiceStub:
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.FromString,
                 _registered_method=True)
+        self.SupersedeProductUsageResource = channel.unary_unary(
+                '/usage_management.v1.CatalogService/SupersedeProductUsageResource',
+                request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceResponse.FromString,
+                _registered_method=True)
         self.DeleteProductUsageResource = channel.unary_unary(
                 '/usage_management.v1.CatalogService/DeleteProductUsageResource',
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.SerializeToString,
@@ -184,6 +189,11 @@ class CatalogServiceStub:
                 '/usage_management.v1.CatalogService/UpdateProductUsageGrant',
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
+                _registered_method=True)
+        self.SupersedeProductUsageGrant = channel.unary_unary(
+                '/usage_management.v1.CatalogService/SupersedeProductUsageGrant',
+                request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantResponse.FromString,
                 _registered_method=True)
         self.DeleteProductUsageGrant = channel.unary_unary(
                 '/usage_management.v1.CatalogService/DeleteProductUsageGrant',
@@ -309,7 +319,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUnitOfMeasure(self, request, context):
-        """Updates a unit of measure. Every field of a draft can change; of any other record only the display name.
+        """Updates a unit of measure. Every field of a draft can change; of any other record only the display
+        name, and the end date to a later day.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
         (`ETAG_MISMATCH`).
         """
@@ -432,6 +443,16 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SupersedeProductUsageResource(self, request, context):
+        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteProductUsageResource(self, request, context):
         """Deletes a resource of a product that is not active and that no other record references. Fails with
         FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
@@ -462,9 +483,19 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProductUsageGrant(self, request, context):
-        """Updates a grant of a product. Every field of a draft can change; of any other record only the display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-        (`ETAG_MISMATCH`).
+        """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
+        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SupersedeProductUsageGrant(self, request, context):
+        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -492,13 +523,15 @@ class CatalogServiceServicer:
 
     def ChangeStates(self, request, context):
         """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-        usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-        records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-        is not changed.
+        usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+        kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+        records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+        already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-        record to activate references one that is not active, and (`IN_USE`) when an active record references a
-        record to deactivate.
+        record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+        deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+        ActivateProduct.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -690,6 +723,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductUsageResourceRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_catalog__resources__pb2.ProductUsageResource.SerializeToString,
             ),
+            'SupersedeProductUsageResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.SupersedeProductUsageResource,
+                    request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceResponse.SerializeToString,
+            ),
             'DeleteProductUsageResource': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProductUsageResource,
                     request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.DeleteProductUsageResourceRequest.FromString,
@@ -714,6 +752,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.UpdateProductUsageGrant,
                     request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.SerializeToString,
+            ),
+            'SupersedeProductUsageGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.SupersedeProductUsageGrant,
+                    request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantResponse.SerializeToString,
             ),
             'DeleteProductUsageGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteProductUsageGrant,
@@ -1434,6 +1477,33 @@ class CatalogService:
             _registered_method=True)
 
     @staticmethod
+    def SupersedeProductUsageResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.CatalogService/SupersedeProductUsageResource',
+            usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceRequest.SerializeToString,
+            usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteProductUsageResource(request,
             target,
             options=(),
@@ -1558,6 +1628,33 @@ class CatalogService:
             '/usage_management.v1.CatalogService/UpdateProductUsageGrant',
             usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductUsageGrantRequest.SerializeToString,
             usage__management_dot_v1_dot_catalog__resources__pb2.ProductUsageGrant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SupersedeProductUsageGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.CatalogService/SupersedeProductUsageGrant',
+            usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantRequest.SerializeToString,
+            usage__management_dot_v1_dot_catalog__service__pb2.SupersedeProductUsageGrantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,7 +61,8 @@ class CatalogServiceStub:
     CreateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Creates a unit of measure as a draft."""
     UpdateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
-    """Updates a unit of measure. Every field of a draft can change; of any other record only the display name.
+    """Updates a unit of measure. Every field of a draft can change; of any other record only the display
+    name, and the end date to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
     (`ETAG_MISMATCH`).
     """
@@ -112,6 +113,12 @@ class CatalogServiceStub:
     a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
     and ABORTED (`ETAG_MISMATCH`).
     """
+    SupersedeProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]
+    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """
     DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a resource of a product that is not active and that no other record references. Fails with
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
@@ -123,9 +130,15 @@ class CatalogServiceStub:
     CreateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
-    """Updates a grant of a product. Every field of a draft can change; of any other record only the display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-    (`ETAG_MISMATCH`).
+    """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
+    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    SupersedeProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]
+    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
     """
     DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
     """Deletes a grant of a product that is not active and that no other record references. Fails with
@@ -141,13 +154,15 @@ class CatalogServiceStub:
     """
     ChangeStates: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]
     """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-    usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-    records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-    is not changed.
+    usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+    kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+    records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+    already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-    record to activate references one that is not active, and (`IN_USE`) when an active record references a
-    record to deactivate.
+    record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+    deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+    ActivateProduct.
     """
     CreateRecords: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
@@ -209,7 +224,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     CreateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Creates a unit of measure as a draft."""
     UpdateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
-    """Updates a unit of measure. Every field of a draft can change; of any other record only the display name.
+    """Updates a unit of measure. Every field of a draft can change; of any other record only the display
+    name, and the end date to a later day.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
     (`ETAG_MISMATCH`).
     """
@@ -260,6 +276,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
     and ABORTED (`ETAG_MISMATCH`).
     """
+    SupersedeProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]  # type: ignore[assignment]
+    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """
     DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a resource of a product that is not active and that no other record references. Fails with
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
@@ -271,9 +293,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     CreateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
-    """Updates a grant of a product. Every field of a draft can change; of any other record only the display name.
-    Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-    (`ETAG_MISMATCH`).
+    """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
+    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    SupersedeProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]  # type: ignore[assignment]
+    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
     """
     DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a grant of a product that is not active and that no other record references. Fails with
@@ -289,13 +317,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     ChangeStates: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ChangeStatesRequest, _catalog_service_pb2.ChangeStatesResponse]  # type: ignore[assignment]
     """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-    usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-    records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-    is not changed.
+    usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+    kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+    records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+    already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-    record to activate references one that is not active, and (`IN_USE`) when an active record references a
-    record to deactivate.
+    record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+    deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+    ActivateProduct.
     """
     CreateRecords: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateRecordsRequest, _catalog_service_pb2.CreateRecordsResponse]  # type: ignore[assignment]
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
@@ -408,7 +438,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpdateUnitOfMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
-        """Updates a unit of measure. Every field of a draft can change; of any other record only the display name.
+        """Updates a unit of measure. Every field of a draft can change; of any other record only the display
+        name, and the end date to a later day.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
         (`ETAG_MISMATCH`).
         """
@@ -551,6 +582,18 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SupersedeProductUsageResource(
+        self,
+        request: _catalog_service_pb2.SupersedeProductUsageResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.SupersedeProductUsageResourceResponse, _abc.Awaitable[_catalog_service_pb2.SupersedeProductUsageResourceResponse]]:
+        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def DeleteProductUsageResource(
         self,
         request: _catalog_service_pb2.DeleteProductUsageResourceRequest,
@@ -590,9 +633,21 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpdateProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
-        """Updates a grant of a product. Every field of a draft can change; of any other record only the display name.
-        Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-        (`ETAG_MISMATCH`).
+        """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
+        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def SupersedeProductUsageGrant(
+        self,
+        request: _catalog_service_pb2.SupersedeProductUsageGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.SupersedeProductUsageGrantResponse, _abc.Awaitable[_catalog_service_pb2.SupersedeProductUsageGrantResponse]]:
+        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -626,13 +681,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ChangeStatesResponse, _abc.Awaitable[_catalog_service_pb2.ChangeStatesResponse]]:
         """Changes the state of records, all or none: activates unit classes, units, policies, selling models and
-        usage resources that are `DRAFT` or `INACTIVE`, or deactivates records of any kind that are `ACTIVE`. The
-        records that a product needs are activated with it, by ActivateProduct. A record that already has the state
-        is not changed.
+        usage resources that are `DRAFT`, deactivates records of any kind that are `ACTIVE`, activates records of any
+        kind that are `INACTIVE` again, and makes a draft of an `INACTIVE` record that was never quoted or sold. The
+        records that a product needs are activated for the first time with it, by ActivateProduct. A record that
+        already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) when a
-        record to activate references one that is not active, and (`IN_USE`) when an active record references a
-        record to deactivate.
+        record to activate references one that is not active, (`IN_USE`) when an active record references a record to
+        deactivate, and (`EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`) when a product would break the rules of
+        ActivateProduct.
         """
 
     @_abc_1.abstractmethod

@@ -246,7 +246,9 @@ class UsageRecordInput(_message.Message):
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the unit of the resource if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity: greater than zero, at most 26 digits before the point and 12 after."""
+        """The quantity: zero or more, at most 26 digits before the point and 12 after. Zero is a reading: it is kept and
+        counted, also by COUNT and UNIQUE_COUNT.
+        """
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
@@ -256,7 +258,9 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Caller-defined labels: at most 64, with keys of at most 128 and values of at most 1,024 characters."""
+        """Caller-defined labels: at most 64, with keys of at most 128 and values of at most 1,024 characters. An empty
+        label and a missing label are the same.
+        """
 
     def __init__(
         self,

@@ -120,7 +120,7 @@ class ErrorDetails(_message.Message):
         QUANTITY_ZERO: ErrorDetails._Reason.ValueType  # 118
         """The quantity is zero; use a quantity above zero."""
         QUANTITY_NEGATIVE: ErrorDetails._Reason.ValueType  # 119
-        """The quantity is negative; use a quantity above zero."""
+        """The quantity is negative. A record that recorded too much is voided."""
         UNIT_SCALE: ErrorDetails._Reason.ValueType  # 120
         """The quantity has more decimals than the unit allows."""
         UNIT_CLASS_MISMATCH: ErrorDetails._Reason.ValueType  # 121
@@ -262,7 +262,9 @@ class ErrorDetails(_message.Message):
         PROCEDURE_VERSION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 251
         """The procedure does not have this version."""
         CODE_TAKEN: ErrorDetails._Reason.ValueType  # 300
-        """The id is taken by other content; `fields` lists the differences."""
+        """The id is taken by other content, of which `fields` lists the differences, or by a record that was quoted or
+        sold and then deleted.
+        """
         EVENT_CONFLICT: ErrorDetails._Reason.ValueType  # 301
         """The record id is taken by other usage; `fields` lists the differences."""
         RATE_CARD_TYPE_TAKEN: ErrorDetails._Reason.ValueType  # 302
@@ -346,7 +348,9 @@ class ErrorDetails(_message.Message):
         COMMITMENT_DUPLICATE: ErrorDetails._Reason.ValueType  # 433
         """The anchor has a commitment for the same days; use another start or end day."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
-        """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`."""
+        """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
+        can be activated again, and become a draft if it was never quoted or sold.
+        """
         EFFECTIVITY_OVERLAP: ErrorDetails._Reason.ValueType  # 450
         """The dates overlap with those of another record; change the dates of one, or the rank of one of the
         versions of a procedure.
@@ -474,7 +478,7 @@ class ErrorDetails(_message.Message):
     QUANTITY_ZERO: ErrorDetails.Reason.ValueType  # 118
     """The quantity is zero; use a quantity above zero."""
     QUANTITY_NEGATIVE: ErrorDetails.Reason.ValueType  # 119
-    """The quantity is negative; use a quantity above zero."""
+    """The quantity is negative. A record that recorded too much is voided."""
     UNIT_SCALE: ErrorDetails.Reason.ValueType  # 120
     """The quantity has more decimals than the unit allows."""
     UNIT_CLASS_MISMATCH: ErrorDetails.Reason.ValueType  # 121
@@ -616,7 +620,9 @@ class ErrorDetails(_message.Message):
     PROCEDURE_VERSION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 251
     """The procedure does not have this version."""
     CODE_TAKEN: ErrorDetails.Reason.ValueType  # 300
-    """The id is taken by other content; `fields` lists the differences."""
+    """The id is taken by other content, of which `fields` lists the differences, or by a record that was quoted or
+    sold and then deleted.
+    """
     EVENT_CONFLICT: ErrorDetails.Reason.ValueType  # 301
     """The record id is taken by other usage; `fields` lists the differences."""
     RATE_CARD_TYPE_TAKEN: ErrorDetails.Reason.ValueType  # 302
@@ -700,7 +706,9 @@ class ErrorDetails(_message.Message):
     COMMITMENT_DUPLICATE: ErrorDetails.Reason.ValueType  # 433
     """The anchor has a commitment for the same days; use another start or end day."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
-    """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`."""
+    """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
+    can be activated again, and become a draft if it was never quoted or sold.
+    """
     EFFECTIVITY_OVERLAP: ErrorDetails.Reason.ValueType  # 450
     """The dates overlap with those of another record; change the dates of one, or the rank of one of the
     versions of a procedure.

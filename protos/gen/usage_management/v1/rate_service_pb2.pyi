@@ -971,6 +971,96 @@ class UpdateRateCardEntryRequest(_message.Message):
 Global___UpdateRateCardEntryRequest: _TypeAlias = UpdateRateCardEntryRequest  # noqa: Y015
 
 @_typing.final
+class SupersedeRateCardEntryRequest(_message.Message):
+    """Request message for SupersedeRateCardEntry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ENTRY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The record in force: `rateCards/{rate_card}/entries/{entry}`."""
+    rate_card_entry_id: _builtins.str
+    """The id of the successor, unique within its parent regardless of case."""
+    etag: _builtins.str
+    """The expected etag of the record in force; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the succession had been made, and changes nothing."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day of the successor, on which the record in force ends: after its first day, before its end, and
+        not before today in UTC, by the tenant's clock.
+        """
+
+    @_builtins.property
+    def rate_card_entry(self) -> Global___RateCardEntry:
+        """The values in which the successor differs. Only the fields in `update_mask` are read; all others are those of
+        the record in force.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields in which the successor differs, without `start_date`; `*` for every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        rate_card_entry_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        rate_card_entry: Global___RateCardEntry | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate_card_entry", b"rate_card_entry", "start_date", b"start_date", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "rate_card_entry", b"rate_card_entry", "rate_card_entry_id", b"rate_card_entry_id", "request_id", b"request_id", "start_date", b"start_date", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeRateCardEntryRequest: _TypeAlias = SupersedeRateCardEntryRequest  # noqa: Y015
+
+@_typing.final
+class SupersedeRateCardEntryResponse(_message.Message):
+    """Response message for SupersedeRateCardEntry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def predecessor(self) -> Global___RateCardEntry:
+        """The record that was in force, with its new end."""
+
+    @_builtins.property
+    def successor(self) -> Global___RateCardEntry:
+        """The record in force from that day on."""
+
+    def __init__(
+        self,
+        *,
+        predecessor: Global___RateCardEntry | None = ...,
+        successor: Global___RateCardEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["predecessor", b"predecessor", "successor", b"successor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeRateCardEntryResponse: _TypeAlias = SupersedeRateCardEntryResponse  # noqa: Y015
+
+@_typing.final
 class DeleteRateCardEntryRequest(_message.Message):
     """Request message for DeleteRateCardEntry."""
 

@@ -114,6 +114,11 @@ class RateServiceStub:
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.UpdateRateCardEntryRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
                 _registered_method=True)
+        self.SupersedeRateCardEntry = channel.unary_unary(
+                '/usage_management.v1.RateService/SupersedeRateCardEntry',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryResponse.FromString,
+                _registered_method=True)
         self.DeleteRateCardEntry = channel.unary_unary(
                 '/usage_management.v1.RateService/DeleteRateCardEntry',
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.DeleteRateCardEntryRequest.SerializeToString,
@@ -263,6 +268,16 @@ class RateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SupersedeRateCardEntry(self, request, context):
+        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRateCardEntry(self, request, context):
         """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
         (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
@@ -273,8 +288,8 @@ class RateServiceServicer:
 
     def ChangeRateCardEntryStates(self, request, context):
         """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
-        ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
-        already has the state is not changed.
+        ever being used; an inactive entry can be activated again, and become a draft if it was never quoted or sold.
+        An entry that already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
         the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
@@ -381,6 +396,11 @@ def add_RateServiceServicer_to_server(servicer, server):
                     servicer.UpdateRateCardEntry,
                     request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.UpdateRateCardEntryRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_rate__service__pb2.RateCardEntry.SerializeToString,
+            ),
+            'SupersedeRateCardEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.SupersedeRateCardEntry,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryResponse.SerializeToString,
             ),
             'DeleteRateCardEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRateCardEntry,
@@ -812,6 +832,33 @@ class RateService:
             '/usage_management.v1.RateService/UpdateRateCardEntry',
             usage__management_dot_v1_dot_rate__service__pb2.UpdateRateCardEntryRequest.SerializeToString,
             usage__management_dot_v1_dot_rate__service__pb2.RateCardEntry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SupersedeRateCardEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/SupersedeRateCardEntry',
+            usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.SupersedeRateCardEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -91,14 +91,20 @@ class RateServiceStub:
     (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
     ABORTED (`ETAG_MISMATCH`).
     """
+    SupersedeRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.SupersedeRateCardEntryRequest, _rate_service_pb2.SupersedeRateCardEntryResponse]
+    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """
     DeleteRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]
     """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
     (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeRateCardEntryStates: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ChangeRateCardEntryStatesRequest, _rate_service_pb2.ChangeRateCardEntryStatesResponse]
     """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
-    ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
-    already has the state is not changed.
+    ever being used; an inactive entry can be activated again, and become a draft if it was never quoted or sold.
+    An entry that already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
     the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
@@ -179,14 +185,20 @@ class RateServiceAsyncStub(RateServiceStub):
     (`FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry), RESOURCE_EXHAUSTED (`LIMIT_RATE_CARD`) and
     ABORTED (`ETAG_MISMATCH`).
     """
+    SupersedeRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.SupersedeRateCardEntryRequest, _rate_service_pb2.SupersedeRateCardEntryResponse]  # type: ignore[assignment]
+    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
+    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
+    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """
     DeleteRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
     (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
     """
     ChangeRateCardEntryStates: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ChangeRateCardEntryStatesRequest, _rate_service_pb2.ChangeRateCardEntryStatesResponse]  # type: ignore[assignment]
     """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
-    ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
-    already has the state is not changed.
+    ever being used; an inactive entry can be activated again, and become a draft if it was never quoted or sold.
+    An entry that already has the state is not changed.
 
     Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
     the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)
@@ -356,6 +368,18 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SupersedeRateCardEntry(
+        self,
+        request: _rate_service_pb2.SupersedeRateCardEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.SupersedeRateCardEntryResponse, _abc.Awaitable[_rate_service_pb2.SupersedeRateCardEntryResponse]]:
+        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
+        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
+        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
+        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
     def DeleteRateCardEntry(
         self,
         request: _rate_service_pb2.DeleteRateCardEntryRequest,
@@ -372,8 +396,8 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.ChangeRateCardEntryStatesResponse, _abc.Awaitable[_rate_service_pb2.ChangeRateCardEntryStatesResponse]]:
         """Activates or deactivates up to 1,000 entries, all or none. A draft can be activated, or deactivated without
-        ever being used; an inactive entry can be activated again; no entry becomes a draft again. An entry that
-        already has the state is not changed.
+        ever being used; an inactive entry can be activated again, and become a draft if it was never quoted or sold.
+        An entry that already has the state is not changed.
 
         Fails with FAILED_PRECONDITION (`STATE_TRANSITION`) for any other transition, (`RESOURCE_INACTIVE`) while
         the product, the product's resource or the selling model of an entry is not active, and (`RATE_OVERLAP`)

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 from usage_management.v1 import summary_service_pb2 as pb
-from usage_management.v1 import types_pb2
 
 from server.api import names
 from server.api.errors import failure_status
@@ -14,7 +13,7 @@ from server.api.mapping.filters import (
     resource_from_reader,
     window_from_reader,
 )
-from server.api.mapping.rating.terms import unit_pb
+from server.api.mapping.rating.terms import step_to_pb, unit_pb
 from server.api.reader import RequestReader
 from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
 from server.domain.consumption.dimensions import dimensions_of
@@ -153,7 +152,7 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         net_unit_rate=optional_decimal_pb(line.net_unit_rate),
         amount=optional_decimal_pb(line.amount),
         **unit_pb(line.currency_code),
-        waterfall=[types_pb2.WaterfallStep(**step) for step in line.waterfall],
+        waterfall=map(step_to_pb, line.waterfall),
         error=failure_status(line.error_reason, line.error_message),
         liable_summary=names.LIABLE_SUMMARY.of(account_id, liable_id) if liable_id else "",
         dimensions=dimensions_of(line.dimensions),

@@ -47,13 +47,15 @@ def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
 def order_to_pb(order: Order) -> pb.Order:
     """Return an order."""
     account_id = order.account_id
+    # The assets of a draft do not exist yet.
+    asset_ids = order.asset_ids if order.state is OrderState.ACTIVE else ()
     return pb.Order(
         name=names.ORDER.of(account_id, order.id),
         state=enum_pb(pb.Order.State, order.state),
         quote=names.QUOTE.of(account_id, order.quote_id),
         price_book=names.PRICE_BOOK.of(order.price_book_id),
         lines=[line_to_pb(order.account_id, line) for line in order.lines],
-        assets=[names.ASSET.of(account_id, asset_id) for asset_id in order.asset_ids],
+        assets=[names.ASSET.of(account_id, asset_id) for asset_id in asset_ids],
         currency_code=order.currency_code,
         **audit_pb(order.audit),
         activate_time=optional_time_pb(order.activate_time),

@@ -15,11 +15,14 @@ from server.api.services.modeling.records import (
     change_states,
     create_records,
     serves_records,
+    succeeded_writer,
+    succession_from_pb,
 )
 from server.api.transactions import run_mutation, run_query
 from server.api.values import decimal_pb
 from server.env import Env
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.succession import supersede_resource
 from server.usecases.modeling import units
 from server.usecases.modeling.resolution import explained_asset, explained_product
 
@@ -41,6 +44,19 @@ class CatalogService(rpc.CatalogServiceServicer):
             messages.ActivateProductResponse,
             lambda tx: activate_product(tx, product_id, must_be_valid=request.must_be_valid),
             activated_to_pb,
+        )
+
+    async def SupersedeProductUsageResource(
+        self, request: messages.SupersedeProductUsageResourceRequest, context: Any
+    ) -> messages.SupersedeProductUsageResourceResponse:
+        wire, answer = kinds.PRODUCT_RESOURCE, messages.SupersedeProductUsageResourceResponse
+        succession, grant_ids = succession_from_pb(self._env, request, wire), request.grant_ids
+        return await run_mutation(
+            self._env,
+            request,
+            answer,
+            lambda tx: supersede_resource(tx, succession, dict(grant_ids)),
+            succeeded_writer(answer, wire),
         )
 
     async def ChangeStates(

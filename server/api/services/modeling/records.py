@@ -25,11 +25,19 @@ from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.modeling import records as store
+from server.usecases.catalog_changes import states
+from server.usecases.catalog_changes.succession import (
+    Succeeded,
+    Succession,
+    supersede,
+    supersede_of_product,
+)
 from server.usecases.modeling import edits, records
 from server.usecases.modeling.edits import Record
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
+A = TypeVar("A", bound=Message)
 S = TypeVar("S")
 # A method of a servicer: itself, the request, gRPC's context.
 Method = Callable[[Any, Any, Any], Awaitable[Message]]
@@ -41,8 +49,8 @@ def serves_records(
     """Return a decorator that gives a servicer the five methods of each kind of record.
 
     Their names come from the protos: `Get`, `Create`, `Update` and `Delete` before the name of the
-    message, and the method that lists the message. The servicer has its `Env` as `_env`, and keeps
-    the methods that it defines itself.
+    message, the method that lists the message, and `Supersede` if the service has it. The servicer
+    has its `Env` as `_env`, and keeps the methods that it defines itself.
     """
 
     def bind(servicer: type[S]) -> type[S]:
@@ -72,7 +80,13 @@ def _methods(service: ServiceDescriptor, wire: OnWire[Any, Any]) -> dict[str, Me
     def bound(work: Callable[[Env, Any, OnWire[Any, Any]], Awaitable[Message]]) -> Method:
         return lambda self, request, _context: work(self._env, request, wire)
 
-    return {
+    supersede_name = f"Supersede{descriptor.name}"
+    succeeded = [m.output_type for m in service.methods if m.name == supersede_name]
+
+    async def supersede_(self: Any, request: Any, _context: Any) -> Message:
+        return await supersede_record(self._env, request, wire, GetMessageClass(succeeded[0]))
+
+    return ({supersede_name: supersede_} if succeeded else {}) | {
         f"Get{descriptor.name}": bound(get_record),
         list_name: list_,
         f"Create{descriptor.name}": bound(create_record),
@@ -172,6 +186,48 @@ async def delete_record(env: Env, request: Any, wire: OnWire[T, M]) -> Empty:
     )
 
 
+async def supersede_record(
+    env: Env, request: Any, wire: OnWire[T, M], answer: type[Message]
+) -> Message:
+    """End a record in force on a day, and begin its successor on that day."""
+    succession = succession_from_pb(env, request, wire)
+    of_product = wire.kind.is_activated_with_product
+    act = supersede_of_product if of_product else supersede
+    return await run_mutation(
+        env, request, answer, lambda tx: act(tx, succession), succeeded_writer(answer, wire)
+    )
+
+
+def succession_from_pb(env: Env, request: Any, wire: OnWire[T, M]) -> Succession[T]:
+    """Return the succession that a request asks for. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    key, revision = reader.name("name", wire.name), reader.etag("etag")
+    successor_id = reader.code(f"{wire.field}_id")
+    start = reader.date("start_date")
+    mask = request.update_mask
+    if "start_date" in mask.paths:
+        fault = "must not name start_date; the start_date of the request is the successor's"
+        reader.fault("update_mask", "FIELD_MASK_INVALID", fault)
+    reader.done()
+    given = getattr(request, wire.field)
+    unchanged = not mask.paths and not request.HasField(wire.field)
+    return Succession(
+        record=Record(kind=wire.kind, key=key, revision=revision),
+        successor_id=successor_id,
+        start=start,
+        merge=(lambda found: found.content) if unchanged else merging(wire, key, given, mask),
+        check=wire.check_in(env.config),
+        check_active=wire.check_active,
+    )
+
+
+def succeeded_writer(answer: type[A], wire: OnWire[T, M]) -> Callable[[Succeeded[T]], A]:
+    """Return a function that writes both records of a succession."""
+    return lambda done: answer(
+        predecessor=wire.write(done.predecessor), successor=wire.write(done.successor)
+    )
+
+
 def record_to_delete(request: Any, wire: OnWire[T, M]) -> Record[T]:
     """Return the record that a request to delete names. Raises InvalidArgument."""
     reader = RequestReader(request)
@@ -196,7 +252,7 @@ async def change_states(
         env,
         request,
         answer,
-        lambda tx: edits.change_states(tx, targets, state),
+        lambda tx: states.change_states(tx, targets, state),
         lambda outcomes: answer(
             outcomes=[
                 _outcome(by_kind[wire.kind.name], kept, done) for wire, kept, done in outcomes

@@ -25,7 +25,7 @@ SELECT rating_batch_id, state, skips_waterfall, lines, results, error_code, erro
 -- name: list_requests
 -- An account's batches, newest first, after the last one seen; without lines and results, which may be large.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz, $4 after_id uuid, $5 limit bigint
-SELECT rating_batch_id, state, skips_waterfall, '[]'::jsonb AS lines, NULL::jsonb AS results, error_code,
+SELECT rating_batch_id, state, skips_waterfall, NULL::jsonb AS lines, NULL::jsonb AS results, error_code,
        error_text, create_time, created_by, update_time, updated_by, rate_time
   FROM rating_batches
  WHERE tenant_id = $1 AND account_id = $2

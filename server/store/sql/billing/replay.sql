@@ -12,11 +12,11 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, o
  ORDER BY start_time, ratable_summary_id LIMIT $6;
 
 -- name: sold_as
--- The product of each asset of an account, and the selling model under which it was sold.
+-- The product of each asset of an account, and the selling model of its line in force.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT a.asset_id, a.product_id, l.selling_model_id
   FROM assets AS a
   JOIN order_lines AS l
-    ON l.tenant_id = $1 AND l.account_id = $2 AND l.order_id = a.order_id AND l.position = a.position
+    ON l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = a.asset_id AND l.version = a.line_version
  WHERE a.tenant_id = $1 AND a.account_id = $2
  ORDER BY a.asset_id;

@@ -15,7 +15,7 @@ SELECT rate_card_id, type
 -- tiers.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT c.rate_card_id, count(e.entry_id) AS entries,
-       coalesce(sum(t.tiers + coalesce(jsonb_array_length(e.adjustments -> 'rows'), 0)), 0)::bigint AS tiers
+       coalesce(sum(t.tiers + coalesce(jsonb_array_length(e.adjustments -> 'content'), 0)), 0)::bigint AS tiers
   FROM (SELECT DISTINCT unnest($2::text[])) AS c (rate_card_id)
   LEFT JOIN rate_card_entries AS e
     ON e.tenant_id = $1 AND e.rate_card_id = c.rate_card_id

@@ -86,13 +86,13 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 -- resource exists only with its asset, so the assets of the accounts are read only, and once, if a resource is
 -- missing.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
-SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.policies, t.time_zone,
+SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, t.time_zone,
        t.anchor_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
        CASE WHEN h.role = 'ANCHOR' THEN h.wallet_id END AS wallet_id,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
   LEFT JOIN LATERAL (
-       SELECT h.overage, h.policies, h.role, h.wallet_id FROM asset_resources AS h
+       SELECT h.overage, h.is_fixed, h.role, h.wallet_id FROM asset_resources AS h
         WHERE h.tenant_id = $1 AND h.account_id = w.account_id
           AND h.asset_id BETWEEN w.asset_id AND w.asset_id AND h.usage_resource_id = w.usage_resource_id
         ORDER BY h.asset_id OFFSET 0) AS h ON true
@@ -156,6 +156,6 @@ SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCH
         WHERE r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
           AND r.usage_resource_id = o.usage_resource_id
         ORDER BY r.start_time OFFSET 0) AS r
- WHERE o.role <> 'ANCHOR' OR r.terms ->> 'negotiated_rate' IS NOT NULL
-    OR r.terms ->> 'negotiated_tiers' IS NOT NULL
+ WHERE o.role <> 'ANCHOR' OR r.terms #>> '{content,negotiated_rate}' IS NOT NULL
+    OR r.terms #>> '{content,negotiated_tiers}' IS NOT NULL
  ORDER BY w.account_id COLLATE "C", w.wallet_id, r.start_time, o.asset_id;

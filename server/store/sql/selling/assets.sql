@@ -8,17 +8,14 @@ SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account
            AS entitlement;
 
 -- name: add_assets
--- All assets of an order.
---   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 numbers bigint[], $5 order_ids uuid[],
---   $6 positions smallint[], $7 product_ids text[], $8 quantities numeric[], $9 start_dates date[],
---   $10 end_dates date[]
-INSERT INTO assets (tenant_id, account_id, asset_id, number, order_id, position, product_id, quantity,
-                    start_date, end_date)
-SELECT $1, $2, a.asset_id, a.number, a.order_id, a.position, a.product_id, a.quantity, a.start_date,
-       a.end_date
-  FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::smallint[], $7::text[], $8::numeric[], $9::date[],
-              $10::date[])
-       AS a (asset_id, number, order_id, position, product_id, quantity, start_date, end_date)
+-- All assets of an order, under the first versions of their lines.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 numbers bigint[], $5 product_ids text[],
+--   $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[]
+INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity, start_date,
+                    end_date)
+SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, a.end_date
+  FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::date[], $8::date[])
+       AS a (asset_id, number, product_id, quantity, start_date, end_date)
  ORDER BY a.asset_id;
 
 -- name: save_targets
@@ -66,16 +63,16 @@ SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.uni
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
 --   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[], $12 roles text[],
---   $13 commitment_rates text[]
+--   $13 commitment_rates text[], $14 are_fixed boolean[]
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
                              start_time, end_time, policies, token_wallet_id, definition_product_id, role,
-                             commitment_rate)
+                             commitment_rate, is_fixed)
 SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
-       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate
+       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate, r.is_fixed
   FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[])
+              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::boolean[])
        AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies,
-             token_wallet_id, definition_product_id, role, commitment_rate)
+             token_wallet_id, definition_product_id, role, commitment_rate, is_fixed)
  ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
 
 -- name: add_asset_rates
@@ -126,10 +123,13 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
  ORDER BY e.entitlement_id;
 
 -- name: find_asset
--- One asset without its resources.
+-- One asset without its resources; its order is that of the line in force.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
-SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time, created_by, update_time, updated_by
+SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, create_time, created_by,
+       update_time, updated_by,
+       (SELECT l.order_id FROM order_lines AS l
+         WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
+           AND l.version = assets.line_version) AS order_id
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
 
@@ -138,8 +138,11 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
-SELECT asset_id, account_id, number, order_id, position, product_id, quantity, start_date, end_date,
-       create_time, created_by, update_time, updated_by
+SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, create_time, created_by,
+       update_time, updated_by,
+       (SELECT l.order_id FROM order_lines AS l
+         WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
+           AND l.version = assets.line_version) AS order_id
   FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
    AND ($5::text IS NULL OR product_id = $5)
@@ -156,7 +159,7 @@ SELECT asset_id, account_id, number, order_id, position, product_id, quantity, s
 -- The resources of some assets, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
-       h.start_time, h.end_time, h.policies, r.terms
+       h.start_time, h.end_time, h.policies, h.is_fixed, r.terms
   FROM asset_resources AS h
   LEFT JOIN LATERAL (
        SELECT r.terms FROM asset_rates AS r

@@ -9,12 +9,13 @@ SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_cod
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4;
 
 -- name: add_order_lines
--- Copies the quote's lines.
---   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid
-INSERT INTO order_lines (tenant_id, account_id, order_id, position, product_id, quantity, start_date,
+-- Copies the quote's lines as first versions, each of a new asset.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid, $5 asset_ids uuid[], in the order
+--   of the lines
+INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity, start_date,
                          end_date, role, binding, target_id, selling_model_id, resources)
-SELECT tenant_id, account_id, $3, position, product_id, quantity, start_date, end_date, role, binding,
-       target_id, selling_model_id, resources
+SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORDER BY position))::integer],
+       product_id, quantity, start_date, end_date, role, binding, target_id, selling_model_id, resources
   FROM quote_lines
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4
  ORDER BY position;
@@ -56,17 +57,9 @@ SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, acti
 -- name: order_lines
 -- The lines of some orders, in their order.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
-SELECT order_id AS sale_id, product_id, quantity, start_date, end_date, role, binding, target_id,
+SELECT order_id AS sale_id, asset_id, product_id, quantity, start_date, end_date, role, binding, target_id,
        selling_model_id, resources
   FROM order_lines
- WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
- ORDER BY order_id, position;
-
--- name: order_assets
--- The assets of some orders, in the order of their lines.
---   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
-SELECT order_id, asset_id
-  FROM assets
  WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
  ORDER BY order_id, position;
 

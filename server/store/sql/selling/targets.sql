@@ -20,7 +20,7 @@ SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, 
 -- name: rate_units
 -- The unit of the rates of each resource of one target: all assets that draw on a wallet are rated in one unit.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid
-SELECT DISTINCT w.usage_resource_id, r.terms ->> 'unit' AS unit
+SELECT DISTINCT w.usage_resource_id, r.terms #>> '{content,unit}' AS unit
   FROM wallets AS w
   JOIN asset_resources AS h
     ON h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id AND h.role = 'ANCHOR'

@@ -99,7 +99,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
                    r.asset_rate_id, h.end_time, a.number, a.product_id, h.token_wallet_id,
                    h.definition_product_id, h.role, h.commitment_rate,
-                   CASE WHEN e.target_kind <> 'ASSET' THEN (h.policies ->> 'is_fixed')::boolean END)
+                   CASE WHEN e.target_kind <> 'ASSET' THEN h.is_fixed END)
                    ORDER BY a.number, r.start_time)::text
           FROM asset_resources AS h
          CROSS JOIN LATERAL (

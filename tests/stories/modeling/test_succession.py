@@ -1,0 +1,159 @@
+"""Succession: a rate, a resource of a product or a grant is replaced from a day on, in one act."""
+
+from typing import Any
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import rate_service_pb2 as rates
+
+from tests.stories.catalog_words import move as move_records
+from tests.stories.rate_words import ACTIVE, add, get, move, priced, put, shop
+from tests.stories.words import Metered, day, figure, line, refusal
+from tests.stories.world import World
+
+OLD = "rateCards/base/entries/data-1"
+CALLS = Metered(resource="calls", grant="10", rate="1")
+
+
+async def succeed(world: World, start: str, value: str, **more: Any) -> Any:
+    """Replace the rate of data from a day on."""
+    request = rates.SupersedeRateCardEntryRequest(
+        name=OLD,
+        start_date=day(start),
+        **{
+            "rate_card_entry_id": "data-2",
+            "rate_card_entry": priced("data", value),
+            "update_mask": FieldMask(paths=["rate"]),
+            **more,
+        },
+    )
+    return await world.client.rates.SupersedeRateCardEntry(request)
+
+
+async def grants_of(world: World) -> list[catalog.ProductUsageGrant]:
+    """Return the grants of the plan."""
+    request = rpc.ListProductUsageGrantsRequest(parent="products/plan")
+    return list((await world.client.catalog.ListProductUsageGrants(request)).product_usage_grants)
+
+
+async def rate_on(world: World, date: str, resource: str = "data") -> Any:
+    found = await world.discover("plan", resource, date=day(date))
+    return figure(found.terms.rate.value)
+
+
+@pytest.mark.capability("M42")
+async def test_a_price_changes_from_a_day_ahead_without_a_gap(sandbox):
+    world = await shop(sandbox)
+    await put(world, "base/data-1", priced("data", "2"))
+
+    preview = await succeed(world, "2024-02-01", "3", validate_only=True)
+    done = await succeed(world, "2024-02-01", "3")
+    again = await succeed(world, "2024-02-01", "3")
+
+    assert preview.successor.start_date == day("2024-02-01")
+    assert done.predecessor.end_date == done.successor.start_date == day("2024-02-01")
+    assert done.successor.state == ACTIVE
+    assert not done.successor.HasField("end_date")
+    assert (again.predecessor.etag, again.successor.etag) == (
+        done.predecessor.etag,
+        done.successor.etag,
+    )
+    assert [await rate_on(world, date) for date in ("2024-01-31", "2024-02-01")] == [2, 3]
+
+
+async def test_a_successor_keeps_the_end_and_what_was_not_named(sandbox):
+    world = await shop(sandbox)
+    steps = [("0", "10", "PERCENTAGE", "5")]
+    entry = priced("data", None, *steps, end="2024-06-01", mode="GRADUATED")
+    tiered = await put(world, "tiers/steps", entry)
+
+    request = rates.SupersedeRateCardEntryRequest(
+        name=tiered, rate_card_entry_id="steps-2", start_date=day("2024-02-01")
+    )
+    done = await world.client.rates.SupersedeRateCardEntry(request)
+
+    old = await get(world, tiered)
+    assert (done.predecessor, old.end_date) == (old, day("2024-02-01"))
+    assert done.successor.tiers == old.tiers
+    assert done.successor.end_date == day("2024-06-01")
+
+
+async def test_a_succession_that_makes_no_sense_changes_nothing(sandbox):
+    world = await shop(sandbox)
+    entry = priced("data", "2", start="2024-01-01", end="2024-06-01")
+    await add(world, "base/data-1", entry)
+
+    draft = await refusal(succeed(world, "2024-02-01", "3"))
+    await move(world, ACTIVE, OLD)
+    before = await get(world, OLD)
+    reasons = {
+        start: (await refusal(succeed(world, start, "3"))).reason
+        for start in ("2024-01-01", "2024-01-14", "2024-06-01")
+    }
+    await put(world, "base/data-2", priced("data", "9", start="2024-06-01"))
+    taken = await refusal(succeed(world, "2024-02-01", "3"))
+    longer = {
+        "rate_card_entry_id": "data-3",
+        "rate_card_entry": priced("data", "3", end="2024-07-01"),
+        "update_mask": FieldMask(paths=["rate", "end_date"]),
+    }
+    overlap = await refusal(succeed(world, "2024-02-01", "3", **longer))
+    masked = await refusal(
+        succeed(world, "2024-02-01", "3", update_mask=FieldMask(paths=["start_date"]))
+    )
+    stale = await refusal(succeed(world, "2024-02-01", "3", etag='"9"'))
+
+    assert draft.reason == "STATE_TRANSITION"
+    assert reasons == dict.fromkeys(reasons, "INTERVAL_INVALID")
+    assert (taken.reason, overlap.reason) == ("CODE_TAKEN", "RATE_OVERLAP")
+    assert (masked.reason, stale.reason) == ("FIELD_MASK_INVALID", "ETAG_MISMATCH")
+    assert await get(world, OLD) == before
+
+
+@pytest.mark.capability("M14")
+async def test_a_resource_of_a_product_is_replaced_together_with_its_grants(sandbox):
+    """Sales before the day have the old policies and grants, sales from the day on the new."""
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS)
+    await world.client.policies.CreateAggregationPolicy(
+        policy_rpc.CreateAggregationPolicyRequest(
+            aggregation_policy_id="peak",
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
+        )
+    )
+    await move_records(world, ACTIVE, "aggregationPolicies/peak")
+    [grant] = await grants_of(world)
+    old = "products/plan/usageResources/calls"
+    changed = catalog.ProductUsageResource(
+        policies=catalog.ResourcePolicies(aggregation_policy="aggregationPolicies/peak")
+    )
+    request = rpc.SupersedeProductUsageResourceRequest(
+        name=old,
+        product_usage_resource_id="calls-2",
+        start_date=day("2024-03-01"),
+        product_usage_resource=changed,
+        update_mask=FieldMask(paths=["policies"]),
+    )
+    forgotten = await refusal(world.client.catalog.SupersedeProductUsageResource(request))
+    request.grant_ids[grant.name.rpartition("/")[2]] = "calls-2"
+    done = await world.client.catalog.SupersedeProductUsageResource(request)
+
+    assert (forgotten.reason, forgotten.facts["field"]) == ("FIELD_REQUIRED", "grant_ids")
+    assert done.successor.start_date == done.predecessor.end_date == day("2024-03-01")
+    grants = {found.name: found for found in await grants_of(world)}
+    assert grants[grant.name].end_date == day("2024-03-01")
+    new = grants["products/plan/grants/calls-2"]
+    assert (new.start_date, figure(new.quantity)) == (day("2024-03-01"), 10)
+    assert new.product_usage_resource == done.successor.name
+    account = await world.account("acme")
+    quote = await world.quote(
+        account, *(line("plan", date) for date in ("2024-02-01", "2024-03-01"))
+    )
+    sold = [sale.resources[0] for sale in quote.lines]
+    methods = [one.aggregation_policy for one in sold]
+    assert methods[1] == "aggregationPolicies/peak" != methods[0]
+    assert [len(one.grants) for one in sold] == [1, 1]
