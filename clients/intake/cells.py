@@ -100,7 +100,9 @@ def quantity_of(row: Row, column: str, *, decimal_comma: bool) -> str:
 
 def _unusual(text: str, column: str) -> str:
     if text.startswith("-") and (NUMBER.fullmatch(text[1:]) or SCIENTIFIC.fullmatch(text[1:])):
-        raise Fault(f"{column}: {shown(text)} is below zero")
+        raise Fault(
+            f"{column}: {shown(text)} is below zero; void the record that recorded too much"
+        )
     if MANY_DECIMALS.fullmatch(text):
         return text.rstrip("0").rstrip(".")
     if SCIENTIFIC.fullmatch(text):

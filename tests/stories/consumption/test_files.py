@@ -170,6 +170,10 @@ CASES = {
             "2026-10-25T02:30:00Z 5 acme",
         ],
     ),
+    "zeros.csv": (
+        (*ACME, *TOKENS),
+        [f"{DAY}10:00:00Z 0 acme", f"{DAY}10:01:00Z 0 acme", f"{DAY}10:02:00Z 6 acme"],
+    ),
     "packed.csv.gz": ((*ACME, *TOKENS), [f"{DAY}10:00:00Z 17 acme"]),
 }
 
