@@ -45,7 +45,10 @@ VERSION = OnWire(
 )
 
 
-@serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], (PROCEDURE, VERSION))
+ALL: tuple[OnWire[Any, Any], ...] = (PROCEDURE, VERSION)
+
+
+@serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], ALL)
 class ProcedureService(rpc.ProcedureServiceServicer):
     """Manages procedures, their defaults and versions, and simulates them."""
 
