@@ -1,10 +1,10 @@
-"""Activation: the validator's rules that prevent it, and the refusals.
+"""Activation and revision: the validator's rules that prevent them, and the refusals.
 
 A finding with a `refusal` always prevents the activation; other errors prevent it only if the
-caller requires a valid product.
+caller requires a valid product. A revision of a policy is prevented by every error that it causes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from server.domain.errors import FailedPrecondition, Violation
 from server.domain.validation import ProductVerdict
@@ -15,6 +15,8 @@ from server.domain.validation.setups import Setup, within
 from server.domain.validation.structure import STRUCTURE
 from server.domain.validation.tiering import TIERS
 
+# A policy may be used by thousands of products; the message counts all faults.
+MOST_VIOLATIONS = 100
 # Faults of the product come before those of its rates, because they are to be corrected first.
 IN_TURN = (*STRUCTURE, *KINDS, *RATES, *TIERS)
 
@@ -44,6 +46,44 @@ def check_valid(setup: Setup, verdict: ProductVerdict) -> None:
     ]
     if errors:
         raise _refusal(setup, errors)
+
+
+def faults(setup: Setup) -> list[Violation]:
+    """Return a violation for each finding that prevents a revision, within the setup's scope."""
+    cut = within(setup)
+    return [
+        finding.refusal or Violation(finding.records[0], rule.id, finding.message)
+        for rule in IN_TURN
+        for finding in rule.check(cut)
+        if finding.refusal is not None or rule.severity is Severity.ERROR
+    ]
+
+
+def check_revision(
+    name: str, before: Mapping[str, Sequence[Violation]], after: Mapping[str, Sequence[Violation]]
+) -> None:
+    """Raise VALIDATION_FAILED for faults that the new version of a policy would cause.
+
+    `before` and `after` are the faults by the name of the product. A fault that exists without the
+    revision does not prevent it, so that faulty products can be corrected one policy at a time.
+    """
+    caused = [
+        (product, fault)
+        for product, own in after.items()
+        for fault in own
+        if fault not in before.get(product, ())
+    ]
+    if not caused:
+        return
+    product, first = caused[0]
+    more = f" (and {len(caused) - 1} more)" if len(caused) > 1 else ""
+    message = (
+        f"{name} cannot be revised like this, because {product} uses it: {first.field}"
+        f" {first.description}{more}"
+    )
+    facts = {"name": name, "product": product, "first": first.reason}
+    violations = tuple(fault for _, fault in caused[:MOST_VIOLATIONS])
+    raise FailedPrecondition("VALIDATION_FAILED", message, facts, violations)
 
 
 def _overlap(found: Sequence[tuple[Finding, Violation]]) -> FailedPrecondition:
