@@ -225,33 +225,33 @@ class World:
         self.has_book = True
 
     async def _resource(self, one: Metered) -> None:
-        make, rpc = catalog_rpc, self.client.catalog
-        await rpc.CreateUnitClass(
-            make.CreateUnitClassRequest(
-                unit_class_id=f"{one.resource}-class",
-                unit_class=catalog.UnitClass(
-                    kind="USAGE", default_unit=f"unitsOfMeasure/{one.resource}-unit"
-                ),
-            )
+        make = catalog_rpc
+        unit_class = make.CreateUnitClassRequest(
+            unit_class_id=f"{one.resource}-class",
+            unit_class=catalog.UnitClass(
+                kind="USAGE", default_unit=f"unitsOfMeasure/{one.resource}-unit"
+            ),
         )
-        await rpc.CreateUnitOfMeasure(
-            make.CreateUnitOfMeasureRequest(
-                unit_of_measure_id=f"{one.resource}-unit",
-                unit_of_measure=catalog.UnitOfMeasure(
-                    unit_class=f"unitClasses/{one.resource}-class", scale=one.scale
-                ),
-            )
+        unit = make.CreateUnitOfMeasureRequest(
+            unit_of_measure_id=f"{one.resource}-unit",
+            unit_of_measure=catalog.UnitOfMeasure(
+                unit_class=f"unitClasses/{one.resource}-class", scale=one.scale
+            ),
         )
-        await rpc.CreateUsageResource(
-            make.CreateUsageResourceRequest(
-                usage_resource_id=one.resource,
-                usage_resource=catalog.UsageResource(
-                    category="USAGE",
-                    unit_class=f"unitClasses/{one.resource}-class",
-                    dimensions=one.dimensions,
-                ),
-            )
+        resource = make.CreateUsageResourceRequest(
+            usage_resource_id=one.resource,
+            usage_resource=catalog.UsageResource(
+                category="USAGE",
+                unit_class=f"unitClasses/{one.resource}-class",
+                dimensions=one.dimensions,
+            ),
         )
+        records = [
+            make.CatalogRecord(unit_class=unit_class),
+            make.CatalogRecord(unit_of_measure=unit),
+            make.CatalogRecord(usage_resource=resource),
+        ]
+        await self.client.catalog.CreateRecords(make.CreateRecordsRequest(records=records))
 
     async def _promise(self, product: str, one: Metered) -> None:
         rpc = self.client.catalog

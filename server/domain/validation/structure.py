@@ -94,8 +94,8 @@ def _unit_missing(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.unit is None:
             class_name = f"unitClasses/{metered.unit_class.id}"
-            text = f"{metered.id} has no unit to count in: {class_name} has none with factor 1"
-            missing = f"{class_name} has no unit to count in; create one with factor 1"
+            missing = f"names no unit of measure, and {class_name} has no default unit"
+            text = f"{metered.id} has no unit to count in: it {missing}"
             resource_name = f"usageResources/{metered.id}"
             refused = Violation(resource_name, "UNIT_OF_MEASURE_NOT_FOUND", missing)
             yield Finding(text, (class_name, metered.name), refused)
@@ -308,7 +308,7 @@ STRUCTURE = (
         "UNIT_MISSING",
         Severity.ERROR,
         "Every resource has a unit to count in.",
-        "Create the default unit of the class, or one with factor 1.",
+        "Name a unit of measure on the resource, or a default unit on its class.",
         _unit_missing,
     ),
     Rule(

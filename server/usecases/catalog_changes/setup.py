@@ -171,6 +171,8 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     """Create every record in the order of dependencies."""
     await making.all(kinds.UNIT_CLASS, wanted.unit_classes, catalog.create_unit_class)
     await making.all(kinds.UNIT, wanted.units, catalog.create_unit)
+    for unit_class in wanted.unit_classes:
+        await making.check(unit_class, catalog.check_default_unit)
     await making.policies(policies.AGGREGATION, wanted.aggregations)
     await making.policies(policies.RATING_FREQUENCY, wanted.frequencies)
     await making.policies(policies.OVERAGE, wanted.overages)
@@ -276,6 +278,15 @@ class _Making:
             making = make(self.tx, part.content)
             name = kind.resource_name(*key)
             await self._take(part.path, name, there, making, is_shared=is_shared)
+
+    async def check(
+        self, part: SetupPart[T], check: Callable[[Transaction, T], Awaitable[T]]
+    ) -> None:
+        """Check a record that could not be checked when it was created."""
+        try:
+            await check(self.tx, part.content)
+        except UsageError as error:
+            raise placed(error, part.path) from None
 
     async def policies(self, kind: Kind[P], parts: Iterable[SetupPart[P]]) -> None:
         """Create policies, which have no checks of their own."""

@@ -1,9 +1,10 @@
 """The catalog: the checks of each kind of record before it is stored."""
 
-from server.domain.errors import FailedPrecondition, InvalidArgument
+from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
 from server.domain.exact import plain
 from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
+    CatalogState,
     Category,
     GrantType,
     PolicyIds,
@@ -47,8 +48,39 @@ KINDS = {
 
 
 async def create_unit_class(tx: Transaction, wanted: UnitClass) -> StoredRecord[UnitClass]:
-    """Create a class of units. Raises CODE_TAKEN."""
+    """Create a class of units. Raises CODE_TAKEN.
+
+    Its default unit is created after it, so the caller runs `check_default_unit` in the end.
+    """
     return await create(tx, UNIT_CLASS, wanted)
+
+
+async def check_default_unit(tx: Transaction, wanted: UnitClass) -> UnitClass:
+    """Return the class.
+
+    Raises UNIT_OF_MEASURE_NOT_FOUND, UNIT_CLASS_MISMATCH, FACTOR_RANGE, RESOURCE_INACTIVE if the
+    default unit that it names cannot be counted in.
+    """
+    if wanted.default_unit_id is None:
+        return wanted
+    path, name = "unit_class.default_unit", UNIT.resource_name(wanted.default_unit_id)
+    unit = await store.find(tx, UNIT, wanted.default_unit_id)
+    if unit is None or unit.content.id != wanted.default_unit_id:
+        missing = NotFound.of("UnitOfMeasure", name)
+        missing.message += "; CreateRecords creates a class together with its default unit"
+        raise missing
+    if unit.content.unit_class_id != wanted.id:
+        text = f"{name} is a unit of unitClasses/{unit.content.unit_class_id}"
+        raise InvalidArgument.at(path, "UNIT_CLASS_MISMATCH", text)
+    if unit.content.factor != 1:
+        text = (
+            f"{name} has the factor {plain(unit.content.factor)}; a default unit has the factor 1"
+        )
+        raise InvalidArgument.at(path, "FACTOR_RANGE", text)
+    if unit.state is CatalogState.INACTIVE:
+        text = f"{name} was withdrawn; ChangeStates puts it in force again"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name, "field": path})
+    return wanted
 
 
 async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[UnitOfMeasure]:
@@ -58,7 +90,10 @@ async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[Un
 
 
 async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
-    """Return the unit. Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
+    """Return the unit.
+
+    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE, UNIT_CLASS_MISMATCH.
+    """
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
@@ -69,7 +104,19 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
+    await _check_stays_default(tx, wanted)
     return wanted
+
+
+async def _check_stays_default(tx: Transaction, wanted: UnitOfMeasure) -> None:
+    """Raise UNIT_CLASS_MISMATCH if the default unit of a class is moved to another class."""
+    found = await store.find(tx, UNIT, wanted.id)
+    if found is None or found.content.unit_class_id == wanted.unit_class_id:
+        return
+    old = (await store.get(tx, UNIT_CLASS, found.content.unit_class_id)).content
+    if old.default_unit_id == wanted.id:
+        text = f"is the default unit of unitClasses/{old.id}, which has to name another one first"
+        raise InvalidArgument.at("unit_of_measure.unit_class", "UNIT_CLASS_MISMATCH", text)
 
 
 async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecord[UsageResource]:
@@ -236,5 +283,9 @@ async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: Prod
         return
     unit = as_unit((await store.get(tx, UNIT, wanted.unit_id)).content)
     check_scale(wanted.quantity, unit, path=path)
+    resource = (await store.get(tx, RESOURCE, resource_id)).content
+    if unit.class_id != resource.unit_class_id:
+        text = f"{unit.id} is a unit of {unit.class_id}; {resource_id} counts in another class"
+        raise InvalidArgument.at(path, "UNIT_CLASS_MISMATCH", text)
     if own is not None:
         check_scale(convert(wanted.quantity, unit, own), own, path=path)

@@ -50,6 +50,7 @@ def plan(resources: int) -> list[rpc.CatalogRecord]:
                     f"r{n}",
                     category=catalog.UnitClass.USAGE,
                     unit_class="unitClasses/things",
+                    unit_of_measure="unitsOfMeasure/thing",
                 ),
                 record(
                     "product_usage_resource",
@@ -185,7 +186,9 @@ def needs_of(one: rpc.CatalogRecord) -> set[str]:
     creation = getattr(one, kind)
     if kind == "product_usage_resource":
         return {creation.parent, creation.product_usage_resource.usage_resource}
-    return {"unitClasses/things"} if kind in ("unit_of_measure", "usage_resource") else set()
+    if kind == "usage_resource":
+        return {"unitClasses/things", creation.usage_resource.unit_of_measure}
+    return {"unitClasses/things"} if kind == "unit_of_measure" else set()
 
 
 async def test_of_many_who_activate_at_once_one_does_it(sandbox):

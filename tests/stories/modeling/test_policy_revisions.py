@@ -47,6 +47,7 @@ def refused_for(error: UsageError, record: str, reason: str) -> None:
         ("aggregation_policy", "period", {"name": COUNTED, "period": "MONTH"}, "PERIOD_ORDER"),
     ],
 )
+@pytest.mark.capability("M33.revision")
 async def test_a_revision_that_breaks_a_product_is_refused(sandbox, kind, mask, content, reason):
     world = await sandbox("2024-01-31")
     await world.product("plan", CALLS)
@@ -95,8 +96,7 @@ async def test_a_policy_of_the_usage_resource_is_judged_by_its_products(sandbox)
             aggregation_policy=policies.AggregationPolicy(method="AVERAGE", period="DAY"),
         )
     )
-    await words.unit_class(world, "things", default_unit="unitsOfMeasure/thing")
-    await words.unit(world, "thing", "things")
+    await words.counted(world, "things", "thing")
     named = catalog.UsageResourcePolicies(rating_frequency_policy=made.name)
     await words.resource(world, "load", "things", policies=named)
     await words.product(world, "plan")

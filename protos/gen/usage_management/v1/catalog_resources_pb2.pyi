@@ -73,8 +73,10 @@ class UnitClass(_message.Message):
     kind: Global___UnitClass.Kind.ValueType
     """The kind of thing that the units measure."""
     default_unit: _builtins.str
-    """The default unit, into which every quantity is converted: `unitsOfMeasure/{unit_of_measure}`; it may be
-    named before it exists. If absent, the unit with factor 1.
+    """The unit that resources of the class count in, unless they name their own: `unitsOfMeasure/{unit_of_measure}`,
+    a unit of the class with the factor 1 that was not withdrawn. If absent, every resource names its unit. A
+    class and its default unit are created together by CreateRecords or SetUpProduct; otherwise the class is
+    created first, then the unit, and then the class is updated.
     """
     state: _types_pb2.CatalogState.ValueType
     """The state of the unit class."""
@@ -394,7 +396,7 @@ class UsageResource(_message.Message):
     """The unit class that the resource is measured in: `unitClasses/{unit_class}`."""
     unit_of_measure: _builtins.str
     """The unit of its quantities, grants and tiers: `unitsOfMeasure/{unit_of_measure}`; the default unit of the
-    class if absent.
+    class if absent. A resource of a class without a default unit cannot be sold without it.
     """
     token_resource: _builtins.str
     """The token resource in which overage is rated, instead of money: `usageResources/{usage_resource}` of
