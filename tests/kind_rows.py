@@ -8,7 +8,7 @@ from server.domain.ids import ProductId, ResourceId
 from server.domain.modeling.catalog import Category, GrantType, Product, UsageModelType
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.validation import Metered, Parent, Promise, Setup
-from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
+from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, tier, unit
 
 CREDIT = unit("credit", class_id="credits")
 CREDITS, POINTS = ResourceId("credits"), ResourceId("points")
@@ -22,6 +22,9 @@ def token(**more: Any) -> Metered:
     return metered("credits", counted=CREDIT, **more)
 
 
+STEPS = (tier("OVERRIDE", "1", "0", "10"), tier("OVERRIDE", "2", "10"))
+TIERED = entry("0.5", *STEPS, resource="credits")
+A_TOKEN = replace(token(), resource=replace(token().resource, category=Category.TOKEN))
 RATED = (entry(currency="credit"), entry(resource="credits", id_="credits"))
 
 
@@ -69,6 +72,12 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         setup(in_tokens(), token(), entries=(entry(), *RATED[1:])),
         setup(in_tokens(), token(), entries=RATED),
     ),
+    (
+        "TOKEN_TIERS",
+        setup(A_TOKEN, entries=(replace(TIERED, tiers=STEPS),)),
+        setup(A_TOKEN, entries=(replace(TIERED, tiers=STEPS[1:]),)),
+    ),
+    ("TOKEN_TIERS", setup(A_TOKEN, entries=(TIERED,)), setup(token(), entries=(TIERED,))),
     ("ANCHOR_MISSING", setup(ADDED, **PACK | {"anchored": frozenset()}), setup(ADDED, **PACK)),
     ("ADDITION_EMPTY", setup(ADDED, entries=(), **PACK), setup(ADDED, **PACK)),
     (

@@ -104,8 +104,11 @@ class World:
         await self.activate(product)
 
     async def activate(self, product: str) -> catalog_rpc.ActivateProductResponse:
-        request = catalog_rpc.ActivateProductRequest(name=f"products/{product}")
-        return await self.client.catalog.ActivateProduct(request)
+        return await self.client.catalog.ActivateProduct(self.activation(product))
+
+    def activation(self, product: str) -> catalog_rpc.ActivateProductRequest:
+        # Most stories leave out what they are not about, such as rates.
+        return catalog_rpc.ActivateProductRequest(name=f"products/{product}", allow_invalid=True)
 
     async def account(
         self, account: str, *, zone: str = "UTC", anchor_day: int = 1, billing_months: int = 1

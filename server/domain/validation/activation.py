@@ -1,13 +1,14 @@
 """Activation and revision: the validator's rules that prevent them, and the refusals.
 
-A finding with a `refusal` always prevents the activation; other errors prevent it only if the
-caller requires a valid product. A revision of a policy is prevented by every error that it causes.
+A finding with a `refusal` always prevents the activation; other errors prevent it unless the caller
+allows an invalid product. A revision of a policy is prevented by every error that it causes.
 """
 
 from collections.abc import Mapping, Sequence
 
 from server.domain.errors import FailedPrecondition, Violation
 from server.domain.validation import ProductVerdict
+from server.domain.validation.grants import GRANTS
 from server.domain.validation.kinds import KINDS
 from server.domain.validation.pricing import RATES
 from server.domain.validation.rules import Finding, Severity
@@ -18,7 +19,7 @@ from server.domain.validation.tiering import TIERS
 # A policy may be used by thousands of products; the message counts all faults.
 MOST_VIOLATIONS = 100
 # Faults of the product come before those of its rates, because they are to be corrected first.
-IN_TURN = (*STRUCTURE, *KINDS, *RATES, *TIERS)
+IN_TURN = (*STRUCTURE, *GRANTS, *KINDS, *RATES, *TIERS)
 
 
 def check_activation(setup: Setup) -> None:
@@ -91,7 +92,7 @@ def _overlap(found: Sequence[tuple[Finding, Violation]]) -> FailedPrecondition:
     in_turn = sorted(found, key=lambda pair: sorted(pair[0].records))
     name, other_name = sorted(in_turn[0][0].records)
     other = other_name.rpartition("/")[2]
-    text = f"{name} is sold on days on which {other} is, which is the same resource"
+    text = f"{name} applies on days on which {other} does; {in_turn[0][0].message}"
     violations = tuple(violation for _, violation in in_turn)
     return FailedPrecondition(
         "EFFECTIVITY_OVERLAP", text, {"name": name, "other": other}, violations

@@ -1,7 +1,9 @@
 """The catalog: the checks of each kind of record before it is stored."""
 
+from dataclasses import replace
+
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
-from server.domain.exact import plain
+from server.domain.exact import Rounding, plain
 from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
     CatalogState,
@@ -18,7 +20,7 @@ from server.domain.modeling.catalog import (
     UsageResource,
     as_unit,
 )
-from server.domain.modeling.policies import PolicyLevel
+from server.domain.modeling.policies import PolicyLevel, check_rollover
 from server.domain.modeling.resolved import resolve, sold_policies
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
 from server.store.connection import Transaction
@@ -34,7 +36,7 @@ from server.store.modeling.catalog import (
 )
 from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.usecases.modeling.currencies import is_currency
+from server.usecases.modeling.currencies import is_currency, minor_places
 from server.usecases.modeling.records import create
 from server.usecases.modeling.resolution import check_terms, policies_at
 from server.usecases.modeling.units import unit_of
@@ -85,14 +87,13 @@ async def check_default_unit(tx: Transaction, wanted: UnitClass) -> UnitClass:
 
 async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[UnitOfMeasure]:
     """Create a unit. Raises CODE_TAKEN and the errors of `check_unit`."""
-    await check_unit(tx, wanted)
-    return await create(tx, UNIT, wanted)
+    return await create(tx, UNIT, await check_unit(tx, wanted))
 
 
 async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
-    """Return the unit.
+    """Return the unit; a currency with the decimals of its money.
 
-    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE, UNIT_CLASS_MISMATCH.
+    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, RANGE, FACTOR_RANGE, UNIT_CLASS_MISMATCH.
     """
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
@@ -105,7 +106,22 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
     await _check_stays_default(tx, wanted)
-    return wanted
+    return _as_money(wanted) if unit_class.kind is UnitClassKind.CURRENCY else wanted
+
+
+def _as_money(wanted: UnitOfMeasure) -> UnitOfMeasure:
+    """Return a currency with its minor unit's decimals. Raises RANGE for settings without effect.
+
+    Amounts are rounded as ISO 4217 and the invoice's rules say, and money is not converted.
+    """
+    places = minor_places(wanted.id)
+    if wanted.scale not in (0, places):
+        text = f"{wanted.id} has {places} decimals (ISO 4217), so its scale is not {wanted.scale}"
+        raise InvalidArgument.at("unit_of_measure.scale", "RANGE", text)
+    if wanted.rounding is not Rounding.HALF_UP:
+        text = f"money is not converted, so {wanted.rounding} would never be applied"
+        raise InvalidArgument.at("unit_of_measure.rounding", "RANGE", text)
+    return replace(wanted, scale=places)
 
 
 async def _check_stays_default(tx: Transaction, wanted: UnitOfMeasure) -> None:
@@ -255,7 +271,8 @@ async def check_product(tx: Transaction, wanted: Product) -> Product:
 async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductGrant:
     """Return the grant.
 
-    Raises `…_NOT_FOUND` for a missing reference, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE.
+    Raises `…_NOT_FOUND` for a missing reference, GRANT_TYPE, POLICY_CONFLICT, UNIT_CLASS_MISMATCH,
+    UNIT_SCALE.
     """
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
@@ -263,10 +280,12 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductG
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
     key = wanted.product_id, wanted.held_id
     held = (await store.get(tx, PRODUCT_RESOURCE, *key)).content
+    refresh = None
     if wanted.refresh_id is not None:
-        await store.get(tx, REFRESH, wanted.refresh_id)
+        refresh = (await store.get(tx, REFRESH, wanted.refresh_id)).content.interval
     if wanted.rollover_id is not None:
         await store.get(tx, ROLLOVER, wanted.rollover_id)
+        check_rollover(wanted.validity, refresh)
     if wanted.selling_model_id is not None:
         await store.get(tx, SELLING_MODEL, wanted.selling_model_id)
     await _check_quantity(tx, held.resource_id, wanted)
