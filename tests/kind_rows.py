@@ -1,10 +1,10 @@
-"""Rows for the validator's test: tokens, packs, commitments, and what usage is billed as."""
+"""Rows for the validator's test: grants, tokens, packs, commitments, and invoiced products."""
 
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from server.domain.ids import ProductId, ResourceId
+from server.domain.ids import ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import Category, GrantType, Product, UsageModelType
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.validation import Metered, Parent, Promise, Setup
@@ -55,6 +55,16 @@ def billed(state: Any) -> Setup:
     return setup(metered(definition=Parent("products/overage", state)))
 
 
+JUNE = {"start_date": date(2024, 6, 1), "end_date": date(2024, 7, 1)}
+
+
+def also(name: str, **fields: Any) -> Promise:
+    """Return a grant with another id."""
+    made = promise()
+    content = replace(made.grant.content, id=ProductGrantId(name), **fields)
+    return replace(made, grant=kept(content, ACTIVE))
+
+
 KIND_ROWS: list[tuple[str, Setup, Setup]] = [
     ("TOKEN_MISSING", setup(in_tokens()), setup(in_tokens(), token(), entries=RATED)),
     (
@@ -101,4 +111,14 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
     ),
     # What adds to an anchor needs no rate of its own, and no base for its tiers.
     ("RATE_MISSING", setup(entries=()), setup(ADDED, entries=(), **PACK)),
+    (
+        "GRANT_OVERLAP",
+        setup(grants=(promise(), also("more"))),
+        setup(grants=(promise(), also("more", selling_model_id=SellingModelId("yearly")))),
+    ),
+    (
+        "GRANT_OVERLAP",
+        setup(grants=(also("a", end_date=date(2024, 6, 2)), also("b", **JUNE))),
+        setup(grants=(also("a", end_date=date(2024, 6, 1)), also("b", **JUNE))),
+    ),
 ]

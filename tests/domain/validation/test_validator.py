@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from server.domain.calendar import Cadence, CadenceUnit
-from server.domain.ids import ProductGrantId, SellingModelId
 from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import AggregationMethod, OveragePolicy
 from server.domain.modeling.units import UnitClassKind
@@ -19,7 +17,6 @@ from server.domain.validation import (
     RULES,
     EffectiveDays,
     Parent,
-    Promise,
     Scope,
     Setup,
     Severity,
@@ -39,7 +36,6 @@ from tests.setups import (
     aggregation,
     counted_by,
     entry,
-    kept,
     metered,
     product_in,
     promise,
@@ -60,15 +56,6 @@ NEXT = metered(start=UNTIL, held_id=LATER)
 REGIONAL = replace(metered(), resource=replace(metered().resource, dimensions=("region",)))
 DRAFTS = Scope(days=EffectiveDays(TODAY), with_drafts=True)
 DAY = Cadence(CadenceUnit.DAY)
-JUNE = {"start_date": date(2024, 6, 1), "end_date": date(2024, 7, 1)}
-
-
-def also(name: str, **fields: Any) -> Promise:
-    """Return a grant with another id."""
-    made = promise()
-    content = replace(made.grant.content, id=ProductGrantId(name), **fields)
-    return replace(made, grant=kept(content, ACTIVE))
-
 
 # The rule, a setup that breaks it, one that does not.
 TABLE: list[tuple[str, Setup, Setup]] = [
@@ -154,16 +141,6 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         "ROLLOVER_UNREACHABLE",
         setup(grants=(promise(rollover="once", validity=DAY, refresh=MONTH),)),
         setup(grants=(promise(rollover="once", validity=MONTH, refresh=MONTH),)),
-    ),
-    (
-        "GRANT_OVERLAP",
-        setup(grants=(promise(), also("more"))),
-        setup(grants=(promise(), also("more", selling_model_id=SellingModelId("yearly")))),
-    ),
-    (
-        "GRANT_OVERLAP",
-        setup(grants=(also("a", end_date=date(2024, 6, 2)), also("b", **JUNE))),
-        setup(grants=(also("a", end_date=date(2024, 6, 1)), also("b", **JUNE))),
     ),
     (
         "CURRENCY_UNIT_MISSING",

@@ -1,4 +1,4 @@
-"""What a set-up does with what its description leaves out, repeats or does not use."""
+"""A set-up with records that its description leaves out, repeats or does not use."""
 
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
