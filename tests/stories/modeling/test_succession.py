@@ -159,7 +159,6 @@ async def test_a_resource_of_a_product_is_replaced_together_with_its_grants(sand
     assert [len(one.grants) for one in sold] == [1, 1]
 
 
-@pytest.mark.capability("M151")
 async def test_policies_are_those_of_the_window_of_a_sale_and_not_of_today(sandbox):
     world = await sandbox("2024-01-10")
     await world.product("plan", CALLS)
