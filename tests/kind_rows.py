@@ -1,14 +1,14 @@
-"""Rows for the validator's test: tokens, packs, commitments, and what usage is billed as."""
+"""Rows for the validator's test: grants, tokens, packs, commitments, and invoiced products."""
 
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from server.domain.ids import ProductId, ResourceId
+from server.domain.ids import ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import Category, GrantType, Product, UsageModelType
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.validation import Metered, Parent, Promise, Setup
-from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, unit
+from tests.setups import ACTIVE, DAILY, DRAFT, entry, kept, metered, promise, setup, tier, unit
 
 CREDIT = unit("credit", class_id="credits")
 CREDITS, POINTS = ResourceId("credits"), ResourceId("points")
@@ -22,6 +22,9 @@ def token(**more: Any) -> Metered:
     return metered("credits", counted=CREDIT, **more)
 
 
+STEPS = (tier("OVERRIDE", "1", "0", "10"), tier("OVERRIDE", "2", "10"))
+TIERED = entry("0.5", *STEPS, resource="credits")
+A_TOKEN = replace(token(), resource=replace(token().resource, category=Category.TOKEN))
 RATED = (entry(currency="credit"), entry(resource="credits", id_="credits"))
 
 
@@ -52,6 +55,16 @@ def billed(state: Any) -> Setup:
     return setup(metered(definition=Parent("products/overage", state)))
 
 
+JUNE = {"start_date": date(2024, 6, 1), "end_date": date(2024, 7, 1)}
+
+
+def also(name: str, **fields: Any) -> Promise:
+    """Return a grant with another id."""
+    made = promise()
+    content = replace(made.grant.content, id=ProductGrantId(name), **fields)
+    return replace(made, grant=kept(content, ACTIVE))
+
+
 KIND_ROWS: list[tuple[str, Setup, Setup]] = [
     ("TOKEN_MISSING", setup(in_tokens()), setup(in_tokens(), token(), entries=RATED)),
     (
@@ -69,6 +82,12 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         setup(in_tokens(), token(), entries=(entry(), *RATED[1:])),
         setup(in_tokens(), token(), entries=RATED),
     ),
+    (
+        "TOKEN_TIERS",
+        setup(A_TOKEN, entries=(replace(TIERED, tiers=STEPS),)),
+        setup(A_TOKEN, entries=(replace(TIERED, tiers=STEPS[1:]),)),
+    ),
+    ("TOKEN_TIERS", setup(A_TOKEN, entries=(TIERED,)), setup(token(), entries=(TIERED,))),
     ("ANCHOR_MISSING", setup(ADDED, **PACK | {"anchored": frozenset()}), setup(ADDED, **PACK)),
     ("ADDITION_EMPTY", setup(ADDED, entries=(), **PACK), setup(ADDED, **PACK)),
     (
@@ -92,4 +111,14 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
     ),
     # What adds to an anchor needs no rate of its own, and no base for its tiers.
     ("RATE_MISSING", setup(entries=()), setup(ADDED, entries=(), **PACK)),
+    (
+        "GRANT_OVERLAP",
+        setup(grants=(promise(), also("more"))),
+        setup(grants=(promise(), also("more", selling_model_id=SellingModelId("yearly")))),
+    ),
+    (
+        "GRANT_OVERLAP",
+        setup(grants=(also("a", end_date=date(2024, 6, 2)), also("b", **JUNE))),
+        setup(grants=(also("a", end_date=date(2024, 6, 1)), also("b", **JUNE))),
+    ),
 ]

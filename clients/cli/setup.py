@@ -88,8 +88,12 @@ def plan_table(answer: pb.SetUpProductResponse, *, is_plan: bool) -> Table:
     for step in answer.steps:
         word, style = DOES[step.action]
         said = word if is_plan else DID.get(step.action, word)
-        table.add_row(Text(said, style), step.name, ", ".join(step.fields))
+        table.add_row(Text(said, style), step.name, _difference(step))
     return table
+
+
+def _difference(step: pb.SetupStep) -> str:
+    return f"its name: {step.existing}" if step.existing else ", ".join(step.fields)
 
 
 def _summary(answer: pb.SetUpProductResponse, *, is_plan: bool) -> str:

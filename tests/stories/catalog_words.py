@@ -13,6 +13,21 @@ async def unit_class(world: World, name: str, **fields) -> catalog.UnitClass:
     return await world.client.catalog.CreateUnitClass(request)
 
 
+async def counted(world: World, name: str, unit: str, **fields) -> None:
+    """Create a class of units and its default unit, which has the fields."""
+    of = catalog.UnitClass(kind="USAGE", default_unit=f"unitsOfMeasure/{unit}")
+    measure = catalog.UnitOfMeasure(unit_class=f"unitClasses/{name}", **fields)
+    records = [
+        rpc.CatalogRecord(unit_class=rpc.CreateUnitClassRequest(unit_class_id=name, unit_class=of)),
+        rpc.CatalogRecord(
+            unit_of_measure=rpc.CreateUnitOfMeasureRequest(
+                unit_of_measure_id=unit, unit_of_measure=measure
+            )
+        ),
+    ]
+    await world.client.catalog.CreateRecords(rpc.CreateRecordsRequest(records=records))
+
+
 async def unit(world: World, name: str, of: str, **fields) -> catalog.UnitOfMeasure:
     made = catalog.UnitOfMeasure(unit_class=f"unitClasses/{of}", **fields)
     request = rpc.CreateUnitOfMeasureRequest(unit_of_measure_id=name, unit_of_measure=made)

@@ -64,6 +64,7 @@ def held(product: str, resource: str, *, grants: int = 1) -> dict[str, Any]:
                 "product_usage_grant": {
                     "name": f"products/{product}/grants/{resource}-{number}",
                     "quantity": 4000,
+                    **(_year(number) if grants > 1 else {}),
                 },
                 "refresh": {"interval": {"unit": "MONTH", "count": 1}},
                 "rollover": {},
@@ -72,6 +73,11 @@ def held(product: str, resource: str, *, grants: int = 1) -> dict[str, Any]:
         ],
         "rate_card_entries": [entry(product, resource)],
     }
+
+
+def _year(number: int) -> dict[str, str]:
+    """Return the days of one year, because grants of one resource do not overlap."""
+    return {"start_date": f"{2026 + number}-01-01", "end_date": f"{2027 + number}-01-01"}
 
 
 def entry(product: str, resource: str, **more: Any) -> dict[str, Any]:

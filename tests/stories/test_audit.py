@@ -52,7 +52,7 @@ PLAN, HELD, CARD = "products/plan", "products/plan/usageResources/calls", "rateC
 RATE = {"value": num(1), "currency_code": "USD"}
 # What is created of each kind, in an order in which all that is referred to is there.
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "UnitClass": ("catalog", "count", {"kind": "USAGE", "default_unit": "unitsOfMeasure/piece"}),
+    "UnitClass": ("catalog", "count", {"kind": "USAGE"}),
     "UnitOfMeasure": ("catalog", "piece", {"unit_class": "unitClasses/count"}),
     "AggregationPolicy": ("policies", "sum", {"method": "SUM", "period": "DAY"}),
     "RatingFrequencyPolicy": ("policies", "monthly", {"period": "MONTH"}),
@@ -61,7 +61,15 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "RolloverPolicy": ("policies", "once", {"max_rollovers": 1}),
     "CommitmentPolicy": ("policies", "lowest", {"rate": "LOWEST"}),
     "SellingModel": ("catalog", "for-ever", {"type": "EVERGREEN"}),
-    "UsageResource": ("catalog", "calls", {"category": "USAGE", "unit_class": "unitClasses/count"}),
+    "UsageResource": (
+        "catalog",
+        "calls",
+        {
+            "category": "USAGE",
+            "unit_class": "unitClasses/count",
+            "unit_of_measure": "unitsOfMeasure/piece",
+        },
+    ),
     "Product": ("catalog", "plan", {"usage_model_type": "ANCHOR"}),
     "ProductUsageResource": (
         "catalog",

@@ -179,9 +179,12 @@ def _grant(product: str, resource: str, quantity: str, kind: str = "GRANT") -> s
     return f"{{name: products/{product}/grants/{resource}, quantity: {quantity}, type: {kind}}}"
 
 
-async def set_up(world: World, text: str) -> rpc.SetUpProductResponse:
-    """Put a described product in force."""
-    return await world.client.setup.SetUpProduct(read_yaml(text).into(rpc.SetUpProductRequest()))
+async def set_up(
+    world: World, text: str, *, allow_invalid: bool = True
+) -> rpc.SetUpProductResponse:
+    """Put a described product in force, by default also one that the validator finds errors in."""
+    request = read_yaml(text).into(rpc.SetUpProductRequest(allow_invalid=allow_invalid))
+    return await world.client.setup.SetUpProduct(request)
 
 
 def block(lines: Sequence[str], by: int = 2) -> str:

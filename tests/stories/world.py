@@ -104,8 +104,11 @@ class World:
         await self.activate(product)
 
     async def activate(self, product: str) -> catalog_rpc.ActivateProductResponse:
-        request = catalog_rpc.ActivateProductRequest(name=f"products/{product}")
-        return await self.client.catalog.ActivateProduct(request)
+        return await self.client.catalog.ActivateProduct(self.activation(product))
+
+    def activation(self, product: str) -> catalog_rpc.ActivateProductRequest:
+        # Most stories leave out what they are not about, such as rates.
+        return catalog_rpc.ActivateProductRequest(name=f"products/{product}", allow_invalid=True)
 
     async def account(
         self, account: str, *, zone: str = "UTC", anchor_day: int = 1, billing_months: int = 1
@@ -225,33 +228,33 @@ class World:
         self.has_book = True
 
     async def _resource(self, one: Metered) -> None:
-        make, rpc = catalog_rpc, self.client.catalog
-        await rpc.CreateUnitClass(
-            make.CreateUnitClassRequest(
-                unit_class_id=f"{one.resource}-class",
-                unit_class=catalog.UnitClass(
-                    kind="USAGE", default_unit=f"unitsOfMeasure/{one.resource}-unit"
-                ),
-            )
+        make = catalog_rpc
+        unit_class = make.CreateUnitClassRequest(
+            unit_class_id=f"{one.resource}-class",
+            unit_class=catalog.UnitClass(
+                kind="USAGE", default_unit=f"unitsOfMeasure/{one.resource}-unit"
+            ),
         )
-        await rpc.CreateUnitOfMeasure(
-            make.CreateUnitOfMeasureRequest(
-                unit_of_measure_id=f"{one.resource}-unit",
-                unit_of_measure=catalog.UnitOfMeasure(
-                    unit_class=f"unitClasses/{one.resource}-class", scale=one.scale
-                ),
-            )
+        unit = make.CreateUnitOfMeasureRequest(
+            unit_of_measure_id=f"{one.resource}-unit",
+            unit_of_measure=catalog.UnitOfMeasure(
+                unit_class=f"unitClasses/{one.resource}-class", scale=one.scale
+            ),
         )
-        await rpc.CreateUsageResource(
-            make.CreateUsageResourceRequest(
-                usage_resource_id=one.resource,
-                usage_resource=catalog.UsageResource(
-                    category="USAGE",
-                    unit_class=f"unitClasses/{one.resource}-class",
-                    dimensions=one.dimensions,
-                ),
-            )
+        resource = make.CreateUsageResourceRequest(
+            usage_resource_id=one.resource,
+            usage_resource=catalog.UsageResource(
+                category="USAGE",
+                unit_class=f"unitClasses/{one.resource}-class",
+                dimensions=one.dimensions,
+            ),
         )
+        records = [
+            make.CatalogRecord(unit_class=unit_class),
+            make.CatalogRecord(unit_of_measure=unit),
+            make.CatalogRecord(usage_resource=resource),
+        ]
+        await self.client.catalog.CreateRecords(make.CreateRecordsRequest(records=records))
 
     async def _promise(self, product: str, one: Metered) -> None:
         rpc = self.client.catalog

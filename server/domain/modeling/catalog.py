@@ -98,7 +98,7 @@ class StoredRecord(Generic[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitClass:
-    """Units that convert into each other; `default_unit_id` may be named before the unit exists."""
+    """Units that convert into each other; a resource without a unit counts in the default one."""
 
     id: UnitClassId
     display_name: str
@@ -291,12 +291,10 @@ def may_change(wire_name: str, old: object, new: object) -> bool:
 
 
 def default_unit(unit_class: UnitClass, units: list[UnitOfMeasure]) -> UnitOfMeasure | None:
-    """Return the default unit of a class: the named one, or else the one with factor 1."""
-    own = [unit for unit in units if unit.unit_class_id == unit_class.id]
-    # The named unit wins; a class without one uses the first unit with factor 1.
-    named = [unit for unit in own if unit.id == unit_class.default_unit_id]
-    plain = sorted((unit for unit in own if unit.factor == 1), key=lambda unit: unit.id)
-    return next(iter(named or plain), None)
+    """Return the unit that a class names as its default, or None."""
+    # No other unit takes its place: a unit that is added later must not change what is counted in.
+    own = (unit for unit in units if unit.unit_class_id == unit_class.id)
+    return next((unit for unit in own if unit.id == unit_class.default_unit_id), None)
 
 
 def check_money(unit_class: UnitClass, source: Unit, target: Unit) -> None:

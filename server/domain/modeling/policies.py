@@ -4,6 +4,7 @@ The module that applies a policy documents its effect.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -14,6 +15,9 @@ from server.domain.ids import PolicyId
 DEFAULT_DELAY = Delay(3)
 USUAL_BILLING = Cadence(CadenceUnit.MONTH)
 LONGEST_BILLING = Cadence(CadenceUnit.MONTH, 60)
+# Issues of these four years are checked, which include every length of month and year.
+ISSUES_FROM = date(2024, 1, 1)
+ISSUES_UNTIL = date(2028, 1, 1)
 
 
 class AggregationMethod(StrEnum):
@@ -240,6 +244,33 @@ def check_token(
         )
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
+
+
+def longest_gap(validity: Cadence, refresh: Cadence) -> int:
+    """Return the most days between the end of an issue of a grant and the next issue."""
+    days = 0
+    for k in range(refresh.index(ISSUES_FROM, ISSUES_UNTIL) + 1):
+        start, following = refresh.nth(ISSUES_FROM, k), refresh.nth(ISSUES_FROM, k + 1)
+        days = max(days, (following - validity.nth(start, 1)).days)
+    return days
+
+
+def check_rollover(validity: Cadence | None, refresh: Cadence | None) -> None:
+    """Raise `POLICY_CONFLICT` for a grant of which no remainder can ever roll over."""
+    if refresh is None:
+        fault = (
+            "it is issued once, so nothing can roll over into a next issue;"
+            " give it a refresh policy, or no rollover policy"
+        )
+    elif validity is not None and longest_gap(validity, refresh) > 0:
+        fault = (
+            f"an issue is valid for {validity.count} {validity.unit} and issued every"
+            f" {refresh.count} {refresh.unit}, so it expires before the next one and cannot roll"
+            " over; let the validity be as long as the refresh interval, or leave it out"
+        )
+    else:
+        return
+    raise FailedPrecondition("POLICY_CONFLICT", fault)
 
 
 def check_late(method: AggregationMethod, late: LatePolicy) -> None:

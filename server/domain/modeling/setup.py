@@ -45,20 +45,37 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupStep:
-    """The name of a record, the action for it, and the fields in conflict."""
+    """The name of a record, the action for it, and the fields in conflict.
+
+    `existing` is the name of the record that exists, if only the case of its id differs.
+    """
 
     name: str
     action: Action
     fields: tuple[str, ...] = ()
+    existing: str = ""
+
+    @property
+    def difference(self) -> str:
+        """The difference between what is described and what exists, as the end of a sentence."""
+        if self.existing:
+            return f"is there as {self.existing}; use that name, or choose another id"
+        return f"is there and differs in {', '.join(self.fields)}"
 
 
 def decide(
-    name: str, *, is_there: bool, is_shared: bool, differing: Sequence[str], is_withdrawn: bool
+    name: str,
+    *,
+    is_there: bool,
+    is_shared: bool,
+    differing: Sequence[str],
+    is_withdrawn: bool,
+    existing: str = "",
 ) -> SetupStep:
     """Return the step for a record: create it, use it as it is, or report a conflict."""
     fields = (*differing, *(("state",) if is_withdrawn else ()))
     if fields:
-        return SetupStep(name=name, action=Action.CONFLICT, fields=fields)
+        return SetupStep(name=name, action=Action.CONFLICT, fields=fields, existing=existing)
     if not is_there:
         return SetupStep(name=name, action=Action.CREATED)
     return SetupStep(name=name, action=Action.REUSED if is_shared else Action.UNCHANGED)
@@ -79,10 +96,10 @@ def refusal(found: Sequence[SetupStep]) -> FailedPrecondition:
         how = "; a start_date in the file is the day from which the new rate applies"
     return FailedPrecondition(
         "SETUP_CONFLICT",
-        f"{first.name} is there and differs in {fields}{more}{how}",
+        f"{first.name} {first.difference}{more}{how}",
         {"name": first.name, "fields": fields, "conflicts": str(len(found))},
         tuple(
-            Violation(step.name, "SETUP_CONFLICT", f"differs in {', '.join(step.fields)}")
+            Violation(step.name, "SETUP_CONFLICT", step.difference.removeprefix("is there and "))
             for step in found
         ),
     )

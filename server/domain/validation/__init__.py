@@ -1,22 +1,22 @@
 """The validator: the rules that the setup of a product breaks, with the remedy for each.
 
 A rule is a pure check of a `Setup`, which `within` has reduced to the records in force in a span of
-days. `setups` defines a setup. `structure` has the rules of resources, units, policies and grants,
-`pricing` those of dates and places of rates, `tiering` those of single rates and tiers, `kinds`
-those of tokens, packs and commitments.
+days. `setups` defines a setup. `structure` has the rules of resources, units and policies, `grants`
+those of grants, `pricing` those of dates and places of rates, `tiering` those of single rates and
+tiers, `kinds` those of tokens, packs and commitments.
 
 Days are civil days: a record that starts on the day on which the one before it ends leaves no gap,
 and a gap is at least one whole day.
 
 Of the checks of the checklist (V1-V8, A1-A7, S1-S15) some are refused when a record is written, so
-no rule can find them: A5, A7, S2 to S6 and S14. A token may have as many tiers as any resource
-(S7), and rates name their currency and need no unit (S11). V8 is the verdict: a product is valid
-when no rule of severity ERROR is broken.
+no rule can find them: A5, A7, S2 to S6 and S14. V8 is the verdict: a product is valid when no rule
+of severity ERROR is broken.
 """
 
 from dataclasses import dataclass
 
 from server.domain.ids import ProductId
+from server.domain.validation.grants import GRANTS
 from server.domain.validation.kinds import KINDS
 from server.domain.validation.pricing import RATES
 from server.domain.validation.rules import Finding, Rule, Severity
@@ -54,7 +54,7 @@ MOST_FINDINGS = 100
 # Errors first, then by id.
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*STRUCTURE, *RATES, *TIERS, *KINDS),
+        (*STRUCTURE, *GRANTS, *RATES, *TIERS, *KINDS),
         key=lambda rule: (rule.severity is Severity.WARNING, rule.id),
     )
 )

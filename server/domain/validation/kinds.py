@@ -61,6 +61,24 @@ def _token_rate(setup: Setup) -> Iterator[Finding]:
             yield Finding(text, (*map(entry_name, entries), metered.name))
 
 
+def _token_tiers(setup: Setup) -> Iterator[Finding]:
+    # The discount of a commitment is not a price; its tiers are picked by what was committed to.
+    if setup.product.content.usage_model_type.is_commitment:
+        return
+    for metered in setup.resources:
+        if metered.resource.category is not Category.TOKEN:
+            continue
+        for entry in setup.entries_of(metered.id):
+            if len(entry.tiers) > 1:
+                text = f"{metered.id} is a token, and its rate has {len(entry.tiers)} tiers"
+                refused = Violation(
+                    entry_name(entry),
+                    "TOKEN_RESOURCE",
+                    f"has {len(entry.tiers)} tiers, and the rate of a token has at most one",
+                )
+                yield Finding(text, (entry_name(entry), metered.name), refused)
+
+
 def _anchor_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         for metered in setup.resources:
@@ -157,6 +175,13 @@ KINDS = (
         "A resource that is rated in a token has a rate in the token's unit.",
         "Create an entry with that unit as its token_unit.",
         _token_rate,
+    ),
+    Rule(
+        "TOKEN_TIERS",
+        Severity.ERROR,
+        "The price of a token has at most one tier.",
+        "Give the token one rate, and tiers to the resources that are rated in it.",
+        _token_tiers,
     ),
     Rule(
         "ANCHOR_MISSING",

@@ -104,6 +104,13 @@ def _rate_missing(setup: Setup) -> Iterator[Finding]:
             yield Finding(text, (metered.name,))
 
 
+def _currency_unit_missing(setup: Setup) -> Iterator[Finding]:
+    for entry in setup.entries:
+        if entry.currency_code in setup.unitless_currencies:
+            text = f"it is in {entry.currency_code}, which is not an active unit of money"
+            yield Finding(text, (entry_name(entry), f"unitsOfMeasure/{entry.currency_code}"))
+
+
 def _rate_gap(setup: Setup) -> Iterator[Finding]:
     for hole in _holes(setup):
         if hole.before and hole.after:
@@ -197,6 +204,13 @@ RATES = (
         "Every resource whose overage is charged has a rate in force.",
         "Create an entry for the product and resource, and activate the product.",
         _rate_missing,
+    ),
+    Rule(
+        "CURRENCY_UNIT_MISSING",
+        Severity.ERROR,
+        "A tenant with units of money has one for every currency that the product is sold in.",
+        "Create the unit in a class of money, or activate it again by ChangeStates.",
+        _currency_unit_missing,
     ),
     Rule(
         "RATE_GAP",

@@ -139,6 +139,17 @@ class Promise:
         """The resource name of the grant."""
         return f"products/{self.grant.content.product_id}/grants/{self.grant.content.id}"
 
+    @property
+    def days(self) -> EffectiveDays:
+        """The days on which a sale receives it."""
+        return EffectiveDays.of(self.grant.content.start_date, self.grant.content.end_date)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The product's resource, the type and the selling model; no two grants share them."""
+        grant = self.grant.content
+        return grant.held_id, grant.type, grant.selling_model_id or ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
@@ -146,6 +157,7 @@ class Setup:
 
     `currencies` are the units in ISO 4217, `anchored` the resources of active anchors. `dated` are
     the entries in scope by their own days: entries may not overlap whatever the days of their card.
+    `unitless_currencies` are currencies of its rates that are not active units of money.
     """
 
     product: StoredRecord[Product]
@@ -158,6 +170,7 @@ class Setup:
     scope: Scope = Scope()
     anchored: frozenset[ResourceId] = frozenset()
     dated: tuple[RateCardEntry, ...] = ()
+    unitless_currencies: frozenset[str] = frozenset()
 
     @property
     def is_anchor(self) -> bool:

@@ -1,22 +1,14 @@
-"""The rules of a product's resources, units, policies and grants."""
+"""The rules of a product's resources, units and policies."""
 
 from collections.abc import Iterator
-from datetime import date
 from itertools import combinations, groupby, pairwise
 
-from server.domain.calendar import DAY, Cadence
 from server.domain.errors import UsageError, Violation
-from server.domain.exact import plain
-from server.domain.modeling.catalog import CatalogState, as_unit
+from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import assumed_billing, check_late, check_period_order
-from server.domain.modeling.units import UnitClassKind, check_scale, convert
+from server.domain.modeling.units import UnitClassKind
 from server.domain.validation.rules import Finding, Rule, Severity
-from server.domain.validation.setups import EffectiveDays, Metered, Promise, Setup, entry_name
-
-MOST_OPEN_ISSUES = 100
-# Issues of these four years are checked, which include every length of month and year.
-ANCHOR = date(2024, 1, 1)
-LAST = date(2028, 1, 1)
+from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry_name
 
 
 def _product_not_active(setup: Setup) -> Iterator[Finding]:
@@ -94,8 +86,8 @@ def _unit_missing(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.unit is None:
             class_name = f"unitClasses/{metered.unit_class.id}"
-            text = f"{metered.id} has no unit to count in: {class_name} has none with factor 1"
-            missing = f"{class_name} has no unit to count in; create one with factor 1"
+            missing = f"names no unit of measure, and {class_name} has no default unit"
+            text = f"{metered.id} has no unit to count in: it {missing}"
             resource_name = f"usageResources/{metered.id}"
             refused = Violation(resource_name, "UNIT_OF_MEASURE_NOT_FOUND", missing)
             yield Finding(text, (class_name, metered.name), refused)
@@ -172,95 +164,6 @@ def _aggregation_disagrees(setup: Setup) -> Iterator[Finding]:
             yield Finding(text, (metered.name, f"usageResources/{metered.id}", *names))
 
 
-def _promises(setup: Setup) -> Iterator[tuple[Metered, Promise]]:
-    for metered in setup.resources:
-        for promise in setup.grants_of(metered):
-            yield metered, promise
-
-
-def _grant_unit_class(setup: Setup) -> Iterator[Finding]:
-    for metered, promise in _promises(setup):
-        named = promise.grant.content.unit_id
-        if named is None or _is_convertible(metered, promise):
-            continue
-        text = f"{named} is not a unit of {metered.unit_class.id}, in which {metered.id} counts"
-        if promise.unit is not None:
-            text = f"{named} is not converted to another currency, in which {metered.id} counts"
-        refused = Violation(promise.name, "UNIT_CLASS_MISMATCH", text)
-        yield Finding(text, (promise.name, f"unitsOfMeasure/{named}", metered.name), refused)
-
-
-def _is_convertible(metered: Metered, promise: Promise) -> bool:
-    """Return whether a grant's unit is of the class of its resource; money is not converted."""
-    if promise.unit is None:
-        return promise.grant.content.unit_id is None
-    own = metered.unit
-    is_money = metered.unit_class.kind is UnitClassKind.CURRENCY
-    return not (is_money and own is not None and own.id != promise.unit.id)
-
-
-def _grant_scale(setup: Setup) -> Iterator[Finding]:
-    for metered, promise in _promises(setup):
-        grant = promise.grant.content
-        if metered.unit is None or not _is_convertible(metered, promise):
-            continue
-        own = as_unit(metered.unit)
-        try:
-            quantity = grant.quantity
-            if promise.unit is not None:
-                quantity = convert(quantity, as_unit(promise.unit), own)
-            check_scale(quantity, own)
-        except UsageError as error:
-            text = f"{plain(grant.quantity)} cannot be counted in {own.id}: {error.message}"
-            refused = Violation(promise.name, error.reason, error.message)
-            yield Finding(text, (promise.name, f"unitsOfMeasure/{own.id}"), refused)
-
-
-def _grant_gaps(setup: Setup) -> Iterator[Finding]:
-    for _, promise in _promises(setup):
-        validity, refresh = promise.grant.content.validity, promise.refresh
-        longest = _longest_gap(validity, refresh) if validity and refresh else 0
-        if longest:
-            name, text = (
-                promise.name,
-                f"there are up to {longest} days without a grant before each issue",
-            )
-            yield Finding(text, (name, *_refresh_policy(promise)))
-
-
-def _longest_gap(validity: Cadence, refresh: Cadence) -> int:
-    """Return the most days between the end of an issue and the next."""
-    days = 0
-    for k in range(refresh.index(ANCHOR, LAST) + 1):
-        start, following = refresh.nth(ANCHOR, k), refresh.nth(ANCHOR, k + 1)
-        days = max(days, (following - validity.nth(start, 1)).days)
-    return days
-
-
-def _refresh_policy(promise: Promise) -> Iterator[str]:
-    if promise.grant.content.refresh_id is not None:
-        yield f"refreshPolicies/{promise.grant.content.refresh_id}"
-
-
-def _rollover_unreachable(setup: Setup) -> Iterator[Finding]:
-    for _, promise in _promises(setup):
-        grant = promise.grant.content
-        if grant.rollover_id and grant.validity is None and promise.refresh is None:
-            text = "an issue lasts as long as the asset, so nothing remains to roll over"
-            yield Finding(text, (promise.name, f"rolloverPolicies/{grant.rollover_id}"))
-
-
-def _grants_crowded(setup: Setup) -> Iterator[Finding]:
-    for _, promise in _promises(setup):
-        validity, refresh = promise.grant.content.validity, promise.refresh
-        if validity is None or refresh is None:
-            continue
-        count = refresh.index(ANCHOR, validity.nth(ANCHOR, 1) - DAY) + 1
-        if count > MOST_OPEN_ISSUES:
-            text = f"{count} issues of one asset would be open at once, which slows down reads"
-            yield Finding(text, (promise.name, *_refresh_policy(promise)))
-
-
 STRUCTURE = (
     Rule(
         "PRODUCT_NOT_ACTIVE",
@@ -308,7 +211,7 @@ STRUCTURE = (
         "UNIT_MISSING",
         Severity.ERROR,
         "Every resource has a unit to count in.",
-        "Create the default unit of the class, or one with factor 1.",
+        "Name a unit of measure on the resource, or a default unit on its class.",
         _unit_missing,
     ),
     Rule(
@@ -345,40 +248,5 @@ STRUCTURE = (
         "A resource is aggregated in the same way in every product.",
         "Name the same aggregation policy on both, or only one.",
         _aggregation_disagrees,
-    ),
-    Rule(
-        "GRANT_UNIT_CLASS",
-        Severity.ERROR,
-        "A grant is in a unit of the class of its resource.",
-        "Create another grant, in a unit of that class.",
-        _grant_unit_class,
-    ),
-    Rule(
-        "GRANT_SCALE",
-        Severity.ERROR,
-        "A grant has an exact quantity in the unit of its resource.",
-        "Create another grant, of a quantity that the unit can count.",
-        _grant_scale,
-    ),
-    Rule(
-        "GRANT_GAPS",
-        Severity.WARNING,
-        "An issue lasts until the next one.",
-        "Let the validity be as long as the refresh interval, or leave it out.",
-        _grant_gaps,
-    ),
-    Rule(
-        "ROLLOVER_UNREACHABLE",
-        Severity.WARNING,
-        "A grant with a rollover policy expires before the asset does.",
-        "Give the grant a validity or a refresh policy, or no rollover policy.",
-        _rollover_unreachable,
-    ),
-    Rule(
-        "GRANTS_CROWDED",
-        Severity.WARNING,
-        f"At most {MOST_OPEN_ISSUES} issues of a grant are open at once, so that reads stay quick.",
-        "Shorten the validity, or refresh less often.",
-        _grants_crowded,
     ),
 )

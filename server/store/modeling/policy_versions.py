@@ -1,8 +1,10 @@
 """Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 
+from server.domain.ids import ProductId, ResourceId
 from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
@@ -27,6 +29,18 @@ async def supersede(tx: Transaction, kind: Kind[T], current: StoredRecord[T], ne
     args = (tx.tenant_id, kind.name, policy_id, current.version, content)
     await tx.execute(SQL["keep_version"], *args)
     await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
+
+
+async def users(tx: Transaction, kind: Kind[T], policy_id: str) -> list[ProductId]:
+    """Return the active products that refer to a policy, by id."""
+    rows = await tx.fetch(SQL["users"], tx.tenant_id, kind.name, policy_id)
+    return [ProductId(row["product_id"]) for row in rows]
+
+
+async def anchors_of(tx: Transaction, resource_ids: Iterable[ResourceId]) -> list[ProductId]:
+    """Return the active anchors that meter some of these resources, by id."""
+    rows = await tx.fetch(SQL["anchors_of"], tx.tenant_id, sorted(set(resource_ids)))
+    return [ProductId(row["product_id"]) for row in rows]
 
 
 async def list_superseded(

@@ -1,7 +1,8 @@
 """Binding targets: contracts and other objects that an account binds its grants to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from asyncpg import Record
 
@@ -13,9 +14,12 @@ from server.domain.selling.targets import TargetKind
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.modeling.catalog import policy_ids
+from server.store.modeling.records import Kind
 from server.store.sql import load
 
 SQL = load("selling/binding_targets.sql")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,51 @@ async def get(tx: Transaction, account_id: AccountId, target_id: str) -> Binding
         name = f"accounts/{account_id}/bindingTargets/{target_id}"
         raise NotFound.of("BindingTarget", name)
     return target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualTargets:
+    """Targets with equal policies and equal billing periods: their number, and the first names."""
+
+    policies: Mapping[ResourceId, PolicyIds]
+    billing_months: int
+    count: int
+    names: tuple[str, ...]
+
+
+async def naming(tx: Transaction, kind: Kind[T], policy_id: str) -> list[EqualTargets]:
+    """Return the targets of all accounts that name a policy, in groups of equal ones."""
+    rows = await tx.fetch(SQL["targets_naming"], tx.tenant_id, kind.name, policy_id)
+    return [
+        EqualTargets(
+            policies=dict(_policies_by_resource(row)),
+            billing_months=row["billing_months"],
+            count=row["targets"],
+            names=tuple(row["names"]),
+        )
+        for row in rows
+    ]
+
+
+def _policies_by_resource(row: Record) -> Iterator[tuple[ResourceId, PolicyIds]]:
+    ids = zip(
+        row["usage_resource_ids"],
+        row["aggregation_policy_ids"],
+        row["rating_frequency_policy_ids"],
+        row["overage_policy_ids"],
+        row["commitment_policy_ids"],
+        strict=True,
+    )
+    for resource_id, aggregation, rating_frequency, overage, commitment in ids:
+        yield (
+            ResourceId(resource_id),
+            PolicyIds(
+                aggregation=aggregation,
+                rating_frequency=rating_frequency,
+                overage=overage,
+                commitment=commitment,
+            ),
+        )
 
 
 async def list_targets(

@@ -50,7 +50,8 @@ class LoadedProducts:
     """Products as graphs, with their rates that are not inactive, and the cards and books.
 
     `anchored` holds the resources that active anchors have; `definitions` holds the states of the
-    products that resources are billed as.
+    products that resources are billed as; `unitless` holds the units of rates that are not active
+    units of money.
     """
 
     graphs: Mapping[ProductId, Graph]
@@ -59,6 +60,7 @@ class LoadedProducts:
     books: Sequence[PriceBook]
     anchored: frozenset[ResourceId]
     definitions: Mapping[ProductId, CatalogState]
+    unitless: frozenset[str]
 
 
 async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> LoadedProducts:
@@ -79,6 +81,7 @@ async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Lo
         entries=entries,
         cards=await rates.cards(tx, card_ids),
         books=await _books(tx, card_ids),
+        unitless=await _unitless(tx, entries.values()),
     )
 
 
@@ -189,6 +192,12 @@ async def _definitions(
 ) -> dict[ProductId, CatalogState]:
     rows = await tx.fetch(SQL["definitions"], tx.tenant_id, sorted(id_ for id_ in ids if id_))
     return {ProductId(row["product_id"]): CatalogState(row["state"]) for row in rows}
+
+
+async def _unitless(tx: Transaction, entries: Iterable[Sequence[RateCardEntry]]) -> frozenset[str]:
+    units = sorted({entry.currency_code for same in entries for entry in same})
+    rows = await tx.fetch(SQL["unitless"], tx.tenant_id, units)
+    return frozenset(row["code"] for row in rows)
 
 
 async def _books(tx: Transaction, card_ids: Sequence[RateCardId]) -> tuple[PriceBook, ...]:

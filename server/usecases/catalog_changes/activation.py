@@ -50,13 +50,13 @@ class Activated:
 
 
 async def activate_product(
-    tx: Transaction, product_id: ProductId, *, must_be_valid: bool = False
+    tx: Transaction, product_id: ProductId, *, allow_invalid: bool = False
 ) -> Activated:
     """Activate a product; active records do not change, and a second call changes nothing.
 
-    The findings of the validator are returned; with `must_be_valid`, its errors are refused. Raises
-    PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each record in
-    the way, and TOO_MANY_ITEMS if more than 200 records would become active.
+    The findings of the validator are returned; its errors are refused unless `allow_invalid`.
+    Raises PRODUCT_NOT_FOUND, EFFECTIVITY_OVERLAP, VALIDATION_FAILED with a violation for each
+    record in the way, and TOO_MANY_ITEMS if more than 200 records would become active.
     """
     product = await store.lock_product(tx, product_id)
     if product is None:
@@ -78,7 +78,7 @@ async def activate_product(
     # Read again after activation: the verdict is about the product as it is now in force.
     setup = await load_setup(tx, product_id)
     verdict = validate(setup)
-    if must_be_valid:
+    if not allow_invalid:
         check_valid(setup, verdict)
     return Activated(
         product=await records.get(tx, PRODUCT, product_id),

@@ -4,39 +4,59 @@ A sale keeps its policies with their versions, so nothing that was sold changes.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from server.domain.errors import FailedPrecondition
 from server.domain.modeling.catalog import CatalogState, StoredRecord, differences
+from server.domain.validation.activation import check_revision
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
 from server.store.modeling import records
 from server.store.modeling.records import Kind
+from server.usecases.catalog_changes.policy_users import find_users
 from server.usecases.modeling.edits import Record, current
 
 T = TypeVar("T")
 
+MOST_AFFECTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Revised(Generic[T]):
+    """A policy after its revision, and what uses it: the first names, and their number."""
+
+    policy: StoredRecord[T]
+    affected: tuple[str, ...]
+    affected_count: int
+
 
 async def revise(
     tx: Transaction, record: Record[T], merge: Callable[[StoredRecord[T]], T]
-) -> StoredRecord[T]:
+) -> Revised[T]:
     """Create the next version of an active policy, unless it would be equal.
 
-    Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, and the errors of `merge`.
+    Raises `…_NOT_FOUND`, ETAG_MISMATCH, STATE_TRANSITION, the errors of `merge`, and
+    VALIDATION_FAILED for a version with which a product or a target that uses the policy would
+    break a rule that it keeps now.
     """
+    # First, so that nothing that uses the policy becomes active meanwhile.
+    await tenants.bump_catalog(tx)
     found = await current(tx, record)
     if found.state is not CatalogState.ACTIVE:
         text = f"{record.name} is {found.state}; only what is active gets another version"
         facts = {"name": record.name, "from": str(found.state), "to": "ACTIVE"}
         raise FailedPrecondition("STATE_TRANSITION", text, facts)
     wanted = merge(found)
-    if not differences(found.content, wanted):
-        return found
-    await store.supersede(tx, record.kind, found, wanted)
-    await tenants.bump_catalog(tx)
-    return await records.get(tx, record.kind, *record.key)
+    users = await find_users(tx, record)
+    if differences(found.content, wanted):
+        before = await users.faults(tx)
+        await store.supersede(tx, record.kind, found, wanted)
+        check_revision(record.name, before, await users.faults(tx))
+        found = await records.get(tx, record.kind, *record.key)
+    return Revised(found, users.names(MOST_AFFECTED), users.count)
 
 
 async def list_versions(

@@ -5,30 +5,23 @@ Each record is created by the use case of its kind.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from server.domain.errors import AlreadyExists, UsageError
 from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import (
-    Aggregation,
     CatalogState,
     Commitment,
-    Overage,
     PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
-    RatingFrequencyPolicy,
-    Refresh,
-    Rollover,
     SellingModel,
     StoredRecord,
-    UnitClass,
-    UnitOfMeasure,
-    UsageResource,
+    UsageModelType,
 )
+from server.domain.modeling.resolved import DEFAULT_RATING
 from server.domain.modeling.setup import (
     Action,
     P,
@@ -45,7 +38,6 @@ from server.domain.rating.rate_cards import (
     CardSize,
     PriceBook,
     RateCard,
-    RateCardEntry,
 )
 from server.store.access import tenants
 from server.store.connection import Transaction
@@ -56,86 +48,22 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.setup_parts import (
+    GrantPart,
+    ResourcePart,
+    SetUp,
+    SetupPart,
+    SetUpProduct,
+)
 from server.usecases.catalog_changes.setup_rates import create_rate, dated_entry
 from server.usecases.modeling import catalog
+from server.usecases.modeling.edits import Record, change_states
 from server.usecases.modeling.records import create
 from server.usecases.rating.rates import check_book
 
 T = TypeVar("T")
 
 PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class SetupPart(Generic[T]):
-    """A record of a description, and its path there."""
-
-    path: str
-    content: T
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantPart:
-    """A grant; policies without a name are given by their settings."""
-
-    path: str
-    content: ProductGrant
-    refresh: SetupPart[Refresh] | None
-    rollover: SetupPart[Rollover] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourcePart:
-    """A resource of the product with its grants and rates; policies as in `GrantPart`."""
-
-    path: str
-    content: ProductResource
-    aggregation: SetupPart[Aggregation] | None
-    rating_frequency: SetupPart[RatingFrequencyPolicy] | None
-    overage: SetupPart[Overage] | None
-    grants: tuple[GrantPart, ...]
-    entries: tuple[SetupPart[RateCardEntry], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetUpProduct:
-    """A product with all its records. A plan only reports the steps."""
-
-    unit_classes: tuple[SetupPart[UnitClass], ...]
-    units: tuple[SetupPart[UnitOfMeasure], ...]
-    aggregations: tuple[SetupPart[Aggregation], ...]
-    frequencies: tuple[SetupPart[RatingFrequencyPolicy], ...]
-    overages: tuple[SetupPart[Overage], ...]
-    commitments: tuple[SetupPart[Commitment], ...]
-    models: tuple[SetupPart[SellingModel], ...]
-    refreshes: tuple[SetupPart[Refresh], ...]
-    rollovers: tuple[SetupPart[Rollover], ...]
-    resources: tuple[SetupPart[UsageResource], ...]
-    product: SetupPart[Product]
-    held: tuple[ResourcePart, ...]
-    blankets: tuple[SetupPart[RateCardEntry], ...]
-    cards: tuple[SetupPart[RateCard], ...]
-    book: SetupPart[PriceBook] | None
-    is_plan: bool
-
-    @property
-    def size(self) -> int:
-        """The number of named records."""
-        named = (
-            *(self.unit_classes, self.units, self.resources, self.held, self.cards),
-            *(self.aggregations, self.frequencies, self.overages, self.refreshes, self.rollovers),
-            *(self.commitments, self.models, self.blankets),
-        )
-        own = sum(len(part.grants) + len(part.entries) for part in self.held)
-        return sum(map(len, named)) + own + 1 + (self.book is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetUp:
-    """The steps in order, and their time."""
-
-    steps: tuple[SetupStep, ...]
-    at: datetime
 
 
 async def set_up_product(
@@ -162,15 +90,52 @@ async def set_up_product(
         if not wanted.is_plan:
             raise refusal(found)
         return SetUp(steps=tuple(steps), at=await tenants.now(tx))
-    activated = await activate_product(tx, wanted.product.content.id)
-    steps += [SetupStep(name=name, action=Action.ACTIVATED) for name in activated.names]
+    activated = await activate_product(
+        tx, wanted.product.content.id, allow_invalid=wanted.allow_invalid
+    )
+    names = [*activated.names, *await _activate_unused(tx, wanted)]
+    steps += [SetupStep(name=name, action=Action.ACTIVATED) for name in names]
+    check_size(len(making.steps))
     return SetUp(steps=tuple(steps), at=activated.at)
+
+
+async def _activate_unused(tx: Transaction, wanted: SetUpProduct) -> list[str]:
+    """Activate the described records that are drafts still, and return their names.
+
+    The product does not use them. As drafts they would refuse usage in a described unit, or a later
+    product or sale that names them. Raises RESOURCE_INACTIVE.
+    """
+    parts: tuple[tuple[Kind[Any], Iterable[SetupPart[Any]]], ...] = (
+        (kinds.UNIT_CLASS, wanted.unit_classes),
+        (kinds.UNIT, wanted.units),
+        (policies.AGGREGATION, wanted.aggregations),
+        (policies.RATING_FREQUENCY, wanted.frequencies),
+        (policies.OVERAGE, wanted.overages),
+        (policies.COMMITMENT, wanted.commitments),
+        (policies.REFRESH, wanted.refreshes),
+        (policies.ROLLOVER, wanted.rollovers),
+        (SELLING_MODEL, wanted.models),
+        (kinds.RESOURCE, wanted.resources),
+    )
+    described = [
+        Record(kind=kind, key=kind.key(part.content)) for kind, some in parts for part in some
+    ]
+    drafts = [
+        record
+        for record in described
+        if (await records.get(tx, record.kind, *record.key)).state is CatalogState.DRAFT
+    ]
+    if drafts:
+        await change_states(tx, drafts, CatalogState.ACTIVE)
+    return [record.name for record in drafts]
 
 
 async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     """Create every record in the order of dependencies."""
     await making.all(kinds.UNIT_CLASS, wanted.unit_classes, catalog.create_unit_class)
     await making.all(kinds.UNIT, wanted.units, catalog.create_unit)
+    for unit_class in wanted.unit_classes:
+        await making.check(unit_class, catalog.check_default_unit)
     await making.policies(policies.AGGREGATION, wanted.aggregations)
     await making.policies(policies.RATING_FREQUENCY, wanted.frequencies)
     await making.policies(policies.OVERAGE, wanted.overages)
@@ -178,7 +143,7 @@ async def _make(making: "_Making", wanted: SetUpProduct) -> None:
     await making.all(SELLING_MODEL, wanted.models, _create_model)
     await making.policies(policies.REFRESH, wanted.refreshes)
     await making.policies(policies.ROLLOVER, wanted.rollovers)
-    held = [await _with_policies(making, part) for part in wanted.held]
+    held = [await _with_policies(making, part, wanted) for part in wanted.held]
     # Tokens first: resources that are rated in a token refer to it.
     resources = sorted(
         wanted.resources, key=lambda resource: resource.content.token_resource_id is not None
@@ -219,7 +184,9 @@ async def _create_book(tx: Transaction, wanted: PriceBook) -> StoredRecord[Price
     return await create(tx, PRICE_BOOK, await check_book(tx, wanted))
 
 
-async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[ProductResource]:
+async def _with_policies(
+    making: "_Making", part: ResourcePart, wanted: SetUpProduct
+) -> SetupPart[ProductResource]:
     """Return a resource of the product with the ids of all its policies."""
     ids, kind = part.content.policies, kinds.PRODUCT_RESOURCE
     there = await making.find(kind, part.content)
@@ -227,15 +194,32 @@ async def _with_policies(making: "_Making", part: ResourcePart) -> SetupPart[Pro
     if part.aggregation:
         policy = await making.nameless(policies.AGGREGATION, part.aggregation, named.aggregation)
         ids = replace(ids, aggregation=policy.id)
-    if part.rating_frequency:
-        frequency = await making.nameless(
-            policies.RATING_FREQUENCY, part.rating_frequency, named.rating_frequency
-        )
+    rating = part.rating_frequency
+    had_none = there is not None and named.rating_frequency is None
+    if rating is None and not had_none and await _is_rated_by_default(making, part, wanted):
+        # The default becomes a policy, because the validator warns of anchors without one.
+        rating = SetupPart(part.path, DEFAULT_RATING.content)
+    if rating:
+        frequency = await making.nameless(policies.RATING_FREQUENCY, rating, named.rating_frequency)
         ids = replace(ids, rating_frequency=frequency.id)
     if part.overage:
         overage = await making.nameless(policies.OVERAGE, part.overage, named.overage)
         ids = replace(ids, overage=overage.id)
     return SetupPart(part.path, replace(part.content, policies=ids))
+
+
+async def _is_rated_by_default(making: "_Making", part: ResourcePart, wanted: SetUpProduct) -> bool:
+    """Return whether no level names the rating frequency policy of an anchor's resource."""
+    if wanted.product.content.usage_model_type is not UsageModelType.ANCHOR:
+        return False
+    if part.content.policies.rating_frequency is not None:
+        return False
+    described = (resource.content for resource in wanted.resources)
+    resource = next((one for one in described if one.id == part.content.resource_id), None)
+    if resource is None:
+        found = await records.find(making.tx, kinds.RESOURCE, part.content.resource_id)
+        resource = None if found is None else found.content
+    return resource is None or resource.policies.rating_frequency is None
 
 
 async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[ProductGrant]:
@@ -277,6 +261,15 @@ class _Making:
             name = kind.resource_name(*key)
             await self._take(part.path, name, there, making, is_shared=is_shared)
 
+    async def check(
+        self, part: SetupPart[T], check: Callable[[Transaction, T], Awaitable[T]]
+    ) -> None:
+        """Check a record that could not be checked when it was created."""
+        try:
+            await check(self.tx, part.content)
+        except UsageError as error:
+            raise placed(error, part.path) from None
+
     async def policies(self, kind: Kind[P], parts: Iterable[SetupPart[P]]) -> None:
         """Create policies, which have no checks of their own."""
         await self.all(kind, parts, lambda tx, one: create(tx, kind, one))
@@ -304,6 +297,7 @@ class _Making:
     ) -> None:
         """Create a record; its use case returns an existing one that is equal."""
         differing: tuple[str, ...] = ()
+        existing = ""
         try:
             await making
         except UsageError as error:
@@ -312,12 +306,14 @@ class _Making:
                 # description.
                 raise placed(error, path) from None
             differing = tuple(error.facts["fields"].split(", "))
+            existing = error.facts["name"] if error.facts["name"] != name else ""
         self.steps[name] = decide(
             name,
             is_there=there is not None,
             is_shared=is_shared,
             differing=differing,
             is_withdrawn=there is not None and there.state is CatalogState.INACTIVE,
+            existing=existing,
         )
 
     async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:

@@ -1,9 +1,12 @@
 """The catalog: the checks of each kind of record before it is stored."""
 
-from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.exact import plain
+from dataclasses import replace
+
+from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.domain.exact import Rounding, plain
 from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
+    CatalogState,
     Category,
     GrantType,
     PolicyIds,
@@ -17,7 +20,7 @@ from server.domain.modeling.catalog import (
     UsageResource,
     as_unit,
 )
-from server.domain.modeling.policies import PolicyLevel
+from server.domain.modeling.policies import PolicyLevel, check_rollover
 from server.domain.modeling.resolved import resolve, sold_policies
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
 from server.store.connection import Transaction
@@ -33,7 +36,7 @@ from server.store.modeling.catalog import (
 )
 from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.usecases.modeling.currencies import is_currency
+from server.usecases.modeling.currencies import is_currency, minor_places
 from server.usecases.modeling.records import create
 from server.usecases.modeling.resolution import check_terms, policies_at
 from server.usecases.modeling.units import unit_of
@@ -47,18 +50,51 @@ KINDS = {
 
 
 async def create_unit_class(tx: Transaction, wanted: UnitClass) -> StoredRecord[UnitClass]:
-    """Create a class of units. Raises CODE_TAKEN."""
+    """Create a class of units. Raises CODE_TAKEN.
+
+    Its default unit is created after it, so the caller runs `check_default_unit` in the end.
+    """
     return await create(tx, UNIT_CLASS, wanted)
+
+
+async def check_default_unit(tx: Transaction, wanted: UnitClass) -> UnitClass:
+    """Return the class.
+
+    Raises UNIT_OF_MEASURE_NOT_FOUND, UNIT_CLASS_MISMATCH, FACTOR_RANGE, RESOURCE_INACTIVE if the
+    default unit that it names cannot be counted in.
+    """
+    if wanted.default_unit_id is None:
+        return wanted
+    path, name = "unit_class.default_unit", UNIT.resource_name(wanted.default_unit_id)
+    unit = await store.find(tx, UNIT, wanted.default_unit_id)
+    if unit is None or unit.content.id != wanted.default_unit_id:
+        missing = NotFound.of("UnitOfMeasure", name)
+        missing.message += "; CreateRecords creates a class together with its default unit"
+        raise missing
+    if unit.content.unit_class_id != wanted.id:
+        text = f"{name} is a unit of unitClasses/{unit.content.unit_class_id}"
+        raise InvalidArgument.at(path, "UNIT_CLASS_MISMATCH", text)
+    if unit.content.factor != 1:
+        text = (
+            f"{name} has the factor {plain(unit.content.factor)}; a default unit has the factor 1"
+        )
+        raise InvalidArgument.at(path, "FACTOR_RANGE", text)
+    if unit.state is CatalogState.INACTIVE:
+        text = f"{name} was withdrawn; ChangeStates puts it in force again"
+        raise FailedPrecondition("RESOURCE_INACTIVE", text, {"name": name, "field": path})
+    return wanted
 
 
 async def create_unit(tx: Transaction, wanted: UnitOfMeasure) -> StoredRecord[UnitOfMeasure]:
     """Create a unit. Raises CODE_TAKEN and the errors of `check_unit`."""
-    await check_unit(tx, wanted)
-    return await create(tx, UNIT, wanted)
+    return await create(tx, UNIT, await check_unit(tx, wanted))
 
 
 async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
-    """Return the unit. Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, FACTOR_RANGE."""
+    """Return the unit; a currency with the decimals of its money.
+
+    Raises UNIT_CLASS_NOT_FOUND, CURRENCY_UNKNOWN, RANGE, FACTOR_RANGE, UNIT_CLASS_MISMATCH.
+    """
     unit_class = (await store.get(tx, UNIT_CLASS, wanted.unit_class_id)).content
     if unit_class.kind is UnitClassKind.CURRENCY and not is_currency(wanted.id):
         text = "a unit of a currency class is an ISO 4217 code in capitals, as in USD"
@@ -69,7 +105,34 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
     if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
         text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
-    return wanted
+    await _check_stays_default(tx, wanted)
+    return _as_money(wanted) if unit_class.kind is UnitClassKind.CURRENCY else wanted
+
+
+def _as_money(wanted: UnitOfMeasure) -> UnitOfMeasure:
+    """Return a currency with its minor unit's decimals. Raises RANGE for settings without effect.
+
+    Amounts are rounded as ISO 4217 and the invoice's rules say, and money is not converted.
+    """
+    places = minor_places(wanted.id)
+    if wanted.scale not in (0, places):
+        text = f"{wanted.id} has {places} decimals (ISO 4217), so its scale is not {wanted.scale}"
+        raise InvalidArgument.at("unit_of_measure.scale", "RANGE", text)
+    if wanted.rounding is not Rounding.HALF_UP:
+        text = f"money is not converted, so {wanted.rounding} would never be applied"
+        raise InvalidArgument.at("unit_of_measure.rounding", "RANGE", text)
+    return replace(wanted, scale=places)
+
+
+async def _check_stays_default(tx: Transaction, wanted: UnitOfMeasure) -> None:
+    """Raise UNIT_CLASS_MISMATCH if the default unit of a class is moved to another class."""
+    found = await store.find(tx, UNIT, wanted.id)
+    if found is None or found.content.unit_class_id == wanted.unit_class_id:
+        return
+    old = (await store.get(tx, UNIT_CLASS, found.content.unit_class_id)).content
+    if old.default_unit_id == wanted.id:
+        text = f"is the default unit of unitClasses/{old.id}, which has to name another one first"
+        raise InvalidArgument.at("unit_of_measure.unit_class", "UNIT_CLASS_MISMATCH", text)
 
 
 async def create_resource(tx: Transaction, wanted: UsageResource) -> StoredRecord[UsageResource]:
@@ -208,7 +271,8 @@ async def check_product(tx: Transaction, wanted: Product) -> Product:
 async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductGrant:
     """Return the grant.
 
-    Raises `…_NOT_FOUND` for a missing reference, GRANT_TYPE, UNIT_CLASS_MISMATCH, UNIT_SCALE.
+    Raises `…_NOT_FOUND` for a missing reference, GRANT_TYPE, POLICY_CONFLICT, UNIT_CLASS_MISMATCH,
+    UNIT_SCALE.
     """
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     if wanted.type is GrantType.COMMIT and not product.usage_model_type.is_commitment:
@@ -216,10 +280,12 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductG
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
     key = wanted.product_id, wanted.held_id
     held = (await store.get(tx, PRODUCT_RESOURCE, *key)).content
+    refresh = None
     if wanted.refresh_id is not None:
-        await store.get(tx, REFRESH, wanted.refresh_id)
+        refresh = (await store.get(tx, REFRESH, wanted.refresh_id)).content.interval
     if wanted.rollover_id is not None:
         await store.get(tx, ROLLOVER, wanted.rollover_id)
+        check_rollover(wanted.validity, refresh)
     if wanted.selling_model_id is not None:
         await store.get(tx, SELLING_MODEL, wanted.selling_model_id)
     await _check_quantity(tx, held.resource_id, wanted)
@@ -236,5 +302,9 @@ async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: Prod
         return
     unit = as_unit((await store.get(tx, UNIT, wanted.unit_id)).content)
     check_scale(wanted.quantity, unit, path=path)
+    resource = (await store.get(tx, RESOURCE, resource_id)).content
+    if unit.class_id != resource.unit_class_id:
+        text = f"{unit.id} is a unit of {unit.class_id}; {resource_id} counts in another class"
+        raise InvalidArgument.at(path, "UNIT_CLASS_MISMATCH", text)
     if own is not None:
         check_scale(convert(wanted.quantity, unit, own), own, path=path)

@@ -56,10 +56,14 @@ def check_same(kind: Kind[T], wanted: T, found: T) -> None:
         return
     name = kind.resource_name(*kind.key(found))
     # Ids are matched without case, so an existing id may differ from the wanted one in case only.
-    fields = "name" if "id" in differing else ", ".join(map(kind.wire_name, differing))
+    is_other = "id" in differing
+    fields = "name" if is_other else ", ".join(map(kind.wire_name, differing))
+    wanted_name = kind.resource_name(*kind.key(wanted))
     raise AlreadyExists(
         "CODE_TAKEN",
-        f"{name} is there and differs in {fields}",
+        f"{wanted_name} is there as {name}"
+        if is_other
+        else f"{name} is there and differs in {fields}",
         {"name": name, "fields": fields},
         subject=Subject(kind.name, name),
     )

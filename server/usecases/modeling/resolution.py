@@ -79,17 +79,22 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
-    graph = await store.load_graph(tx, product)
+    return resolved_graph(await store.load_graph(tx, product))
+
+
+def resolved_graph(graph: Graph) -> ResolvedProduct:
+    """Return a product as it can be sold. Raises TOKEN_RESOURCE, POLICY_CONFLICT."""
+    product = graph.product.content
     active = [
         resource for resource in graph.product_resources if resource.state is CatalogState.ACTIVE
     ]
     resources = tuple(_resource(graph, one) for one in active)
-    if kind is UsageModelType.ANCHOR:
+    if product.usage_model_type is UsageModelType.ANCHOR:
         check_tokens(graph, [one.content for one in active])
     return ResolvedProduct(
-        product_id=product_id,
-        role=ProductRole(kind),
-        binding=product.content.binding,
+        product_id=product.id,
+        role=ProductRole(product.usage_model_type),
+        binding=product.binding,
         resources=resources,
     )
 

@@ -81,6 +81,8 @@ def _setup(loaded: LoadedProducts, product_id: ProductId, scope: Scope) -> Setup
         books=tuple(book for book in loaded.books if own & set(book.card_ids)),
         currencies=frozenset(unit_id for unit_id in units if is_currency(unit_id)),
         anchored=loaded.anchored,
+        # Units of tokens are not units of money either.
+        unitless_currencies=frozenset(code for code in loaded.unitless if is_currency(code)),
         scope=scope,
     )
 

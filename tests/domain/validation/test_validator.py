@@ -138,6 +138,16 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         setup(grants=(promise(rollover="once", refresh=MONTH),)),
     ),
     (
+        "ROLLOVER_UNREACHABLE",
+        setup(grants=(promise(rollover="once", validity=DAY, refresh=MONTH),)),
+        setup(grants=(promise(rollover="once", validity=MONTH, refresh=MONTH),)),
+    ),
+    (
+        "CURRENCY_UNIT_MISSING",
+        replace(setup(), unitless_currencies=frozenset({"USD"})),
+        replace(setup(), unitless_currencies=frozenset({"EUR"})),
+    ),
+    (
         "GRANTS_CROWDED",
         setup(grants=(promise(validity=Cadence(CadenceUnit.DAY, 101), refresh=DAY),)),
         setup(grants=(promise(validity=Cadence(CadenceUnit.DAY, 100), refresh=DAY),)),

@@ -50,6 +50,7 @@ def plan(resources: int) -> list[rpc.CatalogRecord]:
                     f"r{n}",
                     category=catalog.UnitClass.USAGE,
                     unit_class="unitClasses/things",
+                    unit_of_measure="unitsOfMeasure/thing",
                 ),
                 record(
                     "product_usage_resource",
@@ -76,20 +77,20 @@ async def state(world: World) -> int:
 
 
 @pytest.mark.capability("M147")
-async def test_activation_says_what_is_wrong_and_refuses_it_if_told(sandbox):
+async def test_activation_says_what_is_wrong_and_refuses_it_unless_told(sandbox):
     world = await sandbox("2024-01-01")
     await world.product("plan", Metered(resource="priced", rate="1"), activate=False)
     await create(world, plan(1)[:2] + plan(1)[3:])
 
     with pytest.raises(UsageError, match="VALIDATION_FAILED") as refused:
-        await activate(world, must_be_valid=True)
+        await activate(world)
     [violation] = refused.value.violations
     assert violation.field == "products/plan/usageResources/r0"
     assert await state(world) != ACTIVE
 
-    plan_of_it = await activate(world, validate_only=True)
+    plan_of_it = await activate(world, validate_only=True, allow_invalid=True)
     assert await state(world) != ACTIVE
-    done = await activate(world)
+    done = await activate(world, allow_invalid=True)
     assert await state(world) == ACTIVE
     assert list(plan_of_it.activated) == list(done.activated)
     assert plan_of_it.validation == done.validation
@@ -100,7 +101,7 @@ async def test_activation_says_what_is_wrong_and_refuses_it_if_told(sandbox):
     assert errors[0].rule.remedy
 
     await world.price("plan", Metered(resource="r0", rate="2"))
-    again = await activate(world, must_be_valid=True)
+    again = await activate(world)
     assert again.validation.valid
     assert list(again.activated) == ["rateCards/base/entries/plan-r0-USD"]
 
@@ -136,7 +137,7 @@ async def test_at_most_200_records_become_active_at_once(sandbox):
 
     for how in ({}, {"validate_only": True}):
         with pytest.raises(UsageError) as refused:
-            await activate(world, **how)
+            await activate(world, allow_invalid=True, **how)
         assert refused.value.code == grpc.StatusCode.INVALID_ARGUMENT
         assert refused.value.reason == "TOO_MANY_ITEMS"
         assert (refused.value.facts["limit"], refused.value.facts["got"]) == ("200", "201")
@@ -144,7 +145,7 @@ async def test_at_most_200_records_become_active_at_once(sandbox):
 
     first = rpc.ChangeStatesRequest(names=["unitClasses/things"], state=ACTIVE)
     await world.client.catalog.ChangeStates(first)
-    done = await activate(world)
+    done = await activate(world, allow_invalid=True)
     assert len(done.activated) == 200
     assert await state(world) == ACTIVE
 
@@ -163,7 +164,7 @@ async def test_any_order_of_setting_up_gives_the_same_catalog(sandbox):
             made.append(ready)
             waiting.remove(ready)
         await create(world, made)
-        done = await activate(world)
+        done = await activate(world, allow_invalid=True)
         outcomes.add(tuple(sorted(done.activated)))
 
     assert len(outcomes) == 1
@@ -185,14 +186,16 @@ def needs_of(one: rpc.CatalogRecord) -> set[str]:
     creation = getattr(one, kind)
     if kind == "product_usage_resource":
         return {creation.parent, creation.product_usage_resource.usage_resource}
-    return {"unitClasses/things"} if kind in ("unit_of_measure", "usage_resource") else set()
+    if kind == "usage_resource":
+        return {"unitClasses/things", creation.usage_resource.unit_of_measure}
+    return {"unitClasses/things"} if kind == "unit_of_measure" else set()
 
 
 async def test_of_many_who_activate_at_once_one_does_it(sandbox):
     world = await sandbox("2024-01-01")
     await create(world, plan(5))
 
-    done = await asyncio.gather(*(activate(world) for _ in range(8)))
+    done = await asyncio.gather(*(activate(world, allow_invalid=True) for _ in range(8)))
 
     [activated] = [list(one.activated) for one in done if one.activated]
     assert len(activated) == len(set(activated)) == 1 + 1 + 5 + 1 + 5

@@ -10,7 +10,7 @@ from usage_management.v1 import catalog_service_pb2 as rpc
 
 from clients import UsageClient, UsageError
 from tests.service import add_tenant
-from tests.stories.catalog_words import held, product, resource, unit, unit_class
+from tests.stories.catalog_words import counted, held, product, resource, unit, unit_class
 from tests.stories.words import Metered, figure, line, moment, number
 from tests.stories.world import World
 
@@ -64,7 +64,7 @@ async def test_only_an_anchor_says_how_its_usage_counts(sandbox):
 @pytest.mark.capability("M9.code", "M9.kind", "M9.default")
 async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(sandbox):
     world = await sandbox("2024-01-01")
-    await unit_class(world, "mass", default_unit="unitsOfMeasure/kg")
+    await counted(world, "mass", "kg", scale=3)
     await unit_class(world, "volume")
     for again in ("mass", "Mass"):
         with pytest.raises(UsageError, match="CODE_TAKEN") as refused:
@@ -75,13 +75,13 @@ async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(san
         assert catalog.UnitClass.Kind.Name(made.kind) == kind
     with pytest.raises(UsageError, match="ENUM_UNSPECIFIED"):
         await unit_class(world, "kindless", kind="KIND_UNSPECIFIED")
-    await unit(world, "kg", "mass", scale=3)
     await unit(world, "ton", "mass", factor=number(1000), scale=3)
     await unit(world, "litre", "volume", scale=3)
 
     await world.product("plan", Metered(resource="other", rate="1"), activate=False)
-    for of, name in (("mass", "freight"), ("volume", "water")):
-        await resource(world, name, of)
+    await resource(world, "freight", "mass")
+    await resource(world, "water", "volume", unit_of_measure="unitsOfMeasure/litre")
+    for name in ("freight", "water"):
         await held(world, "plan", name)
         await world.price("plan", Metered(resource=name, rate="1"))
     await world.activate("plan")
@@ -90,7 +90,7 @@ async def test_a_class_of_units_has_a_code_of_its_own_and_a_unit_to_count_in(san
 
     units = {w.usage_resource: w.unit_of_measure for w in await world.wallets(account)}
     assert units["usageResources/freight"] == "unitsOfMeasure/kg"
-    assert units["usageResources/water"] == "unitsOfMeasure/litre"  # the one with factor 1
+    assert units["usageResources/water"] == "unitsOfMeasure/litre"
 
 
 @pytest.mark.capability("M11")

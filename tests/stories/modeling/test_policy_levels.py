@@ -155,7 +155,7 @@ async def revise(world, kind: str, mask: str, **content) -> policy_rpc.Policy:
     request = policy_rpc.RevisePolicyRequest(
         policy=policy_rpc.Policy(**{kind: content}), update_mask=FieldMask(paths=[mask])
     )
-    return await world.client.policies.RevisePolicy(request)
+    return (await world.client.policies.RevisePolicy(request)).policy
 
 
 @pytest.mark.capability("M22")

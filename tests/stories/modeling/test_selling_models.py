@@ -39,6 +39,7 @@ product_usage_resources:
       name: products/plan/grants/for-all
       quantity: 250
       unit_of_measure: unitsOfMeasure/MB
+      end_date: 2024-03-01
   - product_usage_grant:
       name: products/plan/grants/for-a-year
       quantity: 10
@@ -52,6 +53,11 @@ product_usage_resources:
       quantity: 100
       start_date: 2024-03-01
       end_date: 2024-06-01
+  - product_usage_grant:
+      name: products/plan/grants/after-spring
+      quantity: 250
+      unit_of_measure: unitsOfMeasure/MB
+      start_date: 2024-06-01
 """
 
 
@@ -97,14 +103,14 @@ async def test_a_sale_gets_the_grants_of_its_model_and_its_days(sandbox):
 
     # A grant in megabytes is credited in the resource's unit.
     common = {"for-all": "0.25 unitsOfMeasure/GB"}
-    spring = common | {"in-spring": "100 unitsOfMeasure/GB"}
+    spring = {"in-spring": "100 unitsOfMeasure/GB"}
     assert [granted(line) for line in quote.lines] == [
         common,
         common | {"for-a-year": "10 unitsOfMeasure/GB"},
         common | {"for-ever": "3 unitsOfMeasure/GB"},
         spring,
         spring,
-        common,
+        {"after-spring": "0.25 unitsOfMeasure/GB"},
     ]
     assert [line.selling_model for line in quote.lines[:2]] == ["", "sellingModels/yearly"]
     assert (asset.end_date.year, asset.end_date.month, asset.end_date.day) == (2025, 1, 1)

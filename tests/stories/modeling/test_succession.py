@@ -12,7 +12,7 @@ from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.catalog_words import move as move_records
 from tests.stories.rate_words import ACTIVE, add, get, move, priced, put, shop
-from tests.stories.words import Metered, day, figure, line, refusal
+from tests.stories.words import Metered, day, figure, line, money, refusal
 from tests.stories.world import World
 
 OLD = "rateCards/base/entries/data-1"
@@ -157,3 +157,52 @@ async def test_a_resource_of_a_product_is_replaced_together_with_its_grants(sand
     methods = [one.aggregation_policy for one in sold]
     assert methods[1] == "aggregationPolicies/peak" != methods[0]
     assert [len(one.grants) for one in sold] == [1, 1]
+
+
+async def test_policies_are_those_of_the_window_of_a_sale_and_not_of_today(sandbox):
+    world = await sandbox("2024-01-10")
+    await world.product("plan", CALLS)
+    ann, bob, eve = [await world.account(name) for name in ("ann", "bob", "eve")]
+    [before] = await world.sell(ann, line("plan", "2024-01-01"))
+    free = policy_rpc.CreateOveragePolicyRequest(
+        overage_policy_id="none", overage_policy=policies.OveragePolicy(overage="FREE")
+    )
+    made = await world.client.policies.CreateOveragePolicy(free)
+    await move_records(world, ACTIVE, made.name)
+    await world.client.catalog.SupersedeProductUsageResource(
+        rpc.SupersedeProductUsageResourceRequest(
+            name="products/plan/usageResources/calls",
+            product_usage_resource_id="calls-2",
+            start_date=day("2024-02-01"),
+            product_usage_resource=catalog.ProductUsageResource(
+                policies=catalog.ResourcePolicies(
+                    aggregation_policy="aggregationPolicies/sum-day-combine_unspecified",
+                    rating_frequency_policy="ratingFrequencyPolicies/month-3-next_period",
+                    overage_policy=made.name,
+                )
+            ),
+            update_mask=FieldMask(paths=["policies"]),
+            grant_ids={"calls-grant": "calls-grant-2"},
+        )
+    )
+    await world.advance("2024-02-20")
+
+    [back_dated] = await world.sell(bob, line("plan", "2024-01-20"))
+    [after] = await world.sell(eve, line("plan", "2024-02-01"))
+    for asset in (before, back_dated, after):
+        await world.use(asset, "calls", "2024-02-10", 15)
+    await world.advance("2024-03-05")
+
+    owed = {
+        account: sum(money(one.amount) for one in await world.liable(account))
+        for account in (ann, bob, eve)
+    }
+    overages = [
+        (await world.client.catalog.ResolvePolicies(rpc.ResolvePoliciesRequest(name=one.name)))
+        .resources[0]
+        .overage_policy.name
+        for one in (before, back_dated, after)
+    ]
+    assert overages == ["overagePolicies/charge"] * 2 + ["overagePolicies/none"]
+    assert [owed[account] for account in (ann, bob)] == [5, 5]
+    assert owed[eve] == 0

@@ -225,16 +225,12 @@ async def test_what_is_not_there_or_upside_down_is_refused(sandbox):
 async def test_grants_and_tiers_that_say_less_than_they_seem_to_are_told(sandbox):
     world = await sandbox("2024-01-01")
     free = (("0", "10", "0"), ("10", "100", "1"))
-    await world.product(
-        "plan", Metered(resource="calls", tiers=free, grant="5", max_rollovers=1, scale=1)
-    )
+    await world.product("plan", Metered(resource="calls", tiers=free, grant="5", scale=1))
 
     found = await validate(world, "plan")
 
     entry = "rateCards/tiers/entries/plan-calls-USD"
-    grant = "products/plan/grants/calls-grant"
     assert broken(found.products[0]) == {
-        "ROLLOVER_UNREACHABLE": [[grant, "rolloverPolicies/up-to-1"]],
         "TIERS_INCOMPLETE": [[entry]],
         "TIER_ZERO": [[entry]],
     }

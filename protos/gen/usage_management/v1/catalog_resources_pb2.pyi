@@ -73,8 +73,10 @@ class UnitClass(_message.Message):
     kind: Global___UnitClass.Kind.ValueType
     """The kind of thing that the units measure."""
     default_unit: _builtins.str
-    """The default unit, into which every quantity is converted: `unitsOfMeasure/{unit_of_measure}`; it may be
-    named before it exists. If absent, the unit with factor 1.
+    """The unit that resources of the class count in, unless they name their own: `unitsOfMeasure/{unit_of_measure}`,
+    a unit of the class with the factor 1 that was not withdrawn. If absent, every resource names its unit. A
+    class and its default unit are created together by CreateRecords or SetUpProduct; otherwise the class is
+    created first, then the unit, and then the class is updated.
     """
     state: _types_pb2.CatalogState.ValueType
     """The state of the unit class."""
@@ -171,9 +173,13 @@ class UnitOfMeasure(_message.Message):
     unit_class: _builtins.str
     """The unit class: `unitClasses/{unit_class}`."""
     scale: _builtins.int
-    """The number of decimal places that a quantity in this unit may have: 0 to 12."""
+    """The number of decimal places that a quantity in this unit may have: 0 to 12. A currency has those of its minor
+    unit (2 for USD); another number is refused (`RANGE`), and 0 means the same as absent.
+    """
     rounding: Global___UnitOfMeasure.Rounding.ValueType
-    """The rounding of decimals beyond `scale` in a rounded conversion into this unit."""
+    """The rounding of decimals beyond `scale` in a rounded conversion into this unit. Money is not converted, so a
+    currency has the default only (`RANGE`).
+    """
     sequence: _builtins.int
     """The sort position among the units of the class in a selection list, from 0."""
     state: _types_pb2.CatalogState.ValueType
@@ -394,7 +400,7 @@ class UsageResource(_message.Message):
     """The unit class that the resource is measured in: `unitClasses/{unit_class}`."""
     unit_of_measure: _builtins.str
     """The unit of its quantities, grants and tiers: `unitsOfMeasure/{unit_of_measure}`; the default unit of the
-    class if absent.
+    class if absent. A resource of a class without a default unit cannot be sold without it.
     """
     token_resource: _builtins.str
     """The token resource in which overage is rated, instead of money: `usageResources/{usage_resource}` of
@@ -739,11 +745,12 @@ class ProductUsageGrant(_message.Message):
     """
     rollover_policy: _builtins.str
     """The rollover policy, which defines how an unused remainder is carried over: `rolloverPolicies/{policy}`;
-    the remainder expires if absent.
+    the remainder expires if absent. It needs a refresh policy, because a remainder rolls into the next issue.
     """
     selling_model: _builtins.str
     """The selling model under which a sale receives the grant: `sellingModels/{selling_model}`; every sale if
-    absent.
+    absent. A sale receives the grants for its model and those for every sale. Two active grants of the same
+    resource, type and selling model do not overlap.
     """
     state: _types_pb2.CatalogState.ValueType
     """The state of the product usage grant."""
@@ -759,7 +766,9 @@ class ProductUsageGrant(_message.Message):
 
     @_builtins.property
     def validity(self) -> _types_pb2.Cadence:
-        """The validity of one issue of the grant; as long as the asset if absent."""
+        """The validity of one issue of the grant. If absent, an issue lasts for one refresh interval, or as long as the
+        asset if there is no refresh policy. With a rollover policy, it is not shorter than the refresh interval.
+        """
 
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:

@@ -1509,16 +1509,16 @@ class ActivateProductRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    MUST_BE_VALID_FIELD_NUMBER: _builtins.int
+    ALLOW_INVALID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The product: `products/{product}`."""
     validate_only: _builtins.bool
     """True to validate only: the response or the error is the same as otherwise, and nothing changes."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
-    must_be_valid: _builtins.bool
-    """True to refuse (`VALIDATION_FAILED`) a product for which the validator finds an error, such as a resource
-    without a rate. Otherwise the product is activated and the response reports the error.
+    allow_invalid: _builtins.bool
+    """True to activate a product for which the validator finds an error that does not make activation impossible, such
+    as a resource without a rate; the response reports the error. Otherwise it is refused (`VALIDATION_FAILED`).
     """
     def __init__(
         self,
@@ -1526,11 +1526,11 @@ class ActivateProductRequest(_message.Message):
         name: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
-        must_be_valid: _builtins.bool = ...,
+        allow_invalid: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["must_be_valid", b"must_be_valid", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_invalid", b"allow_invalid", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -279,7 +279,9 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUnitClass(self, request, context):
-        """Creates a unit class as a draft.
+        """Creates a unit class as a draft. Its default unit must exist: CreateRecords creates both in one call. Fails with
+        NOT_FOUND (`UNIT_OF_MEASURE_NOT_FOUND`), INVALID_ARGUMENT (`UNIT_CLASS_MISMATCH`; `FACTOR_RANGE`, if the factor
+        of the default unit is not 1) and FAILED_PRECONDITION (`RESOURCE_INACTIVE`, if it was withdrawn).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,8 +289,8 @@ class CatalogServiceServicer:
 
     def UpdateUnitClass(self, request, context):
         """Updates a unit class. Every field of a draft can change; of any other record only the display name. Fails
-        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-        (`ETAG_MISMATCH`).
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`), ABORTED
+        (`ETAG_MISMATCH`) and the reasons of CreateUnitClass.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

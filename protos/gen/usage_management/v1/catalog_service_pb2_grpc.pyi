@@ -44,11 +44,14 @@ class CatalogServiceStub:
     ListUnitClasses: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitClassesRequest, _catalog_service_pb2.ListUnitClassesResponse]
     """Lists unit classes by id."""
     CreateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]
-    """Creates a unit class as a draft."""
+    """Creates a unit class as a draft. Its default unit must exist: CreateRecords creates both in one call. Fails with
+    NOT_FOUND (`UNIT_OF_MEASURE_NOT_FOUND`), INVALID_ARGUMENT (`UNIT_CLASS_MISMATCH`; `FACTOR_RANGE`, if the factor
+    of the default unit is not 1) and FAILED_PRECONDITION (`RESOURCE_INACTIVE`, if it was withdrawn).
+    """
     UpdateUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]
     """Updates a unit class. Every field of a draft can change; of any other record only the display name. Fails
-    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-    (`ETAG_MISMATCH`).
+    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`), ABORTED
+    (`ETAG_MISMATCH`) and the reasons of CreateUnitClass.
     """
     DeleteUnitClass: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]
     """Deletes a unit class that is not active and that no other record references. Fails with FAILED_PRECONDITION
@@ -209,11 +212,14 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListUnitClasses: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListUnitClassesRequest, _catalog_service_pb2.ListUnitClassesResponse]  # type: ignore[assignment]
     """Lists unit classes by id."""
     CreateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
-    """Creates a unit class as a draft."""
+    """Creates a unit class as a draft. Its default unit must exist: CreateRecords creates both in one call. Fails with
+    NOT_FOUND (`UNIT_OF_MEASURE_NOT_FOUND`), INVALID_ARGUMENT (`UNIT_CLASS_MISMATCH`; `FACTOR_RANGE`, if the factor
+    of the default unit is not 1) and FAILED_PRECONDITION (`RESOURCE_INACTIVE`, if it was withdrawn).
+    """
     UpdateUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitClassRequest, _catalog_resources_pb2.UnitClass]  # type: ignore[assignment]
     """Updates a unit class. Every field of a draft can change; of any other record only the display name. Fails
-    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-    (`ETAG_MISMATCH`).
+    with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`), ABORTED
+    (`ETAG_MISMATCH`) and the reasons of CreateUnitClass.
     """
     DeleteUnitClass: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteUnitClassRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a unit class that is not active and that no other record references. Fails with FAILED_PRECONDITION
@@ -389,7 +395,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.CreateUnitClassRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
-        """Creates a unit class as a draft."""
+        """Creates a unit class as a draft. Its default unit must exist: CreateRecords creates both in one call. Fails with
+        NOT_FOUND (`UNIT_OF_MEASURE_NOT_FOUND`), INVALID_ARGUMENT (`UNIT_CLASS_MISMATCH`; `FACTOR_RANGE`, if the factor
+        of the default unit is not 1) and FAILED_PRECONDITION (`RESOURCE_INACTIVE`, if it was withdrawn).
+        """
 
     @_abc_1.abstractmethod
     def UpdateUnitClass(
@@ -398,8 +407,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitClass, _abc.Awaitable[_catalog_resources_pb2.UnitClass]]:
         """Updates a unit class. Every field of a draft can change; of any other record only the display name. Fails
-        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
-        (`ETAG_MISMATCH`).
+        with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`), ABORTED
+        (`ETAG_MISMATCH`) and the reasons of CreateUnitClass.
         """
 
     @_abc_1.abstractmethod

@@ -1141,6 +1141,40 @@ class RevisePolicyRequest(_message.Message):
 Global___RevisePolicyRequest: _TypeAlias = RevisePolicyRequest  # noqa: Y015
 
 @_typing.final
+class RevisePolicyResponse(_message.Message):
+    """Response message for RevisePolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    AFFECTED_FIELD_NUMBER: _builtins.int
+    AFFECTED_COUNT_FIELD_NUMBER: _builtins.int
+    affected_count: _builtins.int
+    """The number of these products and targets."""
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """The policy in its new version (with `validate_only`, as it would be)."""
+
+    @_builtins.property
+    def affected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The active products that use the policy, then the binding targets that name it: the first 100."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___Policy | None = ...,
+        affected: _abc.Iterable[_builtins.str] | None = ...,
+        affected_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "affected_count", b"affected_count", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisePolicyResponse: _TypeAlias = RevisePolicyResponse  # noqa: Y015
+
+@_typing.final
 class ListPolicyVersionsRequest(_message.Message):
     """Request message for ListPolicyVersions."""
 

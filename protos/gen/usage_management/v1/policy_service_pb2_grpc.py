@@ -193,7 +193,7 @@ class PolicyServiceStub:
         self.RevisePolicy = channel.unary_unary(
                 '/usage_management.v1.PolicyService/RevisePolicy',
                 request_serializer=usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyRequest.SerializeToString,
-                response_deserializer=usage__management_dot_v1_dot_policy__service__pb2.Policy.FromString,
+                response_deserializer=usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyResponse.FromString,
                 _registered_method=True)
         self.ListPolicyVersions = channel.unary_unary(
                 '/usage_management.v1.PolicyService/ListPolicyVersions',
@@ -439,9 +439,10 @@ class PolicyServiceServicer:
 
     def RevisePolicy(self, request, context):
         """Creates the next version of an active policy of any kind. New sales use it from then on; existing sales
-        keep the version under which they were sold. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the
-        policy is not active), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the create method) and
-        ABORTED (`ETAG_MISMATCH`).
+        and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+        if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
+        policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
+        create method) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -610,7 +611,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
             'RevisePolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.RevisePolicy,
                     request_deserializer=usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyRequest.FromString,
-                    response_serializer=usage__management_dot_v1_dot_policy__service__pb2.Policy.SerializeToString,
+                    response_serializer=usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyResponse.SerializeToString,
             ),
             'ListPolicyVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPolicyVersions,
@@ -1458,7 +1459,7 @@ class PolicyService:
             target,
             '/usage_management.v1.PolicyService/RevisePolicy',
             usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyRequest.SerializeToString,
-            usage__management_dot_v1_dot_policy__service__pb2.Policy.FromString,
+            usage__management_dot_v1_dot_policy__service__pb2.RevisePolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -131,11 +131,12 @@ class PolicyServiceStub:
     """Deletes a commitment policy that is not active and that no other record references. Fails with
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
-    RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.Policy]
+    RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]
     """Creates the next version of an active policy of any kind. New sales use it from then on; existing sales
-    keep the version under which they were sold. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the
-    policy is not active), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the create method) and
-    ABORTED (`ETAG_MISMATCH`).
+    and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+    if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
+    policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
+    create method) and ABORTED (`ETAG_MISMATCH`).
     """
     ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListPolicyVersionsRequest, _policy_service_pb2.ListPolicyVersionsResponse]
     """Lists the versions of a policy, newest first."""
@@ -239,11 +240,12 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Deletes a commitment policy that is not active and that no other record references. Fails with
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
-    RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.Policy]  # type: ignore[assignment]
+    RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]  # type: ignore[assignment]
     """Creates the next version of an active policy of any kind. New sales use it from then on; existing sales
-    keep the version under which they were sold. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the
-    policy is not active), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the create method) and
-    ABORTED (`ETAG_MISMATCH`).
+    and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+    if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
+    policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
+    create method) and ABORTED (`ETAG_MISMATCH`).
     """
     ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListPolicyVersionsRequest, _policy_service_pb2.ListPolicyVersionsResponse]  # type: ignore[assignment]
     """Lists the versions of a policy, newest first."""
@@ -530,11 +532,12 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _policy_service_pb2.RevisePolicyRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_policy_service_pb2.Policy, _abc.Awaitable[_policy_service_pb2.Policy]]:
+    ) -> _typing.Union[_policy_service_pb2.RevisePolicyResponse, _abc.Awaitable[_policy_service_pb2.RevisePolicyResponse]]:
         """Creates the next version of an active policy of any kind. New sales use it from then on; existing sales
-        keep the version under which they were sold. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the
-        policy is not active), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the create method) and
-        ABORTED (`ETAG_MISMATCH`).
+        and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+        if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
+        policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
+        create method) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

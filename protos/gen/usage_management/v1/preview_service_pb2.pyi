@@ -162,7 +162,11 @@ class WalletPreview(_message.Message):
 
     @_builtins.property
     def drawn_from(self) -> _containers.RepeatedCompositeFieldContainer[_summary_service_pb2.DrawnFrom]:
-        """The grants that would pay for the usage, each with its quantity."""
+        """The grants that would pay more or less with the usage than without it, each with the difference, which is
+        negative for a grant that would pay less. They are in the order in which they first pay in the periods that
+        are not final, the usage included: commitments first, then by the drawdown order of the wallet. Grants that
+        would no longer pay at all come last.
+        """
 
     @_builtins.property
     def overage_quantity(self) -> _decimal_pb2.Decimal:

@@ -49,9 +49,12 @@ class SetUpProductRequest(_message.Message):
     RATE_CARDS_FIELD_NUMBER: _builtins.int
     PRICE_BOOK_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    ALLOW_INVALID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """True to validate only: the steps are returned, and nothing changes."""
+    allow_invalid: _builtins.bool
+    """True to activate a product with errors that do not make activation impossible, as in ActivateProduct."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property
@@ -133,11 +136,12 @@ class SetUpProductRequest(_message.Message):
         rate_cards: _abc.Iterable[_rate_service_pb2.RateCard] | None = ...,
         price_book: _rate_service_pb2.PriceBook | None = ...,
         validate_only: _builtins.bool = ...,
+        allow_invalid: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_book", b"price_book", "product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_card_entries", b"rate_card_entries", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "allow_invalid", b"allow_invalid", "commitment_policies", b"commitment_policies", "overage_policies", b"overage_policies", "price_book", b"price_book", "product", b"product", "product_usage_resources", b"product_usage_resources", "rate_card_entries", b"rate_card_entries", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "request_id", b"request_id", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,10 +290,15 @@ class SetupStep(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    EXISTING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name of the record."""
     action: Global___SetupStep.Action.ValueType
     """The action on the record."""
+    existing: _builtins.str
+    """The record that exists, if only the case of its id differs, with `CONFLICT`: `unitsOfMeasure/GB` for a described
+    `unitsOfMeasure/gb`.
+    """
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields that differ, with `CONFLICT`."""
@@ -300,10 +309,11 @@ class SetupStep(_message.Message):
         name: _builtins.str = ...,
         action: Global___SetupStep.Action.ValueType = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
+        existing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "fields", b"fields", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "existing", b"existing", "fields", b"fields", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

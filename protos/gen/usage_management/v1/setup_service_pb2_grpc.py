@@ -49,7 +49,7 @@ class SetupServiceServicer:
     def SetUpProduct(self, request, context):
         """Creates the records of a description that do not exist yet, then activates the product with everything it
         depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
-        nothing. Records that the product does not use remain drafts.
+        nothing. Records of the description that the product does not use are activated as well.
 
         Existing records that are equal are used as they are. Existing records that differ fail with
         FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with

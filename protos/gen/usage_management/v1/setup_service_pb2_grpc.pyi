@@ -36,7 +36,7 @@ class SetupServiceStub:
     SetUpProduct: _grpc.UnaryUnaryMultiCallable[_setup_service_pb2.SetUpProductRequest, _setup_service_pb2.SetUpProductResponse]
     """Creates the records of a description that do not exist yet, then activates the product with everything it
     depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
-    nothing. Records that the product does not use remain drafts.
+    nothing. Records of the description that the product does not use are activated as well.
 
     Existing records that are equal are used as they are. Existing records that differ fail with
     FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with
@@ -51,7 +51,7 @@ class SetupServiceAsyncStub(SetupServiceStub):
     SetUpProduct: _aio.UnaryUnaryMultiCallable[_setup_service_pb2.SetUpProductRequest, _setup_service_pb2.SetUpProductResponse]  # type: ignore[assignment]
     """Creates the records of a description that do not exist yet, then activates the product with everything it
     depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
-    nothing. Records that the product does not use remain drafts.
+    nothing. Records of the description that the product does not use are activated as well.
 
     Existing records that are equal are used as they are. Existing records that differ fail with
     FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with
@@ -69,7 +69,7 @@ class SetupServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_setup_service_pb2.SetUpProductResponse, _abc.Awaitable[_setup_service_pb2.SetUpProductResponse]]:
         """Creates the records of a description that do not exist yet, then activates the product with everything it
         depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
-        nothing. Records that the product does not use remain drafts.
+        nothing. Records of the description that the product does not use are activated as well.
 
         Existing records that are equal are used as they are. Existing records that differ fail with
         FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with

@@ -31,7 +31,7 @@ from server.api.validation import validate
 from server.api.values import enum_pb, time_pb
 from server.domain.errors import InvalidArgument, UsageError, Violation
 from server.domain.modeling.setup import MOST_GRANTS, NAMELESS, placed
-from server.usecases.catalog_changes.setup import (
+from server.usecases.catalog_changes.setup_parts import (
     GrantPart,
     ResourcePart,
     SetUp,
@@ -78,7 +78,12 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
         for index, one in enumerate(request.product_usage_resources)
     ]
     reading.done()
-    return SetUpProduct(held=_whole(resources), is_plan=request.validate_only, **parts)
+    return SetUpProduct(
+        held=_whole(resources),
+        is_plan=request.validate_only,
+        allow_invalid=request.allow_invalid,
+        **parts,
+    )
 
 
 def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
@@ -88,6 +93,7 @@ def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
             name=step.name,
             action=enum_pb(pb.SetupStep.Action, step.action),
             fields=step.fields,
+            existing=step.existing,
         )
         for step in done.steps
     ]

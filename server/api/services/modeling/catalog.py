@@ -46,7 +46,7 @@ class CatalogService(rpc.CatalogServiceServicer):
             self._env,
             request,
             messages.ActivateProductResponse,
-            lambda tx: activate_product(tx, product_id, must_be_valid=request.must_be_valid),
+            lambda tx: activate_product(tx, product_id, allow_invalid=request.allow_invalid),
             activated_to_pb,
         )
 

@@ -34,7 +34,8 @@ class OnWire(Generic[T, M]):
     """A kind of record: its messages, its reader and writer, and its checks.
 
     `check` runs before each save, `limited_check` instead if it depends on the configuration, and
-    `check_active` before an active record is saved.
+    `check_active` before an active record is saved. `check_last` runs when all records of a batch
+    are saved, because these may refer to each other.
     """
 
     kind: Kind[T]
@@ -46,6 +47,7 @@ class OnWire(Generic[T, M]):
     check: Check[T] = accept
     limited_check: Callable[[Config], Check[T]] | None = None
     check_active: ActiveCheck[T] = accept_active
+    check_last: Check[T] = accept
     # The readers of the list's filters beside the state, in the order of the query's parameters.
     filters: tuple[Callable[[RequestReader], Any], ...] = ()
     parent: "OnWire[Any, Any] | None" = None
@@ -89,6 +91,7 @@ UNIT_CLASS = OnWire(
     creation=catalog_rpc.CreateUnitClassRequest,
     read=mapping.unit_class_from_pb,
     write=mapping.unit_class_to_pb,
+    check_last=checks.check_default_unit,
 )
 UNIT = OnWire(
     kind=kinds.UNIT,

@@ -20,7 +20,7 @@ class PolicyService(rpc.PolicyServiceServicer):
 
     async def RevisePolicy(
         self, request: messages.RevisePolicyRequest, context: Any
-    ) -> messages.Policy:
+    ) -> messages.RevisePolicyResponse:
         return await revise_policy(self._env, request)
 
     async def ListPolicyVersions(

@@ -28,8 +28,8 @@ KINDS: tuple[OnWire[Any, Any], ...] = (
 )
 
 
-async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.Policy:
-    """Make a new version of a policy and return it."""
+async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.RevisePolicyResponse:
+    """Make a new version of a policy, and return it with the names of what uses it."""
     reader = RequestReader(request)
     field = str(request.policy.WhichOneof("kind"))
     kind = next(kind for kind in KINDS if kind.field == field)
@@ -41,9 +41,13 @@ async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.Policy:
     return await run_mutation(
         env,
         request,
-        pb.Policy,
+        pb.RevisePolicyResponse,
         lambda tx: policy_versions.revise(tx, record, merge),
-        lambda kept: _policy(kind, kept),
+        lambda revised: pb.RevisePolicyResponse(
+            policy=_policy(kind, revised.policy),
+            affected=revised.affected,
+            affected_count=revised.affected_count,
+        ),
     )
 
 

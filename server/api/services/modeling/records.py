@@ -154,7 +154,7 @@ async def update_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
         env,
         request,
         wire.message,
-        lambda tx: edits.update(tx, record, merge, wire.check_in(env.config), wire.check_active),
+        lambda tx: _update(env, tx, wire, record, merge),
         wire.write,
     )
 
@@ -314,6 +314,9 @@ async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.Cre
                 checked = await wire.check_in(env.config)(tx, content)
                 kept, done = await records.create_one(tx, wire.kind, checked)
             outcomes.append(_outcome(wire, kept, done))
+        for index, (wire, content) in enumerate(contents):
+            with placed_at(f"records[{index}].{wire.field}"):
+                await wire.check_last(tx, content)
         return outcomes
 
     return await run_mutation(
@@ -331,7 +334,21 @@ def _outcome(wire: OnWire[T, M], kept: StoredRecord[T], done: BatchOutcome) -> d
 
 async def _create(env: Env, tx: Transaction, wire: OnWire[T, M], content: T) -> StoredRecord[T]:
     checked = await wire.check_in(env.config)(tx, content)
-    return await records.create(tx, wire.kind, checked)
+    kept = await records.create(tx, wire.kind, checked)
+    await wire.check_last(tx, content)
+    return kept
+
+
+async def _update(
+    env: Env,
+    tx: Transaction,
+    wire: OnWire[T, M],
+    record: Record[T],
+    merge: Callable[[StoredRecord[T]], T],
+) -> StoredRecord[T]:
+    kept = await edits.update(tx, record, merge, wire.check_in(env.config), wire.check_active)
+    await wire.check_last(tx, kept.content)
+    return kept
 
 
 def _named(

@@ -21,7 +21,10 @@ SELECT r.name, r.state
           FROM usage_resources AS u
          WHERE u.tenant_id = $1 AND CASE $2
                WHEN 'UnitClass' THEN u.unit_class_id = $3
-               WHEN 'UnitOfMeasure' THEN u.unit_of_measure_id = $3
+               -- Without a unit of its own, a resource counts in the default unit of its class.
+               WHEN 'UnitOfMeasure' THEN $3 = coalesce(u.unit_of_measure_id, (
+                    SELECT c.default_unit_id FROM unit_classes AS c
+                     WHERE c.tenant_id = $1 AND c.unit_class_id = u.unit_class_id))
                WHEN 'RatingFrequencyPolicy' THEN u.rating_frequency_policy_id = $3
                WHEN 'OveragePolicy' THEN u.overage_policy_id = $3
                WHEN 'UsageResource' THEN u.token_resource_id = $3

@@ -32,3 +32,35 @@ UPDATE commitment_policies SET version = version + 1
 SELECT version, content, supersede_time FROM policy_versions
  WHERE tenant_id = $1 AND kind = $2 AND policy_id = $3
  ORDER BY version DESC LIMIT $4;
+
+-- name: users
+-- The active products that refer to a policy, by an active resource or grant, or through their usage resource.
+--   $1 tenant_id uuid, $2 kind text, $3 policy_id text
+SELECT p.product_id
+  FROM products AS p
+ WHERE p.tenant_id = $1 AND p.state = 'ACTIVE' AND p.product_id IN (
+       SELECT h.product_id
+         FROM product_usage_resources AS h
+         JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = h.usage_resource_id
+        WHERE h.tenant_id = $1 AND h.state = 'ACTIVE' AND CASE $2
+              WHEN 'AggregationPolicy' THEN h.aggregation_policy_id = $3
+              WHEN 'RatingFrequencyPolicy' THEN $3 IN (h.rating_frequency_policy_id, u.rating_frequency_policy_id)
+              WHEN 'OveragePolicy' THEN $3 IN (h.overage_policy_id, u.overage_policy_id)
+              WHEN 'CommitmentPolicy' THEN h.commitment_policy_id = $3 END
+        UNION ALL
+       SELECT g.product_id
+         FROM product_usage_grants AS g
+        WHERE g.tenant_id = $1 AND g.state = 'ACTIVE' AND CASE $2
+              WHEN 'RefreshPolicy' THEN g.refresh_policy_id = $3
+              WHEN 'RolloverPolicy' THEN g.rollover_policy_id = $3 END)
+ ORDER BY p.product_id;
+
+-- name: anchors_of
+-- The active anchors that meter some of these resources.
+--   $1 tenant_id uuid, $2 usage_resource_ids text[]
+SELECT DISTINCT p.product_id
+  FROM products AS p
+  JOIN product_usage_resources AS h ON h.tenant_id = $1 AND h.product_id = p.product_id AND h.state = 'ACTIVE'
+ WHERE p.tenant_id = $1 AND p.state = 'ACTIVE' AND p.usage_model_type = 'ANCHOR'
+   AND h.usage_resource_id = ANY ($2::text[])
+ ORDER BY p.product_id;

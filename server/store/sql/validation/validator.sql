@@ -74,3 +74,15 @@ SELECT b.price_book_id, b.type, b.rate_card_id
    AND b.price_book_id IN (SELECT o.price_book_id FROM price_book_rate_cards AS o
                             WHERE o.tenant_id = $1 AND o.rate_card_id = ANY ($2::text[]))
  ORDER BY b.price_book_id, b.type COLLATE "C";
+
+-- name: unitless
+-- Which of some codes are not active units of money; none if the tenant keeps no units of money at all.
+--   $1 tenant_id uuid, $2 codes text[]
+WITH money AS (
+    SELECT u.unit_of_measure_id::text AS code
+      FROM units_of_measure AS u
+      JOIN unit_classes AS c ON c.tenant_id = $1 AND c.unit_class_id = u.unit_class_id AND c.kind = 'CURRENCY'
+     WHERE u.tenant_id = $1 AND u.state = 'ACTIVE')
+SELECT w.code FROM unnest($2::text[]) AS w (code)
+ WHERE EXISTS (SELECT FROM money) AND NOT EXISTS (SELECT FROM money AS m WHERE m.code = w.code)
+ ORDER BY w.code;

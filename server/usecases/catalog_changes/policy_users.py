@@ -1,0 +1,123 @@
+"""The users of a policy: active products, and binding targets that name it, with their faults.
+
+A target has no rules of its own. It is judged together with each active anchor that can be sold to
+it, as a quote would be.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from server.domain.calendar import Cadence, CadenceUnit
+from server.domain.errors import UsageError, Violation
+from server.domain.ids import ProductId
+from server.domain.modeling.policies import PolicyLevel, check_period_order
+from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
+from server.domain.selling.overrides import overridden
+from server.domain.validation.activation import faults
+from server.store.connection import Transaction
+from server.store.modeling import policy_versions as store
+from server.store.selling import binding_targets
+from server.store.selling.binding_targets import EqualTargets
+from server.store.validation.validator import load_products
+from server.usecases.modeling.edits import Record
+from server.usecases.modeling.resolution import policies_at, resolved_graph
+from server.usecases.validation.validator import ValidateProducts, load_setups
+
+# A slice is loaded by a constant number of queries and held in memory.
+SLICE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyUsers:
+    """The active products that use a policy, the targets that name it, and these targets' anchors.
+
+    Targets with equal policies are one group.
+    """
+
+    products: tuple[ProductId, ...]
+    targets: tuple[EqualTargets, ...]
+    anchors: tuple[ProductId, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of products and targets."""
+        return len(self.products) + sum(group.count for group in self.targets)
+
+    def names(self, most: int) -> tuple[str, ...]:
+        """Return the names of the first `most` products and targets."""
+        return tuple(islice(self._names(), most))
+
+    def _names(self) -> Iterator[str]:
+        yield from (f"products/{product_id}" for product_id in self.products)
+        for group in self.targets:
+            yield from group.names
+
+    async def faults(self, tx: Transaction) -> dict[str, list[Violation]]:
+        """Return the faults of each product, alone and under each target, by its name."""
+        found: dict[str, list[Violation]] = {}
+        for some in _slices(self.products):
+            asked = ValidateProducts(product_ids=some, start=None, end=None, with_drafts=False)
+            for setup in await load_setups(tx, asked):
+                found[setup.name] = faults(setup)
+        levels = [await _levels(tx, group) for group in self.targets]
+        for some in _slices(self.anchors if levels else ()):
+            loaded = await load_products(tx, some)
+            for product_id, graph in loaded.graphs.items():
+                own = found.setdefault(f"products/{product_id}", [])
+                try:
+                    product = resolved_graph(graph)
+                except UsageError:
+                    # It cannot be sold at all; its own faults say why.
+                    continue
+                for group, level in zip(self.targets, levels, strict=True):
+                    own.extend(_under_target(product, group, level))
+        return found
+
+
+async def find_users(tx: Transaction, record: Record[Any]) -> PolicyUsers:
+    """Return the users of a policy."""
+    [policy_id] = record.key
+    targets = await binding_targets.naming(tx, record.kind, policy_id)
+    resources = {resource_id for group in targets for resource_id in group.policies}
+    return PolicyUsers(
+        products=tuple(await store.users(tx, record.kind, policy_id)),
+        targets=tuple(targets),
+        anchors=tuple(await store.anchors_of(tx, resources)) if resources else (),
+    )
+
+
+async def _levels(tx: Transaction, group: EqualTargets) -> dict[str, LevelPolicies]:
+    """Return the policies of targets by resource."""
+    return {
+        resource_id: await policies_at(tx, PolicyLevel.TARGET, ids)
+        for resource_id, ids in group.policies.items()
+    }
+
+
+def _under_target(
+    product: ResolvedProduct, group: EqualTargets, levels: Mapping[str, LevelPolicies]
+) -> Iterator[Violation]:
+    """Yield the fault, if any, for which a quote of the product for the targets is refused."""
+    named = {
+        resource.resource_id: (levels[resource.resource_id],)
+        for resource in product.resources
+        if resource.resource_id in levels
+    }
+    try:
+        changed = overridden(product, named)
+        for resource in changed.resources:
+            wallet = resource.policies.wallet
+            check_period_order(
+                billing=Cadence(CadenceUnit.MONTH, group.billing_months),
+                rating=wallet.rating.period,
+                accumulation=wallet.aggregation.period,
+            )
+    except UsageError as error:
+        yield Violation(group.names[0], error.reason, error.message)
+
+
+def _slices(products: Sequence[ProductId]) -> Iterator[tuple[ProductId, ...]]:
+    for start in range(0, len(products), SLICE):
+        yield tuple(products[start : start + SLICE])

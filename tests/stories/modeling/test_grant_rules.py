@@ -1,0 +1,135 @@
+"""Grants that cannot do what they say, or do it twice, are refused."""
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import types_pb2 as types
+
+from tests.stories.catalog_words import move
+from tests.stories.words import Metered, day, line, number, refusal
+
+HELD = "products/plan/usageResources/calls"
+
+
+async def grant(world, name: str, **fields) -> catalog.ProductUsageGrant:
+    made = catalog.ProductUsageGrant(product_usage_resource=HELD, quantity=number(10), **fields)
+    return await world.client.catalog.CreateProductUsageGrant(
+        rpc.CreateProductUsageGrantRequest(
+            parent="products/plan", product_usage_grant_id=name, product_usage_grant=made
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "renewal",
+    [
+        {},
+        {"validity": "MONTH"},
+        {"validity": "DAY", "refresh": "MONTH"},
+        {"validity": "DAY", "validity_count": 30, "refresh": "MONTH"},
+        {"validity": "MONTH", "refresh": "DAY", "refresh_count": 30},
+    ],
+)
+async def test_a_rollover_that_can_never_happen_is_refused_when_it_is_saved(sandbox, renewal):
+    world = await sandbox("2024-01-01")
+    never = Metered(resource="calls", grant="100", max_rollovers=1, rate="1", **renewal)
+
+    error = await refusal(world.product("plan", never))
+
+    assert error.reason == "POLICY_CONFLICT"
+    assert "roll over" in str(error)
+
+
+@pytest.mark.parametrize(
+    "renewal",
+    [
+        {"refresh": "MONTH"},
+        {"refresh": "MONTH", "validity": "MONTH"},
+        {"refresh": "MONTH", "validity": "DAY", "validity_count": 31},
+    ],
+)
+async def test_a_rollover_that_happens_is_accepted(sandbox, renewal):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", grant="9", max_rollovers=1, **renewal))
+
+
+async def test_a_revision_does_not_make_a_rollover_impossible(sandbox):
+    world = await sandbox("2024-01-01")
+    rolling = {"grant": "100", "refresh": "MONTH", "validity": "MONTH", "max_rollovers": 1}
+    await world.product("plan", Metered(resource="calls", rate="1", **rolling))
+    yearly = policies.RefreshPolicy(
+        name="refreshPolicies/every-1-month", interval={"unit": "YEAR", "count": 1}
+    )
+    request = policy_rpc.RevisePolicyRequest(
+        policy=policy_rpc.Policy(refresh_policy=yearly), update_mask=FieldMask(paths=["interval"])
+    )
+
+    error = await refusal(world.client.policies.RevisePolicy(request))
+
+    assert error.reason == "VALIDATION_FAILED"
+    assert [(fault.field, fault.reason) for fault in error.violations] == [
+        ("products/plan/grants/calls-grant", "POLICY_CONFLICT")
+    ]
+
+
+@pytest.mark.capability("M126.A1")
+async def test_grants_for_the_same_sales_on_the_same_days_are_refused(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    await grant(world, "first", end_date=day("2024-07-02"))
+    await grant(world, "second", start_date=day("2024-07-01"))
+
+    error = await refusal(world.activate("plan"))
+
+    first, second = "products/plan/grants/first", "products/plan/grants/second"
+    assert error.reason == "EFFECTIVITY_OVERLAP"
+    assert (error.facts["name"], error.facts["other"]) == (first, "second")
+    assert first in str(error)
+    assert second in str(error)
+    ended = catalog.ProductUsageGrant(name=first, end_date=day("2024-07-01"))
+    await world.client.catalog.UpdateProductUsageGrant(
+        rpc.UpdateProductUsageGrantRequest(
+            product_usage_grant=ended, update_mask=FieldMask(paths=["end_date"])
+        )
+    )
+    await world.activate("plan")
+
+    await grant(world, "third", start_date=day("2024-08-01"))
+    assert (await refusal(world.activate("plan"))).reason == "EFFECTIVITY_OVERLAP"
+
+
+async def test_a_grant_of_a_selling_model_is_beside_that_of_every_sale(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.client.catalog.CreateSellingModel(
+        rpc.CreateSellingModelRequest(
+            selling_model_id="always", selling_model=catalog.SellingModel(type="EVERGREEN")
+        )
+    )
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    await grant(world, "all")
+    await grant(world, "more", selling_model="sellingModels/always")
+    await world.activate("plan")
+    account = await world.account("ann")
+    sold = line("plan", "2024-01-01")
+    sold.selling_model = "sellingModels/always"
+
+    quote = await world.quote(account, sold, line("plan", "2024-01-01"))
+
+    assert [len(one.resources[0].grants) for one in quote.lines] == [2, 1]
+
+
+async def test_a_withdrawn_grant_does_not_come_back_beside_its_successor(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    await grant(world, "first")
+    await world.activate("plan")
+    await move(world, types.CATALOG_STATE_INACTIVE, "products/plan/grants/first")
+    await grant(world, "second")
+    await world.activate("plan")
+
+    error = await refusal(move(world, types.CATALOG_STATE_ACTIVE, "products/plan/grants/first"))
+
+    assert error.reason == "EFFECTIVITY_OVERLAP"

@@ -1,0 +1,201 @@
+"""A revision of a policy is judged by everything that uses it."""
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from usage_management.v1 import account_service_pb2 as accounts
+from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import policy_resources_pb2 as policies
+from usage_management.v1 import policy_service_pb2 as rpc
+
+from clients import UsageError
+from tests.stories import catalog_words as words
+from tests.stories.words import Metered, figure, line, money, refusal
+
+CALLS = Metered(resource="calls", grant="10", rate="1")
+COUNTED = "aggregationPolicies/sum-day-combine_unspecified"
+RATED = "ratingFrequencyPolicies/month-3-next_period"
+
+
+async def revise(world, kind: str, mask: str, **content) -> rpc.RevisePolicyResponse:
+    validate_only = content.pop("validate_only", False)
+    request = rpc.RevisePolicyRequest(
+        policy=rpc.Policy(**{kind: content}),
+        update_mask=FieldMask(paths=[mask]),
+        validate_only=validate_only,
+    )
+    return await world.client.policies.RevisePolicy(request)
+
+
+async def versions(world, name: str) -> int:
+    request = rpc.ListPolicyVersionsRequest(name=name)
+    return len((await world.client.policies.ListPolicyVersions(request)).versions)
+
+
+def refused_for(error: UsageError, record: str, reason: str) -> None:
+    """Check that a revision was refused for one record of a product."""
+    assert error.reason == "VALIDATION_FAILED"
+    assert error.facts["product"] == "products/plan"
+    assert "products/plan" in str(error)
+    assert [(fault.field, fault.reason) for fault in error.violations] == [(record, reason)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "mask", "content", "reason"),
+    [
+        ("aggregation_policy", "method", {"name": COUNTED, "method": "MINIMUM"}, "POLICY_CONFLICT"),
+        ("aggregation_policy", "method", {"name": COUNTED, "method": "AVERAGE"}, "POLICY_CONFLICT"),
+        ("aggregation_policy", "period", {"name": COUNTED, "period": "MONTH"}, "PERIOD_ORDER"),
+    ],
+)
+@pytest.mark.capability("M33.revision")
+async def test_a_revision_that_breaks_a_product_is_refused(sandbox, kind, mask, content, reason):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+
+    for more in ({"validate_only": True}, {}):
+        error = await refusal(revise(world, kind, mask, **content, **more))
+        refused_for(error, "products/plan/usageResources/calls", reason)
+
+    assert await versions(world, content["name"]) == 1
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "calls", "2024-01-10", 15)
+    await world.advance("2024-02-05")
+    [owed] = await world.liable(account)
+    assert (figure(owed.overage_quantity), money(owed.amount)) == (5, 5)
+
+
+async def test_the_late_policy_of_an_average_is_not_changed_behind_its_back(sandbox):
+    world = await sandbox("2024-01-31")
+    average = Metered(resource="load", rate="1", method="AVERAGE", late="REJECT")
+    await world.product("plan", average)
+    name = "ratingFrequencyPolicies/month-3-reject"
+
+    error = await refusal(
+        revise(
+            world, "rating_frequency_policy", "late_policy", name=name, late_policy="NEXT_PERIOD"
+        )
+    )
+
+    refused_for(error, "products/plan/usageResources/load", "POLICY_CONFLICT")
+
+
+async def test_a_policy_of_the_usage_resource_is_judged_by_its_products(sandbox):
+    world = await sandbox("2024-01-31")
+    made = await world.client.policies.CreateRatingFrequencyPolicy(
+        rpc.CreateRatingFrequencyPolicyRequest(
+            rating_frequency_policy_id="rejecting",
+            rating_frequency_policy=policies.RatingFrequencyPolicy(
+                period="MONTH", late_policy="REJECT"
+            ),
+        )
+    )
+    counted = await world.client.policies.CreateAggregationPolicy(
+        rpc.CreateAggregationPolicyRequest(
+            aggregation_policy_id="average",
+            aggregation_policy=policies.AggregationPolicy(method="AVERAGE", period="DAY"),
+        )
+    )
+    await words.counted(world, "things", "thing")
+    named = catalog.UsageResourcePolicies(rating_frequency_policy=made.name)
+    await words.resource(world, "load", "things", policies=named)
+    await words.product(world, "plan")
+    own = catalog.ResourcePolicies(aggregation_policy=counted.name)
+    await words.held(world, "plan", "load", policies=own)
+    await world.activate("plan")
+
+    error = await refusal(
+        revise(
+            world,
+            "rating_frequency_policy",
+            "late_policy",
+            name=made.name,
+            late_policy="NEXT_PERIOD",
+        )
+    )
+
+    refused_for(error, "products/plan/usageResources/load", "POLICY_CONFLICT")
+
+
+async def test_a_revision_lists_what_it_affects(sandbox):
+    world = await sandbox("2024-01-31")
+    for product in ("a", "b", "plan"):
+        await world.product(product, CALLS)
+    await world.product("draft", CALLS, activate=False)
+    await world.product("other", Metered(resource="bytes", rate="1", overage="FREE"))
+    free = {"name": "overagePolicies/charge", "overage": "FREE"}
+
+    trial = await revise(world, "overage_policy", "overage", **free, validate_only=True)
+    done = await revise(world, "overage_policy", "overage", **free)
+
+    assert trial.policy.overage_policy.version == done.policy.overage_policy.version == 2
+    assert list(done.affected) == ["products/a", "products/b", "products/plan"]
+    assert (done.affected_count, list(trial.affected)) == (3, list(done.affected))
+    assert await versions(world, "overagePolicies/charge") == 2
+
+
+async def test_a_charge_that_no_rate_has_is_not_introduced_by_a_revision(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", grant="10", overage="FREE"))
+
+    error = await refusal(
+        revise(world, "overage_policy", "overage", name="overagePolicies/free", overage="CHARGE")
+    )
+
+    assert error.reason == "VALIDATION_FAILED"
+    assert error.violations[0].field == "products/plan/usageResources/calls"
+
+
+async def test_a_revision_is_judged_by_the_targets_that_name_the_policy(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+    account = await world.account("ann")
+    made = await world.client.policies.CreateAggregationPolicy(
+        rpc.CreateAggregationPolicyRequest(
+            aggregation_policy_id="of-target",
+            aggregation_policy=policies.AggregationPolicy(method="PEAK", period="DAY"),
+        )
+    )
+    await words.move(world, "CATALOG_STATE_ACTIVE", made.name)
+    named = catalog.PolicyOverride(
+        usage_resource="usageResources/calls",
+        policies=catalog.ResourcePolicies(aggregation_policy=made.name),
+    )
+    target = await world.client.accounts.CreateBindingTarget(
+        accounts.CreateBindingTargetRequest(
+            parent=account,
+            binding_target_id="team",
+            binding_target=accounts.BindingTarget(kind="CUSTOM", policies=[named]),
+        )
+    )
+
+    for mask, content, reason in (
+        ("method", {"method": "LATEST"}, "POLICY_CONFLICT"),
+        ("period", {"period": "MONTH"}, "PERIOD_ORDER"),
+    ):
+        change = {"name": made.name, **content}
+        error = await refusal(revise(world, "aggregation_policy", mask, **change))
+        refused_for(error, target.name, reason)
+
+    sum_of_it = {"name": made.name, "method": "SUM"}
+    done = await revise(world, "aggregation_policy", "method", **sum_of_it)
+    assert (list(done.affected), done.affected_count) == ([target.name], 1)
+    sold = line("plan", "2024-01-01", binding="CUSTOM")
+    sold.binding_target = target.name
+    [asset] = await world.sell(account, sold)
+    for quantity in (8, 7):
+        await world.use(asset, "calls", "2024-01-10", quantity)
+    await world.advance("2024-02-05")
+    [owed] = await world.liable(account)
+    assert figure(owed.overage_quantity) == 5
+
+
+async def test_a_fault_of_before_does_not_prevent_its_correction(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", Metered(resource="calls", overage="CHARGE"))
+
+    done = await revise(
+        world, "rating_frequency_policy", "waiting_time", name=RATED, waiting_time={"hours": 5}
+    )
+
+    assert done.policy.rating_frequency_policy.version == 2
