@@ -18,9 +18,17 @@ from server.domain.rating.procedures.elements import BaseRate, GraduatedTiers, V
 from server.domain.rating.rates import RateTerms, Tier, TierMode, pick
 from server.domain.settlement.ratable_lines import Tally
 from tests.domain.procedure_words import cost, line, run, tier
-from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, lines
-from tests.domain.settlement.test_packages import amounts, halves, late, used, whole
-from tests.domain.settlement.test_tokens import CREDIT, tokens_of
+from tests.domain.settlement.summary_words import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    amounts,
+    halves,
+    late,
+    lines,
+    used,
+    whole,
+)
 from tests.strategies import ASSET, USD, cell, terms
 
 ORIGIN = (ASSET, JANUARY.start)
@@ -159,14 +167,6 @@ def test_a_period_and_an_asset_of_their_own_are_charged_their_own():
     february = cell((5, "own"), 10, FEBRUARY.start, period=FEBRUARY, origin=FEBRUARY)
 
     assert amounts(lines([used(10, 5), february], whole(graduated(*PLAN)))) == [30, 30]
-
-
-def test_the_cell_that_enters_a_tier_costs_its_tokens():
-    cells = [used(90, 5), used(20, 6), used(1, 7)]
-
-    made = tokens_of(cells, replace(graduated(*PLAN), unit=CREDIT))
-
-    assert [tokens.measure.sum for _, tokens in made] == [90 + 20, 10 + 5 + 30, Decimal("0.5")]
 
 
 @pytest.mark.parametrize(

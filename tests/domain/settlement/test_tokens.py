@@ -1,7 +1,7 @@
 """Usage that is rated in tokens: what a cell comes to, and that nothing of it is lost."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from hypothesis import given
@@ -18,6 +18,7 @@ from server.domain.settlement.tokens import TokenWallet, token_cells
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
+from tests.domain.procedure_words import tier
 from tests.strategies import ASSET, BASE, WALLET, cell, grant, months, tier_sets
 
 CREDIT = UnitId("credit")
@@ -143,3 +144,20 @@ def test_the_live_balance_is_that_of_the_cells_once_they_are_final(cells, includ
 
     assert (live.balance, live.used, live.overage) == (final.balance, final.used, final.overage)
     assert live.holds_until <= final.holds_until
+
+
+def test_the_cell_that_enters_a_tier_costs_its_flat_amount():
+    """20 and 1 each up to 100, 30 and 0.50 each beyond: 90, then 20 into the next tier, then 1."""
+    tiers = (
+        replace(tier(0, 100, "OVERRIDE", 1), flat=Decimal(20)),
+        replace(tier(100, None, "OVERRIDE", "0.5"), flat=Decimal(30)),
+    )
+    priced = RateTerms(unit=CREDIT, rate=None, tiers=tiers, mode=TierMode.GRADUATED)
+    cells = [
+        cell(hours, quantity, JANUARY.start + timedelta(hours=hours), period=JANUARY)
+        for hours, quantity in ((1, 90), (2, 20), (3, 1))
+    ]
+
+    made = dict(tokens_of(cells, priced))
+
+    assert [made[used.id].measure.sum for used in cells] == [110, 10 + 5 + 30, Decimal("0.5")]

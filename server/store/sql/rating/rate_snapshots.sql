@@ -63,6 +63,31 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amo
  WHERE t.tenant_id = $1 AND e.state = 'ACTIVE' AND ($2::text[] IS NULL OR t.rate_card_id = ANY ($2::text[]))
  ORDER BY t.rate_card_id, t.entry_id, t.position;
 
+-- name: not_active
+-- The products and resources that cannot be bought.
+--   $1 tenant_id uuid
+SELECT product_id AS id, true AS is_product, state FROM products WHERE tenant_id = $1 AND state <> 'ACTIVE'
+ UNION ALL
+SELECT usage_resource_id, false, state FROM usage_resources WHERE tenant_id = $1 AND state <> 'ACTIVE'
+ ORDER BY 2, 1;
+
+-- name: limited_resources
+-- The resources of products that are not sold on all days, with the days on which they are: none for nulls.
+--   $1 tenant_id uuid
+SELECT product_id, usage_resource_id,
+       array_agg(start_date ORDER BY start_date NULLS FIRST) FILTER (WHERE state = 'ACTIVE') AS starts,
+       array_agg(end_date ORDER BY start_date NULLS FIRST) FILTER (WHERE state = 'ACTIVE') AS ends
+  FROM product_usage_resources
+ WHERE tenant_id = $1
+ GROUP BY product_id, usage_resource_id
+HAVING NOT bool_or(state = 'ACTIVE' AND start_date IS NULL AND end_date IS NULL)
+ ORDER BY product_id, usage_resource_id;
+
+-- name: selling_models
+-- All selling models.
+--   $1 tenant_id uuid
+SELECT selling_model_id, state FROM selling_models WHERE tenant_id = $1 ORDER BY selling_model_id;
+
 -- name: product_rates
 -- The active entries of one product with their tiers, in one statement, so that they are consistent outside a
 -- snapshot too. For a trial, also its drafts.
