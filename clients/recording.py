@@ -5,21 +5,21 @@ the lines that were not kept go to a file of their own with the ids of their rec
 """
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 
 from usage_management.v1 import consumption_service_pb2 as consumption
 
+from clients.asset_lookup import AssetLookup
 from clients.client import UsageClient
 from clients.errors import UsageError
-from clients.intake import BadLine, Layout, Line, Reading
+from clients.intake.layout import BadLine, Line, Reading
+from clients.left_lines import LeftLines
+from clients.refusals import UNREADABLE, Refusal, Refusals
 from clients.values import decimal_pb, time_pb
 
 MOST_RECORDS = 1_000
-ID_COLUMN = "usage_record_id"
 
 _Outcome = consumption.RecordOutcome
 COUNTED = {
@@ -32,25 +32,14 @@ COUNTED = {
 KEPT = ("accepted", "late", "duplicates")
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A line, or one record of it, that was not kept."""
-
-    line: int
-    record_id: str
-    reason: str
-    message: str
-
-
 @dataclass(slots=True)
 class Account:
     """The result of a file: records by outcome, refusals, and the lines to send again."""
 
+    left: LeftLines
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED.values(), 0))
-    zeros: int = 0
     unsent: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
-    left: list[Line | BadLine] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def kept(self) -> int:
@@ -60,61 +49,74 @@ class Account:
     @property
     def is_whole(self) -> bool:
         """Return whether every line is stored."""
-        return not self.left
+        return not self.left.count
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """The target of records, the number in a line, and what to do with those that are refused."""
+    """The service, the number of records in a line, and what to do with those that are refused."""
 
     client: UsageClient
-    asset: str
     measures: int
     stop_at_refusal: bool
+    left: LeftLines
     advance: Callable[[int], None] = lambda _: None
 
     async def send(self, lines: Iterator[Line | BadLine]) -> Account:
         """Record all lines in order. Raises UsageError when a whole call fails: run it again."""
-        account = Account()
+        account = Account(self.left)
+        lookup = AssetLookup(self.client)
         for batch in batches(lines, MOST_RECORDS // self.measures):
-            await self._batch(batch, account)
+            await self._batch(batch, account, lookup)
             self.advance(sum(len(line.raw) + 1 for line in batch))
-            if account.left and self.stop_at_refusal:
+            if self.left.count and self.stop_at_refusal:
                 break
-        rest = list(lines)
-        account.unsent = len(rest)
-        account.left += rest
+        for line in lines:
+            account.unsent += 1
+            self.left.add(line)
         return account
 
-    async def _batch(self, batch: list[Line | BadLine], account: Account) -> None:
+    async def _batch(
+        self, batch: list[Line | BadLine], account: Account, lookup: AssetLookup
+    ) -> None:
         for line in batch:
             if isinstance(line, BadLine):
-                refusal = Refusal(line.number, line.line_id, "LINE_UNREADABLE", line.reason)
-                account.refusals.append(refusal)
+                account.refusals.add(unreadable(line))
         lines = [line for line in batch if isinstance(line, Line)]
-        account.zeros += sum(line.zeros for line in lines)
-        refused = await self._records(lines, account)
-        account.left += [
-            line for line in batch if isinstance(line, BadLine) or line.number in refused
-        ]
+        refused = await self._records(lines, account, lookup)
+        for line in batch:
+            if isinstance(line, BadLine) or line.number in refused:
+                self.left.add(line)
 
-    async def _records(self, lines: list[Line], account: Account) -> set[int]:
-        pairs = [(line, reading) for line in lines for reading in line.readings]
-        if not pairs:
-            return set()
-        request = consumption.RecordUsageRequest(
-            records=[_record(self.asset, reading) for _, reading in pairs]
+    async def _records(self, lines: list[Line], account: Account, lookup: AssetLookup) -> set[int]:
+        """Send the records of the lines. Returns the numbers of lines that were refused."""
+        await lookup.load(
+            (line.account, reading.resource)
+            for line in lines
+            if not line.asset
+            for reading in line.readings
         )
+        refused: set[int] = set()
+        pairs: list[tuple[Line, Reading]] = []
+        request = consumption.RecordUsageRequest()
+        for line in lines:
+            for reading in line.readings:
+                try:
+                    asset = _asset(line, reading, lookup)
+                except UsageError as error:
+                    account.counts["rejected"] += 1
+                    _refuse(line, reading, error, account, refused)
+                    continue
+                pairs.append((line, reading))
+                request.records.append(_record(asset, line, reading))
+        if not pairs:
+            return refused
         answer = await self.client.consumption.RecordUsage(request)
-        refused = set()
         for (line, reading), outcome in zip(pairs, answer.outcomes, strict=True):
             account.counts[COUNTED[outcome.code]] += 1
             if outcome.code in (_Outcome.CONFLICT, _Outcome.REJECTED):
-                error = UsageError.of_status(outcome.status)
-                refused.add(line.number)
-                account.refusals.append(
-                    Refusal(line.number, reading.record_id, error.reason, error.message)
-                )
+                refusal = UsageError.of_status(outcome.status)
+                _refuse(line, reading, refusal, account, refused)
         return refused
 
 
@@ -126,50 +128,32 @@ def batches(
         yield batch
 
 
-def write_left(path: Path, left: list[Line | BadLine], layout: Layout, header: bytes) -> Path:
-    """Write the lines that were not kept to a file beside `path`, with the ids of their records in
-    a column of their own where no column holds them. Returns the file; never another's content.
-
-    `header` is the first line of a CSV file; empty for JSON lines.
-    """
-    content = _left(left, header, with_ids=layout.id_column is None)
-    for number in itertools.count(1):
-        middle = ".left" if number == 1 else f".left-{number}"
-        target = path.with_name(f"{path.stem}{middle}{path.suffix}")
-        try:
-            with target.open("xb") as file:
-                file.write(content)
-        except FileExistsError:
-            if target.read_bytes() != content:
-                continue
-        return target
-    raise AssertionError("there are more numbers than files")
+def unreadable(line: BadLine) -> Refusal:
+    """Return the refusal of a line that could not be read."""
+    return Refusal(line.number, line.line_id, UNREADABLE, line.reason)
 
 
-def _left(left: list[Line | BadLine], header: bytes, *, with_ids: bool) -> bytes:
-    lines = [_with_id(line, bool(header)) if with_ids else line.raw for line in left]
-    if header:
-        lines.insert(0, header + (f",{ID_COLUMN}".encode() if with_ids else b""))
-    return b"".join(line + b"\n" for line in lines)
+def _refuse(
+    line: Line, reading: Reading, error: UsageError, account: Account, refused: set[int]
+) -> None:
+    refused.add(line.number)
+    refusal = Refusal(line.number, reading.record_id, error.reason, error.message)
+    account.refusals.add(refusal)
 
 
-def _with_id(line: Line | BadLine, is_csv: bool) -> bytes:
-    if is_csv:
-        return line.raw + b"," + line.line_id.encode()
-    key = f'"{ID_COLUMN}": {json.dumps(line.line_id)}'.encode()
-    body = line.raw.strip()
-    if not body.startswith(b"{"):
-        shown = json.dumps(body.decode("utf-8", "replace")).encode()
-        return b"{" + key + b', "unreadable": ' + shown + b"}"
-    inner = body[1:].lstrip()
-    return b"{" + key + (b"" if inner.startswith(b"}") else b", ") + inner
+def _asset(line: Line, reading: Reading, lookup: AssetLookup) -> str:
+    if line.asset:
+        return f"accounts/{line.account}/assets/{line.asset}"
+    return lookup.name((line.account, reading.resource), reading.usage_time)
 
 
-def _record(asset: str, reading: Reading) -> consumption.UsageRecordInput:
+def _record(asset: str, line: Line, reading: Reading) -> consumption.UsageRecordInput:
     return consumption.UsageRecordInput(
         record_id=reading.record_id,
         asset=asset,
         usage_resource=f"usageResources/{reading.resource}",
         quantity=decimal_pb(Decimal(reading.quantity)),
+        unit_of_measure=f"unitsOfMeasure/{line.unit}" if line.unit else "",
         usage_time=time_pb(reading.usage_time),
+        labels=dict(line.labels),
     )

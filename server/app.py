@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import asyncpg
 import grpc
@@ -40,8 +41,12 @@ from server.api.services.access.access import AccessService
 from server.api.services.billing.summaries import SummaryService
 from server.api.services.catalog_changes.setup import SetupService
 from server.api.services.consumption.consumption import ConsumptionService
+from server.api.services.modeling import kinds
 from server.api.services.modeling.catalog import CatalogService
+from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.policies import PolicyService
+from server.api.services.rating import kinds as rate_kinds
+from server.api.services.rating import procedures as procedure_kinds
 from server.api.services.rating.procedures import ProcedureService
 from server.api.services.rating.rates import RateService
 from server.api.services.selling.accounts import AccountService
@@ -112,6 +117,13 @@ def _plain(service: Callable[[Env], object]) -> Maker:
     return lambda env, _: service(env)
 
 
+ALL_KINDS = (*kinds.ALL, *rate_kinds.ALL, *procedure_kinds.ALL)
+
+
+def _with_kinds(service: Callable[[Env, Sequence[OnWire[Any, Any]]], object]) -> Maker:
+    return lambda env, _: service(env, ALL_KINDS)
+
+
 def _service(module: object, name: str) -> ServiceDescriptor:
     descriptor: ServiceDescriptor = module.DESCRIPTOR.services_by_name[name]  # type: ignore[attr-defined]
     return descriptor
@@ -121,7 +133,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(access_service_pb2, "AccessService"), _plain(AccessService)),
     (_service(account_service_pb2, "AccountService"), _plain(AccountService)),
     (_service(asset_service_pb2, "AssetService"), _plain(AssetService)),
-    (_service(catalog_service_pb2, "CatalogService"), _plain(CatalogService)),
+    (_service(catalog_service_pb2, "CatalogService"), _with_kinds(CatalogService)),
     (_service(consumption_service_pb2, "ConsumptionService"), _plain(ConsumptionService)),
     (_service(order_service_pb2, "OrderService"), _plain(OrderService)),
     (_service(policy_service_pb2, "PolicyService"), _plain(PolicyService)),

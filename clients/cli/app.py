@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("clients.cli.demo", "Play a month of the example products, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
     "setup": ("clients.cli.setup", "Set up a product with all it needs, described in a file."),
-    "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON lines."),
+    "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
     "preview": ("clients.cli.preview", "Say what usage would draw and cost, before it happens."),

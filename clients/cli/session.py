@@ -139,7 +139,9 @@ def as_dict(message: Message) -> dict[str, Any]:
 
 def fail(code: int, text: str) -> NoReturn:
     """Say what went wrong on standard error, and exit."""
-    Console(stderr=True, highlight=False).print(f"usage: {text}", style="red", markup=False)
+    # Not wrapped, so that a command in the text can be copied.
+    console = Console(stderr=True, highlight=False)
+    console.print(f"usage: {text}", style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -89,7 +89,12 @@ def enum_prefix(enum: EnumDescriptor) -> str:
 
 def enum_pb(wrapper: Any, member: StrEnum | str) -> Any:
     """Return the number of the proto's value with the same name."""
-    return wrapper.Value(f"{enum_prefix(wrapper.DESCRIPTOR)}{member}")
+    return enum_number(wrapper.DESCRIPTOR, member)
+
+
+def enum_number(enum: Any, member: StrEnum | str) -> Any:
+    """Return the number of the value of an enum's descriptor with the same name."""
+    return enum.values_by_name[f"{enum_prefix(enum)}{member}"].number
 
 
 def etag(revision: int) -> str:

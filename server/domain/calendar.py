@@ -119,7 +119,7 @@ class Cadence:
 
 
 class PolicyPeriod(StrEnum):
-    """The length of a window of usage, from short to long."""
+    """The length of a window of usage, from short to long; RATING_PERIOD is the whole of one."""
 
     HOUR = "HOUR"
     DAY = "DAY"
@@ -127,15 +127,18 @@ class PolicyPeriod(StrEnum):
     MONTH = "MONTH"
     QUARTER = "QUARTER"
     YEAR = "YEAR"
+    RATING_PERIOD = "RATING_PERIOD"
 
     @property
     def cadence(self) -> Cadence:
-        """The same length as a cadence; HOUR has none."""
+        """The same length as a cadence; HOUR and RATING_PERIOD have none."""
         return _CADENCES[self]
 
     @property
     def adverb(self) -> str:
         """The adverb, as in `monthly`."""
+        if self is PolicyPeriod.RATING_PERIOD:
+            return "by-rating-period"
         return "daily" if self is PolicyPeriod.DAY else f"{self.lower()}ly"
 
     @property

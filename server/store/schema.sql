@@ -965,6 +965,24 @@ ALTER TABLE ONLY public.refresh_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.refresh_policies IS 'catalog: when a grant is issued again';
 
+CREATE TABLE public.refused_records (
+    tenant_id uuid NOT NULL,
+    refusal_id uuid NOT NULL,
+    account_id public.byte_text NOT NULL,
+    record_id text NOT NULL,
+    asset text NOT NULL,
+    usage_resource text NOT NULL,
+    reason text NOT NULL,
+    status bytea NOT NULL,
+    content_hash bytea NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT (NULLIF(current_setting('usage.credential_id'::text, true), ''::text))::uuid
+);
+
+ALTER TABLE ONLY public.refused_records FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.refused_records IS 'control: the last refused records of a tenant, at most 1,000';
+
 CREATE TABLE public.request_log (
     tenant_id uuid NOT NULL,
     account_id public.byte_text NOT NULL,
@@ -1559,6 +1577,9 @@ ALTER TABLE ONLY public.usage_records
 
 ALTER TABLE ONLY public.refresh_policies
     ADD CONSTRAINT refresh_policies_pkey PRIMARY KEY (tenant_id, policy_id);
+
+ALTER TABLE ONLY public.refused_records
+    ADD CONSTRAINT refused_records_pkey PRIMARY KEY (tenant_id, refusal_id);
 
 ALTER TABLE ONLY public.request_log
     ADD CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id);
@@ -2170,6 +2191,8 @@ CREATE POLICY own_tenant ON public.rating_periods USING ((tenant_id = (NULLIF(cu
 
 CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.refused_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.request_log USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.rollover_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2239,6 +2262,8 @@ ALTER TABLE public.rating_frequency_policies ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.rating_periods ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.refused_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.request_log ENABLE ROW LEVEL SECURITY;
 
@@ -2372,6 +2397,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_periods TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refused_records TO usage_app;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.request_log TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rollover_policies TO usage_app;
@@ -2388,13 +2415,15 @@ GRANT SELECT,INSERT ON TABLE public.superseded_ratables TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO usage_app;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.unique_values TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unique_values TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.units_of_measure TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(counted_quantity) ON TABLE public.usage_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 

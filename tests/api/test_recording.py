@@ -82,7 +82,6 @@ BAD = {
     "N05 fine": ({"quantity": number("0.0000000000001")}, 3, "DECIMAL_SCALE"),
     "N06 finer than the unit": ({"quantity": number("0.001")}, 3, "UNIT_SCALE"),
     "N07 large": ({"quantity": number("1" + "0" * 26)}, 3, "DECIMAL_RANGE"),
-    "N09 zero": ({"quantity": number("0")}, 3, "QUANTITY_ZERO"),
     "N10 negative": ({"quantity": number("-1")}, 3, "QUANTITY_NEGATIVE"),
     "U09 future": ({"usage_time": stamp(NOW + timedelta(seconds=301))}, 3, "TIMESTAMP_IN_FUTURE"),
     "U09 old": ({"usage_time": stamp(NOW - timedelta(days=401))}, 3, "TIMESTAMP_TOO_OLD"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as previews
@@ -151,6 +152,66 @@ async def test_a_time_without_a_zone_is_2(tmp_path: Path) -> None:
         ended = await usage("record", str(file), *RECORD, *where, home=tmp_path)
         assert ended.code == 2
         assert "--time-zone" in ended.err
+
+
+def refusing(request: Message) -> Message:
+    """Refuse every record: those of even minutes for one reason, the others for one each."""
+    assert isinstance(request, consumption.RecordUsageRequest)
+    reasons = [f"RARE_{n}" if n % 2 else "ASSET_NOT_FOUND" for n in range(len(request.records))]
+    return consumption.RecordUsageResponse(
+        outcomes=[
+            consumption.RecordOutcome(
+                code="REJECTED", status=refusal(grpc.StatusCode.NOT_FOUND, reason)
+            )
+            for reason in reasons
+        ]
+    )
+
+
+async def test_the_main_reason_of_refusals_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "u.csv"
+    rows = [f"2026-01-31T12:{minute:02}:00Z,{minute + 1}\n" for minute in range(40)]
+    file.write_text("".join(["at,n\n", "mangled\n", *rows]))
+    script = Script({"RecordUsage": [refusing]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k", "--on-error", "skip")
+        told = await usage("record", str(file), *RECORD, *where, home=tmp_path)
+        plain = await usage("record", str(file), *RECORD, *where, "--json", home=tmp_path)
+
+    said = [line for line in told.err.splitlines() if "line " in line]
+    assert said[0] == "20 refused, first line 3: because ASSET_NOT_FOUND (ASSET_NOT_FOUND)"
+    assert said[1].startswith("line 2: has 1 field, the header has 2")
+    assert "… and 12 of 12 more reasons; --json lists all" in told.err
+    by_reason = json.loads(plain.out)["refused_by_reason"]
+    assert [group["count"] for group in by_reason] == [20, *[1] * 21]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "whose usage is it? Add --account ACME, or --account-column COLUMN"),
+        (("--account", "a", "--account-column", "n"), "give --account or --account-column"),
+        (("--account", "a", "--asset", "b", "--asset-column", "n"), "give --asset or"),
+        (("--account", "a", "--unit", "b", "--unit-column", "n"), "give --unit or"),
+        (("--account", "a b"), "--account a b: that is not an id"),
+        (("--account", "a", "--asset", "accounts/b/assets/c"), "is not of --account a"),
+        (("--account", "a", "--label", "x=k", "--label", "y=k"), "two labels have one key"),
+        (("--account", "a", "--delimiter", ";;"), "expected one character, or comma, semicolon"),
+        (("--account", "a", "--time-zone", "Mars/Base"), "no such zone"),
+    ],
+)
+async def test_options_that_do_not_go_together_are_2(
+    tmp_path: Path, options: Sequence[str], said: str
+) -> None:
+    file = tmp_path / "u.csv"
+    file.write_text("at,n\n2026-01-31T12:00:00Z,5\n")
+
+    ended = await usage(
+        "record", str(file), *options, "--time", "at", "--measure", "n=calls", home=tmp_path
+    )
+
+    assert ended.code == 2
+    assert said in ended.err
 
 
 PARIS = accounts.Account(time_zone="Europe/Paris")

@@ -6,18 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from clients.intake import (
-    BadLine,
-    IntakeError,
-    Layout,
-    Line,
-    Measure,
-    Reading,
-    header_line,
-    moment,
-    read_csv,
-    read_json,
-)
+from clients.intake.layout import BadLine, IntakeError, Layout, Line, Measure, Reading
+from clients.intake.lines import header_line, read_csv, read_json
+from clients.intake.times import moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -100,16 +91,23 @@ def test_hours_that_come_twice_or_never() -> None:
     [
         ("2026-01-31T12:00:00Z", "has 1 field, the header has 2"),
         ("2026-01-31T12:00:00Z,5,6", "has 3 fields, the header has 2"),
-        ('2026-01-31T12:00:00Z,"5', "a quoted field does not end on its line"),
         ("2026-01-31T12:00:00Z,", "n is empty"),
         ("2026-01-31T12:00:00Z,five", "n: 'five' is not a number"),
         ("2026-01-31T12:00:00Z,-5", "n: '-5' is below zero"),
-        ("2026-01-31T12:00:00Z,1e3", "n: '1e3' is not a number"),
+        (
+            "2026-01-31T12:00:00Z,1e-13",
+            "has an exponent and is a number of 13 decimals; at most 12",
+        ),
+        ("2026-01-31T12:00:00Z,1e26", "has an exponent and more than 26 digits"),
+        ("2026-01-31T12:00:00Z,-1e3", "n: '-1e3' is below zero"),
+        ("2026-01-31T12:00:00Z,1e3.5", "n: '1e3.5' is not a number"),
+        ('2026-01-31T12:00:00Z,"1,5"', "it has a comma. If commas separate the decimals, add"),
         ("2026-01-31T12:00:00Z,0.1234567890123", "not a number of at most 26 digits"),
         ("2026-01-31T12:00:00Z,NaN", "n: 'NaN' is not a number"),
         ("2026-02-30T12:00:00Z,5", "at: '2026-02-30T12:00:00Z' is not a time"),
         ("yesterday,5", "at: 'yesterday' is not a time"),
-        ("1700000000,5", "at: '1700000000' is not a time"),
+        ("170000000,5", "at: '170000000' is not a time: seconds since 1970 have 10 digits"),
+        ("1700000000123456,5", "is not a time: seconds since 1970 have 10 digits"),
         ("2026-01-31T12:00:00+01:75,5", "is not a time"),
         ("0001-01-01T00:00:00+05:00,5", "out of range"),
         ("2026-01-31T12:00:00Z,5\0", "has a NUL"),
@@ -146,7 +144,7 @@ def test_lines_count_as_an_editor_counts_them() -> None:
         (b"time,n\n", "no column `at`; there are: time, n"),
         (b"at,n,n\n", "two columns `n`"),
         (b"\xff\xfea\0t\0", "UTF-16"),
-        (b'at,"n\n', "the header a quoted field"),
+        (b'at,"n\n', "line 1 has a quoted field that does not end"),
     ],
 )
 def test_a_header_that_will_not_do_is_refused(text: bytes, said: str) -> None:
@@ -184,11 +182,11 @@ def test_an_id_that_cannot_be_one_is_a_fault_of_its_line(given: str) -> None:
     assert isinstance(bad, BadLine)
 
 
-def test_zero_is_no_usage_and_is_counted() -> None:
+def test_zero_is_a_reading() -> None:
     [line] = csv("at,n,m\n2026-01-31T12:00:00Z,0.00,5\n", layout("n=a", "m=b"))
 
     assert isinstance(line, Line)
-    assert ([one.resource for one in line.readings], line.zeros) == (["b"], 1)
+    assert [(one.resource, one.quantity) for one in line.readings] == [("a", "0.00"), ("b", "5")]
 
 
 def test_json_lines_are_exact() -> None:
@@ -209,7 +207,7 @@ def test_json_lines_are_exact() -> None:
         ('{"at": "2026-01-31T12:00:00Z", "n": NaN}', "NaN is not a number"),
         ('{"at": "2026-01-31T12:00:00Z", "n": 1e999999}', "out of range"),
         ('{"at": "2026-01-31T12:00:00Z", "n": 1, "n": 2}', "a key twice"),
-        ("[" * 100_000, "not JSON"),
+        ('{"n": ' + "[" * 100_000, "not JSON"),
     ],
 )
 def test_a_mangled_json_line_is_named(row: str, reason: str) -> None:

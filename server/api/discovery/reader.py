@@ -146,7 +146,8 @@ def _attributes(labels: Mapping[str, str]) -> dict[str, str]:
     fault = labels_fault(labels)
     if fault is not None:
         raise InvalidArgument.at("attributes", "LABELS_INVALID", fault)
-    return dict(labels)
+    # As labels of usage: an empty one and a missing one are the same.
+    return {name: value for name, value in labels.items() if value}
 
 
 def _quantity(text: str) -> Decimal:

@@ -223,6 +223,8 @@ def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: 
     """Return the window of a day or hour; windows count from the first day of the rating period."""
     if length is PolicyPeriod.HOUR:
         return start
+    if length is PolicyPeriod.RATING_PERIOD:
+        return 0
     day = local_date(zone, start)
     if length is PolicyPeriod.DAY:
         return day

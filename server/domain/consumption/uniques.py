@@ -1,19 +1,32 @@
-"""Unique counts: the first record of each value in a window counts 1, later ones count 0.
+"""Unique counts: in a window, the earliest record of each value counts 1, all others count 0.
 
-A value belongs to the window in which the usage happened, whichever period handles it.
+Values are counted separately by dimensions, as all usage is. A value belongs to the window in which
+the usage happened, whichever period handles it. Records with the same time are in the order of
+their ids, so the order of arrival does not matter. Source: R31.
 """
 
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from server.domain.consumption.aggregation import window
-from server.domain.consumption.recording import Counted
+from server.domain.consumption.recording import Counted, Place
 from server.domain.exact import ZERO
-from server.domain.ids import AssetId, WalletId
+from server.domain.ids import AccountId, AssetId, CellId, RecordId, WalletId
 
 ONE = Decimal(1)
 
 UniqueValue = tuple[WalletId, AssetId, str, str]
-"""A value in its window, for an asset and a wallet."""
+"""A value in its window, for an asset, its dimensions and a wallet."""
+
+
+class CountedValue(NamedTuple):
+    """The stored record that counts a value, and its cell."""
+
+    account_id: AccountId
+    record_id: RecordId
+    time: datetime
+    cell_id: CellId
 
 
 def unique_value(item: Counted) -> UniqueValue | None:
@@ -25,10 +38,10 @@ def unique_value(item: Counted) -> UniqueValue | None:
 
 
 def window_key(item: Counted) -> str:
-    """Return the key of the window within which equal values count once."""
+    """Return the key of the window and the dimensions within which equal values count once."""
     slot, meter = item.slot, item.slot.meter
     place = window(slot.day.start, slot.period.start, meter.unique_period, meter.zone)
-    return f"{slot.period.start.isoformat()}/{place}"
+    return f"{slot.period.start.isoformat()}/{place}/{item.dimensions}"
 
 
 def as_counted(item: Counted, is_new: bool) -> Counted:
@@ -37,3 +50,13 @@ def as_counted(item: Counted, is_new: bool) -> Counted:
         return item
     quantity = ONE if is_new else ZERO
     return item._replace(quantity=quantity, counted_text=str(quantity))
+
+
+def takes_over(item: Counted, place: Place, counted: CountedValue) -> bool:
+    """Return True if a record counts a value instead of the stored one, because it is earlier.
+
+    Late usage takes over nothing: the cell of the stored record is settled.
+    """
+    usage = item.usage
+    is_earlier = (usage.time, usage.record_id) < (counted.time, counted.record_id)
+    return is_earlier and place.late is None

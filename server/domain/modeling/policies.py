@@ -28,6 +28,11 @@ class AggregationMethod(StrEnum):
     UNIQUE_COUNT = "UNIQUE_COUNT"
 
     @property
+    def adds_up(self) -> bool:
+        """True if windows of any length add up to the same figure."""
+        return self in (AggregationMethod.SUM, AggregationMethod.COUNT)
+
+    @property
     def only_grows(self) -> bool:
         """True if more records can never make the figure smaller."""
         return self in _GROWING
@@ -196,11 +201,14 @@ def check_period_order(
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"
         fault = f"a billing period of {length} cannot hold a {rating.adverb} rating period".lower()
+    elif accumulation is PolicyPeriod.RATING_PERIOD:
+        return
     elif accumulation.length > rating.length:
         fault = f"a {rating.adverb} rating period cannot hold a {accumulation.adverb} accumulation"
         fault += " period"
     elif accumulation is rating and months and months == billing.months:
-        fault = f"billing, rating and accumulation cannot all be {rating.adverb}; accumulate daily"
+        fault = f"billing, rating and accumulation cannot all be {rating.adverb}; accumulate daily,"
+        fault += " or by RATING_PERIOD what is neither a sum nor a count"
     else:
         return
     facts = {

@@ -11,11 +11,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import count
+from uuid import UUID
 
-from server.domain.calendar import Cadence, Period, add_months, local_date, local_midnight
+from server.domain.calendar import DAY, Cadence, Period, add_months, local_date, local_midnight
 from server.domain.exact import ZERO, Rounding, divide, exact, truncate
 from server.domain.ids import AssetId, EntitlementId, GrantId, WalletId, derive
 from server.domain.modeling.policies import RefreshPolicy, RolloverPolicy, Validity
+
+# The ids of an entitlement that is only looked at.
+NIL = UUID(int=0)
 
 
 class GrantKind(StrEnum):
@@ -149,6 +153,38 @@ def refresh_window(entitlement: Entitlement, zone: str, instant: datetime) -> Pe
     if _issue(entitlement, zone, k) is None:
         return None
     return Period(local_midnight(zone, start), local_midnight(zone, end))
+
+
+@exact
+def edge_quantities(
+    quantity: Decimal,
+    *,
+    unit_scale: int,
+    days: tuple[date, date | None],
+    refresh: RefreshPolicy | None,
+) -> tuple[Decimal, Decimal | None]:
+    """Return the quantities of the first and the last issue of a sale on `days`, end exclusive.
+
+    Each is prorated if the sale covers its refresh interval in part. The last is None without an
+    end. Source: R44.
+    """
+    start, end = days
+    sold = Entitlement(
+        id=EntitlementId(NIL),
+        wallet_id=WalletId(NIL),
+        asset_id=AssetId(NIL),
+        number=0,
+        quantity=quantity,
+        unit_scale=unit_scale,
+        start=start,
+        end=end,
+        anchor=start,
+        refresh=refresh,
+    )
+    first = _quantity(sold, _first_index(sold))
+    if end is None or refresh is None:
+        return first, None if end is None else first
+    return first, _quantity(sold, refresh.cadence.index(start, end - DAY))
 
 
 @exact

@@ -24,7 +24,6 @@ from server.domain.consumption.recording import (
     Usage,
     WalletKey,
 )
-from server.domain.consumption.uniques import UniqueValue
 from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
@@ -130,32 +129,6 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
         [item.content_hash for item, _ in items],
     )
     return {(AccountId(row[0]), RecordId(row[1])) for row in rows}
-
-
-async def add_unique_values(
-    tx: Transaction, items: Sequence[tuple[Counted, UniqueValue]]
-) -> set[RecordKey]:
-    """Insert the values that are new in their windows; return the keys of their records."""
-    rows = await tx.fetch(
-        SQL["add_unique_values"],
-        tx.tenant_id,
-        [item.usage.account_id for item, _ in items],
-        *([value[column] for _, value in items] for column in range(4)),
-        [item.usage.record_id for item, _ in items],
-    )
-    return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
-
-
-async def forget_unique_values(tx: Transaction, items: Sequence[Counted]) -> None:
-    """Delete the values that these records counted, because the records are refused."""
-    await tx.execute(
-        SQL["forget_unique_values"],
-        tx.tenant_id,
-        [item.usage.account_id for item in items],
-        [item.slot.meter.wallet_id for item in items],
-        [item.usage.asset_id for item in items],
-        [item.usage.record_id for item in items],
-    )
 
 
 async def find_records(tx: Transaction, keys: Iterable[RecordKey]) -> dict[RecordKey, Stored]:

@@ -1054,7 +1054,24 @@ COMMENT ON TABLE usage_records IS 'run-time: one usage record';
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
 
--- The first record with a value counts it; the key makes concurrent transactions wait for it.
+-- Texts are as sent, so nothing refers to other tables. `account_id` is empty if it could not be read.
+CREATE TABLE refused_records (
+    tenant_id       uuid NOT NULL,
+    refusal_id      uuid NOT NULL,
+    account_id      byte_text NOT NULL,
+    record_id       text NOT NULL,
+    asset           text NOT NULL,
+    usage_resource  text NOT NULL,
+    reason          text NOT NULL,
+    status          bytea NOT NULL,
+    content_hash    bytea NOT NULL,
+    create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by      uuid DEFAULT nullif(current_setting('usage.credential_id', true), '')::uuid,
+    PRIMARY KEY (tenant_id, refusal_id)
+);
+COMMENT ON TABLE refused_records IS 'control: the last refused records of a tenant, at most 1,000';
+
+-- The earliest record with a value counts it; the key makes concurrent transactions wait for it.
 CREATE TABLE unique_values (
     tenant_id  uuid NOT NULL,
     account_id byte_text NOT NULL,
@@ -1286,7 +1303,12 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
-GRANT DELETE ON ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
+-- Of a record, only what it counts changes: an earlier record takes over a unique value.
+GRANT UPDATE ON unique_values TO usage_app;
+-- Locking rows that are deleted needs the right to update them.
+GRANT UPDATE ON refused_records TO usage_app;
+GRANT UPDATE (counted_quantity) ON usage_records TO usage_app;
+GRANT DELETE ON refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;

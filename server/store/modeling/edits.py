@@ -13,14 +13,20 @@ T = TypeVar("T")
 MOST_REFERRERS = 20
 
 
-async def referrers(tx: Transaction, kind: Kind[T], *key: str) -> list[tuple[str, str]]:
-    """Return the names and states of the records that refer to one.
+async def referrers(
+    tx: Transaction,
+    kind: Kind[T],
+    *key: str,
+    after: str = "",
+    limit: int = MOST_REFERRERS + 1,
+) -> list[tuple[str, str]]:
+    """Return the names and states of the records that refer to one, by name.
 
-    The list has at most one more than the number that an error names.
+    Without a limit of its own, the list has one more than the number that an error names.
     """
     second = key[1] if len(key) > 1 else None
-    rows = await tx.fetch(SQL["referrers"], tx.tenant_id, kind.name, key[0], second)
-    return [(row["name"], row["state"]) for row in rows]
+    args = (tx.tenant_id, kind.name, key[0], second, after, limit)
+    return [(row["name"], row["state"]) for row in await tx.fetch(SQL["referrers"], *args)]
 
 
 async def tokens_of(tx: Transaction, product_id: str) -> list[tuple[str, str]]:

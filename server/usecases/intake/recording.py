@@ -38,6 +38,7 @@ from server.domain.consumption.recording import (
     rejected,
     repeated,
 )
+from server.domain.consumption.uniques import CountedValue
 from server.domain.errors import Aborted, UsageError
 from server.domain.ids import UnitId
 from server.domain.limits import MOST_QUANTITY
@@ -46,10 +47,11 @@ from server.store.billing.periods import NewPeriod, open_missing
 from server.store.connection import Transaction
 from server.store.consumption import recording as store
 from server.store.consumption.recording import PeriodState
+from server.store.consumption.uniques import measure_again
 from server.store.transaction import Savepoint
 from server.usecases.billing.reopening import final_of, reopen
 from server.usecases.intake.blocking import Placed, refuse_blocked
-from server.usecases.intake.uniques import count_unique, forget_unique
+from server.usecases.intake.uniques import count_unique, forget_unique, take_over
 
 # Attempts to find an open period while closes of the same wallet run; then the caller retries.
 TRIES = 3
@@ -188,10 +190,12 @@ async def _place(
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
         first_open = await _first_open(tx, waiting, now)
     periods = KnownPeriods(opened=opened, reopened=reopened, first_open=first_open)
-    placed = _placed(counted, periods, outcomes)
+    placed, replaced = _placed(counted, periods, outcomes), list[CountedValue]()
     if any(_depends(item) for _, item, _ in placed):
-        placed = await _decide(tx, placed, outcomes)
+        placed, replaced = await take_over(tx, await _decide(tx, placed, outcomes))
     await _keep(tx, placed, outcomes)
+    if replaced:
+        await measure_again(tx, replaced)
 
 
 async def _decide(

@@ -1,10 +1,20 @@
-"""Counting distinct values while recording: the first record of each value in a window counts 1."""
+"""Counting distinct values while recording: the earliest record of each value in a window counts 1.
+
+A record that arrives later and is earlier takes the count over, so that the order of arrival does
+not matter.
+"""
 
 from collections.abc import Sequence
 
-from server.domain.consumption.uniques import as_counted, unique_value
+from server.domain.consumption.uniques import (
+    CountedValue,
+    UniqueValue,
+    as_counted,
+    takes_over,
+    unique_value,
+)
 from server.store.connection import Transaction
-from server.store.consumption import recording as store
+from server.store.consumption import uniques as store
 from server.usecases.intake.blocking import Placed
 
 
@@ -14,7 +24,7 @@ async def count_unique(tx: Transaction, placed: Sequence[Placed]) -> list[Placed
     Every record must be one that is not stored yet.
     """
     asked = [(item, value) for _, item, _ in placed if (value := unique_value(item))]
-    new = await store.add_unique_values(tx, asked)
+    new = await store.add(tx, asked)
     return [
         (index, as_counted(item, item.usage.key in new), place) for index, item, place in placed
     ]
@@ -24,4 +34,43 @@ async def forget_unique(tx: Transaction, refused: Sequence[Placed]) -> None:
     """Delete the values of records that are refused after all, so that they can count again."""
     counted = [item for _, item, _ in refused if item.slot.meter.unique_label and item.quantity]
     if counted:
-        await store.forget_unique_values(tx, counted)
+        await store.forget(tx, counted)
+
+
+async def take_over(
+    tx: Transaction, placed: Sequence[Placed]
+) -> tuple[list[Placed], list[CountedValue]]:
+    """Let earlier records count the values that stored records counted.
+
+    Returns the records with their counted quantity, and the stored ones that count no longer, whose
+    cells are to be measured again. It runs after wallets have refused what they do not cover: the
+    number of values does not change.
+    """
+    repeated: dict[UniqueValue, list[Placed]] = {}
+    for entry in placed:
+        value = unique_value(entry[1])
+        if value is not None and not entry[1].quantity:
+            repeated.setdefault(value, []).append(entry)
+    if not repeated:
+        return list(placed), []
+    known = await store.lock(tx, [(entries[0][1], value) for value, entries in repeated.items()])
+    taking: dict[int, tuple[UniqueValue, CountedValue]] = {}
+    for value, entries in repeated.items():
+        index, item, place = min(entries, key=_order)
+        # A value of this batch is not stored yet, and its earliest record counts it.
+        if value in known and takes_over(item, place, known[value]):
+            taking[index] = (value, known[value])
+    by_index = {index: item for index, item, _ in placed}
+    await store.take_over(
+        tx, [(by_index[index], value, old) for index, (value, old) in taking.items()]
+    )
+    counting = [
+        (index, as_counted(item, True) if index in taking else item, place)
+        for index, item, place in placed
+    ]
+    return counting, [old for _, old in taking.values()]
+
+
+def _order(entry: Placed) -> tuple[object, str]:
+    usage = entry[1].usage
+    return usage.time, usage.record_id

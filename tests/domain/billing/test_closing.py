@@ -13,22 +13,24 @@ from server.domain.billing.closing import (
     WalletCalendar,
     closing,
     continues_after,
+    execution_id,
     invoice_ready,
     out_of_turn,
 )
-from server.domain.calendar import Cadence, CadenceUnit, Delay, PolicyPeriod
+from server.domain.calendar import Cadence, CadenceUnit, Delay, Period, PolicyPeriod
 from server.domain.exact import ZERO
-from server.domain.ids import UnitId
+from server.domain.ids import UnitId, WalletId, derive
 from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     RatingFrequency,
     RolloverPolicy,
 )
-from server.domain.rating.rates import Rate, RateSegment, RateTerms
+from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
 from server.domain.selling.activation import next_due
 from server.domain.selling.grants import due_issues, issues
 from server.domain.settlement.ledger import CauseKind
+from server.domain.settlement.ratable_lines import Tally
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import (
     FinalCell,
@@ -40,6 +42,7 @@ from server.domain.settlement.wallet_states import (
 )
 from server.domain.wallets.balances import balance
 from tests import strategies
+from tests.domain.procedure_words import tier
 from tests.strategies import ASSET, MONTHLY, WALLET, cell, entitlement, grant, terms
 
 TERMS = WalletTerms(
@@ -97,6 +100,40 @@ def test_a_close_within_a_billing_period_bills_nothing_and_goes_on():
     assert last.following is None
 
 
+def test_nothing_follows_the_period_in_which_the_last_asset_ended():
+    found = close(state(), ends=(day(1, 20),))
+
+    assert (found.billing, found.following) == (JANUARY, None)
+
+
+def test_a_correction_goes_on_in_the_tiers_after_what_was_rated_before():
+    """80 of January are rated: of 50 late units 20 cost 5, and 30 from the 101st on cost 1."""
+    tiers = (tier(0, 100, "OVERRIDE", 5), tier(100, None, "OVERRIDE", 1))
+    graduated = terms("5", tiers=tiers, mode=TierMode.GRADUATED)
+    wallet = state(
+        [cell("late", 50, day(1, 5), period=FEBRUARY, origin=JANUARY)],
+        rates={ASSET: (RateSegment(start=JANUARY.start, terms=graduated),)},
+        rated_before={(ASSET, JANUARY.start): Tally(used=Decimal(80), overage=Decimal(80))},
+    )
+
+    [line] = close(wallet, period=FEBRUARY).lines
+
+    assert (line.amount, line.before, line.origin_used) == (20 * 5 + 30 * 1, 80, 130)
+
+
+def test_each_close_of_each_wallet_and_period_has_an_execution_of_its_own():
+    other = WalletId(derive(WALLET, "other"))
+
+    ids = [
+        execution_id(wallet_id, period, reopened)
+        for wallet_id in (WALLET, other)
+        for period in PERIODS
+        for reopened in (0, 1)
+    ]
+
+    assert len(set(ids)) == 12
+
+
 @pytest.mark.parametrize(
     ("ends", "held", "is_alive"),
     [
@@ -108,7 +145,7 @@ def test_a_close_within_a_billing_period_bills_nothing_and_goes_on():
         ((), (grant("g", 5, day(1, 1)),), True),
         ((), (grant("g", 5, day(1, 1), day(3, 1)),), True),
         ((), (grant("g", 5, day(1, 1), JANUARY.end),), False),
-        ((), (grant("g", 0, day(1, 1)),), False),
+        ((), (grant("g", 5, day(1, 1)).holding(ZERO),), False),
     ],
 )
 def test_a_wallet_lives_on_while_an_asset_or_a_grant_does(ends, held, is_alive: bool):
@@ -252,6 +289,75 @@ def test_invoice_lines_have_ids_of_their_own_and_keep_them():
 
     assert one == other
     assert len({line.id for line in one}) == 2
+
+
+def test_lines_that_are_owed_apart_have_ids_of_their_own():
+    """January in two segments, late usage of it, a label and another asset, in two quarters."""
+    cells = [
+        cell("own", 1, day(1, 5), period=JANUARY),
+        cell("next", 1, day(2, 5), period=FEBRUARY),
+        cell("amended", 1, day(2, 20), period=FEBRUARY),
+        cell("late", 1, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        replace(cell("label", 1, day(1, 5), period=JANUARY), dimensions='{"region":"eu"}'),
+        cell("other", 1, day(1, 5), period=JANUARY, asset=2),
+    ]
+    segments = (
+        RateSegment(start=day(1, 1), end=day(2, 15), terms=terms("2")),
+        RateSegment(start=day(2, 15), terms=terms("3")),
+    )
+    wallet = state(cells, rates={one.asset_id: segments for one in cells})
+    lines = rated(wallet, walked(wallet, cells, through=MARCH.end).results)
+
+    quarter, other = (
+        invoice_ready(WALLET, billing, lines, currency_code="USD", places=2)
+        for billing in (Period(JANUARY.start, MARCH.end), Period(day(1, 2), MARCH.end))
+    )
+
+    figures = [
+        (one.line.asset_number, one.line.segment_start, one.line.is_correction, one.line.amount)
+        for one in quarter
+    ]
+    assert figures == [
+        (1, day(1, 1), False, 4),  # usage of January and February in the first segment
+        (1, day(1, 1), False, 2),
+        (1, day(1, 1), True, 2),
+        (1, day(2, 15), False, 3),
+        (2, day(1, 1), False, 2),
+    ]
+    assert [one.line.dimensions for one in quarter] == ["", '{"region":"eu"}', "", "", ""]
+    assert len({one.id for one in (*quarter, *other)}) == 10
+
+
+def test_a_line_is_not_whole_if_a_part_of_it_failed():
+    cells = [cell(n, n, day(n, 5), period=PERIODS[n - 1]) for n in (1, 2)]
+    wallet = state(cells)
+    january, february = rated(wallet, walked(wallet, cells, through=MARCH.end).results)
+    failed = replace(february, amount=None, failure="TIME_LIMIT")
+
+    [found] = invoiced([january, failed])
+
+    assert (found.is_whole, found.line.amount, found.line.used) == (False, 2, 3)
+
+
+def test_a_failed_line_in_tokens_is_shown_with_the_usage():
+    [line] = ratable(("3", "2"), unit="credit")
+
+    [found] = invoiced([replace(line, amount=None, failure="TIME_LIMIT")])
+
+    assert (found.is_whole, found.line.amount) == (False, 0)
+
+
+@pytest.mark.parametrize(("february", "is_whole"), [(2**62 - 1, True), (2**62, False)])
+def test_a_sum_of_more_than_63_bits_cannot_be_invoiced(february, is_whole):
+    cells = [
+        cell(1, 2**62, day(1, 5), period=JANUARY),
+        cell(2, february, day(2, 5), period=FEBRUARY),
+    ]
+    wallet = state(cells, rates={ASSET: (RateSegment(start=JANUARY.start, terms=terms("1")),)})
+
+    [found] = invoiced(rated(wallet, walked(wallet, cells, through=MARCH.end).results))
+
+    assert (found.line.amount, found.is_whole) == (2**62 + february, is_whole)
 
 
 def test_an_earlier_period_is_named_with_its_start():

@@ -1,14 +1,17 @@
 """Spending on grants, in the order of the policy."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 
+from server.domain.ids import EntitlementId, GrantId
 from server.domain.modeling.policies import DrawdownOrder
-from server.domain.settlement.drawdown import TURN, draw_down
+from server.domain.selling.grants import Grant
+from server.domain.settlement.drawdown import TURN, Debit, draw_down
 from tests import strategies
 from tests.strategies import grant
 
@@ -106,3 +109,108 @@ def test_a_surcharge_takes_more_than_the_usage_and_leaves_what_covers_nothing():
 
     assert [(one.quantity, one.amount) for one in drawdown.debits] == [(80, 100)]
     assert drawdown.overage == 10
+
+
+DAY = timedelta(days=1)
+
+
+def turn_grant(number: int, start: int, expire: int | None, rollovers: int = 0) -> Grant:
+    """A grant of 10, with its number as its id."""
+    end = None if expire is None else JANUARY[0] + expire * DAY
+    opened = grant(number, 10, JANUARY[0] + start * DAY, end)
+    return replace(opened, id=GrantId(UUID(int=number)), rollovers=rollovers)
+
+
+EXPIRING_FIRST, GRANTED_FIRST, GRANTED_LAST = DrawdownOrder
+
+
+@pytest.mark.parametrize(
+    ("order", "first", "second"),
+    [
+        # (start, expiry, rollovers) of the grant that pays and of the one that does not.
+        (EXPIRING_FIRST, (5, 20, 0), (1, 21, 1)),
+        (EXPIRING_FIRST, (5, 20, 0), (1, None, 1)),
+        (EXPIRING_FIRST, (1, 20, 0), (5, 20, 1)),
+        (EXPIRING_FIRST, (1, 20, 1), (1, 20, 0)),
+        (GRANTED_FIRST, (1, 21, 0), (5, 20, 1)),
+        (GRANTED_FIRST, (1, 20, 0), (1, 21, 1)),
+        (GRANTED_FIRST, (1, 20, 0), (1, None, 1)),
+        (GRANTED_FIRST, (1, 20, 1), (1, 20, 0)),
+        (GRANTED_LAST, (5, 21, 1), (1, 20, 0)),
+        (GRANTED_LAST, (1, 20, 1), (1, 21, 0)),
+        (GRANTED_LAST, (1, 20, 1), (1, None, 0)),
+        (GRANTED_LAST, (1, 20, 0), (1, 20, 1)),
+    ],
+)
+def test_ties_of_an_order_are_broken_by_the_other_dates_and_the_rollovers(order, first, second):
+    payer, other = turn_grant(2, *first), turn_grant(1, *second)
+
+    [debit] = draw_down([other, payer], Decimal(10), order=order, at=NOON).debits
+
+    assert debit.grant_id == payer.id
+
+
+@pytest.mark.parametrize("order", DrawdownOrder)
+def test_of_equal_grants_the_lower_id_pays(order):
+    low, high = turn_grant(1, 1, 20), turn_grant(2, 1, 20)
+
+    [debit] = draw_down([high, low], Decimal(10), order=order, at=NOON).debits
+
+    assert debit.grant_id == low.id
+
+
+def test_an_empty_grant_and_no_usage_make_no_debit():
+    empty = replace(grant("A", 5, *JANUARY), balance=Decimal(0))
+    full = grant("B", 5, *JANUARY)
+
+    paid = draw_down([empty, full], Decimal(3), order=EXPIRING_FIRST, at=NOON)
+    nothing = draw_down([full], Decimal(0), order=EXPIRING_FIRST, at=NOON)
+
+    assert [debit.grant_id for debit in paid.debits] == [full.id]
+    assert (nothing.debits, nothing.overage) == ((), 0)
+
+
+TINY = "0.000000000001"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "balance", "used", "covered", "taken"),
+    [
+        # 100 units at 20 % off take 80.
+        ("0.8", "1000", "100", "100", "80"),
+        ("0.8", "80", "100", "100", "80"),
+        # 40 left pay for 50 of the 100.
+        ("0.8", "40", "100", "50", "40"),
+        # 1 / 0.7 and 1 / 0.6 are rounded down, and the whole balance is taken.
+        ("0.7", "1", "100", "1.428571428571", "1"),
+        ("0.6", "1", "100", "1.666666666666", "1"),
+        # Half of the smallest quantity is rounded up, so that it is not free.
+        ("0.5", "1", TINY, TINY, TINY),
+        ("1", "40", "100", "40", "40"),
+    ],
+)
+def test_a_commitment_pays_less_than_the_usage(ratio, balance, used, covered, taken):
+    held = replace(grant("A", balance, *JANUARY), quantity=Decimal(10_000))
+    ratios = {held.entitlement_id: Decimal(ratio)}
+
+    found = draw_down([held], Decimal(used), order=EXPIRING_FIRST, at=NOON, ratios=ratios)
+
+    assert found.debits == (Debit(held.id, Decimal(covered), Decimal(taken)),)
+    assert found.overage == Decimal(used) - Decimal(covered)
+
+
+def test_a_commitment_pays_first_and_other_grants_the_rest_in_full():
+    """40 left pay for 50 of 60 units; the grant that expires sooner pays the 10 others in full."""
+    late = grant("A", 40, JANUARY[0])
+    committed = replace(late, entitlement_id=EntitlementId(UUID(int=1)))
+    sooner = grant("B", 100, *JANUARY)
+    ratios = {committed.entitlement_id: Decimal("0.8")}
+
+    found = draw_down(
+        [sooner, committed], Decimal(60), order=EXPIRING_FIRST, at=NOON, ratios=ratios
+    )
+
+    assert found.debits == (
+        Debit(committed.id, Decimal(50), Decimal(40)),
+        Debit(sooner.id, Decimal(10), Decimal(10)),
+    )

@@ -21,6 +21,7 @@ from server.domain.settlement.ledger import (
     check_chain,
     entry_hash,
     post,
+    reversals,
 )
 from server.domain.settlement.walk import WalletTerms, settle
 from tests import strategies
@@ -53,6 +54,7 @@ def test_an_entry_carries_both_chains():
     last = POSTING.entries[-1]
 
     assert [entry.seq for entry in POSTING.entries] == [1, 2, 3]
+    assert POSTING.entries[0].prev_hash == bytes(32)
     assert (last.wallet_before, last.wallet_after) == (15, Decimal("11.5"))
     assert (last.grant_seq, last.grant_before, last.grant_after) == (
         2,
@@ -144,6 +146,65 @@ def test_an_entry_rewritten_with_its_hash_breaks_the_one_after_it():
 
     assert fault is not None
     assert (fault.seq, fault.field) == (3, "prev_hash")
+
+
+def test_reversals_take_back_what_was_posted_newest_first():
+    """A holds 6.50 and B 5: the drawdown of 3.50 goes back first, so no grant is overdrawn."""
+    newest_first = POSTING.entries[::-1]
+
+    movements = reversals([replace(newest_first[0], covered=Decimal(4)), *newest_first[1:]])
+    posting = post(POSTING.head, POSTING.grant_heads, movements)
+
+    assert [(move.amount, move.leg) for move in movements] == [
+        (Decimal("3.5"), 2),
+        (-5, 1),
+        (-10, 0),
+    ]
+    assert {(move.kind, move.cause_id, move.cause_revision) for move in movements} == {
+        (EntryKind.CORRECTION, UUID(int=1), 1)
+    }
+    assert [move.covered for move in movements] == [4, None, None]
+    assert {move.effective_time for move in movements} == {NOON}
+    assert posting.head.balance == 0
+    assert {head.balance for head in posting.grant_heads} == {0}
+
+
+def test_an_entry_shows_the_usage_that_was_paid_for():
+    paid = replace(movement(A, -8), covered=Decimal(10))
+
+    [_, entry] = post(Head(wallet_id=WALLET), (), [movement(A, 10), replace(paid, leg=1)]).entries
+
+    assert (entry.amount, entry.covered) == (-8, 10)
+    assert check_chain([entry], head=Head(wallet_id=WALLET)) is not None
+
+
+def test_a_reversal_has_the_revision_after_that_of_its_entry():
+    [movement] = reversals([replace(POSTING.entries[0], cause_revision=4)])
+
+    assert movement.cause_revision == 5
+
+
+def test_a_chain_that_goes_below_zero_is_a_fault_though_its_hashes_are_right():
+    first = POSTING.entries[0]
+    wrong = replace(first, amount=Decimal(-1), wallet_after=Decimal(-1), grant_after=Decimal(-1))
+    forged = replace(wrong, hash=entry_hash(wrong))
+
+    fault = check_chain([forged])
+
+    assert fault is not None
+    assert (fault.seq, fault.field, fault.found) == (1, "grant_after", "-1")
+
+
+def test_a_chain_is_checked_from_the_heads_before_it():
+    head, heads = POSTING.head, {one.grant_id: one for one in POSTING.grant_heads}
+    later = post(head, heads.values(), [movement(A, 1, 3), movement(B, -5, 4)])
+
+    assert check_chain(later.entries, head=head, grant_heads=heads) is None
+    alone = check_chain(later.entries)
+    assert alone is not None
+    assert (alone.seq, alone.field) == (1, "seq")
+    # The grant's chain goes on in its own count: A has its third entry, the wallet its fourth.
+    assert [(entry.seq, entry.grant_seq) for entry in later.entries] == [(4, 3), (5, 2)]
 
 
 @given(strategies.usage("UTC", strategies.months("UTC", 3)), st.integers(0, 3))

@@ -65,6 +65,17 @@ def test_late_usage_goes_on_in_packages_of_its_own_rate_only():
     assert told.note == "units go on in a package that others before them began"
 
 
+def test_rating_late_usage_again_finds_the_packages_as_they_were():
+    """90 began a package, of which 10 are left: 5 late ones fill it, however often it is asked."""
+    before = {ORIGIN: tally(*lines([used(90, 5)], whole(package(300))))}
+
+    asked = [
+        amounts(lines([late(10, 21)], whole(package(300)), rated_before=before)) for _ in range(3)
+    ]
+
+    assert asked == [[0]] * 3
+
+
 def test_what_costs_another_rate_in_a_region_begins_packages_of_its_own():
     row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 500))
     cells = [used(40, 5, region="eu"), used(40, 6, region="us"), used(40, 7), used(40, 8)]

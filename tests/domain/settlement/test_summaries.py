@@ -1,7 +1,8 @@
 """Lines that can be rated, and lines that can be invoiced."""
 
-from dataclasses import replace
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,12 +11,47 @@ from hypothesis import strategies as st
 
 from server.domain.billing.liable_lines import liable_lines
 from server.domain.errors import FailedPrecondition
+from server.domain.ids import ProcedureId
 from server.domain.modeling.policies import OveragePolicy
+from server.domain.modeling.units import LIMIT
+from server.domain.rating.compiled_rating import SHIPPED_VERSION, CompiledRating
+from server.domain.rating.procedures.elements import (
+    BaseRate,
+    FormulaElement,
+    ListFunction,
+    ListOperation,
+    RatingSetting,
+)
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from tests import strategies
 from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, day, lines, results
-from tests.strategies import ASSET, WALLET, cell, grant, terms
+from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
+
+
+def override(value):
+    return Adjustment(kind=AdjustmentKind.OVERRIDE, value=Decimal(value))
+
+
+@dataclass(frozen=True)
+class ByPeriod:
+    """The version that rates each period, or none."""
+
+    versions: Mapping[datetime, CompiledRating]
+
+    def of(self, line_id, origin_start):
+        return self.versions.get(origin_start)
+
+
+def fixed_price(name, price):
+    """A version of a tenant's procedure under which a unit costs the same, whatever its terms."""
+    elements = (RatingSetting(), BaseRate(), FormulaElement(expression=str(price)))
+    return tenant_version(name, elements)
+
+
+def tenant_version(name, elements):
+    version = replace(SHIPPED_VERSION, procedure_id=ProcedureId(name), elements=elements)
+    return CompiledRating.of(version)
 
 
 def flat(price, **more):
@@ -119,6 +155,159 @@ def test_a_line_is_rounded_once_and_a_total_is_the_sum_of_lines():
     assert [line.amount for line in found] == [Decimal("0.01"), Decimal("0.01")]
     assert sum(line.amount for line in found) == Decimal("0.02")
     assert [line.exact_amount for line in found] == [Decimal("0.005")] * 2
+
+
+def test_graduated_tiers_go_on_in_the_next_segment_after_the_overage_of_the_one_before():
+    """30 are included. 80 + 40 used are 50 + 40 beyond: 20 of the 40 are below 70, 20 above."""
+    tiers = (
+        Tier(lower=Decimal(0), upper=Decimal(70), adjustment=override(5)),
+        Tier(lower=Decimal(70), upper=None, adjustment=override(1)),
+    )
+    graduated = terms("5", tiers=tiers, mode=TierMode.GRADUATED)
+    rates = {
+        ASSET: (
+            RateSegment(start=day(1, 1), end=day(1, 15), terms=graduated),
+            RateSegment(start=day(1, 15), terms=graduated),
+        )
+    }
+    cells = [cell("a", 80, day(1, 5), period=JANUARY), cell("b", 40, day(1, 20), period=JANUARY)]
+
+    found = lines(cells, rates, grant("g", 30, day(1, 1), day(2, 1)))
+
+    assert [(line.before, line.overage, line.amount) for line in found] == [
+        (0, 50, 50 * 5),
+        (50, 40, 20 * 5 + 20 * 1),
+    ]
+    assert {(line.tier_quantity, line.origin_used) for line in found} == {(90, 120)}
+
+
+def test_late_usage_of_two_periods_goes_on_after_all_that_was_rated_before_it():
+    """January has 10 of 20 included: 10 + 30 + 40 beyond, of which 60 at 5 and 20 at 1."""
+    tiers = (
+        Tier(lower=Decimal(0), upper=Decimal(60), adjustment=override(5)),
+        Tier(lower=Decimal(60), upper=None, adjustment=override(1)),
+    )
+    cells = [
+        cell("own", 20, day(1, 5), period=JANUARY),
+        cell("late", 30, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        cell("later", 40, day(1, 7), period=MARCH, origin=JANUARY),
+    ]
+    rates = flat("5", tiers=tiers, mode=TierMode.GRADUATED)
+
+    found = lines(cells, rates, grant("g", 10, day(1, 1), day(2, 1)))
+
+    assert [(line.before, line.tier_quantity, line.origin_used) for line in found] == [
+        (0, 10, 20),
+        (10, 40, 50),
+        (40, 80, 90),
+    ]
+    assert [line.amount for line in found] == [50, 150, 20 * 5 + 20 * 1]
+    assert len({line.id for line in found}) == 3
+
+
+def test_usage_that_adds_up_to_too_many_digits_fails_and_other_lines_do_not():
+    half = LIMIT / 2
+    cells = [
+        cell("a", half, day(1, 5), period=JANUARY),
+        cell("b", half, day(1, 20), period=JANUARY),
+        cell("c", 3, day(1, 5), period=JANUARY, asset=2),
+    ]
+    segments = (
+        RateSegment(start=day(1, 1), end=day(1, 15), terms=terms("5")),
+        RateSegment(start=day(1, 15), terms=terms("5")),
+    )
+    rates = {one.asset_id: segments for one in cells}
+
+    found = lines(cells, rates)
+
+    assert [(line.amount, line.failure) for line in found] == [
+        (None, "AGGREGATE_OVERFLOW"),
+        (None, "AGGREGATE_OVERFLOW"),
+        (15, None),
+    ]
+    assert str(ASSET) in found[0].failure_text
+
+
+def test_included_usage_of_too_many_digits_fails_as_well():
+    cells = [cell("a", LIMIT, day(1, 5), period=JANUARY)]
+
+    [line] = lines(cells, flat("5"), grant("g", LIMIT, day(1, 1), day(2, 1)))
+
+    assert (line.overage, line.failure) == (0, "AGGREGATE_OVERFLOW")
+
+
+def test_each_line_is_rated_by_the_version_of_the_period_of_its_usage():
+    """The version of January charges 3, that of February 7; in March there is none."""
+    versions = {JANUARY.start: fixed_price("one", 3), FEBRUARY.start: fixed_price("two", 7)}
+    cells = [
+        cell("jan", 1, day(1, 5), period=MARCH, origin=JANUARY),
+        cell("feb", 1, day(2, 5), period=MARCH, origin=FEBRUARY),
+        cell("mar", 1, day(3, 5), period=MARCH),
+    ]
+
+    found = {
+        line.key.origin_start: line
+        for line in lines(cells, flat("1"), rating_versions=ByPeriod(versions))
+    }
+
+    assert [
+        (found[one.start].amount, found[one.start].failure) for one in (JANUARY, FEBRUARY, MARCH)
+    ] == [
+        (3, None),
+        (7, None),
+        (None, "PROCEDURE_NOT_IN_FORCE"),
+    ]
+    assert found[JANUARY.start].version == versions[JANUARY.start].key
+    assert found[MARCH.start].version is None
+
+
+def test_a_procedure_that_counts_lines_counts_those_of_one_period():
+    """January has two lines, February one and one late: the version charges their number."""
+    count = ListOperation(function=ListFunction.COUNT, source=None, variable="n")
+    elements = (RatingSetting(), BaseRate(), count, FormulaElement(expression="n"))
+    counting = tenant_version("own", elements)
+    cells = [
+        cell("a", 1, day(1, 5), period=JANUARY),
+        cell("b", 1, day(1, 5), period=JANUARY, asset=2),
+        cell("c", 1, day(2, 5), period=FEBRUARY),
+        cell("d", 1, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        cell("e", 1, day(3, 5), period=MARCH),
+    ]
+    rates = {one.asset_id: flat("1")[ASSET] for one in cells}
+    versions = {period.start: counting for period in (JANUARY, FEBRUARY, MARCH)}
+
+    found = lines(cells, rates, rating_versions=ByPeriod(versions))
+
+    assert [(line.key.period_start, line.amount) for line in found] == [
+        (JANUARY.start, 2),
+        (JANUARY.start, 2),
+        (FEBRUARY.start, 2),
+        (FEBRUARY.start, 2),
+        (MARCH.start, 1),
+    ]
+
+
+def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
+    """10 included, 3 beyond at 1.00 for the first and 0.50 for each other: 2.00 / 3."""
+    tiers = (
+        Tier(lower=Decimal(0), upper=Decimal(1), adjustment=override(1)),
+        Tier(lower=Decimal(1), upper=None, adjustment=override("0.5")),
+    )
+    rates = flat("1", tiers=tiers, mode=TierMode.GRADUATED)
+    included = grant("g", 10, day(1, 1), day(2, 1))
+
+    [line] = lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included)
+    [beyond] = liable_lines(
+        lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included), places=2
+    )
+    [within] = liable_lines(
+        lines([cell("a", 8, day(1, 5), period=JANUARY)], rates, included), places=2
+    )
+
+    assert (beyond.used, beyond.drawn, beyond.overage, beyond.amount) == (13, 10, 3, 2)
+    assert beyond.unit == USD
+    assert beyond.net_unit_rate == line.net_unit_rate == Decimal("0.666666666667")
+    assert (within.drawn, within.overage, within.net_unit_rate) == (8, 0, 0)
 
 
 @given(strategies.usage("UTC", (JANUARY, FEBRUARY, MARCH)), st.integers(0, 200))

@@ -1,7 +1,7 @@
 """Usage that is rated in tokens: what a cell comes to, and that nothing of it is lost."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from hypothesis import given
@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import increments
+from server.domain.consumption.dimensions import dimensions_text
 from server.domain.exact import PLACES, Rounding, round_to
-from server.domain.ids import UnitId, WalletId, derive
-from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
-from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
-from server.domain.settlement.ratable_lines import ratable_lines
+from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId, derive
+from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
+from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, TierMode
+from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from server.domain.settlement.tokens import TokenWallet, token_cells
+from server.domain.settlement.tokens import tokens_of as tokens_of_assets
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
-from tests.domain.procedure_words import tier
+from tests.domain.procedure_words import by, tier
 from tests.strategies import ASSET, BASE, WALLET, cell, grant, months, tier_sets
 
 CREDIT = UnitId("credit")
@@ -28,6 +30,10 @@ JANUARY, FEBRUARY = months("UTC", 2)
 PURSE = TokenWallet(
     id=CREDITS, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTH
 )
+
+
+def day(number):
+    return datetime(2024, 1, number, tzinfo=UTC)
 
 
 def in_credits(value="1", **more):
@@ -88,6 +94,145 @@ def test_tokens_of_a_period_that_is_closed_are_corrections_of_the_next():
     )
 
     assert (made.origin_start, made.period, made.is_correction) == (JANUARY.start, FEBRUARY, True)
+
+
+def test_tokens_of_a_later_period_that_is_open_stay_in_it():
+    closed = replace(PURSE, closed=JANUARY.end)
+    march = datetime(2024, 3, 5, tzinfo=UTC)
+
+    assert closed.handling(march) == PURSE.period_of(march)
+    assert closed.handling(day(5)) == closed.handling(FEBRUARY.start) == FEBRUARY
+    assert PURSE.handling(day(5)) == JANUARY
+
+
+def test_each_cell_costs_the_tokens_of_the_tier_that_it_is_in():
+    """The first 10 cost 5 each, the next 10 cost 1 each: not half of 60 each."""
+    tiers = (tier(0, 10, "OVERRIDE", 5), tier(10, None, "OVERRIDE", 1))
+    cells = [cell(n, 10, day(n), period=JANUARY) for n in (1, 2)]
+
+    made = tokens_of(cells, in_credits(tiers=tiers, mode=TierMode.GRADUATED))
+
+    assert [one.measure.sum for _, one in made] == [50, 10]
+
+
+def test_late_usage_goes_on_in_the_tiers_of_its_period():
+    """The first 10 cost 5 each, and 4 are rated: of 10 late ones 6 cost 5 each, and 4 cost 1."""
+    tiers = (tier(0, 10, "OVERRIDE", 5), tier(10, None, "OVERRIDE", 1))
+    graduated = in_credits(tiers=tiers, mode=TierMode.GRADUATED)
+    late = cell("late", 10, day(5), period=FEBRUARY, origin=JANUARY)
+    results, _ = settled([late], graduated)
+    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=graduated),)}
+    before = {(ASSET, JANUARY.start): Tally(used=Decimal(4), overage=Decimal(4))}
+
+    lines = ratable_lines(WALLET, results, rates, rated_before=before)
+
+    [(_, made)] = token_cells(PURSE, [late], results, lines)
+    assert made.measure.sum == lines[0].amount == 6 * 5 + 4 * 1
+
+
+def test_late_usage_in_a_begun_package_costs_no_tokens():
+    """90 of a package of 100 are rated: 15 late units fill it and begin another one."""
+    package = Rate(value=Decimal(300), per=Decimal(100), unit=CREDIT, is_package=True)
+    sold = RateTerms(unit=CREDIT, rate=package)
+    late = [cell(n, n, day(n), period=FEBRUARY, origin=JANUARY) for n in (10, 5)]
+    results, _ = settled(late, sold)
+    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=sold),)}
+    ninety = Tally(used=Decimal(90), overage=Decimal(90), packages={package: Decimal(90)})
+
+    lines = ratable_lines(WALLET, results, rates, rated_before={(ASSET, JANUARY.start): ninety})
+
+    made = token_cells(PURSE, late, results, lines)
+    # The 5 of the 5th fill half of what was left, the 10 of the 10th begin the other package.
+    assert [(source, one.measure.sum) for source, one in made] == [(late[0].id, 300)]
+
+
+def test_tokens_under_a_commitment_are_those_of_the_tier_that_all_usage_is_in():
+    """100 are included and 20 are beyond: 120 used are 50 % off, so 20 at 10 cost 100."""
+    discounts = (tier(0, 111, "PERCENTAGE", 10), tier(111, None, "PERCENTAGE", 50))
+    committed = RateTerms(unit=CREDIT, rate=None, tiers=discounts)
+    sold = in_credits("10", committed=(committed,))
+    included = grant("g", 100, JANUARY.start, FEBRUARY.end)
+
+    [(_, made)] = tokens_of([cell("a", 120, day(5), period=JANUARY)], sold, included)
+
+    assert made.measure.sum == 100
+
+
+def test_usage_of_the_last_hour_of_a_period_costs_tokens_of_that_period():
+    used = cell("a", 5, FEBRUARY.start - timedelta(hours=1), period=JANUARY)
+
+    [(_, made)] = tokens_of([used], in_credits())
+
+    assert (used.end, made.origin_start) == (FEBRUARY.start, JANUARY.start)
+    assert (made.period, made.is_correction) == (JANUARY, False)
+
+
+def test_usage_with_a_label_costs_the_tokens_of_its_label():
+    row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 5))
+    plain, eu = (cell(n, 10, day(n), period=JANUARY) for n in (1, 2))
+    eu = replace(eu, dimensions=dimensions_text(("region",), {"region": "eu"}))
+
+    made = tokens_of([plain, eu], in_credits(adjustments=(row,)))
+
+    assert {source: one.measure.sum for source, one in made} == {plain.id: 10, eu.id: 50}
+
+
+def test_free_overage_costs_no_tokens():
+    used = [cell("a", 50, JANUARY.start, period=JANUARY)]
+    results, _ = settled(used, in_credits())
+    free = RateSegment(start=JANUARY.start, terms=in_credits(), overage=OveragePolicy.FREE)
+
+    lines = ratable_lines(WALLET, results, {ASSET: (free,)})
+
+    assert (lines[0].overage, lines[0].amount) == (50, 0)
+    assert token_cells(PURSE, used, results, lines) == ()
+
+
+OWN_VERSION = (ProcedureId("own"), ProcedureVersionId("v1"))
+
+
+def test_a_procedure_of_the_tenant_costs_each_cell_its_share_of_the_line():
+    """20 of 60 units are included: the line of 40 costs 10, so 10 cost 2.50 and 30 cost 7.50."""
+    cells = [
+        cell("a", 30, JANUARY.start, period=JANUARY),
+        cell("b", 30, day(2), period=JANUARY),
+    ]
+    results, [line] = settled(cells, in_credits("1"), grant("g", 20, JANUARY.start, FEBRUARY.end))
+    own = replace(line, amount=Decimal(10), version=OWN_VERSION)
+
+    made = token_cells(PURSE, cells, results, [own])
+
+    assert [(source, one.measure.sum) for source, one in made] == [
+        (cells[0].id, Decimal("2.5")),
+        (cells[1].id, Decimal("7.5")),
+    ]
+
+
+def test_the_shares_of_a_line_that_does_not_divide_add_up_to_it():
+    cells = [cell(n, 1, day(n), period=JANUARY) for n in (1, 2, 3)]
+    results, [line] = settled(cells, in_credits("1"))
+    own = replace(line, amount=Decimal("0.0000000000016"), version=OWN_VERSION)
+
+    made = token_cells(PURSE, cells, results, [own])
+
+    assert sum(one.measure.sum for _, one in made) == Decimal("0.000000000002")
+
+
+def test_a_procedure_of_the_tenant_makes_no_tokens_of_a_line_without_overage():
+    cells = [cell("a", 30, JANUARY.start, period=JANUARY)]
+    included = grant("g", 30, JANUARY.start, FEBRUARY.end)
+    results, [line] = settled(cells, in_credits("1"), included)
+
+    assert token_cells(PURSE, cells, results, [replace(line, version=OWN_VERSION)]) == ()
+
+
+def test_only_the_assets_asked_for_cost_tokens():
+    cells = [cell(n, n, day(n), period=JANUARY, asset=n) for n in (1, 2)]
+    results, lines = settled(cells, in_credits("2"))
+
+    made = tokens_of_assets(PURSE, {cells[1].asset_id}, cells, results, lines)
+
+    assert [(source, one.measure.sum) for source, one in made] == [(cells[1].id, 4)]
 
 
 usage = strategies.usage("UTC", (JANUARY, FEBRUARY))

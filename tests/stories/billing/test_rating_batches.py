@@ -123,12 +123,12 @@ async def test_bad_requests_are_refused_and_not_kept(sandbox: Any) -> None:
     good = lines(asset, "calls", ("2024-01-05", 10))[0]
     none, bad = pb.PreviewLine(), pb.PreviewLine()
     none.CopyFrom(good)
-    none.quantity.CopyFrom(number(0))
+    none.quantity.CopyFrom(number(-1))
     bad.CopyFrom(good)
     bad.asset = asset.name.replace("ann", "bob")
 
     empty = await refusal(create(world, account, asked()))
-    zero = await refusal(create(world, account, asked(good, none)))
+    negative = await refusal(create(world, account, asked(good, none)))
     other = await refusal(create(world, account, asked(bad)))
     many = await refusal(create(world, account, asked(*[good] * 501)))
     nobody = await refusal(create(world, "accounts/bob", asked(bad)))
@@ -143,8 +143,8 @@ async def test_bad_requests_are_refused_and_not_kept(sandbox: Any) -> None:
         pb.ListRatingBatchesRequest(parent=account)
     )
 
-    assert zero.reason == "QUANTITY_ZERO"
-    assert zero.violations[0].field == "rating_batch.lines[1].quantity"
+    assert negative.reason == "QUANTITY_NEGATIVE"
+    assert negative.violations[0].field == "rating_batch.lines[1].quantity"
     assert other.reason == "NAME_FORMAT"
     assert (empty.code.name, many.reason) == ("INVALID_ARGUMENT", "TOO_MANY_ITEMS")
     assert nobody.reason == "ACCOUNT_NOT_FOUND"

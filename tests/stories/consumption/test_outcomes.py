@@ -16,11 +16,11 @@ async def test_an_outcome_names_the_record_that_is_stored(sandbox):
     first = usage(of_ann, "calls", "2024-01-10", 5, "call/1?x=1")
     same_id = usage(of_bob, "calls", "2024-01-10", 7, "call/1?x=1")
     other = usage(of_ann, "calls", "2024-01-10", 6, "call/1?x=1")
-    zero = usage(of_ann, "calls", "2024-01-10", 0, "call-2")
+    negative = usage(of_ann, "calls", "2024-01-10", -1, "call-2")
     too_soon = usage(of_ann, "calls", "2023-12-10", 1, "call-3")
     name, name_of_bob = f"{ann}/usageRecords/call/1?x=1", f"{bob}/usageRecords/call/1?x=1"
 
-    batch = await world.record([first, zero, first, other, same_id, too_soon])
+    batch = await world.record([first, negative, first, other, same_id, too_soon])
     await world.advance("2024-02-10")
     again = await world.record([other, first, usage(of_ann, "calls", "2024-01-11", 1, "call-4")])
 

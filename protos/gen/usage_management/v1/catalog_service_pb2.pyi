@@ -2084,3 +2084,91 @@ class ResolvedPolicies(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolvedPolicies: _TypeAlias = ResolvedPolicies  # noqa: Y015
+
+@_typing.final
+class ListReferrersRequest(_message.Message):
+    """Request message for ListReferrers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The record: the name of any catalog record, price book, rate card, entry or procedure."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferrersRequest: _TypeAlias = ListReferrersRequest  # noqa: Y015
+
+@_typing.final
+class Referrer(_message.Message):
+    """A record that refers to another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name of the record, or a text for what has no name, such as the default procedure of a usage."""
+    state: _types_pb2.CatalogState.ValueType
+    """The state of the record; `ACTIVE` for records that take effect at once."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        state: _types_pb2.CatalogState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Referrer: _TypeAlias = Referrer  # noqa: Y015
+
+@_typing.final
+class ListReferrersResponse(_message.Message):
+    """Response message for ListReferrers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERRERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SOLD_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    sold: _builtins.bool
+    """True if a quote or a sale refers to it. It then cannot become a draft, and its id is never given again."""
+    @_builtins.property
+    def referrers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Referrer]:
+        """The records that refer to it, by name."""
+
+    def __init__(
+        self,
+        *,
+        referrers: _abc.Iterable[Global___Referrer] | None = ...,
+        next_page_token: _builtins.str = ...,
+        sold: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "referrers", b"referrers", "sold", b"sold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReferrersResponse: _TypeAlias = ListReferrersResponse  # noqa: Y015

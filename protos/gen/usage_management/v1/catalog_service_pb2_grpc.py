@@ -215,6 +215,11 @@ class CatalogServiceStub:
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
                 _registered_method=True)
+        self.ListReferrers = channel.unary_unary(
+                '/usage_management.v1.CatalogService/ListReferrers',
+                request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersResponse.FromString,
+                _registered_method=True)
         self.ConvertQuantity = channel.unary_unary(
                 '/usage_management.v1.CatalogService/ConvertQuantity',
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.ConvertQuantityRequest.SerializeToString,
@@ -545,6 +550,13 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReferrers(self, request, context):
+        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConvertQuantity(self, request, context):
         """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
         more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -777,6 +789,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.CreateRecords,
                     request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.SerializeToString,
+            ),
+            'ListReferrers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReferrers,
+                    request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersResponse.SerializeToString,
             ),
             'ConvertQuantity': grpc.unary_unary_rpc_method_handler(
                     servicer.ConvertQuantity,
@@ -1763,6 +1780,33 @@ class CatalogService:
             '/usage_management.v1.CatalogService/CreateRecords',
             usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsRequest.SerializeToString,
             usage__management_dot_v1_dot_catalog__service__pb2.CreateRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReferrers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.CatalogService/ListReferrers',
+            usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersRequest.SerializeToString,
+            usage__management_dot_v1_dot_catalog__service__pb2.ListReferrersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -168,6 +168,8 @@ class CatalogServiceStub:
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
     method of each kind. An existing record with the same content is reused.
     """
+    ListReferrers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]
+    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
     ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -331,6 +333,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
     method of each kind. An existing record with the same content is reused.
     """
+    ListReferrers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]  # type: ignore[assignment]
+    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
     ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -701,6 +705,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates up to 1,000 records of any kinds, in the order given, all or none, under the rules of the create
         method of each kind. An existing record with the same content is reused.
         """
+
+    @_abc_1.abstractmethod
+    def ListReferrers(
+        self,
+        request: _catalog_service_pb2.ListReferrersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListReferrersResponse, _abc.Awaitable[_catalog_service_pb2.ListReferrersResponse]]:
+        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
 
     @_abc_1.abstractmethod
     def ConvertQuantity(

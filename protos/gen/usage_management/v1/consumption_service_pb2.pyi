@@ -246,7 +246,9 @@ class UsageRecordInput(_message.Message):
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the unit of the resource if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity: greater than zero, at most 26 digits before the point and 12 after."""
+        """The quantity: zero or more, at most 26 digits before the point and 12 after. Zero is a reading: it is kept and
+        counted, also by COUNT and UNIQUE_COUNT.
+        """
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
@@ -256,7 +258,9 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Caller-defined labels: at most 64, with keys of at most 128 and values of at most 1,024 characters."""
+        """Caller-defined labels: at most 64, with keys of at most 128 and values of at most 1,024 characters. An empty
+        label and a missing label are the same.
+        """
 
     def __init__(
         self,
@@ -555,3 +559,121 @@ class ListUsageRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListUsageRecordsResponse: _TypeAlias = ListUsageRecordsResponse  # noqa: Y015
+
+@_typing.final
+class RefusedRecord(_message.Message):
+    """A usage record that RecordUsage refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CONTENT_HASH_FIELD_NUMBER: _builtins.int
+    REFUSE_TIME_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.str
+    """The id of the record, as sent."""
+    asset: _builtins.str
+    """The asset, as sent; it may be no valid name."""
+    usage_resource: _builtins.str
+    """The usage resource, as sent; it may be no valid name."""
+    reason: _builtins.str
+    """The reason of the refusal, as in `ErrorInfo.reason` of `status`."""
+    content_hash: _builtins.bytes
+    """SHA-256 of the record as it was sent: two refusals of the same content have the same hash."""
+    credential: _builtins.str
+    """The credential that sent it: `credentials/{credential}`."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The status that the outcome of the record had."""
+
+    @_builtins.property
+    def refuse_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was refused."""
+
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        status: _status_pb2.Status | None = ...,
+        content_hash: _builtins.bytes = ...,
+        refuse_time: _timestamp_pb2.Timestamp | None = ...,
+        credential: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refuse_time", b"refuse_time", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "content_hash", b"content_hash", "credential", b"credential", "reason", b"reason", "record_id", b"record_id", "refuse_time", b"refuse_time", "status", b"status", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusedRecord: _TypeAlias = RefusedRecord  # noqa: Y015
+
+@_typing.final
+class ListRefusedRecordsRequest(_message.Message):
+    """Request message for ListRefusedRecords."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`; `accounts/-` for all of the tenant, and for records whose account could
+    not be read.
+    """
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    reason: _builtins.str
+    """The reason filter: only refusals with this reason; all if empty."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefusedRecordsRequest: _TypeAlias = ListRefusedRecordsRequest  # noqa: Y015
+
+@_typing.final
+class ListRefusedRecordsResponse(_message.Message):
+    """Response message for ListRefusedRecords."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSED_RECORDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def refused_records(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedRecord]:
+        """The refused records, newest first."""
+
+    def __init__(
+        self,
+        *,
+        refused_records: _abc.Iterable[Global___RefusedRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "refused_records", b"refused_records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefusedRecordsResponse: _TypeAlias = ListRefusedRecordsResponse  # noqa: Y015

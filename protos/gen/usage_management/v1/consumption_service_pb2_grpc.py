@@ -45,6 +45,11 @@ class ConsumptionServiceStub:
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.GetUsageRecordRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.FromString,
                 _registered_method=True)
+        self.ListRefusedRecords = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/ListRefusedRecords',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsResponse.FromString,
+                _registered_method=True)
         self.ListUsageRecords = channel.unary_unary(
                 '/usage_management.v1.ConsumptionService/ListUsageRecords',
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.SerializeToString,
@@ -72,6 +77,14 @@ class ConsumptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRefusedRecords(self, request, context):
+        """Lists the last refused records of the tenant or of an account, newest first. The last 1,000 refusals of a
+        tenant are kept, of one call at most 100.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsageRecords(self, request, context):
         """Lists an account's usage records, or those of one usage summary, by usage time, newest first.
         """
@@ -91,6 +104,11 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
                     servicer.GetUsageRecord,
                     request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.GetUsageRecordRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.SerializeToString,
+            ),
+            'ListRefusedRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefusedRecords,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsResponse.SerializeToString,
             ),
             'ListUsageRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsageRecords,
@@ -153,6 +171,33 @@ class ConsumptionService:
             '/usage_management.v1.ConsumptionService/GetUsageRecord',
             usage__management_dot_v1_dot_consumption__service__pb2.GetUsageRecordRequest.SerializeToString,
             usage__management_dot_v1_dot_consumption__service__pb2.UsageRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefusedRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/ListRefusedRecords',
+            usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.ListRefusedRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

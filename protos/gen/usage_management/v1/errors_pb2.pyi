@@ -120,7 +120,7 @@ class ErrorDetails(_message.Message):
         QUANTITY_ZERO: ErrorDetails._Reason.ValueType  # 118
         """The quantity is zero; use a quantity above zero."""
         QUANTITY_NEGATIVE: ErrorDetails._Reason.ValueType  # 119
-        """The quantity is negative; use a quantity above zero."""
+        """The quantity is negative. A record that recorded too much is voided."""
         UNIT_SCALE: ErrorDetails._Reason.ValueType  # 120
         """The quantity has more decimals than the unit allows."""
         UNIT_CLASS_MISMATCH: ErrorDetails._Reason.ValueType  # 121
@@ -478,7 +478,7 @@ class ErrorDetails(_message.Message):
     QUANTITY_ZERO: ErrorDetails.Reason.ValueType  # 118
     """The quantity is zero; use a quantity above zero."""
     QUANTITY_NEGATIVE: ErrorDetails.Reason.ValueType  # 119
-    """The quantity is negative; use a quantity above zero."""
+    """The quantity is negative. A record that recorded too much is voided."""
     UNIT_SCALE: ErrorDetails.Reason.ValueType  # 120
     """The quantity has more decimals than the unit allows."""
     UNIT_CLASS_MISMATCH: ErrorDetails.Reason.ValueType  # 121

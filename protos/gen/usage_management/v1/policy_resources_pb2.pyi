@@ -89,6 +89,10 @@ class AggregationPolicy(_message.Message):
         """Three months; requires a rating period of the same length."""
         YEAR: AggregationPolicy._Period.ValueType  # 6
         """Twelve months; requires a rating period of the same length."""
+        RATING_PERIOD: AggregationPolicy._Period.ValueType  # 7
+        """The rating period as a whole, of any length: monthly active users on a monthly bill. Not for `SUM` and
+        `COUNT`, which add up the same in windows of any length.
+        """
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
         """The window within which records accumulate. New periods may be added."""
@@ -107,6 +111,10 @@ class AggregationPolicy(_message.Message):
     """Three months; requires a rating period of the same length."""
     YEAR: AggregationPolicy.Period.ValueType  # 6
     """Twelve months; requires a rating period of the same length."""
+    RATING_PERIOD: AggregationPolicy.Period.ValueType  # 7
+    """The rating period as a whole, of any length: monthly active users on a monthly bill. Not for `SUM` and
+    `COUNT`, which add up the same in windows of any length.
+    """
 
     class _Combine:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -66,7 +66,7 @@ class PreviewLine(_message.Message):
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the unit of the resource if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity: greater than zero, at most 26 digits before the point and 12 after."""
+        """The quantity: zero or more, at most 26 digits before the point and 12 after."""
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
@@ -613,7 +613,7 @@ class RatingLine(_message.Message):
     """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the unit of the resource if empty."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity: greater than zero, at most 26 digits before the point and 12 after."""
+        """The quantity: zero or more, at most 26 digits before the point and 12 after."""
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:

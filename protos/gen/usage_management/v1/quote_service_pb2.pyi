@@ -372,6 +372,8 @@ class SaleLineGrant(_message.Message):
     ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
     REFRESH_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     ROLLOVER_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    FIRST_ISSUE_QUANTITY_FIELD_NUMBER: _builtins.int
+    LAST_ISSUE_QUANTITY_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The product usage grant that it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -390,6 +392,16 @@ class SaleLineGrant(_message.Message):
         of the line.
         """
 
+    @_builtins.property
+    def first_issue_quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity of the first issue. An issue whose refresh interval is sold in part is prorated by days and
+        truncated at the scale of the unit: 1,000 a month, sold from 1 January to 31 January (end exclusive), is 967.
+        """
+
+    @_builtins.property
+    def last_issue_quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity of the last issue, prorated in the same way; absent if the line has no end."""
+
     def __init__(
         self,
         *,
@@ -400,10 +412,12 @@ class SaleLineGrant(_message.Message):
         rollover_policy: _builtins.str = ...,
         refresh_policy_version: _builtins.int = ...,
         rollover_policy_version: _builtins.int = ...,
+        first_issue_quantity: _decimal_pb2.Decimal | None = ...,
+        last_issue_quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,7 +75,7 @@ def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime
             _quantity(record),
             _unit_of(record),
             time_of(record),
-            _labels(record) if record.labels else None,
+            (_labels(record) or None) if record.labels else None,
         )
     except InvalidArgument:
         raise all_faults(
@@ -127,11 +127,11 @@ def _quantity(record: Any) -> Decimal:
         quantity = parse_decimal(text)
     except DecimalError as error:
         raise InvalidArgument.at("quantity", error.reason, FAULTS[error.reason]) from error
-    if quantity > ZERO:
+    # Zero is a reading: a meter that showed nothing counts as one that was read.
+    if quantity >= ZERO:
         return quantity
-    if not quantity:
-        raise InvalidArgument.at("quantity", "QUANTITY_ZERO", "must be greater than zero")
-    raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
+    fault = "must not be negative; void the record that recorded too much"
+    raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", fault)
 
 
 def usage_time(record: Any) -> datetime:
@@ -149,7 +149,8 @@ def _labels(record: Any) -> dict[str, str]:
     fault = labels_fault(labels)
     if fault is not None:
         raise InvalidArgument.at("labels", "LABELS_INVALID", fault)
-    return labels
+    # An empty label and a missing label are the same.
+    return {name: value for name, value in labels.items() if value}
 
 
 # Fills an outcome in its place: building it first and copying it takes twice as long.

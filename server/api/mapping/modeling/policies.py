@@ -7,6 +7,7 @@ from usage_management.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
+from server.api.mapping.modeling.plain import PlainMapping
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
@@ -24,14 +25,24 @@ from server.domain.modeling.policies import (
     DEFAULT_DELAY,
     AggregationMethod,
     Combination,
-    CommitmentRate,
     LatePolicy,
-    OveragePolicy,
     usual_combination,
 )
+from server.store.modeling import policies as kinds
 
 MONTH = Cadence(CadenceUnit.MONTH)
 HUNDRED = Decimal(100)
+
+
+OVERAGE = PlainMapping(
+    kind=kinds.OVERAGE, field="overage_policy", content=Overage, message=pb.OveragePolicy
+)
+COMMITMENT = PlainMapping(
+    kind=kinds.COMMITMENT,
+    field="commitment_policy",
+    content=Commitment,
+    message=pb.CommitmentPolicy,
+)
 
 
 def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregation:
@@ -44,11 +55,15 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
         own.fault("unique_label", "FIELD_REQUIRED", "is required with the method UNIQUE_COUNT")
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
         own.fault("unique_label", "POLICY_NOT_ALLOWED", f"is not allowed with the method {method}")
+    period = own.choice("period", PolicyPeriod)
+    if period is PolicyPeriod.RATING_PERIOD and method.adds_up:
+        fault = f"must not be RATING_PERIOD with the method {method}, which adds up; use DAY"
+        own.fault("period", "POLICY_NOT_ALLOWED", fault)
     content = Aggregation(
         id=PolicyId(reader.code("aggregation_policy_id")),
         display_name=own.text("display_name"),
         method=method,
-        period=own.choice("period", PolicyPeriod),
+        period=period,
         combine=own.choice("combine", Combination, default=usual_combination(method)),
         unique_label=label,
     )
@@ -68,19 +83,6 @@ def rating_frequency_from_pb(
         period=own.choice("period", PolicyPeriod),
         delay=_delay(request.rating_frequency_policy),
         late=own.choice("late_policy", LatePolicy, default=LatePolicy.NEXT_PERIOD),
-    )
-    reader.done()
-    return content
-
-
-def overage_from_pb(request: rpc.CreateOveragePolicyRequest) -> Overage:
-    """Return an overage policy. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    own = reader.sub("overage_policy")
-    content = Overage(
-        id=PolicyId(reader.code("overage_policy_id")),
-        display_name=own.text("display_name"),
-        overage=own.choice("overage", OveragePolicy),
     )
     reader.done()
     return content
@@ -116,19 +118,6 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
         max_rollovers=request.rollover_policy.max_rollovers or None,
         max_quantity=quantity,
         max_percent=percent,
-    )
-    reader.done()
-    return content
-
-
-def commitment_from_pb(request: rpc.CreateCommitmentPolicyRequest) -> Commitment:
-    """Return a commitment policy. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    own = reader.sub("commitment_policy")
-    content = Commitment(
-        id=PolicyId(reader.code("commitment_policy_id")),
-        display_name=own.text("display_name"),
-        rate=own.choice("rate", CommitmentRate),
     )
     reader.done()
     return content
@@ -172,20 +161,6 @@ def rating_frequency_to_pb(record: StoredRecord[RatingFrequencyPolicy]) -> pb.Ra
     )
 
 
-def overage_to_pb(record: StoredRecord[Overage]) -> pb.OveragePolicy:
-    """Return an overage policy."""
-    own = record.content
-    return pb.OveragePolicy(
-        name=names.OVERAGE_POLICY.of(own.id),
-        display_name=own.display_name,
-        overage=enum_pb(pb.OveragePolicy.Overage, own.overage),
-        state=state_pb(record),
-        version=record.version,
-        **audit_pb(record.audit),
-        etag=etag(record.revision),
-    )
-
-
 def refresh_to_pb(record: StoredRecord[Refresh]) -> pb.RefreshPolicy:
     """Return a refresh policy."""
     own = record.content
@@ -209,20 +184,6 @@ def rollover_to_pb(record: StoredRecord[Rollover]) -> pb.RolloverPolicy:
         max_rollovers=own.max_rollovers or 0,
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
-        state=state_pb(record),
-        version=record.version,
-        **audit_pb(record.audit),
-        etag=etag(record.revision),
-    )
-
-
-def commitment_to_pb(record: StoredRecord[Commitment]) -> pb.CommitmentPolicy:
-    """Return a commitment policy."""
-    own = record.content
-    return pb.CommitmentPolicy(
-        name=names.COMMITMENT_POLICY.of(own.id),
-        display_name=own.display_name,
-        rate=enum_pb(pb.CommitmentPolicy.Rate, own.rate),
         state=state_pb(record),
         version=record.version,
         **audit_pb(record.audit),

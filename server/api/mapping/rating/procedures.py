@@ -10,6 +10,7 @@ from usage_management.v1.catalog_resources_pb2 import UnitOfMeasure
 
 from server.api import names
 from server.api.mapping.modeling.catalog import state_pb
+from server.api.mapping.modeling.plain import PlainMapping
 from server.api.mapping.rating.terms import (
     adjustment_from_reader,
     adjustment_to_pb,
@@ -33,36 +34,16 @@ from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.elements import NET_UNIT_RATE, ProcedureElement
 from server.domain.rating.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
-from server.domain.rating.procedures.versions import Procedure, ProcedureUsage, TimeLimits, Version
+from server.domain.rating.procedures.versions import Procedure, TimeLimits, Version
+from server.store.rating import procedures as kinds
 from server.usecases.rating.procedures import Resolved
 
 USUAL = TimeLimits()
 
 
-def procedure_from_pb(request: rpc.CreateProcedureRequest) -> Procedure:
-    """Return a procedure. Raises InvalidArgument."""
-    reader = RequestReader(request)
-    own = reader.sub("procedure")
-    content = Procedure(
-        id=ProcedureId(reader.code("procedure_id")),
-        display_name=own.text("display_name"),
-        usage=own.choice("usage", ProcedureUsage),
-    )
-    reader.done()
-    return content
-
-
-def procedure_to_pb(record: StoredRecord[Procedure]) -> pb.Procedure:
-    """Return a procedure."""
-    own = record.content
-    return pb.Procedure(
-        name=names.PROCEDURE.of(own.id),
-        display_name=own.display_name,
-        usage=enum_pb(pb.ProcedureUsage, own.usage),
-        state=state_pb(record),
-        **audit_pb(record.audit),
-        etag=etag(record.revision),
-    )
+PROCEDURE = PlainMapping(
+    kind=kinds.PROCEDURE, field="procedure", content=Procedure, message=pb.Procedure
+)
 
 
 def version_from_pb(request: rpc.CreateProcedureVersionRequest) -> Version:

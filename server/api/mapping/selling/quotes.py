@@ -33,6 +33,7 @@ from server.domain.modeling.policies import PolicyLevel, PolicySource
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.selling.bindings import AskedBinding
+from server.domain.selling.grants import edge_quantities
 from server.domain.selling.negotiation import Negotiated
 from server.domain.selling.quoting import AskedLine
 from server.domain.selling.sales import LineGrant, LineResource, Quote, QuoteState, SaleLine
@@ -236,7 +237,15 @@ def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResour
 
 
 def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb.SaleLineGrant:
+    first, last = edge_quantities(
+        grant.quantity,
+        unit_scale=resource.unit_scale,
+        days=(line.start_date, line.end_date),
+        refresh=grant.refresh,
+    )
     return pb.SaleLineGrant(
+        first_issue_quantity=decimal_pb(first),
+        last_issue_quantity=None if last is None else decimal_pb(last),
         product_usage_grant=names.PRODUCT_GRANT.of(line.product_id, grant.product_grant_id),
         quantity=decimal_pb(grant.quantity),
         unit_of_measure=names.UNIT.of(resource.policies.wallet.unit_id),

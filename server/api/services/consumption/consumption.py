@@ -1,9 +1,11 @@
 """The servicer of ConsumptionService."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from grpc.aio import ServicerContext
 from usage_management.v1 import consumption_service_pb2 as pb
@@ -11,10 +13,21 @@ from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
+from server.api.mapping.consumption.refused_records import (
+    refusal_filter_from_pb,
+    refusal_to_pb,
+    refusals_from_pb,
+)
+from server.api.pages import Page
 from server.api.transactions import of_account, run_list, run_mutation, run_query
+from server.domain.consumption.recording import Outcome
+from server.domain.consumption.refusals import Refusal
 from server.env import Env
+from server.store.connection import Transaction
+from server.store.consumption import refused_records
 from server.usecases.consumption import usage_records
 from server.usecases.intake import recording
+from server.usecases.intake.refusals import keep_refusals
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
@@ -35,25 +48,56 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         )
         accounts = config.record_accounts_per_transaction
         if accounts is None:
-            return await self._record(request, command)
+            return await self._record(request, command, request.records)
         outcomes: dict[int, pb.RecordOutcome] = {}
         # One transaction for a few accounts each, for databases that distribute accounts.
         for part in recording.parts(command, accounts):
-            answer = await self._record(request, replace(command, records=tuple(part.values())))
+            sent = [request.records[number] for number in part]
+            answer = await self._record(
+                request, replace(command, records=tuple(part.values())), sent
+            )
             outcomes |= zip(part, answer.outcomes, strict=True)
         return pb.RecordUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
 
     async def _record(
-        self, request: pb.RecordUsageRequest, command: recording.RecordUsage
+        self,
+        request: pb.RecordUsageRequest,
+        command: recording.RecordUsage,
+        sent: Sequence[pb.UsageRecordInput],
     ) -> pb.RecordUsageResponse:
-        """Record usage in one transaction."""
+        """Record usage in one transaction, and keep what is refused."""
+
+        async def record(tx: Transaction) -> tuple[Outcome, ...]:
+            outcomes = await recording.record(tx, command)
+            await keep_refusals(tx, refusals_from_pb(sent, outcomes))
+            return outcomes
+
         return await run_mutation(
             self._env,
             request,
             pb.RecordUsageResponse,
-            lambda tx: recording.record(tx, command),
+            record,
             lambda outcomes: recording_mapping.record_usage_response_to_pb(command, outcomes),
         )
+
+    async def ListRefusedRecords(
+        self, request: pb.ListRefusedRecordsRequest, context: Context
+    ) -> pb.ListRefusedRecordsResponse:
+        only = refusal_filter_from_pb(request)
+
+        async def rows(tx: Transaction, page: Page) -> Sequence[tuple[UUID, Refusal]]:
+            return await refused_records.list_refusals(tx, only, after=page.after, limit=page.limit)
+
+        own = only.account_id
+        messages, token = await run_list(
+            self._env,
+            request,
+            rows if own is None else of_account(own, rows),
+            lambda row: (row[0],),
+            refusal_to_pb,
+            shape=(UUID,),
+        )
+        return pb.ListRefusedRecordsResponse(refused_records=messages, next_page_token=token)
 
     async def GetUsageRecord(
         self, request: pb.GetUsageRecordRequest, context: Context

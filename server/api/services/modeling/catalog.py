@@ -1,5 +1,6 @@
 """The servicer of CatalogService."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from usage_management.v1 import catalog_service_pb2 as messages
@@ -11,9 +12,11 @@ from server.api.mapping.modeling import catalog as mapping
 from server.api.mapping.modeling.resolution import resolved_to_pb
 from server.api.reader import RequestReader, named
 from server.api.services.modeling import kinds
+from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import (
     change_states,
     create_records,
+    list_referrers,
     serves_records,
     succeeded_writer,
     succession_from_pb,
@@ -31,8 +34,9 @@ from server.usecases.modeling.resolution import explained_asset, explained_produ
 class CatalogService(rpc.CatalogServiceServicer):
     """Manages units, resources and products."""
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, all_kinds: Sequence[OnWire[Any, Any]]) -> None:
         self._env = env
+        self._all_kinds = all_kinds
 
     async def ActivateProduct(
         self, request: messages.ActivateProductRequest, context: Any
@@ -63,6 +67,12 @@ class CatalogService(rpc.CatalogServiceServicer):
         self, request: messages.ChangeStatesRequest, context: Any
     ) -> messages.ChangeStatesResponse:
         return await change_states(self._env, request, messages.ChangeStatesResponse)
+
+    async def ListReferrers(
+        self, request: messages.ListReferrersRequest, context: Any
+    ) -> messages.ListReferrersResponse:
+        found, token, sold = await list_referrers(self._env, request, self._all_kinds)
+        return messages.ListReferrersResponse(referrers=found, next_page_token=token, sold=sold)
 
     async def CreateRecords(
         self, request: messages.CreateRecordsRequest, context: Any

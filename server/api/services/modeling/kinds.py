@@ -164,8 +164,8 @@ OVERAGE = OnWire(
     field="overage_policy",
     message=policy_pb.OveragePolicy,
     creation=policy_rpc.CreateOveragePolicyRequest,
-    read=policy_mapping.overage_from_pb,
-    write=policy_mapping.overage_to_pb,
+    read=policy_mapping.OVERAGE.read,
+    write=policy_mapping.OVERAGE.write,
 )
 REFRESH = OnWire(
     kind=policy_kinds.REFRESH,
@@ -188,8 +188,8 @@ COMMITMENT = OnWire(
     field="commitment_policy",
     message=policy_pb.CommitmentPolicy,
     creation=policy_rpc.CreateCommitmentPolicyRequest,
-    read=policy_mapping.commitment_from_pb,
-    write=policy_mapping.commitment_to_pb,
+    read=policy_mapping.COMMITMENT.read,
+    write=policy_mapping.COMMITMENT.write,
 )
 SELLING_MODEL = OnWire(
     kind=selling_kinds.SELLING_MODEL,

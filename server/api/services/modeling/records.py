@@ -25,6 +25,8 @@ from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.modeling import records as store
+from server.store.modeling import used_records
+from server.store.modeling.edits import referrers
 from server.usecases.catalog_changes import states
 from server.usecases.catalog_changes.succession import (
     Succeeded,
@@ -244,7 +246,10 @@ async def change_states(
     """Change the state of records of some kinds; return an outcome for each."""
     reader = RequestReader(request)
     state = reader.choice("state", CatalogState)
-    records = {name: _named(reader, index, name, among) for index, name in enumerate(request.names)}
+    records = {
+        name: _named(reader, f"names[{index}]", name, among)
+        for index, name in enumerate(request.names)
+    }
     reader.done()
     targets = [record for record in records.values() if record is not None]
     by_kind = {wire.kind.name: wire for wire in among}
@@ -259,6 +264,36 @@ async def change_states(
             ]
         ),
     )
+
+
+async def list_referrers(
+    env: Env, request: Any, among: Sequence[OnWire[Any, Any]]
+) -> tuple[list[rpc.Referrer], str, bool]:
+    """Return a page of the records that refer to a record, the token, and True if it was sold.
+
+    Raises NAME_FORMAT, `…_NOT_FOUND`.
+    """
+    reader = RequestReader(request)
+    record = _named(reader, "name", request.name, among)
+    reader.done()
+    assert record is not None, request
+    kind, key = record.kind, record.key
+    await run_query(env, lambda tx: store.get(tx, kind, *key))
+
+    async def rows(tx: Transaction, page: Page) -> list[tuple[str, str]]:
+        after = page.after[0] if page.after else ""
+        return await referrers(tx, kind, *key, after=after, limit=page.limit)
+
+    messages, token = await run_list(
+        env, request, rows, lambda row: (row[0],), _referrer_to_pb, shape=(str,)
+    )
+    sold = await run_query(env, lambda tx: used_records.used(tx, [kind.sold_name(*key)]))
+    return messages, token, bool(sold)
+
+
+def _referrer_to_pb(row: tuple[str, str]) -> rpc.Referrer:
+    name, state = row
+    return rpc.Referrer(name=name, state=enum_pb(types_pb2.CatalogState, state))
 
 
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
@@ -300,7 +335,7 @@ async def _create(env: Env, tx: Transaction, wire: OnWire[T, M], content: T) -> 
 
 
 def _named(
-    reader: RequestReader, index: int, text: str, among: Sequence[OnWire[Any, Any]]
+    reader: RequestReader, path: str, text: str, among: Sequence[OnWire[Any, Any]]
 ) -> Record[Any] | None:
     """Return the record with that name, of any of the kinds; None after a fault."""
     for wire in among:
@@ -309,10 +344,8 @@ def _named(
             try:
                 return Record(kind=wire.kind, key=wire.name.parse(text))
             except BadName as error:
-                reader.fault(f"names[{index}]", error.reason, str(error))
+                reader.fault(path, error.reason, str(error))
                 return None
     patterns = ", ".join(wire.name.pattern for wire in among[:4])
-    reader.fault(
-        f"names[{index}]", "NAME_FORMAT", f"must be the name of a record, as in {patterns}"
-    )
+    reader.fault(path, "NAME_FORMAT", f"must be the name of a record, as in {patterns}")
     return None

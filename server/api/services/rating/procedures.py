@@ -29,8 +29,8 @@ PROCEDURE = OnWire(
     field="procedure",
     message=pb.Procedure,
     creation=messages.CreateProcedureRequest,
-    read=mapping.procedure_from_pb,
-    write=mapping.procedure_to_pb,
+    read=mapping.PROCEDURE.read,
+    write=mapping.PROCEDURE.write,
     filters=(lambda reader: reader.optional_choice("usage", ProcedureUsage),),
 )
 VERSION = OnWire(
@@ -45,7 +45,10 @@ VERSION = OnWire(
 )
 
 
-@serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], (PROCEDURE, VERSION))
+ALL: tuple[OnWire[Any, Any], ...] = (PROCEDURE, VERSION)
+
+
+@serves_records(messages.DESCRIPTOR.services_by_name["ProcedureService"], ALL)
 class ProcedureService(rpc.ProcedureServiceServicer):
     """Manages procedures, their defaults and versions, and simulates them."""
 
@@ -69,7 +72,7 @@ class ProcedureService(rpc.ProcedureServiceServicer):
             messages.SetDefaultProcedureResponse,
             lambda tx: procedures.set_default(tx, procedure_id),
             lambda found: messages.SetDefaultProcedureResponse(
-                procedure=mapping.procedure_to_pb(found[0]),
+                procedure=mapping.PROCEDURE.write(found[0]),
                 replaced="" if found[1] is None else names.PROCEDURE.of(found[1]),
             ),
         )

@@ -124,28 +124,6 @@ SELECT $1, r.account_id, r.record_id, r.usage_summary_id, r.asset_id, r.usage_re
     ON CONFLICT (tenant_id, account_id, record_id) DO NOTHING
 RETURNING account_id, record_id;
 
--- name: add_unique_values
--- The first record with a value in a window counts it. Sorted, so that concurrent batches cannot deadlock; a
--- transaction that waited sees the value.
---   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[],
---   $5 window_keys text[], $6 values text[], $7 record_ids text[]
-INSERT INTO unique_values (tenant_id, account_id, wallet_id, asset_id, window_key, value, record_id)
-SELECT $1, v.account_id, v.wallet_id, v.asset_id, v.window_key, v.value, v.record_id
-  FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[])
-       AS v (account_id, wallet_id, asset_id, window_key, value, record_id)
- ORDER BY v.account_id COLLATE "C", v.wallet_id, v.asset_id, v.window_key COLLATE "C", v.value COLLATE "C",
-          v.record_id COLLATE "C"
-    ON CONFLICT DO NOTHING
-RETURNING account_id, record_id;
-
--- name: forget_unique_values
--- The values that were counted by records that are then refused.
---   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 asset_ids uuid[], $5 record_ids text[]
-DELETE FROM unique_values AS v
- USING unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[]) AS k (account_id, wallet_id, asset_id, record_id)
- WHERE v.tenant_id = $1 AND v.account_id = k.account_id AND v.wallet_id = k.wallet_id
-   AND v.asset_id = k.asset_id AND v.record_id = k.record_id;
-
 -- name: find_records
 -- The records that existed before. This statement runs after the insert, so that it sees the records that the
 -- insert met. Each is looked up by key: before the table is analyzed, other plans look as cheap, but read whole

@@ -10,8 +10,8 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
  ORDER BY p.usage_resource_id;
 
 -- name: referrers
--- The records of the catalog that refer to one; at most 21.
---   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text
+-- The records of the catalog that refer to one, by name after the last one seen.
+--   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint
 SELECT r.name, r.state
   FROM (SELECT 'unitsOfMeasure/' || u.unit_of_measure_id AS name, u.state
           FROM units_of_measure AS u
@@ -53,6 +53,7 @@ SELECT r.name, r.state
                WHEN 'UsageResource' THEN e.usage_resource_id = $3
                WHEN 'SellingModel' THEN e.selling_model_id = $3
                WHEN 'RateCard' THEN e.rate_card_id = $3
+               WHEN 'UnitOfMeasure' THEN e.rate_unit_id = $3
                WHEN 'ProductUsageResource' THEN e.product_id = $3 AND e.usage_resource_id = (
                     SELECT max(h.usage_resource_id) FROM product_usage_resources AS h
                       JOIN product_usage_resources AS o
@@ -71,4 +72,5 @@ SELECT r.name, r.state
         SELECT 'the default for ' || d.usage, 'ACTIVE'
           FROM default_procedures AS d
          WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
- ORDER BY r.name COLLATE "C" LIMIT 21;
+ WHERE r.name > $5::text COLLATE "C"
+ ORDER BY r.name COLLATE "C" LIMIT $6;

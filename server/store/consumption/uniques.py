@@ -1,0 +1,80 @@
+"""Unique values: which record counts each value of a label in a window."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.domain.consumption.recording import Counted, RecordKey
+from server.domain.consumption.uniques import CountedValue, UniqueValue
+from server.domain.ids import AccountId, RecordId
+from server.store.connection import Transaction
+from server.store.sql import load
+
+SQL = load("consumption/uniques.sql")
+
+Asked = tuple[Counted, UniqueValue]
+
+
+async def add(tx: Transaction, items: Sequence[Asked]) -> set[RecordKey]:
+    """Insert the values that are new in their windows; return the keys of their records."""
+    rows = await tx.fetch(
+        SQL["add_values"],
+        tx.tenant_id,
+        *_values(items),
+        [item.usage.record_id for item, _ in items],
+        [item.usage.time for item, _ in items],
+    )
+    return {(AccountId(row["account_id"]), RecordId(row["record_id"])) for row in rows}
+
+
+async def forget(tx: Transaction, items: Sequence[Counted]) -> None:
+    """Delete the values that these records counted, because the records are refused."""
+    await tx.execute(
+        SQL["forget_values"],
+        tx.tenant_id,
+        [item.usage.account_id for item in items],
+        [item.slot.meter.wallet_id for item in items],
+        [item.usage.asset_id for item in items],
+        [item.usage.record_id for item in items],
+    )
+
+
+async def lock(tx: Transaction, items: Sequence[Asked]) -> dict[UniqueValue, CountedValue]:
+    """Lock values until the transaction ends; return the stored records that count them."""
+    rows = await tx.fetch(SQL["lock_values"], tx.tenant_id, *_values(items))
+    return {
+        (row["wallet_id"], row["asset_id"], row["window_key"], row["value"]): CountedValue(
+            row["account_id"], row["record_id"], row["usage_time"], row["usage_summary_id"]
+        )
+        for row in rows
+    }
+
+
+async def take_over(
+    tx: Transaction, items: Sequence[tuple[Counted, UniqueValue, CountedValue]]
+) -> None:
+    """Count values by new records; the records that counted them before count 0."""
+    if not items:
+        return
+    asked = [(item, value) for item, value, _ in items]
+    record_ids = [item.usage.record_id for item, _ in asked]
+    await tx.execute(SQL["give_values"], tx.tenant_id, *_values(asked), record_ids)
+    old = [counted for _, _, counted in items]
+    await tx.execute(
+        SQL["count_nothing"],
+        tx.tenant_id,
+        [counted.account_id for counted in old],
+        [counted.record_id for counted in old],
+    )
+
+
+async def measure_again(tx: Transaction, counted: Sequence[CountedValue]) -> None:
+    """Measure the cells of records that count no longer from all their records."""
+    cells = {(value.account_id, value.cell_id) for value in counted}
+    columns = [list(column) for column in zip(*sorted(cells), strict=True)]
+    await tx.execute(SQL["measure_again"], tx.tenant_id, *columns)
+
+
+def _values(items: Sequence[Asked]) -> list[list[Any]]:
+    """Return the accounts, wallets, assets, windows and values as columns."""
+    accounts = [item.usage.account_id for item, _ in items]
+    return [accounts, *([value[column] for _, value in items] for column in range(4))]
