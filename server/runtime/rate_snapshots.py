@@ -223,7 +223,7 @@ def _compiled(loaded: LoadedRates, old: CatalogRates | None) -> CatalogRates:
     kept = None
     if old is not None and loaded.changed is not None:
         kept = old.all_but(loaded.changed)
-    made = compiled(loaded.rows, _pause, kept)
+    made = compiled(loaded.rows, _pause, kept, loaded.sales)
     for rows in loaded.rows:
         _taken_apart(rows)
     return made

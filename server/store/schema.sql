@@ -777,6 +777,7 @@ CREATE TABLE public.ratable_summaries (
     currency_code text NOT NULL,
     waterfall jsonb NOT NULL,
     packages jsonb,
+    flat_tiers numeric[],
     error_reason text DEFAULT ''::text NOT NULL,
     error_message text DEFAULT ''::text NOT NULL,
     procedure_id public.code,
@@ -785,6 +786,7 @@ CREATE TABLE public.ratable_summaries (
     execution_time timestamp with time zone DEFAULT now() NOT NULL,
     liable_summary_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ratable_summaries_flat_tiers_check CHECK ((cardinality(flat_tiers) > 0)),
     CONSTRAINT ratable_summaries_packages_check CHECK ((jsonb_array_length(packages) > 0)),
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
     CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
@@ -861,7 +863,11 @@ CREATE TABLE public.rate_tiers (
     upper public.quantity,
     kind text NOT NULL,
     value public.quantity NOT NULL,
+    flat_amount public.quantity,
+    package_size public.quantity,
+    CONSTRAINT rate_tiers_flat_amount_check CHECK (((flat_amount)::numeric >= (0)::numeric)),
     CONSTRAINT rate_tiers_lower_check CHECK (((lower)::numeric >= (0)::numeric)),
+    CONSTRAINT rate_tiers_package_size_check CHECK (((package_size)::numeric > (0)::numeric)),
     CONSTRAINT tier_bounds_are_ordered CHECK (((lower)::numeric < (upper)::numeric))
 );
 
@@ -1110,6 +1116,7 @@ CREATE TABLE public.superseded_ratables (
     currency_code text CONSTRAINT ratable_summaries_currency_code_not_null NOT NULL,
     waterfall jsonb CONSTRAINT ratable_summaries_waterfall_not_null NOT NULL,
     packages jsonb,
+    flat_tiers numeric[],
     error_reason text CONSTRAINT ratable_summaries_error_reason_not_null NOT NULL,
     error_message text CONSTRAINT ratable_summaries_error_message_not_null NOT NULL,
     procedure_id public.code,
@@ -1119,6 +1126,7 @@ CREATE TABLE public.superseded_ratables (
     liable_summary_id uuid,
     create_time timestamp with time zone CONSTRAINT ratable_summaries_create_time_not_null NOT NULL,
     supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ratable_summaries_flat_tiers_check CHECK ((cardinality(flat_tiers) > 0)),
     CONSTRAINT ratable_summaries_packages_check CHECK ((jsonb_array_length(packages) > 0)),
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
     CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
@@ -1374,7 +1382,7 @@ ALTER TABLE ONLY public.wallet_entries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
-COMMENT ON COLUMN public.wallet_entries.covered IS 'the usage that is covered, where a discounted commitment is drawn by less';
+COMMENT ON COLUMN public.wallet_entries.covered IS 'the usage that is covered, where a commitment with a discount is drawn by less, and with a surcharge by more';
 
 CREATE TABLE public.wallets (
     tenant_id uuid NOT NULL,

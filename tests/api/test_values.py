@@ -170,7 +170,7 @@ def entry(**terms: object) -> rates.CreateRateCardEntryRequest:
     )
 
 
-@pytest.mark.parametrize("percent", ["100.000001", "-1"])
+@pytest.mark.parametrize("percent", ["100.000001", "-10000.01"])
 async def test_n11_percentages_are_of_a_hundred(wire: Wire, percent: str):
     adjustment = types.RateAdjustment(kind="PERCENTAGE", value=number(percent))
     tiers = types.RateTiers(tiers=[types.RateTier(adjustment=adjustment)])

@@ -28,11 +28,13 @@ PRODUCTS, ENTRIES = 200, 5
 FIRST, SPAN = date(2020, 1, 1), 360
 
 CATALOG = (
-    """INSERT INTO products (tenant_id, product_id, usage_model_type)
-       SELECT $1, 'looked' || n, 'ANCHOR' FROM generate_series(0, $2::integer - 1) AS n""",
+    """INSERT INTO products (tenant_id, product_id, usage_model_type, state)
+       SELECT $1, 'looked' || n, 'ANCHOR', 'ACTIVE'
+         FROM generate_series(0, $2::integer - 1) AS n""",
     """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
-                                            usage_resource_id)
-       SELECT $1, 'looked' || n, 'calls', 'calls' FROM generate_series(0, $2::integer - 1) AS n""",
+                                            usage_resource_id, state)
+       SELECT $1, 'looked' || n, 'calls', 'calls', 'ACTIVE'
+         FROM generate_series(0, $2::integer - 1) AS n""",
     f"""INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id,
                                        usage_resource_id, rate_unit_id, rate_value, start_date,
                                        end_date, state)

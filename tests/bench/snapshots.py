@@ -42,14 +42,14 @@ CATALOG = (
        SELECT $1, 'count', 'USAGE', 'each' WHERE $2::integer > 0""",
     """INSERT INTO units_of_measure (tenant_id, unit_of_measure_id, unit_class_id, scale)
        SELECT $1, 'each', 'count', 0 WHERE $2::integer > 0""",
-    """INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_id)
-       SELECT $1, 'r' || n, 'USAGE', 'count'
+    """INSERT INTO usage_resources (tenant_id, usage_resource_id, category, unit_class_id, state)
+       SELECT $1, 'r' || n, 'USAGE', 'count', 'ACTIVE'
          FROM generate_series(0, 4 + 0 * $2::integer) AS n""",
-    """INSERT INTO products (tenant_id, product_id, usage_model_type)
-       SELECT $1, 'p' || n, 'ANCHOR' FROM generate_series(0, $2::integer / 20) AS n""",
+    """INSERT INTO products (tenant_id, product_id, usage_model_type, state)
+       SELECT $1, 'p' || n, 'ANCHOR', 'ACTIVE' FROM generate_series(0, $2::integer / 20) AS n""",
     """INSERT INTO product_usage_resources (tenant_id, product_id, product_usage_resource_id,
-                                            usage_resource_id)
-       SELECT $1, 'p' || n, 'r' || m, 'r' || m
+                                            usage_resource_id, state)
+       SELECT $1, 'p' || n, 'r' || m, 'r' || m, 'ACTIVE'
          FROM generate_series(0, $2::integer / 20) AS n, generate_series(0, 4) AS m""",
     """INSERT INTO rate_cards (tenant_id, rate_card_id, type)
        SELECT $1, kind || n, upper(kind)

@@ -108,6 +108,8 @@ TERMS_VALUE = RateTerms(
             lower=Decimal("100.50"),
             upper=None,
             adjustment=adjustment(AdjustmentKind.OVERRIDE, "0.000000000001"),
+            flat=Decimal("20.50"),
+            package=Decimal("1E+2"),
         ),
     ),
     bounds=TierBounds.UPPER_INCLUSIVE,

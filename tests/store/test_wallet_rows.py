@@ -80,11 +80,20 @@ def test_rated_usage_and_packages_are_read():
     packages = [["2.5", "100", "USD", "250"]]
 
     tallies = decode_tallies(
-        json.dumps([[ID, TIME, "5", "4", [packages]], [OTHER, TIME, "1", "0", None]])
+        json.dumps(
+            [
+                [ID, TIME, "5", "4", [packages], [["0", "100.5"], ["200"]]],
+                [OTHER, TIME, "1", "0", None, None],
+            ]
+        )
     )
     [(rate, quantity)] = decode_packages(json.dumps(packages)).items()
 
     assert [len(tally.packages) for tally in tallies.values()] == [1, 0]
+    assert [sorted(tally.flat_tiers) for tally in tallies.values()] == [
+        [0, Decimal("100.5"), 200],
+        [],
+    ]
     assert (rate.value, rate.per, quantity) == (Decimal("2.5"), Decimal(100), Decimal(250))
 
 

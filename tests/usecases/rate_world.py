@@ -137,10 +137,12 @@ class RateWorld:
         await self.do(create_book, PriceBook(id="book", card_ids=("base", "tier")))
 
     async def activate(self) -> None:
-        """Activate entries, as the activation of their product does."""
+        """Activate the product and its entries, as the activation of a product does."""
 
         async def work(tx: asyncpg.Connection) -> None:
             await tx.execute("UPDATE tenants SET catalog_revision = catalog_revision + 1")
+            for table in ("usage_resources", "products", "product_usage_resources"):
+                await tx.execute(f"UPDATE {table} SET state = 'ACTIVE' WHERE state = 'DRAFT'")
             await tx.execute(
                 "UPDATE rate_card_entries SET state = 'ACTIVE', catalog_revision ="
                 " (SELECT catalog_revision FROM tenants) WHERE state = 'DRAFT'"

@@ -1,6 +1,6 @@
 """Verification: the expected content of a cache compared with the stored content."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -49,6 +49,17 @@ def different(
     if due != is_:
         expected, found = ("none" if figure is None else plain(figure) for figure in (due, is_))
         yield Difference(what=what, name=name, expected=expected, found=found)
+
+
+def differing_flat_amounts(
+    name: str, line: RatableLine, is_: Collection[Decimal]
+) -> Iterator[Difference]:
+    """Yield the tiers whose flat amounts only one of both charges; late usage relies on them."""
+    for lower in sorted(set(line.flat_tiers) ^ set(is_)):
+        expected, found = (
+            plain(lower) if lower in has else "none" for has in (line.flat_tiers, is_)
+        )
+        yield Difference(what="tier with a flat amount", name=name, expected=expected, found=found)
 
 
 @exact

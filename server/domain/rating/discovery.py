@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypedDict
 
-from server.domain.errors import NotFound
+from server.domain.errors import NotFound, UsageError
 from server.domain.ids import (
     AssetId,
     PriceBookId,
@@ -35,6 +35,7 @@ from server.domain.rating.procedures.elements import LookupSource
 from server.domain.rating.procedures.state import Line
 from server.domain.rating.rate_index import CatalogRates, Missing, Parts, Question, RateNotFound
 from server.domain.rating.rates import RateSegment, RateTerms
+from server.domain.rating.sales import NotForSale
 from server.domain.rating.sold_rates import (
     AssetRates,
     AssetResourceKey,
@@ -122,12 +123,13 @@ def answer(
     period, otherwise on the day of the question.
 
     Raises ASSET_NOT_FOUND, ACCOUNT_NOT_FOUND, BINDING_TARGET_NOT_FOUND, `RateNotFound`
-    (RATE_NOT_FOUND), `RatingFailed`.
+    (RATE_NOT_FOUND), `RatingFailed`; from the catalog also RESOURCE_INACTIVE and
+    SELLING_MODEL_NOT_FOUND.
     """
     if asked.held is not None and asked.held not in sold:
         raise _not_there(asked.held)
     day = asked.day or today
-    missing: RateNotFound | None = None
+    missing: RateNotFound | NotForSale | NotFound | None = None
     for place in discovery_version.unheld if asked.held is None else discovery_version.places:
         try:
             if place is LISTED:
@@ -135,14 +137,14 @@ def answer(
             else:
                 found = _of_sold(asked, day, sold, versions, discovery_version, place)
         # A later source may still answer. The catalog's error says what is nearest, so it is kept.
-        except RateNotFound as error:
+        except (RateNotFound, NotForSale, NotFound) as error:
             missing = error
             continue
         if found is not None:
             return found
-    raise _with_sources(
-        missing or _nothing_found(asked, day, sold, discovery_version), discovery_version
-    )
+    if missing is None:
+        missing = _nothing_found(asked, day, sold, discovery_version)
+    raise _with_sources(missing, discovery_version)
 
 
 def _in_catalog(
@@ -152,7 +154,10 @@ def _in_catalog(
     versions: RatingVersions,
     parts: Parts,
 ) -> Answer | None:
-    """Return the catalog's answer, or None. Raises `RateNotFound` with the nearest candidate."""
+    """Return the catalog's answer, or None.
+
+    Raises `RateNotFound` with the nearest candidate, RESOURCE_INACTIVE, SELLING_MODEL_NOT_FOUND.
+    """
     question = asked.in_catalog(day)
     if question is None:
         return None
@@ -243,9 +248,9 @@ def _rated(
     return {"rated": rater.price(line), "version": rater.name}
 
 
-def _with_sources(error: RateNotFound, discovery_version: CompiledDiscovery) -> RateNotFound:
-    """Return the error, with the searched sources unless they are the usual ones."""
-    if discovery_version.is_usual:
+def _with_sources(error: UsageError, discovery_version: CompiledDiscovery) -> UsageError:
+    """Return the error, with the searched sources unless they are usual or would not matter."""
+    if discovery_version.is_usual or not isinstance(error, RateNotFound):
         return error
     text = f"{error.message}; {discovery_version.words} looks in {discovery_version.looked_in} only"
     facts = {

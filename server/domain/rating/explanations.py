@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from heapq import nsmallest
 
+from server.domain.errors import NotFound
 from server.domain.ids import RateEntryId
 from server.domain.rating.compiled_discovery import SHIPPED_DISCOVERY, SOURCES, CompiledDiscovery
 from server.domain.rating.compiled_rating import SHIPPED_VERSIONS, RatingVersions
@@ -25,6 +26,7 @@ from server.domain.rating.rate_index import (
 from server.domain.rating.rate_spans import days_away
 from server.domain.rating.rejected_candidates import RANKS, WORDS, RejectedCandidate, Why
 from server.domain.rating.rejected_sold_rates import Contest, lost
+from server.domain.rating.sales import NotForSale
 from server.domain.rating.sold_rates import AssetRates
 
 # The most that one answer lists; the rest is only counted.
@@ -125,7 +127,7 @@ def _won(
     """Return the entries that make the catalog's rate, if the catalog is searched."""
     if LookupSource.CATALOG_RATES not in discovery_version.places:
         return set()
-    with suppress(RateNotFound):
+    with suppress(RateNotFound, NotForSale, NotFound):
         terms = rates.find(question, discovery_version.parts).terms
         found = (terms.base_entry, terms.tier_entry, terms.attribute_entry)
         return {entry for entry in found if entry is not None}
@@ -153,7 +155,8 @@ def _why(
     if not in_force(entry.start, entry.end, question.day):
         return Why.NOT_IN_FORCE
     if chosen is None or entry is chosen:
-        return Why.NO_BASE_RATE
+        is_sold = catalog.rates.is_for_sale(question)
+        return Why.NO_BASE_RATE if is_sold else Why.NOT_FOR_SALE
     is_wider = entry.is_blanket and not chosen.is_blanket
     return Why.RESOURCE_FIRST if is_wider else Why.SELLING_MODEL_FIRST
 

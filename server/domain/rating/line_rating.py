@@ -32,7 +32,15 @@ def rate_line(line: Line) -> Rated:
         return unpriced(quantity, line.overage)
     if terms is None:
         raise no_rate(quantity)
-    state = State(quantity, terms, line.tier_quantity, before, line.used, packages=line.packages)
+    state = State(
+        quantity,
+        terms,
+        line.tier_quantity,
+        before,
+        line.used,
+        packages=line.packages,
+        flat_tiers=line.flat_tiers,
+    )
     if terms.adjustments:
         state.attributes = terms.attributes
         state.adjustments = terms.adjustments

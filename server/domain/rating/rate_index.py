@@ -9,12 +9,13 @@ Currencies are not converted. A refusal names the nearest candidate.
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from server.domain.calendar import Days
-from server.domain.errors import FailedPrecondition
+from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import (
     PriceBookId,
     ProductId,
@@ -33,10 +34,10 @@ from server.domain.rating.rate_cards import (
 )
 from server.domain.rating.rate_spans import Key, Spans, days_away, first_day
 from server.domain.rating.rates import ONE, RateTerms
+from server.domain.rating.sales import ALWAYS, NotForSale, Sales
 
 _Chosen = tuple[RateCardEntry | None, RateCardEntry | None, RateCardEntry | None]
 _LineKey = tuple[PriceBookId, Key, SellingModelId | None]
-
 
 BASE, TIER, ATTRIBUTE = RateCardType.BASE, RateCardType.TIER, RateCardType.ATTRIBUTE
 
@@ -121,7 +122,7 @@ class CatalogRates:
     With a selling model it takes one more of each; an answer given before takes one of each in all.
     Entries of one card, product, resource, currency and selling model never overlap. The index does
     not change after it is made, except for the answers that it caches. From an older index it
-    reuses the entries of unchanged cards.
+    reuses the entries of unchanged cards. What cannot be bought by `sales` has no answer.
     """
 
     def __init__(
@@ -130,7 +131,9 @@ class CatalogRates:
         cards: Iterable[RateCard],
         entries: Iterable[RateCardEntry],
         kept: "KeptCards | None" = None,
+        sales: Sales = ALWAYS,
     ) -> None:
+        self._sales = sales
         by_id = {card.id: card for card in cards}
         self._books = {
             book.id: {by_id[card_id].type: by_id[card_id] for card_id in book.card_ids}
@@ -149,22 +152,44 @@ class CatalogRates:
         return {card_id: spans for card_id, spans in self._spans.items() if card_id not in changed}
 
     def find(self, question: Question, parts: Parts = EVERY_PART) -> CatalogTerms:
-        """Return the terms from these parts. Raises `RateNotFound` (RATE_NOT_FOUND)."""
+        """Return the terms from these parts.
+
+        Raises `RateNotFound` (RATE_NOT_FOUND); for what cannot be bought, `NotForSale`
+        (RESOURCE_INACTIVE) and SELLING_MODEL_NOT_FOUND.
+        """
+        # Before the look-up: the cache does not tell models without entries apart.
+        if question.selling_model_id is not None:
+            self._sales.check_model(question.selling_model_id)
         if parts is not EVERY_PART:
             # Not cached: the key of the cache does not include the parts.
-            return self._find(question, parts)
+            return self._find_sold(question, parts)
         key = self._line_key(question)
         line = self._lines.get(key)
         known = None if line is None else line.at(question.day)
         if known is not None:
             return known
-        found = self._find(question, parts)
+        found = self._find_sold(question, parts)
         self._line_of(key).keep(question.day, found)
         return found
 
     def around(self, question: Question) -> Days:
         """Return the days around a question's day on which its answer is the same."""
         return self._line_of(self._line_key(question)).around(question.day)
+
+    def is_for_sale(self, question: Question) -> bool:
+        """Return whether the subject of a question can be bought on its day."""
+        with suppress(NotForSale, NotFound):
+            if question.selling_model_id is not None:
+                self._sales.check_model(question.selling_model_id)
+            self._sales.check(question.product_id, question.resource_id, question.day)
+            return True
+        return False
+
+    def _find_sold(self, question: Question, parts: Parts) -> CatalogTerms:
+        """Return the terms of what can be bought; without any rate, that is the error."""
+        found = self._find(question, parts)
+        self._sales.check(question.product_id, question.resource_id, question.day)
+        return found
 
     def _find(self, question: Question, parts: Parts) -> CatalogTerms:
         cards: Mapping[RateCardType, RateCard] | None = self._books.get(question.price_book_id)
@@ -210,6 +235,7 @@ class CatalogRates:
             spans = (span for card in cards for span in self._spans[card.id].of(key, model))
             edges = [(entry.start, entry.end) for span in spans for entry in span]
             edges += [(card.start, card.end) for card in cards]
+            edges += self._sales.edges(*key[:2])
             line = _Line(day for edge in edges for day in edge if day is not None)
             self._lines[asked] = line
         return line

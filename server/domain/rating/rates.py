@@ -17,6 +17,9 @@ from server.domain.modeling.policies import OveragePolicy
 
 HUNDRED = Decimal(100)
 HUNDREDTH = Decimal("0.01")
+HIGHEST_SURCHARGE = Decimal(-10_000)
+"""The lowest percentage: a surcharge that makes a rate 101 times as high."""
+
 ONE = Decimal(1)
 
 
@@ -60,7 +63,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """OVERRIDE replaces the rate, PERCENTAGE is subtracted from it, AMOUNT (signed) is added."""
+    """OVERRIDE replaces the rate, PERCENTAGE is subtracted from it, AMOUNT (signed) is added.
+
+    A negative percentage is a surcharge.
+    """
 
     kind: AdjustmentKind
     value: Decimal
@@ -68,11 +74,22 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """A range of quantities and its adjustment; without `upper` it is unbounded."""
+    """A range of quantities and its adjustment; without `upper` it is unbounded.
+
+    The `flat` amount is charged once for each asset, resource and rating period, in addition to the
+    rate. With a `package` size, the override is charged for every `package` units that are begun.
+    """
 
     lower: Decimal
     upper: Decimal | None
     adjustment: Adjustment
+    flat: Decimal | None = None
+    package: Decimal | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True without a flat amount and a package size of its own."""
+        return self.flat is None and self.package is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +208,17 @@ def adjust(rate: Rate | None, adjustment: Adjustment, *, terms: RateTerms) -> Ra
 def committed_rate(rate: Rate, committed: RateTerms, quantity: Decimal) -> Rate:
     """Return the rate under a commitment: its own or `rate`, adjusted by the tier of `quantity`."""
     own = committed.effective_rate or rate
+    # The tiers of a commitment are plain, so the adjustment is all that they change.
     tier = pick(committed.effective_tiers, committed.bounds, quantity)
     return own if tier is None else adjust(own, tier.adjustment, terms=committed) or own
+
+
+def priced_by(tier: Tier, rate: Rate | None, terms: RateTerms) -> Rate | None:
+    """Return the rate of the units in a tier, or None if there is no rate to adjust."""
+    adjusted = adjust(rate, tier.adjustment, terms=terms)
+    if adjusted is None or tier.package is None:
+        return adjusted
+    return replace(adjusted, per=tier.package, is_package=True)
 
 
 def is_lower(a: Rate, b: Rate) -> bool:
@@ -230,6 +256,8 @@ def check_tiers(tiers: tuple[Tier, ...], *, path: str = "tiers") -> None:
 def _tier_fault(tier: Tier, previous: Tier | None) -> str | None:
     if tier.lower < 0:
         return "starts below zero"
+    if tier.package is not None and tier.adjustment.kind is not AdjustmentKind.OVERRIDE:
+        return "has a package size, and only the price of an OVERRIDE is one for a package"
     if tier.upper is not None and tier.lower >= tier.upper:
         return "its lower bound is not below its upper bound"
     return None if previous is None else _seam_fault(previous, tier)

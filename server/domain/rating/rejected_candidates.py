@@ -29,6 +29,7 @@ class Why(StrEnum):
     SELLING_MODEL_FIRST = "SELLING_MODEL_FIRST"
     RESOURCE_FIRST = "RESOURCE_FIRST"
     NO_BASE_RATE = "NO_BASE_RATE"
+    NOT_FOR_SALE = "NOT_FOR_SALE"
     NOT_IN_FORCE = "NOT_IN_FORCE"
     CARD_NOT_IN_FORCE = "CARD_NOT_IN_FORCE"
     OTHER_SELLING_MODEL = "OTHER_SELLING_MODEL"
@@ -53,6 +54,7 @@ WORDS = {
     Why.SELLING_MODEL_FIRST: "it is for all selling models, and one for this selling model exists",
     Why.RESOURCE_FIRST: "it is for all resources, and one for this resource exists",
     Why.NO_BASE_RATE: "it adjusts a base rate for the same number of units, and none applies",
+    Why.NOT_FOR_SALE: "what it prices cannot be bought on the day, or under the selling model",
     Why.NOT_IN_FORCE: "it applies {dates}",
     Why.CARD_NOT_IN_FORCE: "its rate card applies {dates}",
     Why.OTHER_SELLING_MODEL: "it is for the selling model {model}",

@@ -1,6 +1,6 @@
 """Quoting: a line of a quote, made of the request and the catalog."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -124,6 +124,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
         resources[asked_rate.resource_id] = negotiate(resources[asked_rate.resource_id], asked_rate)
     resources_by_id = tuple(resources[key] for key in sorted(resources))
     check_prices(resources_by_id, path=path)
+    if product.role.is_commitment:
+        _check_discounts(resources_by_id, asked.product_id)
     _check_reached(resources_by_id, asked.product_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
@@ -156,8 +158,6 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     found = inputs.rates.get(resource.resource_id)
     is_anchor = role is ProductRole.ANCHOR
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
-    if role.is_commitment and terms is not None:
-        _check_discount(terms, asked.product_id, resource.resource_id)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
     return LineResource(
@@ -200,10 +200,22 @@ def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
     )
 
 
+def _check_discounts(resources: Iterable[LineResource], product_id: ProductId) -> None:
+    """Raise TIERS_INVALID for a discount of 100 percent or more, a flat amount or a package."""
+    for resource in resources:
+        if resource.terms is not None:
+            _check_discount(resource.terms, product_id, resource.resource_id)
+
+
 def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
-    """Raise TIERS_INVALID for a commitment with a discount of 100 percent or more."""
     for tier in terms.effective_tiers:
         adjustment = tier.adjustment
+        if not tier.is_plain:
+            text = (
+                f"the tiers of {product_id} for {resource_id} have a flat amount or a package size;"
+                " a commitment changes rates only"
+            )
+            raise FailedPrecondition("TIERS_INVALID", text, {"product": product_id})
         # At 100 percent a unit of usage would take nothing from the commitment, which would never
         # end.
         if adjustment.kind is AdjustmentKind.PERCENTAGE and adjustment.value >= HUNDRED:

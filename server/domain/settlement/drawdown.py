@@ -53,7 +53,8 @@ TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
 class Debit:
     """The quantity that one grant pays for, and the amount that this takes from the grant.
 
-    The amount is less than the quantity where the grant's commitment has a discount.
+    The amount is less than the quantity where the grant's commitment has a discount, and more where
+    it has a surcharge.
     """
 
     grant_id: GrantId
@@ -99,6 +100,9 @@ def draw_down(
     )
     for grant in ordered if owed else ():
         debit = _debit(grant, owed, ratios.get(grant.entitlement_id, ONE))
+        # Under a surcharge, a remainder may be too small for the smallest quantity.
+        if debit.quantity == 0:
+            continue
         debits.append(debit)
         owed -= debit.quantity
         if owed == 0:

@@ -29,6 +29,7 @@ from server.domain.rating.compiled_rating import (
     not_in_force,
 )
 from server.domain.rating.line_rating import Rated, RatingFailed, WaterfallStep
+from server.domain.rating.procedures.flat_amounts import FlatTiers
 from server.domain.rating.procedures.packages import Packaged, Packages
 from server.domain.rating.procedures.state import Line
 from server.domain.rating.procedures.waterfall import Outcome
@@ -44,15 +45,19 @@ Origin = tuple[AssetId, datetime]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The rated part of an origin: all its usage, the overage, and the begun packages."""
+    """The rated part of an origin: all its usage, the overage, and the begun packages.
+
+    `flat_tiers` are the tiers whose flat amounts were charged.
+    """
 
     used: Decimal = ZERO
     overage: Decimal = ZERO
     packages: Packages = field(default_factory=dict)
+    flat_tiers: FlatTiers = field(default_factory=set)
 
     def copy(self) -> "Tally":
-        """Return a copy with its own dict of packages, to which lines may add."""
-        return replace(self, packages=dict(self.packages))
+        """Return a copy with its own packages and tiers, to which lines may add."""
+        return replace(self, packages=dict(self.packages), flat_tiers=set(self.flat_tiers))
 
 
 class RatableKey(NamedTuple):
@@ -88,6 +93,8 @@ class RatableLine:
     tier_quantity: Decimal
     before: Decimal = ZERO
     packaged: tuple[Packaged, ...] = ()
+    flat_tiers: tuple[Decimal, ...] = ()
+    flat_before: frozenset[Decimal] = frozenset()
     origin_used: Decimal = ZERO
     net_unit_rate: Decimal | None
     amount: Decimal | None
@@ -113,12 +120,13 @@ def ratable_lines(
 
     Usage is priced by the terms in force when it happened. All overage of the asset and origin
     period known so far picks a VOLUME tier. GRADUATED tiers continue where the line before stopped,
-    and so does a package while the rate is the same. `rated_before` is what is rated already of the
-    origins that are corrected. Usage that cannot be priced becomes a line with a failure, never an
-    amount of zero.
+    and so does a package while the rate is the same. The flat amount of a tier is charged once for
+    an asset and origin period, by the first of its lines that is priced in the tier. `rated_before`
+    is what is rated already of the origins that are corrected. Usage that cannot be priced becomes
+    a line with a failure, never an amount of zero.
     """
     groups = _grouped(results, rates)
-    # Copied, because rating a line adds the packages that it begins.
+    # Copied, because rating a line adds the packages and the tiers that it begins.
     tallies = {origin: tally.copy() for origin, tally in (rated_before or {}).items()}
     sized: list[_Sized] = []
     for origin, keys in _by_origin(groups):
@@ -127,7 +135,7 @@ def ratable_lines(
         whole = before + sum((groups[key].overage for key in keys), ZERO)
         used = tally.used + sum((groups[key].used for key in keys), ZERO)
         for key in keys:
-            sizes = _Sizes(whole=whole, before=before, packages=tally.packages, used=used)
+            sizes = _Sizes(whole=whole, before=before, tally=tally, used=used)
             id_ = line_id(wallet_id, key)
             rater = rating_versions.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
@@ -162,12 +170,12 @@ class _Group:
 class _Sizes:
     """The quantities of an asset and origin: all overage, the overage before a line, and all usage.
 
-    All lines of the origin share `packages`, the packages that were begun.
+    All lines of the origin share the packages and tiers of the `tally` that were begun.
     """
 
     whole: Decimal
     before: Decimal
-    packages: Packages
+    tally: Tally
     used: Decimal
 
 
@@ -207,7 +215,8 @@ class _Sized:
             terms=self.terms,
             tier_quantity=self.sizes.whole,
             before=self.sizes.before,
-            packages=self.sizes.packages,
+            packages=self.sizes.tally.packages,
+            flat_tiers=self.sizes.tally.flat_tiers,
             used=self.sizes.used,
             overage=self.policy,
             attributes=dimensions_of(self.key.dimensions),
@@ -285,6 +294,8 @@ def _rated_line(wallet_id: WalletId, sized: _Sized, outcome: Outcome) -> Ratable
         tier_quantity=sizes.whole,
         before=sizes.before,
         packaged=rated.packaged if rated else (),
+        flat_tiers=rated.flat_tiers if rated else (),
+        flat_before=rated.flat_before if rated else frozenset(),
         origin_used=sizes.used,
         net_unit_rate=rated.net_unit_rate if rated else None,
         amount=rated.amount if rated else None,

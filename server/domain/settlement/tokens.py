@@ -114,6 +114,7 @@ def _tokens(line: RatableLine, overage: Decimal) -> Decimal:
             used=line.origin_used,
             overage=line.overage_policy,
             packages=before(line.packaged),
+            flat_tiers=set(line.flat_before),
         )
     )
     return round_to(rated.amount, PLACES, Rounding.HALF_EVEN)

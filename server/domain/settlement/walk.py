@@ -369,7 +369,7 @@ class _Walk:
 
 
 def _ratio(terms: RateTerms | None, used: Decimal) -> Decimal:
-    """Return what a unit takes from a commitment: less than one by the percentage of its tier."""
+    """Return what a unit takes from a commitment: one, less the percentage of its tier."""
     tier = None if terms is None else pick(terms.effective_tiers, terms.bounds, used)
     if tier is None or tier.adjustment.kind is not AdjustmentKind.PERCENTAGE:
         return ONE

@@ -104,12 +104,15 @@ def _tier_zero(setup: Setup) -> Iterator[Finding]:
             text = f"from {plain(free[0].lower)} on a unit of {of} costs nothing"
             yield Finding(text, (entry_name(entry),))
     for tiers, base in _pairs(setup):
-        if any(_lowered(base, tier) == 0 for tier in tiers.tiers):
+        if any(_lowered(base, tier) == 0 and not tier.flat for tier in tiers.tiers):
             text = f"an amount takes the rate of {base.key} to nothing"
             yield Finding(text, (entry_name(tiers), entry_name(base)))
 
 
 def _is_free(tier: Tier) -> bool:
+    # Units that cost nothing are right where the tier has a flat amount.
+    if tier.flat:
+        return False
     kind, value = tier.adjustment.kind, tier.adjustment.value
     return (kind is AdjustmentKind.OVERRIDE and value == 0) or (
         kind is AdjustmentKind.PERCENTAGE and value == HUNDRED

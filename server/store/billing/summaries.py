@@ -11,6 +11,7 @@ from asyncpg import Record
 from server.domain.billing.liable_lines import LiableLine
 from server.domain.calendar import Period
 from server.domain.consumption.aggregation import Cell
+from server.domain.exact import plain
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -133,6 +134,8 @@ async def add_ratable(
         [line.version and line.version[1] for line in lines],
         execution_id,
         [encode_packages(line.packaged) for line in lines],
+        # As text too: arrays of different lengths are no two-dimensional array.
+        [",".join(map(plain, line.flat_tiers)) or None for line in lines],
     )
 
 

@@ -48,6 +48,7 @@ class RatedLine:
     failure: str
     version: VersionKey | None
     packages: Packages
+    flat_tiers: tuple[Decimal, ...]
 
 
 async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
@@ -109,6 +110,7 @@ def _rated_line(row: Record) -> RatedLine:
         failure=row["error_reason"],
         version=version,
         packages=decode_packages(row["packages"]),
+        flat_tiers=tuple(row["flat_tiers"] or ()),
     )
 
 

@@ -494,6 +494,8 @@ CREATE TABLE rate_tiers (
     upper        quantity,
     kind         text NOT NULL,
     value        quantity NOT NULL,
+    flat_amount  quantity CHECK (flat_amount >= 0),
+    package_size quantity CHECK (package_size > 0),
     PRIMARY KEY (tenant_id, rate_card_id, entry_id, position),
     CONSTRAINT tier_bounds_are_ordered CHECK (lower < upper),
     CONSTRAINT rate_card_entry_exists FOREIGN KEY (tenant_id, rate_card_id, entry_id) REFERENCES rate_card_entries
@@ -957,7 +959,7 @@ CREATE TABLE wallet_entries (
     CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES grants
 );
 COMMENT ON COLUMN wallet_entries.covered IS
-    'the usage that is covered, where a discounted commitment is drawn by less';
+    'the usage that is covered, where a commitment with a discount is drawn by less, and with a surcharge by more';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
 
 -- Run-time: usage and summaries -------------------------------------------------------------------
@@ -1106,6 +1108,8 @@ CREATE TABLE ratable_summaries (
     waterfall          jsonb NOT NULL,
     -- Quantities by the rate per package that priced them, [value, per, unit, quantity]; late usage continues them.
     packages           jsonb CHECK (jsonb_array_length(packages) > 0),
+    -- The lower bounds of the tiers whose flat amounts the line charges; late usage does not charge them again.
+    flat_tiers         numeric[] CHECK (cardinality(flat_tiers) > 0),
     error_reason       text NOT NULL DEFAULT '',
     error_message      text NOT NULL DEFAULT '',
     procedure_id       code,

@@ -144,6 +144,8 @@ def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
             lower=row["lower"],
             upper=row["upper"],
             adjustment=Adjustment(kind=kind, value=row["value"]),
+            flat=row["flat_amount"],
+            package=row["package_size"],
         )
         tiers_by_entry[row["rate_card_id"], row["entry_id"]].append(tier)
     return {key: tuple(tiers) for key, tiers in tiers_by_entry.items()}
@@ -210,6 +212,8 @@ async def _add_tiers(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
         [tier.upper for _, _, tier in placed],
         [tier.adjustment.kind for _, _, tier in placed],
         [tier.adjustment.value for _, _, tier in placed],
+        [tier.flat for _, _, tier in placed],
+        [tier.package for _, _, tier in placed],
     )
 
 

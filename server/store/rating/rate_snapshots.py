@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -14,8 +15,11 @@ from server.domain.ids import (
     PriceBookId,
     ProductId,
     RateCardId,
+    ResourceId,
+    SellingModelId,
     TenantId,
 )
+from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import CommitmentRate, OveragePolicy
 from server.domain.rating.additions import Addition
 from server.domain.rating.compiled_discovery import DiscoveryVersions
@@ -28,6 +32,7 @@ from server.domain.rating.rate_cards import (
     tried,
 )
 from server.domain.rating.rate_index import CatalogRates, KeptCards
+from server.domain.rating.sales import ALWAYS, Sales
 from server.domain.rating.sold_rates import (
     AssetRates,
     AssetResourceKey,
@@ -70,6 +75,7 @@ class LoadedRates:
     marks: Marks
     changed: frozenset[RateCardId] | None
     rows: Rows
+    sales: Sales = ALWAYS
 
 
 async def revision(tx: Transaction) -> int:
@@ -105,6 +111,7 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
     entries = await _in_slices(tx, "entries", SQL["all_entries"], tx.tenant_id, card_ids)
     tiers = await _in_slices(tx, "tiers", SQL["all_tiers"], tx.tenant_id, card_ids)
     rows = (books, entries, tiers)
+    sales = await _sales(tx)
     return LoadedRates(
         revision=at,
         versions=versions,
@@ -112,6 +119,33 @@ async def rows_of_tenant(tx: Transaction, known: Marks | None = None) -> LoadedR
         marks=marks,
         changed=changed,
         rows=rows,
+        sales=sales,
+    )
+
+
+async def _sales(tx: Transaction) -> Sales:
+    """Return what of the catalog cannot be bought at all times."""
+    idle = await _in_slices(tx, "idle", SQL["not_active"], tx.tenant_id)
+    limited = await _in_slices(tx, "limited", SQL["limited_resources"], tx.tenant_id)
+    models = await tx.fetch(SQL["selling_models"], tx.tenant_id)
+    return Sales(
+        products={
+            ProductId(row["id"]): CatalogState(row["state"]) for row in idle if row["is_product"]
+        },
+        resources={
+            ResourceId(row["id"]): CatalogState(row["state"])
+            for row in idle
+            if not row["is_product"]
+        },
+        stretches={
+            (ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])): tuple(
+                zip(row["starts"] or (), row["ends"] or (), strict=True)
+            )
+            for row in limited
+        },
+        models={
+            SellingModelId(row["selling_model_id"]): CatalogState(row["state"]) for row in models
+        },
     )
 
 
@@ -130,14 +164,17 @@ async def rows_of_product(
 
 
 def compiled(
-    rows: Rows, pause: Callable[[], None] | None = None, kept: KeptCards | None = None
+    rows: Rows,
+    pause: Callable[[], None] | None = None,
+    kept: KeptCards | None = None,
+    sales: Sales = ALWAYS,
 ) -> CatalogRates:
-    """Return the index of these rows and of the entries in `kept`.
+    """Return the index of these rows and of the entries in `kept`, of what is for sale.
 
     It may run in a thread; `pause` is called every few rows so that the event loop can go on.
     """
     books = rows[0]
-    return CatalogRates(_books(books), map(_card, books), _entries(rows, pause), kept)
+    return CatalogRates(_books(books), map(_card, books), _entries(rows, pause), kept, sales)
 
 
 def compiled_trial(rows: Rows) -> CatalogRates:
@@ -234,8 +271,7 @@ async def _in_slices(
     tx: Transaction,
     name: str,
     query: str,
-    tenant_id: TenantId,
-    card_ids: Sequence[RateCardId] | None,
+    *args: Any,
 ) -> list[Record]:
     """Return all rows of a query, fetched in slices so that other calls can run between them.
 
@@ -243,7 +279,7 @@ async def _in_slices(
     transactions, another client may have left one of that name. Each query has its own cursor name
     because the driver caches the columns of a FETCH by its text.
     """
-    await tx.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", tenant_id, card_ids)
+    await tx.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", *args)
     records: list[Record] = []
     while batch := await tx.fetch(f"FETCH {SLICE} FROM {name}"):
         records.extend(batch)

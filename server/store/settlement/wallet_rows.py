@@ -152,6 +152,7 @@ class TallyRow(Row, frozen=True):
     used: Decimal
     overage: Decimal
     packages: tuple[tuple[PackagesRow, ...], ...] | None
+    flat_tiers: tuple[tuple[Decimal, ...], ...] | None
 
 
 def _uuid(_type: Any, text: Any) -> UUID:
@@ -355,7 +356,10 @@ def decode_tallies(text: str | None) -> dict[Origin, Tally]:
     rows = _tallies.decode(text) if text else ()
     return {
         (AssetId(row.asset_id), row.origin_start): Tally(
-            used=row.used, overage=row.overage, packages=_packages(row.packages or ())
+            used=row.used,
+            overage=row.overage,
+            packages=_packages(row.packages or ()),
+            flat_tiers={lower for line in row.flat_tiers or () for lower in line},
         )
         for row in rows
     }

@@ -6,6 +6,7 @@ from server.domain.billing.verification import (
     Difference,
     Verified,
     different,
+    differing_flat_amounts,
     differing_packages,
 )
 from server.domain.consumption.aggregation import Cell
@@ -112,6 +113,7 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
         found += different("overage", name, line.overage, is_.overage if is_ else None)
         found += different("amount", name, line.amount, is_.amount if is_ else None)
         found += differing_packages(name, line, is_.packages if is_ else {})
+        found += differing_flat_amounts(name, line, is_.flat_tiers if is_ else ())
     for line_id, one_rated in rated.items():
         name = f"accounts/{account_id}/ratableSummaries/{line_id}"
         found += different("overage", name, None, one_rated.overage)

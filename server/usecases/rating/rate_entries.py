@@ -165,6 +165,7 @@ async def _checked(tx: Transaction, known: _Known, entry: RateCardEntry) -> Rate
         raise records.not_found(RATE_CARD, entry.card_id)
     if entry.is_blanket:
         await _check_blanket(tx, known, entry)
+    await _check_plain(tx, entry)
     scale = known.scales.get((entry.product_id, entry.resource_id))
     if scale is None:
         name = f"products/{entry.product_id}/usageResources/{entry.resource_id or '-'}"
@@ -187,6 +188,18 @@ async def _check_blanket(tx: Transaction, known: _Known, entry: RateCardEntry) -
     if not (is_tier and product.usage_model_type.is_commitment):
         text = "required: only tiers of a commitment can be for all its resources"
         raise InvalidArgument.at("rate_card_entry.usage_resource", "FIELD_REQUIRED", text)
+
+
+async def _check_plain(tx: Transaction, entry: RateCardEntry) -> None:
+    """Raise TIERS_INVALID for a tier of a commitment that changes more than the rate."""
+    other = next((index for index, tier in enumerate(entry.tiers) if not tier.is_plain), None)
+    if other is None:
+        return
+    product = (await records.get(tx, PRODUCT, entry.product_id)).content
+    if product.usage_model_type.is_commitment:
+        text = "must have no flat_amount and no package_size: a commitment changes rates only"
+        at = f"rate_card_entry.tiers.tiers[{other}]"
+        raise InvalidArgument.at(at, "TIERS_INVALID", text, index=str(other))
 
 
 async def _check_token(tx: Transaction, unit_id: str) -> None:

@@ -109,7 +109,7 @@ async def test_n_an_entry_is_refused_by_the_field_that_is_wrong(
     ("kind", "value", "reason"),
     [
         ("PERCENTAGE", "100.000001", "PERCENT_RANGE"),
-        ("PERCENTAGE", "-1", "PERCENT_RANGE"),
+        ("PERCENTAGE", "-10000.01", "PERCENT_RANGE"),
         ("OVERRIDE", "-1", "RATE_NEGATIVE"),
         ("KIND_UNSPECIFIED", "1", "ENUM_UNSPECIFIED"),
     ],

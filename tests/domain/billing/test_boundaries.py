@@ -95,7 +95,7 @@ def test_a_close_rates_by_the_procedure_of_the_tenant():
     state = wallet(AggregationMethod.SUM, [used], rates=rates)
 
     [shipped] = close(state, JANUARY).lines
-    [own] = close(replace(state, raters=InForce(RatingVersions((TWICE,)))), JANUARY).lines
+    [own] = close(replace(state, rating_versions=InForce(RatingVersions((TWICE,)))), JANUARY).lines
 
     assert (shipped.amount, shipped.version) == (30, None)
     assert (own.amount, own.version) == (60, TWICE.key)

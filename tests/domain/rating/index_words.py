@@ -11,6 +11,7 @@ from server.domain.rating.procedures.versions import Version
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry, RateCardType
 from server.domain.rating.rate_index import CatalogRates
 from server.domain.rating.rates import Adjustment, AdjustmentKind, Rate, Tier
+from server.domain.rating.sales import ALWAYS
 from server.domain.rating.sold_rates import AssetRates, AssetStretch
 from tests.strategies import terms
 
@@ -38,13 +39,13 @@ def entry(id_, value=None, *, card=None, currency="USD", per="1", **more):
     )
 
 
-def index(*entries, base=None, tiers=None):
+def index(*entries, base=None, tiers=None, sales=ALWAYS):
     cards = {
         RateCardType.BASE: base or RateCard(id="base", type=RateCardType.BASE),
         RateCardType.TIER: tiers or RateCard(id="tiers", type=RateCardType.TIER),
     }
     book = PriceBook(id="book", card_ids=tuple(card.id for card in cards.values()))
-    return CatalogRates([book], cards.values(), entries)
+    return CatalogRates([book], cards.values(), entries, sales=sales)
 
 
 def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zone="UTC"):

@@ -373,3 +373,16 @@ def test_what_follows_a_stop_is_skipped_and_shown():
 @pytest.mark.parametrize("elements", [[VolumeTiers()], [RoundRate(mode=Rounding.UP, places=0)]])
 def test_a_line_that_no_element_gave_a_rate_fails_and_is_never_zero(elements):
     assert rates(run(elements, line(3, "10"))) == ["RATE_NOT_FOUND"]
+
+
+def test_a_negative_discount_is_a_surcharge():
+    dearer = ManualDiscount(kind=DiscountKind.PERCENTAGE, value=Decimal(-50))
+    rows = (MatrixRow(cells=("EU",), adjustment=by("PERCENTAGE", -20)),)
+    matrix = AdjustmentMatrix(columns=("region",), rows=rows)
+    setting = RatingSetting(inputs=(Input(name="region", kind=ValueKind.TEXT),))
+
+    [found] = run(
+        [BaseRate(), dearer, matrix], line(2, "10", attributes={"region": "EU"}), setting=setting
+    )
+
+    assert found.amount == 2 * 10 * Decimal("1.5") * Decimal("1.2")

@@ -102,7 +102,7 @@ def rated(delay: int = 3, late: LatePolicy = LatePolicy.NEXT_PERIOD) -> LevelPol
 
 
 def resource(resource_id: ResourceId = CALLS, **more) -> ResolvedResource:
-    usual = {"unit": CALL, "said": (), "grants": (), "start_date": None, "end_date": None}
+    usual = {"unit": CALL, "levels": (), "grants": (), "start_date": None, "end_date": None}
     return ResolvedResource(resource_id=resource_id, **(usual | more))
 
 
@@ -220,7 +220,7 @@ def test_what_is_optional_can_be_left_out_and_nothing_else():
         ),
         (
             lambda: line(
-                resource(said=(bounded(),)), role=ProductRole.QUANTITY_COMMITMENT, to=added_to()
+                resource(levels=(bounded(),)), role=ProductRole.QUANTITY_COMMITMENT, to=added_to()
             ),
             "RATE_UNREACHABLE",
             PATH,
@@ -255,7 +255,7 @@ def test_what_adds_to_a_wallet_takes_its_policies_and_needs_no_rate():
 
 
 def test_a_commitment_keeps_what_usage_costs_once_it_is_used_up():
-    held = resource(said=(bounded(),), grants=(promise(),))
+    held = resource(levels=(bounded(),), grants=(promise(),))
 
     made = line(held, role=ProductRole.QUANTITY_COMMITMENT, to=added_to())
 

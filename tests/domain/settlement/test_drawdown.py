@@ -98,6 +98,19 @@ def test_only_open_grants_pay_and_their_order_in_the_list_is_nothing(wallet, qua
     assert drawdown == draw_down(wallet[::-1], quantity, order=order, at=NOON)
 
 
+def test_a_surcharge_takes_more_than_the_usage_and_leaves_what_covers_nothing():
+    """At 1.25 each, 100 cover 80; 0.000000000001 at 1.25 covers nothing and stays."""
+    full, rest = grant("A", 100, *JANUARY), grant("B", Decimal("1e-12"), *JANUARY)
+    ratios = {one.entitlement_id: Decimal("1.25") for one in (full, rest)}
+
+    drawdown = draw_down(
+        [full, rest], Decimal(90), order=DrawdownOrder.EXPIRING_FIRST, at=NOON, ratios=ratios
+    )
+
+    assert [(one.quantity, one.amount) for one in drawdown.debits] == [(80, 100)]
+    assert drawdown.overage == 10
+
+
 DAY = timedelta(days=1)
 
 

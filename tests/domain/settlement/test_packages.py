@@ -10,47 +10,32 @@ from hypothesis import strategies as st
 from server.domain.consumption.aggregation import increments
 from server.domain.consumption.dimensions import dimensions_text
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, Tier
+from server.domain.rating.rates import AttributeRow, Rate, RateTerms, Tier
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from server.domain.settlement.walk import settle
 from tests.domain.procedure_words import by, tier
-from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, TERMS, day, lines
+from tests.domain.settlement.summary_words import (
+    FEBRUARY,
+    HALF,
+    JANUARY,
+    MARCH,
+    TERMS,
+    amounts,
+    day,
+    halves,
+    late,
+    lines,
+    used,
+    whole,
+)
 from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
 
 ORIGIN = (ASSET, JANUARY.start)
-HALF = day(1, 15)
 
 
 def package(value: object, per: int = 100, **more: object) -> RateTerms:
     rate = Rate(value=Decimal(str(value)), per=Decimal(per), unit=USD, is_package=True)
     return RateTerms(unit=USD, rate=rate, **more)
-
-
-def halves(first: RateTerms, second: RateTerms, **more: OveragePolicy) -> dict:
-    """Other terms from the middle of January on."""
-    return {
-        ASSET: (
-            RateSegment(start=day(1, 1), end=HALF, terms=first, **more),
-            RateSegment(start=HALF, terms=second),
-        )
-    }
-
-
-def whole(price: RateTerms) -> dict:
-    return {ASSET: (RateSegment(start=day(1, 1), terms=price),)}
-
-
-def late(quantity: int, on: int, *, period=FEBRUARY):
-    return cell((on, period.start), quantity, day(1, on), period=period, origin=JANUARY)
-
-
-def used(quantity: int, on: int, **labels: str):
-    made = cell((on, *labels.values()), quantity, day(1, on), period=JANUARY)
-    return replace(made, dimensions=dimensions_text(("region",), labels))
-
-
-def amounts(found) -> list[Decimal]:
-    return [line.amount for line in found]
 
 
 def tally(*rated) -> Tally:

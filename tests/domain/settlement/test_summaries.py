@@ -246,7 +246,8 @@ def test_each_line_is_rated_by_the_version_of_the_period_of_its_usage():
     ]
 
     found = {
-        line.key.origin_start: line for line in lines(cells, flat("1"), raters=ByPeriod(versions))
+        line.key.origin_start: line
+        for line in lines(cells, flat("1"), rating_versions=ByPeriod(versions))
     }
 
     assert [
@@ -275,7 +276,7 @@ def test_a_procedure_that_counts_lines_counts_those_of_one_period():
     rates = {one.asset_id: flat("1")[ASSET] for one in cells}
     versions = {period.start: counting for period in (JANUARY, FEBRUARY, MARCH)}
 
-    found = lines(cells, rates, raters=ByPeriod(versions))
+    found = lines(cells, rates, rating_versions=ByPeriod(versions))
 
     assert [(line.key.period_start, line.amount) for line in found] == [
         (JANUARY.start, 2),

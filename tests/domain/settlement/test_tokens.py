@@ -289,3 +289,20 @@ def test_the_live_balance_is_that_of_the_cells_once_they_are_final(cells, includ
 
     assert (live.balance, live.used, live.overage) == (final.balance, final.used, final.overage)
     assert live.holds_until <= final.holds_until
+
+
+def test_the_cell_that_enters_a_tier_costs_its_flat_amount():
+    """20 and 1 each up to 100, 30 and 0.50 each beyond: 90, then 20 into the next tier, then 1."""
+    tiers = (
+        replace(tier(0, 100, "OVERRIDE", 1), flat=Decimal(20)),
+        replace(tier(100, None, "OVERRIDE", "0.5"), flat=Decimal(30)),
+    )
+    priced = RateTerms(unit=CREDIT, rate=None, tiers=tiers, mode=TierMode.GRADUATED)
+    cells = [
+        cell(hours, quantity, JANUARY.start + timedelta(hours=hours), period=JANUARY)
+        for hours, quantity in ((1, 90), (2, 20), (3, 1))
+    ]
+
+    made = dict(tokens_of(cells, priced))
+
+    assert [made[used.id].measure.sum for used in cells] == [110, 10 + 5 + 30, Decimal("0.5")]

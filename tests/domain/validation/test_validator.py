@@ -225,6 +225,11 @@ TABLE: list[tuple[str, Setup, Setup]] = [
     ),
     (
         "TIER_ZERO",
+        setup(entries=(entry(None, tier("OVERRIDE", "0")),)),
+        setup(entries=(entry(None, replace(tier("OVERRIDE", "0"), flat=Decimal(5))),)),
+    ),
+    (
+        "TIER_ZERO",
         setup(entries=(entry(), entry(None, tier("PERCENTAGE", "100")))),
         setup(entries=(entry(), entry(None, tier("PERCENTAGE", "99")))),
     ),

@@ -340,3 +340,35 @@ async def test_commitments_are_linked_to_anchors_once_and_have_no_target(sandbox
     assert refused.value.reason == "COMMITMENT_DUPLICATE"
     [outcome] = await world.record([usage(added, "credits", "2024-01-10", 1)])
     assert outcome.code == consumption.RecordOutcome.REJECTED
+
+
+@pytest.mark.capability("M23")
+async def test_a_surcharge_uses_a_commitment_up_sooner(sandbox):
+    """At 25 % more, 100 committed dollars pay for 80 calls at one; 10 of 90 calls are invoiced."""
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"data": "1"}, Credits(price="1")))
+    await set_up(world, commitment("commit", "credits", "100", discount="-25"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("commit", "2024-01-01", asset))
+
+    await world.use(asset, "credits", "2024-01-05", 90)
+    await world.advance("2024-02-10")
+
+    [ready] = await world.liable(account)
+    assert (figure(ready.overage_quantity), money(ready.amount)) == (10, 10)
+
+
+@pytest.mark.parametrize("part", ["flat_amount: 5", "package_size: 5"])
+async def test_a_commitment_has_tiers_that_change_rates_only(sandbox, part):
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"data": "1"}, Credits(price="1")))
+    bad = commitment("commit", "credits", "100", tiers=[("0", None, "10")])
+
+    with pytest.raises(UsageError) as refused:
+        await set_up(
+            world,
+            bad.replace("kind: PERCENTAGE, value: 10}", f"kind: OVERRIDE, value: 1}}, {part}"),
+        )
+
+    assert refused.value.reason == "TIERS_INVALID"

@@ -278,7 +278,7 @@ class ErrorDetails(_message.Message):
         JOB_FAILED: ErrorDetails._Reason.ValueType  # 512
         """A job stopped the run; correct its cause and retry the job (`RetryJob`), or waive it (`WaiveJob`)."""
         RESOURCE_INACTIVE: ErrorDetails._Reason.ValueType  # 402
-        """The product or resource is not active; activate it, or sell one that is active on that day."""
+        """The product, resource or selling model is not active on that day; activate it, or use one that is."""
         RESOURCE_NOT_ENTITLED: ErrorDetails._Reason.ValueType  # 403
         """The asset does not have the resource at that time; use a resource that it has."""
         RESOURCE_NOT_IN_PRODUCT: ErrorDetails._Reason.ValueType  # 404
@@ -636,7 +636,7 @@ class ErrorDetails(_message.Message):
     JOB_FAILED: ErrorDetails.Reason.ValueType  # 512
     """A job stopped the run; correct its cause and retry the job (`RetryJob`), or waive it (`WaiveJob`)."""
     RESOURCE_INACTIVE: ErrorDetails.Reason.ValueType  # 402
-    """The product or resource is not active; activate it, or sell one that is active on that day."""
+    """The product, resource or selling model is not active on that day; activate it, or use one that is."""
     RESOURCE_NOT_ENTITLED: ErrorDetails.Reason.ValueType  # 403
     """The asset does not have the resource at that time; use a resource that it has."""
     RESOURCE_NOT_IN_PRODUCT: ErrorDetails.Reason.ValueType  # 404

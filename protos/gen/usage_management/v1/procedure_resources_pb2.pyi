@@ -579,7 +579,7 @@ class ManualDiscountElement(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def percentage(self) -> _decimal_pb2.Decimal:
-        """The discount in percent: 0 to 100."""
+        """The discount in percent: -10000 to 100. A negative one is a surcharge."""
 
     @_builtins.property
     def amount(self) -> _decimal_pb2.Decimal:

@@ -1374,6 +1374,8 @@ class RateCandidate(_message.Message):
         """An entry without a selling model; an entry for the selling model exists."""
         NO_BASE_RATE: RateCandidate._Reason.ValueType  # 11
         """Adjustments of a base rate for the same number of units, when no base rate applies."""
+        NOT_FOR_SALE: RateCandidate._Reason.ValueType  # 22
+        """A rate of what cannot be bought on the day or under the selling model."""
         NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 12
         """The rate does not apply on the day."""
         CARD_NOT_IN_FORCE: RateCandidate._Reason.ValueType  # 13
@@ -1428,6 +1430,8 @@ class RateCandidate(_message.Message):
     """An entry without a selling model; an entry for the selling model exists."""
     NO_BASE_RATE: RateCandidate.Reason.ValueType  # 11
     """Adjustments of a base rate for the same number of units, when no base rate applies."""
+    NOT_FOR_SALE: RateCandidate.Reason.ValueType  # 22
+    """A rate of what cannot be bought on the day or under the selling model."""
     NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 12
     """The rate does not apply on the day."""
     CARD_NOT_IN_FORCE: RateCandidate.Reason.ValueType  # 13

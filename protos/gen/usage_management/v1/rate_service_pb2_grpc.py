@@ -303,6 +303,9 @@ class RateServiceServicer:
         """Discovers the rates for up to 1,000 questions, each with the source of the rate. A question without an
         answer has its own status, for example FAILED_PRECONDITION (`RATE_NOT_FOUND`, or `PROCEDURE_NOT_IN_FORCE`
         on a day when no version of the discovery procedure is in effect); the answer is never a rate of zero.
+        The catalog answers for what can be bought: a product, resource or selling model that is not active, and a
+        day on which the product's resource is not sold, are FAILED_PRECONDITION (`RESOURCE_INACTIVE`), an unknown
+        selling model is NOT_FOUND (`SELLING_MODEL_NOT_FOUND`). What was sold to an asset keeps its rates.
         Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

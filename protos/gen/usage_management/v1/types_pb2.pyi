@@ -255,7 +255,9 @@ class RateAdjustment(_message.Message):
         OVERRIDE: RateAdjustment._Kind.ValueType  # 1
         """The value replaces the rate."""
         PERCENTAGE: RateAdjustment._Kind.ValueType  # 2
-        """The rate is reduced by this percentage: 0 to 100."""
+        """The rate is reduced by this percentage: -10000 to 100. A negative one is a surcharge: -25 takes a rate of
+        2.00 to 2.50.
+        """
         AMOUNT: RateAdjustment._Kind.ValueType  # 3
         """The value is added to the rate; it may be negative."""
 
@@ -267,7 +269,9 @@ class RateAdjustment(_message.Message):
     OVERRIDE: RateAdjustment.Kind.ValueType  # 1
     """The value replaces the rate."""
     PERCENTAGE: RateAdjustment.Kind.ValueType  # 2
-    """The rate is reduced by this percentage: 0 to 100."""
+    """The rate is reduced by this percentage: -10000 to 100. A negative one is a surcharge: -25 takes a rate of
+    2.00 to 2.50.
+    """
     AMOUNT: RateAdjustment.Kind.ValueType  # 3
     """The value is added to the rate; it may be negative."""
 
@@ -302,6 +306,8 @@ class RateTier(_message.Message):
     LOWER_FIELD_NUMBER: _builtins.int
     UPPER_FIELD_NUMBER: _builtins.int
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    FLAT_AMOUNT_FIELD_NUMBER: _builtins.int
+    PACKAGE_SIZE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lower(self) -> _decimal_pb2.Decimal:
         """The lower bound, in units of the resource; zero if absent."""
@@ -314,16 +320,35 @@ class RateTier(_message.Message):
     def adjustment(self) -> Global___RateAdjustment:
         """The adjustment of the rate."""
 
+    @_builtins.property
+    def flat_amount(self) -> _decimal_pb2.Decimal:
+        """An amount, in the currency or token of the rate, that the tier costs in addition to the rate: zero or more.
+        It is charged in full, once for each asset, resource and rating period, with the first usage that enters the
+        tier: under `VOLUME` the amount of the tier that contains the quantity, under `GRADUATED` the amount of each
+        tier entered. Without usage in the tier nothing is charged. Late usage that takes a `VOLUME` quantity into
+        another tier does not charge a second one. Adjustments after the tiers change rates, not this amount. Refused in
+        tiers of a commitment (`TIERS_INVALID`).
+        """
+
+    @_builtins.property
+    def package_size(self) -> _decimal_pb2.Decimal:
+        """The number of units of a package in this tier: above zero, and only with an `OVERRIDE` (`TIERS_INVALID`), whose
+        value is then charged for every started package of this size. If absent, packages are those of the base rate.
+        Refused in tiers of a commitment (`TIERS_INVALID`).
+        """
+
     def __init__(
         self,
         *,
         lower: _decimal_pb2.Decimal | None = ...,
         upper: _decimal_pb2.Decimal | None = ...,
         adjustment: Global___RateAdjustment | None = ...,
+        flat_amount: _decimal_pb2.Decimal | None = ...,
+        package_size: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "lower", b"lower", "upper", b"upper"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "flat_amount", b"flat_amount", "lower", b"lower", "package_size", b"package_size", "upper", b"upper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "lower", b"lower", "upper", b"upper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "flat_amount", b"flat_amount", "lower", b"lower", "package_size", b"package_size", "upper", b"upper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -574,9 +599,9 @@ class WaterfallStep(_message.Message):
         NEGOTIATED_RATE: WaterfallStep._Element.ValueType  # 3
         """A negotiated rate replaces the base rate."""
         VOLUME_TIER: WaterfallStep._Element.ValueType  # 4
-        """The tier that contains the whole quantity."""
+        """The tier that contains the whole quantity: `tier` is its number, from 1."""
         GRADUATED_TIER: WaterfallStep._Element.ValueType  # 5
-        """One of several tiers, for the units within it."""
+        """One of several tiers, for the units within it: `tier` is its number, from 1."""
         NEGOTIATED_TIERS: WaterfallStep._Element.ValueType  # 6
         """Negotiated tiers replace the listed tiers."""
         ATTRIBUTE_ADJUSTMENT: WaterfallStep._Element.ValueType  # 7
@@ -600,7 +625,9 @@ class WaterfallStep(_message.Message):
         STOP: WaterfallStep._Element.ValueType  # 16
         """A stop element of a procedure: the following elements are skipped."""
         AMOUNT: WaterfallStep._Element.ValueType  # 17
-        """The amount: the quantity times the rate."""
+        """The amount: the quantity times the rate, and flat amounts. Where tiers apply, `tiers` are their numbers and
+        `quantities` and `parts` the units and the amount of each, in the same order.
+        """
 
     class Element(_Element, metaclass=_ElementEnumTypeWrapper):
         """The kind of a step. New kinds may be added."""
@@ -614,9 +641,9 @@ class WaterfallStep(_message.Message):
     NEGOTIATED_RATE: WaterfallStep.Element.ValueType  # 3
     """A negotiated rate replaces the base rate."""
     VOLUME_TIER: WaterfallStep.Element.ValueType  # 4
-    """The tier that contains the whole quantity."""
+    """The tier that contains the whole quantity: `tier` is its number, from 1."""
     GRADUATED_TIER: WaterfallStep.Element.ValueType  # 5
-    """One of several tiers, for the units within it."""
+    """One of several tiers, for the units within it: `tier` is its number, from 1."""
     NEGOTIATED_TIERS: WaterfallStep.Element.ValueType  # 6
     """Negotiated tiers replace the listed tiers."""
     ATTRIBUTE_ADJUSTMENT: WaterfallStep.Element.ValueType  # 7
@@ -640,7 +667,9 @@ class WaterfallStep(_message.Message):
     STOP: WaterfallStep.Element.ValueType  # 16
     """A stop element of a procedure: the following elements are skipped."""
     AMOUNT: WaterfallStep.Element.ValueType  # 17
-    """The amount: the quantity times the rate."""
+    """The amount: the quantity times the rate, and flat amounts. Where tiers apply, `tiers` are their numbers and
+    `quantities` and `parts` the units and the amount of each, in the same order.
+    """
 
     @_typing.final
     class InputsEntry(_message.Message):

@@ -16,6 +16,7 @@ from server.api.mapping.rating.terms import (
     adjustment_to_pb,
     attribute_row_from_reader,
     attribute_row_to_pb,
+    check_percentage,
 )
 from server.api.reader import RequestReader
 from server.api.values import (
@@ -34,7 +35,6 @@ from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.elements import NET_UNIT_RATE, ProcedureElement
 from server.domain.rating.procedures.programs import ELEMENT_MILLISECONDS, RUN_MILLISECONDS
 from server.domain.rating.procedures.versions import Procedure, TimeLimits, Version
-from server.domain.rating.rates import HUNDRED
 from server.store.rating import procedures as kinds
 from server.usecases.rating.procedures import Resolved
 
@@ -189,9 +189,10 @@ def _discount_from_reader(reader: RequestReader, name: str) -> el.ManualDiscount
     kind = el.DiscountKind.AMOUNT if reader.has("amount") else el.DiscountKind.PERCENTAGE
     field = kind.lower()
     value = reader.decimal(field)
-    if value < ZERO or (kind is el.DiscountKind.PERCENTAGE and value > HUNDRED):
-        reason = "PERCENT_RANGE" if kind is el.DiscountKind.PERCENTAGE else "RATE_NEGATIVE"
-        reader.fault(field, reason, "must be from 0 to 100, or an amount of zero or more")
+    if kind is el.DiscountKind.PERCENTAGE:
+        check_percentage(reader, field, value)
+    elif value < ZERO:
+        reader.fault(field, "RATE_NEGATIVE", "must not be negative")
     return el.ManualDiscount(name=name, kind=kind, value=value)
 
 

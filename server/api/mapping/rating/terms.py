@@ -10,11 +10,12 @@ from usage_management.v1 import types_pb2 as pb
 
 from server.api import names
 from server.api.reader import RequestReader
-from server.api.values import decimal_pb, enum_pb
+from server.api.values import decimal_pb, enum_pb, optional_decimal_pb
 from server.domain.exact import ZERO
 from server.domain.ids import RateEntryId, UnitId
 from server.domain.rating.line_rating import WaterfallStep
 from server.domain.rating.rates import (
+    HIGHEST_SURCHARGE,
     HUNDRED,
     ONE,
     Adjustment,
@@ -87,7 +88,7 @@ def tiers_from_reader(
     """Return bounds, mode and tiers, each valid by itself; None for unnamed bounds or mode.
 
     `server.domain.rates.check_tiers` checks that tiers continue each other, because it needs the
-    unit's scale. Adds FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE.
+    unit's scale. Adds FIELD_REQUIRED, DECIMAL_*, RATE_NEGATIVE, PERCENT_RANGE, FACTOR_RANGE.
     """
     bounds = reader.optional_choice("bounds", TierBounds)
     mode = reader.optional_choice("mode", TierMode)
@@ -149,9 +150,16 @@ def adjustment_from_reader(reader: RequestReader) -> Adjustment:
     kind, value = reader.choice("kind", AdjustmentKind), reader.decimal("value")
     if kind is AdjustmentKind.OVERRIDE and value < ZERO:
         reader.fault("value", "RATE_NEGATIVE", "a rate must not be negative")
-    if kind is AdjustmentKind.PERCENTAGE and not ZERO <= value <= HUNDRED:
-        reader.fault("value", "PERCENT_RANGE", "must be from 0 to 100")
+    if kind is AdjustmentKind.PERCENTAGE:
+        check_percentage(reader, "value", value)
     return Adjustment(kind=kind, value=value)
+
+
+def check_percentage(reader: RequestReader, name: str, value: Decimal) -> None:
+    """Add PERCENT_RANGE for a discount, or a surcharge below zero, that is out of its range."""
+    if not HIGHEST_SURCHARGE <= value <= HUNDRED:
+        fault = f"must be from {HIGHEST_SURCHARGE} to 100; a surcharge is negative"
+        reader.fault(name, "PERCENT_RANGE", fault)
 
 
 def adjustment_to_pb(adjustment: Adjustment) -> pb.RateAdjustment:
@@ -188,17 +196,27 @@ def _price_from_reader(reader: RequestReader) -> Decimal:
 
 
 def _tier_from_reader(reader: RequestReader) -> Tier:
-    lower, upper = reader.decimal("lower", default=ZERO), reader.optional_decimal("upper")
+    flat, package = reader.optional_decimal("flat_amount"), reader.optional_decimal("package_size")
+    if flat is not None and flat < ZERO:
+        reader.fault("flat_amount", "RATE_NEGATIVE", "must not be negative")
+    if package is not None and package <= ZERO:
+        reader.fault("package_size", "FACTOR_RANGE", "must be greater than zero")
     return Tier(
-        lower=lower, upper=upper, adjustment=adjustment_from_reader(reader.sub("adjustment"))
+        lower=reader.decimal("lower", default=ZERO),
+        upper=reader.optional_decimal("upper"),
+        adjustment=adjustment_from_reader(reader.sub("adjustment")),
+        flat=flat,
+        package=package,
     )
 
 
 def _tier_to_pb(tier: Tier) -> pb.RateTier:
     return pb.RateTier(
         lower=decimal_pb(tier.lower),
-        upper=None if tier.upper is None else decimal_pb(tier.upper),
+        upper=optional_decimal_pb(tier.upper),
         adjustment=adjustment_to_pb(tier.adjustment),
+        flat_amount=optional_decimal_pb(tier.flat),
+        package_size=optional_decimal_pb(tier.package),
     )
 
 

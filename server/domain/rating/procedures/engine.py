@@ -91,8 +91,9 @@ class Program:
 
     def try_out(self, lines: Sequence[Line], *, clock: Clock | None = None) -> tuple[Outcome, ...]:
         """Return the outcome of each line by itself, after pricing the units before it."""
-        apart = [replace(line, packages={}) for line in lines]
-        # Pricing the earlier units first fills the packages that they begin.
+        apart = [replace(line, packages={}, flat_tiers=set()) for line in lines]
+        # Pricing the earlier units first fills the packages that they begin, and charges the flat
+        # amounts of the tiers that they enter.
         first = [replace(line, quantity=line.before, before=ZERO) for line in apart if line.before]
         self.run(first, clock=clock)
         return self.run(apart, clock=clock)
@@ -127,6 +128,7 @@ class Program:
             {**line.terms.attributes, **line.attributes},
             line.adjustments or line.terms.adjustments,
             line.packages,
+            line.flat_tiers,
         )
         try:
             self._read_attributes(state)

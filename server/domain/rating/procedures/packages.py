@@ -44,12 +44,12 @@ def before(packaged: Sequence[Packaged]) -> Packages:
 
 
 def counted(
-    parts: Iterable[tuple[Decimal, Rate]], priced: Mapping[Rate, Decimal]
+    parts: Iterable[tuple[Decimal, Rate, int | None]], priced: Mapping[Rate, Decimal]
 ) -> tuple[Packaged, ...]:
     """Return the parts that are priced by package, each with the number of units before it."""
     units = dict(priced)
     found = []
-    for quantity, rate in parts:
+    for quantity, rate, _ in parts:
         if rate.is_package:
             before = units.get(rate, ZERO)
             units[rate] = before + quantity

@@ -3,12 +3,14 @@
 Each takes a line as the element before left it. The steps record the origin of each rate.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
 from server.domain.exact import plain
 from server.domain.modeling.units import LIMIT
 from server.domain.rating.procedures.elements import Agreed
+from server.domain.rating.procedures.flat_amounts import FlatAmount
 from server.domain.rating.procedures.state import RatedPart, State, rate_text, too_many_digits
 from server.domain.rating.procedures.waterfall import Element, RatingFailed
 from server.domain.rating.rates import (
@@ -22,6 +24,7 @@ from server.domain.rating.rates import (
     committed_rate,
     is_lower,
     pick,
+    priced_by,
 )
 
 _NOTES = {
@@ -94,19 +97,23 @@ def volume(
     whole = state.tier_quantity
     tier = pick(tiers, terms.bounds, whole)
     inputs = {"tier_quantity": plain(whole), **provenance}
+    number = None if tier is None else _number(tiers, tier)
     priced = []
     # Without a rate so far, all units are one part, which only an override can price.
     for part in state.parts or (None,):
         base = None if part is None else part.rate
+        units = state.quantity if part is None else part.quantity
         if tier is None:
-            rate = _fallback(base, whole)
             note = "outside every tier: the rate itself applies"
-            state.add(Element.VOLUME_TIER, inputs, rate_text(rate), note)
+            priced.append(RatedPart(units, _fallback(base, whole)))
+            texts = inputs
         else:
-            rate = _adjusted(base, tier, terms)
-            state.add(Element.VOLUME_TIER, inputs | _tier_text(tier), rate_text(rate))
-        priced.append(RatedPart(state.quantity if part is None else part.quantity, rate))
+            note = ""
+            priced.append(RatedPart(units, _adjusted(base, tier, terms), number))
+            texts = inputs | {"quantity": plain(units)} | _tier_text(tier, number)
+        state.add(Element.VOLUME_TIER, texts, _part_text(priced[-1]), note)
     state.parts = tuple(priced)
+    state.flat_amounts = _flat_amounts((tier,), is_only=True)
 
 
 def graduated(
@@ -118,21 +125,21 @@ def graduated(
     base, before = state.rate, state.before
     end = before + state.quantity
     parts: list[RatedPart] = []
-    for tier, units in _slices(tiers, before, end):
+    slices = _slices(tiers, before, end)
+    for tier, units in slices:
         inputs = {"quantity": plain(units), **provenance}
         if tier is None:
             part = RatedPart(units, _fallback(base, end))
             note = "outside every tier: the rate itself applies"
         else:
-            part = RatedPart(units, _adjusted(base, tier, terms))
-            inputs |= _tier_text(tier)
+            number = _number(tiers, tier)
+            part = RatedPart(units, _adjusted(base, tier, terms), number)
+            inputs |= _tier_text(tier, number)
             note = ""
-        outputs = rate_text(part.rate)
-        if not part.rate.is_package:
-            outputs |= {"amount": plain(part.amount)}
-        state.add(Element.GRADUATED_TIER, inputs, outputs, note)
+        state.add(Element.GRADUATED_TIER, inputs, _part_text(part), note)
         parts.append(part)
     state.parts = tuple(parts)
+    state.flat_amounts = _flat_amounts((tier for tier, _ in slices), is_only=False)
 
 
 def attribute_adjustment(state: State, rows: tuple[AttributeRow, ...]) -> None:
@@ -172,7 +179,8 @@ def reprice(
         check_rate(rate)
         before = {} if part is None else rate_text(part.rate)
         state.add(element, before | inputs, rate_text(rate), note)
-        parts.append(RatedPart(state.quantity if part is None else part.quantity, rate))
+        kept = RatedPart(state.quantity, rate) if part is None else part
+        parts.append(kept._replace(rate=rate))
     state.parts = tuple(parts)
 
 
@@ -193,7 +201,7 @@ def rewrite(state: State, values: list[Decimal]) -> None:
     else:
         pairs = zip(state.parts, values, strict=True)
         state.parts = tuple(
-            RatedPart(part.quantity, replace(part.rate, value=value)) for part, value in pairs
+            part._replace(rate=replace(part.rate, value=value)) for part, value in pairs
         )
     for part in state.parts:
         check_rate(part.rate)
@@ -234,7 +242,7 @@ def _committed(state: State, part: RatedPart, used: Decimal) -> RatedPart:
         outputs = rate_text(rate) | {"won": str(is_won).lower()}
         note = _WON if is_won else _LOST if is_lower(rate, part.rate) else _NOT_LOWER
         state.add(Element.COMMITMENT_RATE, inputs, outputs, note)
-    return RatedPart(part.quantity, best) if winner else part
+    return part._replace(rate=best) if winner else part
 
 
 def _own_tier(terms: RateTerms, used: Decimal) -> dict[str, str]:
@@ -273,7 +281,7 @@ def _fallback(base: Rate | None, quantity: Decimal) -> Rate:
 
 
 def _adjusted(base: Rate | None, tier: Tier, terms: RateTerms) -> Rate:
-    adjusted = adjust(base, tier.adjustment, terms=terms)
+    adjusted = priced_by(tier, base, terms)
     if adjusted is None:
         message = "the tier adjusts a rate, and there is none"
         raise RatingFailed("RATE_NOT_FOUND", message, _tier_text(tier))
@@ -281,10 +289,30 @@ def _adjusted(base: Rate | None, tier: Tier, terms: RateTerms) -> Rate:
     return adjusted
 
 
-def _tier_text(tier: Tier) -> dict[str, str]:
-    return {
+def _number(tiers: tuple[Tier, ...], tier: Tier) -> int:
+    # By identity: comparing tiers by value would compare all their decimals.
+    return next(number for number, own in enumerate(tiers, 1) if own is tier)
+
+
+def _flat_amounts(entered: Iterable[Tier | None], *, is_only: bool) -> tuple[FlatAmount, ...]:
+    """Return the flat amounts of the tiers that a line enters."""
+    return tuple(
+        FlatAmount(tier.lower, tier.flat, is_only) for tier in entered if tier and tier.flat
+    )
+
+
+def _part_text(part: RatedPart) -> dict[str, str]:
+    """Return the rate of units in a tier, and their amount; packages are counted at the end."""
+    text = rate_text(part.rate)
+    return text if part.rate.is_package else text | {"amount": plain(part.amount)}
+
+
+def _tier_text(tier: Tier, number: int | None = None) -> dict[str, str]:
+    text = {} if number is None else {"tier": str(number)}
+    text |= {
         "lower": plain(tier.lower),
         "upper": "" if tier.upper is None else plain(tier.upper),
         "adjustment": tier.adjustment.kind,
         "value": plain(tier.adjustment.value),
     }
+    return text | {"flat_amount": plain(tier.flat)} if tier.flat else text

@@ -13,6 +13,7 @@ from server.domain.exact import AMOUNT_PLACES, PLACES, ZERO, Rounding, divide, p
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.money import MOST_AMOUNT
 from server.domain.rating.procedures.elements import NET_UNIT_RATE
+from server.domain.rating.procedures.flat_amounts import FlatAmount, FlatTiers, charged
 from server.domain.rating.procedures.packages import Packaged, Packages, counted
 from server.domain.rating.procedures.waterfall import (
     Element,
@@ -26,6 +27,7 @@ from server.domain.rating.rates import AttributeRow, Rate, RateTerms
 Value = Decimal | str
 
 _GOES_ON = "units go on in a package that others before them began"
+_CHARGED = "a flat amount was charged with other units of the rating period"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,9 @@ class Line:
 
     `tier_quantity`, of which these units may be a part, picks VOLUME tiers. GRADUATED tiers price
     the units after the first `before`. All that is `used`, granted or not, picks the tiers of
-    commitments. Lines that share `packages` continue those that the lines before them began; rating
-    adds the ones that this line begins.
+    commitments. Lines that share `packages` continue those that the lines before them began, and
+    lines that share `flat_tiers` charge the flat amount of a tier once; rating adds the packages
+    that this line begins, and the tiers whose flat amounts it charges.
     """
 
     quantity: Decimal
@@ -48,13 +51,15 @@ class Line:
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
     packages: Packages | None = None
+    flat_tiers: FlatTiers | None = None
 
 
 class RatedPart(NamedTuple):
-    """Some of the units, and the rate that prices them."""
+    """Some of the units, the rate that prices them, and the number of their tier, if any."""
 
     quantity: Decimal
     rate: Rate
+    tier: int | None = None
 
     @property
     def amount(self) -> Decimal:
@@ -77,6 +82,8 @@ class State:
     attributes: Mapping[str, str] = field(default_factory=dict)
     adjustments: tuple[AttributeRow, ...] = ()
     packages: Packages | None = None
+    flat_tiers: FlatTiers | None = None
+    flat_amounts: tuple[FlatAmount, ...] = ()
     parts: tuple[RatedPart, ...] = ()
     base: Rate | None = None
     are_tiers_negotiated: bool = False
@@ -126,28 +133,49 @@ class State:
         # `packaged` has the parts by package in the order of `parts`.
         begun = iter(packaged)
         amounts = [next(begun).amount if part.rate.is_package else part.amount for part in parts]
+        flat_before = frozenset(self.flat_tiers or ())
+        flat = charged(self.flat_amounts, flat_before) if self.flat_amounts else ()
         amount = amounts[0] if len(amounts) == 1 else sum(amounts, ZERO)
+        if flat:
+            amount = sum((entered.amount for entered in flat), amount)
         # The amount has to fit into the money type of the API.
         if abs(amount) >= MOST_AMOUNT:
             raise self._beyond_money(amount)
-        net = _net_unit_rate(parts, amount, self.quantity)
+        net = _net_unit_rate(parts, amount, self.quantity, is_flat=bool(flat))
+        notes = [_GOES_ON] if any(package.started == 0 for package in packaged) else []
+        notes += [_CHARGED] if len(flat) < len(self.flat_amounts) else []
         self.add(
             Element.AMOUNT,
             {
                 "quantity": plain(self.quantity),
                 "parts": " + ".join(plain(part) for part in amounts),
+                **_tiers_text(parts),
                 **_packages_text(packaged),
+                **_flat_text(flat),
             },
             {"amount": plain(amount), "net_unit_rate": plain(net), "unit": self.terms.unit},
-            _GOES_ON if any(package.started == 0 for package in packaged) else "",
+            "; ".join(notes),
         )
-        # Only after the line is priced: a line that fails begins no package for others.
+        self._share(packaged, flat)
+        return Rated(
+            amount=amount,
+            net_unit_rate=net,
+            steps=tuple(self.steps),
+            packaged=packaged,
+            flat_tiers=tuple(entered.lower for entered in flat),
+            flat_before=flat_before,
+        )
+
+    def _share(self, packaged: tuple[Packaged, ...], flat: tuple[FlatAmount, ...]) -> None:
+        """Tell the lines that follow of the packages begun and the flat amounts charged."""
+        # Only after the line is priced: a line that fails begins no package for others, and leaves
+        # the flat amount to them.
         if self.packages is not None:
             self.packages.update(
                 (package.rate, package.before + package.quantity) for package in packaged
             )
-        steps = tuple(self.steps)
-        return Rated(amount=amount, net_unit_rate=net, steps=steps, packaged=packaged)
+        if self.flat_tiers is not None:
+            self.flat_tiers.update(entered.lower for entered in flat)
 
     def _beyond_money(self, amount: Decimal) -> RatingFailed:
         text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
@@ -244,9 +272,28 @@ def _packages_text(packaged: tuple[Packaged, ...]) -> dict[str, str]:
     }
 
 
-def _net_unit_rate(parts: tuple[RatedPart, ...], amount: Decimal, quantity: Decimal) -> Decimal:
+def _tiers_text(parts: tuple[RatedPart, ...]) -> dict[str, str]:
+    """Return the numbers of the tiers of the parts, and the units in each of several parts."""
+    if len(parts) == 1 and parts[0].tier is None:
+        return {}
+    tiers = " + ".join("-" if part.tier is None else str(part.tier) for part in parts)
+    if len(parts) == 1:
+        return {"tiers": tiers}
+    return {"tiers": tiers, "quantities": " + ".join(plain(part.quantity) for part in parts)}
+
+
+def _flat_text(flat: tuple[FlatAmount, ...]) -> dict[str, str]:
+    """Return the flat amounts that are charged with these units."""
+    if not flat:
+        return {}
+    return {"flat_amounts": " + ".join(plain(entered.amount) for entered in flat)}
+
+
+def _net_unit_rate(
+    parts: tuple[RatedPart, ...], amount: Decimal, quantity: Decimal, *, is_flat: bool
+) -> Decimal:
     # From the rate itself: going through the rounded amount could change its last digits.
-    if len(parts) == 1 and not parts[0].rate.is_package:
+    if len(parts) == 1 and not parts[0].rate.is_package and not is_flat:
         only = parts[0].rate
         return divide(only.value, only.per, places=PLACES, mode=Rounding.HALF_EVEN)
     return divide(amount, quantity, places=PLACES, mode=Rounding.HALF_EVEN)

@@ -44,12 +44,18 @@ class WaterfallStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rated:
-    """An amount in the unit of the terms, with its steps; `packaged` are the units by package."""
+    """An amount in the unit of the terms, with its steps; `packaged` are the units by package.
+
+    `flat_tiers` are the lower bounds of the tiers whose flat amounts are part of the amount, and
+    `flat_before` those whose flat amounts other units had been charged before.
+    """
 
     amount: Decimal
     net_unit_rate: Decimal
     steps: tuple[WaterfallStep, ...]
     packaged: tuple[Packaged, ...] = ()
+    flat_tiers: tuple[Decimal, ...] = ()
+    flat_before: frozenset[Decimal] = frozenset()
 
 
 # A generated `__eq__` would make the exception unhashable.

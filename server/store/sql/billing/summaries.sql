@@ -38,23 +38,26 @@ SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, 
 --   $13 overages numeric[], $14 tier_quantities numeric[], $15 net_unit_rates numeric[], $16 amounts numeric[],
 --   $17 currency_codes text[], $18 waterfalls text[], $19 error_reasons text[],
 --   $20 segment_start_times timestamptz[], $21 dimensions text[], $22 error_messages text[],
---   $23 procedure_ids text[], $24 procedure_version_ids text[], $25 execution_id uuid, $26 packages text[]
+--   $23 procedure_ids text[], $24 procedure_version_ids text[], $25 execution_id uuid, $26 packages text[],
+--   $27 flat_tiers text[], the elements of each array with commas between them
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id,
                                usage_resource_id, asset_rate_id, start_time, end_time, origin_start_time,
                                segment_start_time, state, used_quantity, drawn_quantity, overage_quantity,
                                tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason,
-                               dimensions, error_message, procedure_id, procedure_version_id, execution_id, packages)
+                               dimensions, error_message, procedure_id, procedure_version_id, execution_id, packages,
+                               flat_tiers)
 SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, r.origin_start_time,
        r.segment_start_time, CASE WHEN r.amount IS NULL THEN 'RATING_FAILED' ELSE 'RATED' END, r.used, r.drawn,
        r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason,
-       r.dimensions, r.error_message, r.procedure_id, r.procedure_version_id, $25, r.packages::jsonb
+       r.dimensions, r.error_message, r.procedure_id, r.procedure_version_id, $25, r.packages::jsonb,
+       string_to_array(r.flat_tiers, ',')::numeric[]
   FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::numeric[], $12::numeric[],
               $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::text[], $18::text[],
               $19::text[], $20::timestamptz[], $21::text[], $22::text[], $23::text[], $24::text[],
-              $26::text[])
+              $26::text[], $27::text[])
        AS r (ratable_summary_id, asset_id, asset_rate_id, origin_start_time, used, drawn, overage,
              tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason, segment_start_time,
-             dimensions, error_message, procedure_id, procedure_version_id, packages)
+             dimensions, error_message, procedure_id, procedure_version_id, packages, flat_tiers)
  ORDER BY r.ratable_summary_id;
 
 -- name: ratable_of_wallet

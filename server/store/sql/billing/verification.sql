@@ -138,7 +138,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
 -- The amounts of a wallet's ratable lines, and the versions that rated them.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
-       packages::text
+       packages::text, flat_tiers
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
  ORDER BY ratable_summary_id;

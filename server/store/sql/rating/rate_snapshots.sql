@@ -56,12 +56,37 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
 -- name: all_tiers
 -- The tiers of those entries.
 --   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
   FROM rate_tiers AS t
   JOIN rate_card_entries AS e
     ON (e.tenant_id, e.rate_card_id, e.entry_id) = (t.tenant_id, t.rate_card_id, t.entry_id)
  WHERE t.tenant_id = $1 AND e.state = 'ACTIVE' AND ($2::text[] IS NULL OR t.rate_card_id = ANY ($2::text[]))
  ORDER BY t.rate_card_id, t.entry_id, t.position;
+
+-- name: not_active
+-- The products and resources that cannot be bought.
+--   $1 tenant_id uuid
+SELECT product_id AS id, true AS is_product, state FROM products WHERE tenant_id = $1 AND state <> 'ACTIVE'
+ UNION ALL
+SELECT usage_resource_id, false, state FROM usage_resources WHERE tenant_id = $1 AND state <> 'ACTIVE'
+ ORDER BY 2, 1;
+
+-- name: limited_resources
+-- The resources of products that are not sold on all days, with the days on which they are: none for nulls.
+--   $1 tenant_id uuid
+SELECT product_id, usage_resource_id,
+       array_agg(start_date ORDER BY start_date NULLS FIRST) FILTER (WHERE state = 'ACTIVE') AS starts,
+       array_agg(end_date ORDER BY start_date NULLS FIRST) FILTER (WHERE state = 'ACTIVE') AS ends
+  FROM product_usage_resources
+ WHERE tenant_id = $1
+ GROUP BY product_id, usage_resource_id
+HAVING NOT bool_or(state = 'ACTIVE' AND start_date IS NULL AND end_date IS NULL)
+ ORDER BY product_id, usage_resource_id;
+
+-- name: selling_models
+-- All selling models.
+--   $1 tenant_id uuid
+SELECT selling_model_id, state FROM selling_models WHERE tenant_id = $1 ORDER BY selling_model_id;
 
 -- name: product_rates
 -- The active entries of one product with their tiers, in one statement, so that they are consistent outside a
@@ -69,7 +94,7 @@ SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value
 --   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable,
-       e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value
+       e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
   FROM rate_card_entries AS e
   LEFT JOIN rate_tiers AS t
     ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)

@@ -84,10 +84,12 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                         WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = c.asset_id LIMIT 1) AS a
                ) AS s) AS cells,
        (SELECT json_agg(json_build_array(
-                   t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
+                   t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages,
+                   t.flat_tiers))::text
           FROM (SELECT r.asset_id, r.origin_start_time, sum(r.used_quantity) AS used,
                        sum(r.overage_quantity) AS overage,
-                       json_agg(r.packages) FILTER (WHERE r.packages IS NOT NULL) AS packages
+                       json_agg(r.packages) FILTER (WHERE r.packages IS NOT NULL) AS packages,
+                       json_agg(r.flat_tiers::text[]) FILTER (WHERE r.flat_tiers IS NOT NULL) AS flat_tiers
                   FROM unnest(unsettled.late_origins) AS late (start_time)
                  CROSS JOIN LATERAL (
                        SELECT l.* FROM ratable_summaries AS l

@@ -23,9 +23,11 @@ SELECT v.wallet_id, v.asset_id, v.window_key, v.value
 -- The amounts already rated of each asset and origin of a wallet, without one rating period, in the form of
 -- `wallet_states`.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz or null
-SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages))::text
+SELECT json_agg(json_build_array(t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages,
+                                 t.flat_tiers))::text
   FROM (SELECT asset_id, origin_start_time, sum(used_quantity) AS used, sum(overage_quantity) AS overage,
-               json_agg(packages) FILTER (WHERE packages IS NOT NULL) AS packages
+               json_agg(packages) FILTER (WHERE packages IS NOT NULL) AS packages,
+               json_agg(flat_tiers::text[]) FILTER (WHERE flat_tiers IS NOT NULL) AS flat_tiers
           FROM ratable_summaries
          WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
            AND start_time IS DISTINCT FROM $4

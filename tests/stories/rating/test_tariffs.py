@@ -1,0 +1,160 @@
+"""Tariffs: flat amounts of tiers, packages by tier and surcharges, from the quote to the line."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import types_pb2 as types
+
+from tests.stories.bill_words import owed, replay
+from tests.stories.market_words import EU, market, used
+from tests.stories.preview_words import amounts, lines, preview
+from tests.stories.rate_words import Step, add, cost, get, priced, put, shop, tier
+from tests.stories.words import Metered, figure, line, money, number, refusal
+from tests.stories.world import World
+
+START: Step = ("0", "100", "OVERRIDE", "1")
+MORE: Step = ("100", None, "OVERRIDE", "30")
+
+
+def tariff(mode: str, resource: str = "data", product: str = "plan") -> Any:
+    """20 and 1 a unit up to 100; beyond, 50 and 30 for every package of 80 that is begun."""
+    made = priced(resource, None, START, MORE, mode=mode, product=product)
+    first, second = made.tiers.tiers
+    first.flat_amount.CopyFrom(number(20))
+    second.flat_amount.CopyFrom(number(50))
+    second.package_size.CopyFrom(number(80))
+    return made
+
+
+async def sold(sandbox: Any, mode: str) -> tuple[World, str, Any]:
+    world = await shop(sandbox, Metered(resource="data"))
+    await put(world, "tiers/data", tariff(mode))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.advance("2024-01-31")
+    return world, account, asset
+
+
+@pytest.mark.parametrize(
+    ("mode", "at_60", "at_180"),
+    [
+        # 60 + 20; the first 100 and its 20, then one package of 80 and its 50.
+        ("GRADUATED", 80, 100 + 20 + 30 + 50),
+        # 60 + 20; three packages of 80 and the flat amount of their tier.
+        ("VOLUME", 80, 3 * 30 + 50),
+    ],
+)
+async def test_what_is_quoted_is_previewed_and_owed(
+    sandbox: Any, mode: str, at_60: int, at_180: int
+) -> None:
+    world, account, asset = await sold(sandbox, mode)
+    asked = [await cost(world, quantity) for quantity in (60, 180)]
+    for on, quantity in (("2024-01-05", 50), ("2024-01-20", 10)):
+        await world.use(asset, "data", on, quantity)
+    more = amounts(await preview(world, account, *lines(asset, "data", ("2024-01-25", 120))))
+    await world.use(asset, "data", "2024-01-25", 120)
+    await world.advance("2024-02-10")
+
+    assert asked == [at_60, at_180]
+    assert more == [at_180 - at_60]
+    assert await owed(world, account) == {"data": (180, at_180)}
+    [rated] = await world.ratable(account)
+    assert figure(rated.amount) == at_180
+    again = await replay(world, account, price_book="priceBooks/book")
+    assert [figure(one.difference) for one in again.summaries] == [0]
+
+
+async def test_late_usage_is_charged_only_for_the_tier_that_it_enters(sandbox: Any) -> None:
+    """January had 90 for 110; ten late ones cost ten, and one beyond begins package and tier."""
+    world, account, asset = await sold(sandbox, "GRADUATED")
+    await world.use(asset, "data", "2024-01-05", 90)
+    await world.advance("2024-02-10")
+    await world.use(asset, "data", "2024-01-06", 10)
+    await world.advance("2024-03-10")
+    await world.use(asset, "data", "2024-01-07", 1)
+    before = amounts(await preview(world, account, *lines(asset, "data", ("2024-01-08", 5))))
+    await world.advance("2024-04-10")
+
+    rated = sorted(await world.ratable(account), key=lambda one: one.start_time.seconds)
+    assert [figure(one.amount) for one in rated] == [110, 10, 30 + 50]
+    assert before == [0]
+    assert sorted(money(one.amount) for one in await world.liable(account)) == [10, 80, 110]
+
+
+async def test_a_surcharge_is_a_negative_discount_everywhere(sandbox: Any) -> None:
+    """2.00 and a quarter is 2.50 by a tier; 200 % more is 6.00 as agreed."""
+    world = await shop(sandbox, Metered(resource="data"))
+    await put(world, "base/data", priced("data", "2"))
+    await put(world, "tiers/data", priced("data", None, ("0", None, "PERCENTAGE", "-25")))
+    account = await world.account("ann")
+    tripled = quotes.NegotiatedRate(
+        usage_resource="usageResources/data",
+        tiers=types.RateTiers(tiers=[tier("0", None, "PERCENTAGE", "-200")]),
+    )
+    [own] = await world.sell(account, line("plan", "2024-01-01"))
+    [agreed] = await world.sell(account, line("plan", "2024-01-01", negotiated=[tripled]))
+
+    await world.use(own, "data", "2024-01-05", 10)
+    await world.use(agreed, "data", "2024-01-05", 10)
+    await world.advance("2024-02-10")
+
+    assert await cost(world, 10) == 25
+    assert sorted(money(one.amount) for one in await world.liable(account)) == [25, 60]
+
+
+async def test_a_region_has_a_surcharge(sandbox: Any) -> None:
+    """Ten at 10, and ten in Europe at 12.50."""
+    world = await market(sandbox, (EU, "PERCENTAGE", "-25"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    await used(world, asset, ("2024-01-05", 10, EU), ("2024-01-05", 10, {}))
+    await world.advance("2024-02-10")
+
+    assert sorted(figure(one.amount) for one in await world.ratable(account)) == [100, 125]
+
+
+async def test_negotiated_tiers_have_flat_amounts_of_their_own(sandbox: Any) -> None:
+    world = await shop(sandbox, Metered(resource="data"))
+    await put(world, "tiers/data", tariff("GRADUATED"))
+    account = await world.account("ann")
+    cheap = tier("0", None, "OVERRIDE", "1")
+    cheap.flat_amount.CopyFrom(number(5))
+    agreed = quotes.NegotiatedRate(
+        usage_resource="usageResources/data", tiers=types.RateTiers(tiers=[cheap])
+    )
+    [asset] = await world.sell(account, line("plan", "2024-01-01", negotiated=[agreed]))
+
+    await world.use(asset, "data", "2024-01-05", 10)
+    await world.use(asset, "data", "2024-01-06", 200)
+    await world.advance("2024-02-10")
+
+    assert await owed(world, account) == {"data": (210, Decimal(215))}
+
+
+async def test_an_entry_tells_its_flat_amounts_and_package_sizes(sandbox: Any) -> None:
+    world = await shop(sandbox, Metered(resource="data"))
+    name = await put(world, "tiers/data", tariff("VOLUME"))
+
+    told = await get(world, name)
+
+    assert told.tiers.tiers == tariff("VOLUME").tiers.tiers
+
+
+async def test_what_a_tier_cannot_have_is_refused(sandbox: Any) -> None:
+    world = await shop(sandbox, Metered(resource="data"))
+
+    def bad(**fields: str) -> Any:
+        made = priced("data", None, ("0", None, "PERCENTAGE", "5"))
+        for field, value in fields.items():
+            getattr(made.tiers.tiers[0], field).CopyFrom(number(value))
+        return made
+
+    found = [
+        (await refusal(add(world, "tiers/bad", bad(**fields)))).reason
+        for fields in ({"flat_amount": "-1"}, {"package_size": "0"}, {"package_size": "10"})
+    ]
+
+    assert found == ["RATE_NEGATIVE", "FACTOR_RANGE", "TIERS_INVALID"]
