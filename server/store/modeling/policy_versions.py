@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from server.domain.ids import ProductId, ResourceId
+from server.domain.ids import PolicyId, ProductId, ResourceId
 from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.store.connection import Transaction
@@ -20,15 +20,31 @@ MOST_VERSIONS = value_of("policy.versions")
 T = TypeVar("T")
 
 
-async def supersede(tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T) -> None:
-    """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
+async def supersede(
+    tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T, at: datetime
+) -> None:
+    """Make another version active from `at` on, and store the previous content.
+
+    Raises CONCURRENT_CHANGE.
+    """
     [policy_id] = kind.key(current.content)
     # First, because it locks the policy and raises if the policy has changed.
     await records.save(tx, kind, new, revision=current.revision)
     content = DocumentCodec[T](type(current.content)).encode(current.content)
-    args = (tx.tenant_id, kind.name, policy_id, current.version, content)
+    args = (tx.tenant_id, kind.name, policy_id, current.version, content, at)
     await tx.execute(SQL["keep_version"], *args)
     await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
+
+
+async def versions_at(
+    tx: Transaction, kind: Kind[Any], content: type[T], ids: Iterable[PolicyId], at: datetime
+) -> dict[PolicyId, tuple[int, T]]:
+    """Return number and content of the versions in force just before `at`, unless still current."""
+    rows = await tx.fetch(SQL["versions_at"], tx.tenant_id, kind.name, sorted(ids), at)
+    codec = DocumentCodec[T](content)
+    return {
+        PolicyId(row["policy_id"]): (row["version"], codec.decode(row["content"])) for row in rows
+    }
 
 
 async def users(tx: Transaction, kind: Kind[T], policy_id: str) -> list[ProductId]:

@@ -1,6 +1,7 @@
 """Versions of policies: a new version changes an active policy for future sales.
 
-A sale keeps its policies with their versions, so nothing that was sold changes.
+A sale keeps its policies with their versions, so nothing that was sold changes. A sale gets the
+version of the day on which it starts.
 """
 
 from collections.abc import Callable
@@ -53,7 +54,7 @@ async def revise(
     users = await find_users(tx, record)
     if differences(found.content, wanted):
         before = await users.faults(tx)
-        await store.supersede(tx, record.kind, found, wanted)
+        await store.supersede(tx, record.kind, found, wanted, await tenants.now(tx))
         check_revision(record.name, before, await users.faults(tx))
         found = await records.get(tx, record.kind, *record.key)
     return Revised(found, users.names(MOST_AFFECTED), users.count)

@@ -29,6 +29,7 @@ from server.usecases.modeling.resolution import resolved_product
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
+from server.usecases.selling.policy_windows import as_of
 
 # Lines with the same product, first day, target and selling model have the same rates, which are
 # read once.
@@ -74,6 +75,7 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
         asked = ending(line, await _selling_model(tx, line.selling_model_id), path)
         to = await bound(tx, buyer.id, asked.binding, product, path=path)
         product = await overridden(tx, product, asked.policies, to, path)
+        product = await as_of(tx, product, asked.start_date, buyer.zone)
         key = (asked.product_id, asked.start_date, to.target_id, asked.selling_model_id)
         if key not in rates:
             wanted = CatalogTermsQuery(

@@ -168,9 +168,9 @@ async def test_what_is_sold_stays_under_the_version_it_was_sold_under(sandbox):
     revised = await revise(
         world, "overage_policy", "overage", name="overagePolicies/charge", overage="FREE"
     )
-    [after] = await world.sell(bob, line("plan", "2024-01-01"))
+    [after] = await world.sell(bob, line("plan", "2024-01-31"))
     for asset in (before, after):
-        await world.use(asset, "calls", "2024-01-10", 15)
+        await world.use(asset, "calls", "2024-01-31", 15)
     await world.advance("2024-02-05")
 
     assert revised.overage_policy.version == 2

@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import catalog_resources_pb2 as catalog
+from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as rpc
 
@@ -180,11 +181,11 @@ async def test_a_revision_is_judged_by_the_targets_that_name_the_policy(sandbox)
     sum_of_it = {"name": made.name, "method": "SUM"}
     done = await revise(world, "aggregation_policy", "method", **sum_of_it)
     assert (list(done.affected), done.affected_count) == ([target.name], 1)
-    sold = line("plan", "2024-01-01", binding="CUSTOM")
+    sold = line("plan", "2024-01-31", binding="CUSTOM")
     sold.binding_target = target.name
     [asset] = await world.sell(account, sold)
     for quantity in (8, 7):
-        await world.use(asset, "calls", "2024-01-10", quantity)
+        await world.use(asset, "calls", "2024-01-31", quantity)
     await world.advance("2024-02-05")
     [owed] = await world.liable(account)
     assert figure(owed.overage_quantity) == 5
@@ -199,3 +200,31 @@ async def test_a_fault_of_before_does_not_prevent_its_correction(sandbox):
     )
 
     assert done.policy.rating_frequency_policy.version == 2
+
+
+@pytest.mark.capability("M151")
+async def test_a_sale_gets_the_versions_of_its_first_day_and_not_of_today(sandbox):
+    world = await sandbox("2024-01-15")
+    rolling = {"refresh": "MONTH", "max_rollovers": 1}
+    await world.product("plan", Metered(resource="calls", grant="10", rate="1", **rolling))
+    ann, bob, eve = [await world.account(name) for name in ("ann", "bob", "eve")]
+    [before] = await world.sell(ann, line("plan", "2024-01-01"))
+    await revise(world, "overage_policy", "overage", name="overagePolicies/charge", overage="FREE")
+    daily = {"name": "refreshPolicies/every-1-month", "interval": {"unit": "DAY", "count": 7}}
+    await revise(world, "refresh_policy", "interval", **daily)
+
+    [back_dated] = await world.sell(bob, line("plan", "2024-01-14"))
+    [after] = await world.sell(eve, line("plan", "2024-01-15"))
+    for asset in (before, back_dated, after):
+        await world.use(asset, "calls", "2024-01-15", 30)
+    await world.advance("2024-02-05")
+
+    asked = [
+        catalog_rpc.ResolvePoliciesRequest(name=one.name) for one in (before, back_dated, after)
+    ]
+    found = [(await world.client.catalog.ResolvePolicies(one)).resources[0] for one in asked]
+    assert [one.overage_policy.version for one in found] == [1, 1, 2]
+    owed = [[money(one.amount) for one in await world.liable(who)] for who in (ann, bob, eve)]
+    assert owed == [[20], [20], [0]]
+    issued = [len(await world.grants(await world.wallet(who, "calls"))) for who in (bob, eve)]
+    assert issued[0] < issued[1]

@@ -2,8 +2,10 @@
 
 -- name: keep_version
 -- The content that is about to be replaced.
---   $1 tenant_id uuid, $2 kind text, $3 policy_id text, $4 version integer, $5 content jsonb
-INSERT INTO policy_versions (tenant_id, kind, policy_id, version, content) VALUES ($1, $2, $3, $4, $5);
+--   $1 tenant_id uuid, $2 kind text, $3 policy_id text, $4 version integer, $5 content jsonb,
+--   $6 supersede_time timestamptz
+INSERT INTO policy_versions (tenant_id, kind, policy_id, version, content, supersede_time)
+VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: raise_version
 -- The number of the policy's new version.
@@ -32,6 +34,13 @@ UPDATE commitment_policies SET version = version + 1
 SELECT version, content, supersede_time FROM policy_versions
  WHERE tenant_id = $1 AND kind = $2 AND policy_id = $3
  ORDER BY version DESC LIMIT $4;
+
+-- name: versions_at
+-- The versions of some policies that were in force just before a time and were replaced later.
+--   $1 tenant_id uuid, $2 kind text, $3 policy_ids text[], $4 time timestamptz
+SELECT DISTINCT ON (policy_id) policy_id, version, content FROM policy_versions
+ WHERE tenant_id = $1 AND kind = $2 AND policy_id = ANY ($3::text[]) AND supersede_time >= $4
+ ORDER BY policy_id, version;
 
 -- name: users
 -- The active products that refer to a policy, by an active resource or grant, or through their usage resource.

@@ -47,33 +47,33 @@ SELECT binding_target_id, display_name, kind, create_time, created_by, update_ti
 
 -- name: targets_naming
 -- The targets that name a policy for some resource, in groups of equal policies and equal billing periods, because
--- only these decide what may be sold to them. At most 100 names of each group.
+-- only these decide what may be sold to them. At most 100 names of each group. Goes from account to account (OFFSET
+-- keeps the planner from reordering), so that every run-time row is found by its account.
 --   $1 tenant_id uuid, $2 kind text, $3 policy_id text
-WITH named AS (
-    SELECT DISTINCT account_id, binding_target_id
-      FROM binding_target_policies
-     WHERE tenant_id = $1 AND $3 = CASE $2
-           WHEN 'AggregationPolicy' THEN aggregation_policy_id
-           WHEN 'RatingFrequencyPolicy' THEN rating_frequency_policy_id
-           WHEN 'OveragePolicy' THEN overage_policy_id
-           WHEN 'CommitmentPolicy' THEN commitment_policy_id END),
-whole AS (
-    SELECT p.account_id, p.binding_target_id,
-           array_agg(p.usage_resource_id::text ORDER BY p.usage_resource_id) AS usage_resource_ids,
-           array_agg(p.aggregation_policy_id::text ORDER BY p.usage_resource_id) AS aggregation_policy_ids,
-           array_agg(p.rating_frequency_policy_id::text ORDER BY p.usage_resource_id) AS rating_frequency_policy_ids,
-           array_agg(p.overage_policy_id::text ORDER BY p.usage_resource_id) AS overage_policy_ids,
-           array_agg(p.commitment_policy_id::text ORDER BY p.usage_resource_id) AS commitment_policy_ids
-      FROM named AS n
-      JOIN binding_target_policies AS p
-        ON p.tenant_id = $1 AND p.account_id = n.account_id AND p.binding_target_id = n.binding_target_id
-     GROUP BY p.account_id, p.binding_target_id)
 SELECT w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy_ids, w.overage_policy_ids,
-       w.commitment_policy_ids, a.billing_months, count(*) AS targets,
-       (array_agg('accounts/' || w.account_id || '/bindingTargets/' || w.binding_target_id
-                  ORDER BY w.account_id, w.binding_target_id))[1:100] AS names
-  FROM whole AS w
-  JOIN accounts AS a ON a.tenant_id = $1 AND a.account_id = w.account_id
+       w.commitment_policy_ids, w.billing_months, count(*) AS targets,
+       (array_agg('accounts/' || c.account_id || '/bindingTargets/' || w.binding_target_id
+                  ORDER BY c.account_id, w.binding_target_id))[1:100] AS names
+  FROM account_codes AS c
+ CROSS JOIN LATERAL (
+       SELECT p.binding_target_id, a.billing_months,
+              array_agg(p.usage_resource_id::text ORDER BY p.usage_resource_id) AS usage_resource_ids,
+              array_agg(p.aggregation_policy_id::text ORDER BY p.usage_resource_id) AS aggregation_policy_ids,
+              array_agg(p.rating_frequency_policy_id::text ORDER BY p.usage_resource_id)
+                  AS rating_frequency_policy_ids,
+              array_agg(p.overage_policy_id::text ORDER BY p.usage_resource_id) AS overage_policy_ids,
+              array_agg(p.commitment_policy_id::text ORDER BY p.usage_resource_id) AS commitment_policy_ids
+         FROM binding_target_policies AS p
+         JOIN accounts AS a ON a.tenant_id = $1 AND a.account_id = c.account_id
+        WHERE p.tenant_id = $1 AND p.account_id = c.account_id
+        GROUP BY p.binding_target_id, a.billing_months
+       HAVING bool_or($3 = CASE $2
+                      WHEN 'AggregationPolicy' THEN p.aggregation_policy_id
+                      WHEN 'RatingFrequencyPolicy' THEN p.rating_frequency_policy_id
+                      WHEN 'OveragePolicy' THEN p.overage_policy_id
+                      WHEN 'CommitmentPolicy' THEN p.commitment_policy_id END)
+       OFFSET 0) AS w
+ WHERE c.tenant_id = $1
  GROUP BY w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy_ids, w.overage_policy_ids,
-          w.commitment_policy_ids, a.billing_months
+          w.commitment_policy_ids, w.billing_months
  ORDER BY names;

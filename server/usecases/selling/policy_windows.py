@@ -1,0 +1,118 @@
+"""The versions of policies that apply to a sale: those of the day on which it starts."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from server.domain.calendar import DAY, local_midnight
+from server.domain.ids import PolicyId
+from server.domain.modeling.catalog import (
+    Aggregation,
+    Commitment,
+    Overage,
+    RatingFrequencyPolicy,
+    Refresh,
+    Rollover,
+)
+from server.domain.modeling.policies import RefreshPolicy, RolloverPolicy
+from server.domain.modeling.resolved import LevelPolicies, ResolvedGrant, ResolvedProduct
+from server.domain.selling.overrides import overridden
+from server.store.connection import Transaction
+from server.store.modeling import policy_versions as store
+from server.store.modeling.policies import (
+    AGGREGATION,
+    COMMITMENT,
+    OVERAGE,
+    RATING_FREQUENCY,
+    REFRESH,
+    ROLLOVER,
+)
+
+# The kind and the content of the policy that each field of a level or a grant names.
+KINDS: dict[str, tuple[Any, type[Any]]] = {
+    "aggregation": (AGGREGATION, Aggregation),
+    "rating_frequency": (RATING_FREQUENCY, RatingFrequencyPolicy),
+    "overage": (OVERAGE, Overage),
+    "commitment": (COMMITMENT, Commitment),
+    "refresh": (REFRESH, Refresh),
+    "rollover": (ROLLOVER, Rollover),
+}
+LEVEL_FIELDS = ("aggregation", "rating_frequency", "overage", "commitment")
+Versions = dict[str, dict[PolicyId, tuple[int, Any]]]
+
+
+async def as_of(tx: Transaction, product: ResolvedProduct, day: date, zone: str) -> ResolvedProduct:
+    """Return the product with the versions of its policies that were in force on a day.
+
+    On the day of a revision the new version applies already. Raises POLICY_CONFLICT.
+    """
+    # A version replaced before the end of the day does not apply on it.
+    end = local_midnight(zone, day + DAY)
+    versions = await _versions(tx, product, end)
+    if not any(versions.values()):
+        return product
+    resources = tuple(
+        replace(
+            resource,
+            levels=tuple(_level(level, versions) for level in resource.levels),
+            grants=tuple(_grant(grant, versions) for grant in resource.grants),
+        )
+        for resource in product.resources
+    )
+    return overridden(replace(product, resources=resources), {})
+
+
+async def _versions(tx: Transaction, product: ResolvedProduct, end: datetime) -> Versions:
+    """Return the earlier versions that apply, of policies that were revised."""
+    revised: dict[str, set[PolicyId]] = {field: set() for field in KINDS}
+    for resource in product.resources:
+        for level in resource.levels:
+            for field in LEVEL_FIELDS:
+                policy = getattr(level, field)
+                if policy is not None and policy.version > 1:
+                    revised[field].add(policy.content.id)
+        for grant in resource.grants:
+            for field in ("refresh", "rollover"):
+                source = getattr(grant, f"{field}_policy")
+                if source.version > 1:
+                    revised[field].add(source.id)
+    return {
+        field: await store.versions_at(tx, *KINDS[field], ids, end)
+        for field, ids in revised.items()
+        if ids
+    }
+
+
+def _level(level: LevelPolicies, versions: Versions) -> LevelPolicies:
+    changed = {}
+    for field in LEVEL_FIELDS:
+        policy = getattr(level, field)
+        found = None if policy is None else versions.get(field, {}).get(policy.content.id)
+        if found is not None:
+            version, content = found
+            changed[field] = replace(policy, content=content, version=version)
+    return replace(level, **changed)
+
+
+def _grant(grant: ResolvedGrant, versions: Versions) -> ResolvedGrant:
+    refresh = versions.get("refresh", {}).get(grant.refresh_policy.id or PolicyId(""))
+    if refresh is not None:
+        version, content = refresh
+        grant = replace(
+            grant,
+            refresh=RefreshPolicy(cadence=content.interval),
+            refresh_policy=replace(grant.refresh_policy, version=version),
+        )
+    rollover = versions.get("rollover", {}).get(grant.rollover_policy.id or PolicyId(""))
+    if rollover is not None:
+        version, content = rollover
+        grant = replace(
+            grant,
+            rollover=RolloverPolicy(
+                max_count=content.max_rollovers,
+                max_quantity=content.max_quantity,
+                max_percent=content.max_percent,
+            ),
+            rollover_policy=replace(grant.rollover_policy, version=version),
+        )
+    return grant
