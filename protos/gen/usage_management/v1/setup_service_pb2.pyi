@@ -153,7 +153,8 @@ class ProductResourceSetup(_message.Message):
 
     A policy may be described by its settings alone, without a name: an existing policy with the same settings is
     used, otherwise one is created whose id describes the settings, such as `sum-daily`, `monthly-after-3-days`
-    or `overage-charge`. Such a policy must not also be named in `product_usage_resource`.
+    or `overage-charge`. Such a policy must not also be named in `product_usage_resource`. A new resource of an anchor
+    for which nothing names a rating frequency policy gets `monthly-after-3-days`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
