@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from server.domain.caches import BoundedCache
 from server.domain.calendar import Days
 from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import (
@@ -103,6 +104,11 @@ class _Line:
         # One slot for each span between two days of change, and one before the first.
         self._found: list[CatalogTerms | None] = [None] * (len(self._days) + 1)
 
+    @property
+    def edges(self) -> int:
+        """The number of days on which the answer can change."""
+        return len(self._days)
+
     def at(self, day: date) -> CatalogTerms | None:
         """Return the answer of a day, if it is known."""
         return self._found[bisect_right(self._days, day)]
@@ -114,6 +120,10 @@ class _Line:
     def around(self, day: date) -> Days:
         """Return the days around `day` on which the answer is the same."""
         return Days.around(day, self._days)
+
+
+# Questions with more days of change are not cached, so that the cache stays bounded in bytes.
+MOST_EDGES = 400
 
 
 class CatalogRates:
@@ -144,8 +154,12 @@ class CatalogRates:
         for entry in sorted(entries, key=first_day):
             self._spans.setdefault(entry.card_id, Spans()).add(entry)
         # Keyed by the identity of entries, which exist as long as the index: hashing costs more.
-        self._found: dict[tuple[int, int, int], CatalogTerms] = {}
-        self._lines: dict[_LineKey, _Line] = {}
+        self._terms: BoundedCache[tuple[int, int, int], CatalogTerms] = BoundedCache(
+            "discovery.catalog_terms", entries=50_000, entry_bytes=1_024
+        )
+        self._lines: BoundedCache[_LineKey, _Line] = BoundedCache(
+            "discovery.catalog_lines", entries=50_000, entry_bytes=20 * MOST_EDGES
+        )
 
     def all_but(self, changed: Collection[RateCardId]) -> "KeptCards":
         """Return the entries of the cards that have not changed, for the next index."""
@@ -201,14 +215,15 @@ class CatalogRates:
         base, tier, attribute = self._chosen(cards, question)
         entries = (id(base), id(tier), id(attribute))
         # Many questions choose the same entries and share one object for their terms.
-        known = self._found.get(entries)
+        known = self._terms.get(entries)
         if known is not None:
             return known
         if base is None and (tier is None or not tier.stands_alone):
             raise self._why(cards, tier, question)
         if base is not None and tier is not None:
             _check_per(base, tier, question)
-        found = self._found[entries] = _terms(base, tier, attribute, question.currency_code)
+        found = _terms(base, tier, attribute, question.currency_code)
+        self._terms.put(entries, found)
         return found
 
     def _line_key(self, question: Question) -> _LineKey:
@@ -237,7 +252,8 @@ class CatalogRates:
             edges += [(card.start, card.end) for card in cards]
             edges += self._sales.edges(*key[:2])
             line = _Line(day for edge in edges for day in edge if day is not None)
-            self._lines[asked] = line
+            if line.edges <= MOST_EDGES:
+                self._lines.put(asked, line)
         return line
 
     def parts(self, but_of: "CatalogRates | None" = None) -> Iterator[object]:

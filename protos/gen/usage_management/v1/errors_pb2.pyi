@@ -244,7 +244,7 @@ class ErrorDetails(_message.Message):
         UNIT_CLASS_NOT_FOUND: ErrorDetails._Reason.ValueType  # 221
         """The unit class does not exist."""
         UNIT_OF_MEASURE_NOT_FOUND: ErrorDetails._Reason.ValueType  # 222
-        """The unit does not exist, or the unit class has no unit with factor 1 to count in."""
+        """The unit does not exist, or the unit class has no default unit to count in."""
         USAGE_RECORD_NOT_FOUND: ErrorDetails._Reason.ValueType  # 223
         """The usage record does not exist."""
         USAGE_RESOURCE_NOT_FOUND: ErrorDetails._Reason.ValueType  # 224
@@ -602,7 +602,7 @@ class ErrorDetails(_message.Message):
     UNIT_CLASS_NOT_FOUND: ErrorDetails.Reason.ValueType  # 221
     """The unit class does not exist."""
     UNIT_OF_MEASURE_NOT_FOUND: ErrorDetails.Reason.ValueType  # 222
-    """The unit does not exist, or the unit class has no unit with factor 1 to count in."""
+    """The unit does not exist, or the unit class has no default unit to count in."""
     USAGE_RECORD_NOT_FOUND: ErrorDetails.Reason.ValueType  # 223
     """The usage record does not exist."""
     USAGE_RESOURCE_NOT_FOUND: ErrorDetails.Reason.ValueType  # 224
