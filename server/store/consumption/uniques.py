@@ -67,11 +67,20 @@ async def take_over(
     )
 
 
+async def lock_cells(tx: Transaction, counted: Sequence[CountedValue]) -> None:
+    """Lock the cells of records that count no longer, until the transaction ends."""
+    await tx.execute(SQL["lock_cells"], tx.tenant_id, *_cells(counted))
+
+
 async def measure_again(tx: Transaction, counted: Sequence[CountedValue]) -> None:
     """Measure the cells of records that count no longer from all their records."""
+    await tx.execute(SQL["measure_again"], tx.tenant_id, *_cells(counted))
+
+
+def _cells(counted: Sequence[CountedValue]) -> list[list[Any]]:
+    """Return the accounts and the cells as columns, in the order of their keys."""
     cells = {(value.account_id, value.cell_id) for value in counted}
-    columns = [list(column) for column in zip(*sorted(cells), strict=True)]
-    await tx.execute(SQL["measure_again"], tx.tenant_id, *columns)
+    return [list(column) for column in zip(*sorted(cells), strict=True)]
 
 
 def _values(items: Sequence[Asked]) -> list[list[Any]]:

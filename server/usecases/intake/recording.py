@@ -47,11 +47,11 @@ from server.store.billing.periods import NewPeriod, open_missing
 from server.store.connection import Transaction
 from server.store.consumption import recording as store
 from server.store.consumption.recording import PeriodState
-from server.store.consumption.uniques import measure_again
+from server.store.consumption.uniques import lock_cells, measure_again
 from server.store.transaction import Savepoint
 from server.usecases.billing.reopening import final_of, reopen
 from server.usecases.intake.blocking import Placed, refuse_blocked
-from server.usecases.intake.uniques import count_unique, forget_unique, take_over
+from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
 # Attempts to find an open period while closes of the same wallet run; then the caller retries.
 TRIES = 3
@@ -193,6 +193,9 @@ async def _place(
     placed, replaced = _placed(counted, periods, outcomes), list[CountedValue]()
     if any(_depends(item) for _, item, _ in placed):
         placed, replaced = await take_over(tx, await _decide(tx, placed, outcomes))
+    if replaced:
+        # Before anything is added: what others add meanwhile is seen when cells are measured.
+        await lock_cells(tx, replaced)
     await _keep(tx, placed, outcomes)
     if replaced:
         await measure_again(tx, replaced)
@@ -216,6 +219,7 @@ async def _decide(
     # Before blocking: the counted quantity decides whether the grants cover a record.
     counting = await count_unique(tx, list(new.values()))
     left = await refuse_blocked(tx, counting, outcomes)
+    left = refuse_uncounted(counting, left, outcomes)
     await forget_unique(tx, [entry for entry in counting if entry[0] in outcomes])
     for index, (item, first) in repeats.items():
         is_kept = first not in outcomes

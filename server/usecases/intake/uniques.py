@@ -6,6 +6,7 @@ not matter.
 
 from collections.abc import Sequence
 
+from server.domain.consumption.recording import Outcome
 from server.domain.consumption.uniques import (
     CountedValue,
     UniqueValue,
@@ -28,6 +29,25 @@ async def count_unique(tx: Transaction, placed: Sequence[Placed]) -> list[Placed
     return [
         (index, as_counted(item, item.usage.key in new), place) for index, item, place in placed
     ]
+
+
+def refuse_uncounted(
+    counting: Sequence[Placed], left: Sequence[Placed], outcomes: dict[int, Outcome]
+) -> list[Placed]:
+    """Refuse the records whose value was to be counted by a record that is refused.
+
+    They count nothing themselves, so a cap would let them pass. Returns the records that are left.
+    """
+    refused = {
+        value: outcomes[index]
+        for index, item, _ in counting
+        if index in outcomes and item.quantity and (value := unique_value(item))
+    }
+    for index, item, _ in left:
+        value = unique_value(item)
+        if value in refused:
+            outcomes[index] = refused[value]
+    return [entry for entry in left if entry[0] not in outcomes]
 
 
 async def forget_unique(tx: Transaction, refused: Sequence[Placed]) -> None:

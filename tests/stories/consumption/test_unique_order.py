@@ -1,12 +1,14 @@
 """Unique counts do not depend on the order in which usage arrives."""
 
+import asyncio
 import itertools
 import random
 
 import pytest
 from usage_management.v1 import summary_service_pb2 as summaries
 
-from tests.stories.words import Metered, figure, line, usage
+from server.api.services.consumption import consumption
+from tests.stories.words import REJECTED, Metered, codes, figure, line, usage
 from tests.stories.world import World
 
 UNIQUE = {"method": "UNIQUE_COUNT", "unique_label": "user"}
@@ -19,7 +21,8 @@ def seen(asset, user, at, region, record_id):
 
 async def shop(sandbox, **more) -> tuple[World, str]:
     world = await sandbox("2024-01-31")
-    users = Metered(resource="users", rate="1", dimensions=("region",), **UNIQUE, **more)
+    terms = {"rate": "1", "dimensions": ("region",), **UNIQUE, **more}
+    users = Metered(resource="users", **terms)
     await world.product("plan", users)
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
@@ -91,3 +94,57 @@ async def test_the_earliest_record_of_a_value_counts_it_in_any_order(sandbox, se
     counted = {(day[:10], region): used for (day, region), (used, _) in found.items() if used}
     assert counted == wanted
     assert sum(records for _, records in found.values()) == 40
+
+
+async def test_what_others_add_while_a_value_is_taken_over_is_kept(sandbox, monkeypatch):
+    """One call has added to a cell and not committed; another takes over a value of the cell."""
+    world, asset = await shop(sandbox, window="RATING_PERIOD")
+    account = asset.name.rpartition("/assets/")[0]
+    await world.record(
+        [
+            seen(asset, "u1", "2024-01-10T10:00", "eu", "a"),
+            seen(asset, "u2", "2024-01-10T11:00", "eu", "b"),
+        ]
+    )
+    added, going_on = asyncio.Event(), asyncio.Event()
+    keep = consumption.keep_refusals
+
+    async def hold(tx, refusals):
+        if not added.is_set():
+            added.set()
+            await going_on.wait()
+        await keep(tx, refusals)
+
+    monkeypatch.setattr(consumption, "keep_refusals", hold)
+    adding = asyncio.create_task(world.record([seen(asset, "u3", "2024-01-10T12:00", "eu", "c")]))
+    await added.wait()
+    taking = asyncio.create_task(world.record([seen(asset, "u1", "2024-01-03T10:00", "eu", "d")]))
+    # The second call waits for the cell of the first one.
+    done, _ = await asyncio.wait([taking], timeout=1)
+    going_on.set()
+    await asyncio.gather(adding, taking)
+
+    assert not done
+    assert figure((await world.wallet(account, "users")).used_quantity) == 3
+    found = await cells(world, account)
+    assert {day[:10]: used for (day, _), (used, _) in found.items()} == {
+        "2024-01-03": 1,
+        "2024-01-10": 2,
+    }
+
+
+async def test_records_of_a_value_that_a_cap_refuses_are_refused_together(sandbox):
+    """However they are split into calls: the cap is full, and a new value comes twice."""
+    world, asset = await shop(sandbox, grant="1", overage="BLOCK")
+    await world.record([seen(asset, "u1", "2024-01-10T10:00", "eu", "a")])
+
+    both = await world.record(
+        [
+            seen(asset, "u2", "2024-01-10T11:00", "eu", "b"),
+            seen(asset, "u2", "2024-01-10T12:00", "eu", "c"),
+        ]
+    )
+    alone = await world.record([seen(asset, "u2", "2024-01-10T12:00", "eu", "c")])
+
+    assert codes(both) == [REJECTED, REJECTED]
+    assert codes(alone) == [REJECTED]

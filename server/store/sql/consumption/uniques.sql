@@ -58,9 +58,21 @@ UPDATE usage_records AS r SET counted_quantity = 0
   FROM unnest($2::text[], $3::text[]) AS k (account_id, record_id)
  WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.record_id = k.record_id;
 
+-- name: lock_cells
+-- Locked in key order, before records are added: a transaction that adds to one of these cells has committed before,
+-- and is seen by `measure_again`, or adds to the new measure after it.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 usage_summary_ids uuid[]
+SELECT s.usage_summary_id
+  FROM (SELECT u.* FROM unnest($2::text[], $3::uuid[]) AS u (account_id, usage_summary_id)
+         ORDER BY u.account_id COLLATE "C", u.usage_summary_id) AS k
+ CROSS JOIN LATERAL (
+       SELECT c.usage_summary_id FROM usage_summaries AS c
+        WHERE c.tenant_id = $1 AND c.account_id = k.account_id AND c.usage_summary_id = k.usage_summary_id
+          FOR UPDATE) AS s;
+
 -- name: measure_again
--- The cells of records that count no longer, after the new records were added. Their periods are kept open by a
--- lock. The count and the latest record of a cell stay; only what the latest one counts can be another.
+-- The cells of records that count no longer, after the new records were added. They are locked, and their periods
+-- are kept open by a lock. The count and the latest record of a cell stay; only what the latest one counts can be another.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 usage_summary_ids uuid[]
 UPDATE usage_summaries AS s
    SET sum_quantity = m.total, max_quantity = m.largest, min_quantity = m.smallest, last_quantity = m.latest
