@@ -55,8 +55,9 @@ def as_counted(item: Counted, is_new: bool) -> Counted:
 def takes_over(item: Counted, place: Place, counted: CountedValue) -> bool:
     """Return True if a record counts a value instead of the stored one, because it is earlier.
 
-    Late usage takes over nothing: the cell of the stored record is settled.
+    Late usage takes over nothing: the cell of the stored record is settled. Nor does usage that a
+    cap could refuse: the grants of its day may not cover it.
     """
     usage = item.usage
     is_earlier = (usage.time, usage.record_id) < (counted.time, counted.record_id)
-    return is_earlier and place.late is None
+    return is_earlier and place.late is None and not item.slot.meter.blocking

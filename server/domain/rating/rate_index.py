@@ -7,7 +7,6 @@ all models, and both win over one for all resources of a commitment, which can o
 Currencies are not converted. A refusal names the nearest candidate.
 """
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from server.domain.ids import (
     SellingModelId,
     UnitId,
 )
+from server.domain.rating.cached_terms import MOST_EDGES, CatalogTerms, TermsByDay
 from server.domain.rating.rate_cards import (
     PriceBook,
     RateCard,
@@ -83,49 +83,6 @@ class Question:
         return self.product_id, self.resource_id, self.currency_code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogTerms:
-    """Terms of the catalog; `is_fixed` if a quote may not change them."""
-
-    terms: RateTerms
-    is_fixed: bool
-
-
-class _Line:
-    """The known answers to one question, by day.
-
-    The answer can change on certain days only, so the number of answers is bounded by those days.
-    """
-
-    __slots__ = ("_days", "_found")
-
-    def __init__(self, days: Iterable[date]) -> None:
-        self._days = sorted(set(days))
-        # One slot for each span between two days of change, and one before the first.
-        self._found: list[CatalogTerms | None] = [None] * (len(self._days) + 1)
-
-    @property
-    def edges(self) -> int:
-        """The number of days on which the answer can change."""
-        return len(self._days)
-
-    def at(self, day: date) -> CatalogTerms | None:
-        """Return the answer of a day, if it is known."""
-        return self._found[bisect_right(self._days, day)]
-
-    def keep(self, day: date, found: CatalogTerms) -> None:
-        """Store the answer for all days between two changes around `day`."""
-        self._found[bisect_right(self._days, day)] = found
-
-    def around(self, day: date) -> Days:
-        """Return the days around `day` on which the answer is the same."""
-        return Days.around(day, self._days)
-
-
-# Questions with more days of change are not cached, so that the cache stays bounded in bytes.
-MOST_EDGES = 400
-
-
 class CatalogRates:
     """An index of active entries: an answer takes one look-up and one bisection for each card.
 
@@ -157,7 +114,7 @@ class CatalogRates:
         self._terms: BoundedCache[tuple[int, int, int], CatalogTerms] = BoundedCache(
             "discovery.catalog_terms", entries=50_000, entry_bytes=1_024
         )
-        self._lines: BoundedCache[_LineKey, _Line] = BoundedCache(
+        self._lines: BoundedCache[_LineKey, TermsByDay] = BoundedCache(
             "discovery.catalog_lines", entries=50_000, entry_bytes=20 * MOST_EDGES
         )
 
@@ -237,7 +194,7 @@ class CatalogRates:
                 model = None
         return book_id, key, model
 
-    def _line_of(self, asked: _LineKey) -> _Line:
+    def _line_of(self, asked: _LineKey) -> TermsByDay:
         """Return the cached answers of a question, with the days on which the answer may change.
 
         Callers ask only after an answer was found. Unknown names are not cached, so that the cache
@@ -251,7 +208,7 @@ class CatalogRates:
             edges = [(entry.start, entry.end) for span in spans for entry in span]
             edges += [(card.start, card.end) for card in cards]
             edges += self._sales.edges(*key[:2])
-            line = _Line(day for edge in edges for day in edge if day is not None)
+            line = TermsByDay(day for edge in edges for day in edge if day is not None)
             if line.edges <= MOST_EDGES:
                 self._lines.put(asked, line)
         return line

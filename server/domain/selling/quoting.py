@@ -26,7 +26,7 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
-from server.domain.rating.rate_index import CatalogTerms
+from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
 from server.domain.selling.negotiation import (

@@ -7,7 +7,6 @@ from asyncpg import Record
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.exact import Rounding
 from server.domain.ids import (
-    PolicyId,
     ProductGrantId,
     ProductId,
     ProductResourceId,
@@ -19,7 +18,6 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Category,
     GrantType,
-    PolicyIds,
     Product,
     ProductGrant,
     ProductResource,
@@ -28,7 +26,6 @@ from server.domain.modeling.catalog import (
     UsageModelType,
     UsageResource,
 )
-from server.domain.modeling.policies import DrawdownOrder
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.units import UnitClassKind
 from server.store.modeling.policies import (
@@ -38,13 +35,11 @@ from server.store.modeling.policies import (
     RATING_FREQUENCY,
     REFRESH,
     ROLLOVER,
+    optional_policy,
+    policy_ids,
 )
 from server.store.modeling.records import Kind, Reference
 from server.store.modeling.selling_models import SELLING_MODEL
-
-
-def _optional_policy(value: str | None) -> PolicyId | None:
-    return None if value is None else PolicyId(value)
 
 
 def _optional_unit(value: str | None) -> UnitId | None:
@@ -61,17 +56,6 @@ def _optional_product(value: str | None) -> ProductId | None:
 
 def _optional_model(value: str | None) -> SellingModelId | None:
     return None if value is None else SellingModelId(value)
-
-
-def policy_ids(row: Record) -> PolicyIds:
-    """Return the policies that a row names; a usage resource has fewer than a product."""
-    return PolicyIds(
-        aggregation=_optional_policy(row.get("aggregation_policy_id")),
-        rating_frequency=_optional_policy(row["rating_frequency_policy_id"]),
-        overage=_optional_policy(row["overage_policy_id"]),
-        commitment=_optional_policy(row.get("commitment_policy_id")),
-        order=None if row["drawdown_order"] is None else DrawdownOrder(row["drawdown_order"]),
-    )
 
 
 def _unit_class(row: Record) -> UnitClass:
@@ -142,8 +126,8 @@ def _product_grant(row: Record) -> ProductGrant:
         quantity=row["quantity"],
         unit_id=_optional_unit(row["unit_of_measure_id"]),
         validity=None if unit is None else Cadence(CadenceUnit(unit), count),
-        refresh_id=_optional_policy(row["refresh_policy_id"]),
-        rollover_id=_optional_policy(row["rollover_policy_id"]),
+        refresh_id=optional_policy(row["refresh_policy_id"]),
+        rollover_id=optional_policy(row["rollover_policy_id"]),
         selling_model_id=_optional_model(row["selling_model_id"]),
         start_date=row["start_date"],
         end_date=row["end_date"],
@@ -169,6 +153,7 @@ UNIT_CLASS: Kind[UnitClass] = Kind(
     to_row=lambda record: (record.id, record.display_name, record.kind, record.default_unit_id),
     from_row=_unit_class,
     fields={"default_unit_id": "default_unit"},
+    returns_to_draft=False,
 )
 UNIT: Kind[UnitOfMeasure] = Kind(
     name="UnitOfMeasure",
@@ -197,6 +182,7 @@ UNIT: Kind[UnitOfMeasure] = Kind(
     from_row=_unit,
     fields={"unit_class_id": "unit_class"},
     references=lambda record: [(UNIT_CLASS, (record.unit_class_id,))],
+    returns_to_draft=False,
 )
 
 

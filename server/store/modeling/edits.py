@@ -17,15 +17,17 @@ async def referrers(
     tx: Transaction,
     kind: Kind[T],
     *key: str,
+    only_active: bool = False,
     after: str = "",
     limit: int = MOST_REFERRERS + 1,
 ) -> list[tuple[str, str]]:
     """Return the names and states of the records that refer to one, by name.
 
+    With `only_active`, they are those that it cannot be withdrawn from: active records but rates.
     Without a limit of its own, the list has one more than the number that an error names.
     """
     second = key[1] if len(key) > 1 else None
-    args = (tx.tenant_id, kind.name, key[0], second, after, limit)
+    args = (tx.tenant_id, kind.name, key[0], second, after, limit, only_active)
     return [(row["name"], row["state"]) for row in await tx.fetch(SQL["referrers"], *args)]
 
 

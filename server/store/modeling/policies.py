@@ -8,6 +8,7 @@ from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
     Overage,
+    PolicyIds,
     RatingFrequencyPolicy,
     Refresh,
     Rollover,
@@ -16,10 +17,27 @@ from server.domain.modeling.policies import (
     AggregationMethod,
     Combination,
     CommitmentRate,
+    DrawdownOrder,
     LatePolicy,
     OveragePolicy,
 )
 from server.store.modeling.records import Kind
+
+
+def optional_policy(value: str | None) -> PolicyId | None:
+    """Return the id of a policy, if there is one."""
+    return None if value is None else PolicyId(value)
+
+
+def policy_ids(row: Record) -> PolicyIds:
+    """Return the policies that a row names; a usage resource has fewer than a product."""
+    return PolicyIds(
+        aggregation=optional_policy(row.get("aggregation_policy_id")),
+        rating_frequency=optional_policy(row["rating_frequency_policy_id"]),
+        overage=optional_policy(row["overage_policy_id"]),
+        commitment=optional_policy(row.get("commitment_policy_id")),
+        order=None if row["drawdown_order"] is None else DrawdownOrder(row["drawdown_order"]),
+    )
 
 
 def _aggregation(row: Record) -> Aggregation:

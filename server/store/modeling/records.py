@@ -60,6 +60,8 @@ class Kind(Generic[T]):
     references: Callable[[T], Sequence["Reference"]] = lambda _: ()
     # The fields with its first day and its exclusive end, if it applies for a span of days.
     dates: tuple[str, str] = ("start_date", "end_date")
+    # What a record is about; a successor is about the same.
+    place: Callable[[T], object] = lambda _: None
     has_states: bool = True
     is_activated_with_product: bool = False
     # False if what was once active may have had effects that no sale shows.

@@ -274,6 +274,7 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "end": "end_date",
     },
     dates=("start", "end"),
+    place=lambda entry: entry.prices,
     replacement="SupersedeRateCardEntry replaces it from a day on",
     change_states="ChangeRateCardEntryStates",
     marks_changes=True,

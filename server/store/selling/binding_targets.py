@@ -13,7 +13,7 @@ from server.domain.modeling.catalog import PolicyIds
 from server.domain.selling.targets import TargetKind
 from server.store.audit import audit_of
 from server.store.connection import Transaction
-from server.store.modeling.catalog import policy_ids
+from server.store.modeling.policies import policy_ids
 from server.store.modeling.records import Kind
 from server.store.sql import load
 

@@ -6,7 +6,8 @@ in force. Its entry keeps its name in the file; the successor's id is the entry'
 
 from dataclasses import replace
 
-from server.domain.ids import RateEntryId
+from server.domain.errors import InvalidArgument
+from server.domain.ids import CODE, RateEntryId
 from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.rate_cards import CardSize, RateCardEntry, in_force
 from server.store.connection import Transaction
@@ -16,7 +17,7 @@ from server.store.rating.rate_entries import RATE_ENTRY
 from server.usecases.catalog_changes.succession import Succession, supersede
 from server.usecases.modeling.edits import Record
 from server.usecases.modeling.records import create
-from server.usecases.rating.rate_entries import check_active, check_entry
+from server.usecases.rating.rate_entries import check_entering, check_entry
 
 
 async def dated_entry(tx: Transaction, wanted: RateCardEntry) -> RateCardEntry:
@@ -25,8 +26,13 @@ async def dated_entry(tx: Transaction, wanted: RateCardEntry) -> RateCardEntry:
     if found is None or wanted.start is None:
         return wanted
     begins_earlier = found.content.start is None or found.content.start < wanted.start
+    if not begins_earlier:
+        return wanted
     dated = RateEntryId(f"{wanted.id}-{wanted.start}")
-    return replace(wanted, id=dated) if begins_earlier else wanted
+    if CODE.fullmatch(dated) is None:
+        fault = f"is too long to take the day of a new rate, as in {dated}; choose a shorter id"
+        raise InvalidArgument.at("rate_card_entry.name", "CODE_FORMAT", fault)
+    return replace(wanted, id=dated)
 
 
 async def create_rate(
@@ -46,7 +52,7 @@ async def create_rate(
         successor_id=wanted.id,
         start=wanted.start,
         merge=lambda _: checked,
-        check_active=check_active,
+        check_entering=check_entering,
     )
     return (await supersede(tx, succession)).successor
 

@@ -23,6 +23,7 @@ from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import product_grants, records
 from server.store.modeling.catalog import PRODUCT_GRANT
+from server.store.modeling.records import Kind
 from server.usecases.catalog_changes.activation import load_setup
 from server.usecases.modeling import edits
 from server.usecases.modeling.edits import ActiveCheck, Check, Record, accept, accept_active
@@ -44,7 +45,7 @@ class Succession(Generic[T]):
     start: date
     merge: Callable[[StoredRecord[T]], T]
     check: Check[T] = accept
-    check_active: ActiveCheck[T] = accept_active
+    check_entering: ActiveCheck[T] = accept_active
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,16 @@ async def supersede(tx: Transaction, succession: Succession[T]) -> Succeeded[T]:
     """
     # Serializes with activations, which must not add an overlapping record meanwhile.
     await tenants.bump_catalog(tx)
-    found = await edits.current(tx, succession.record)
     kind, start = succession.record.kind, succession.start
+    found = await records.get(tx, kind, *succession.record.key)
     begin, end = kind.dates
     merged = succession.merge(found)
     successor: Any = replace(merged, **{"id": succession.successor_id, begin: start})  # type: ignore[type-var] # contents are dataclasses
     known = await _known(tx, succession, found, successor)
     if known is not None:
         return known
+    edits.check_etag(succession.record, found)
+    _check_successor(kind, found.content, successor)
     _check_start(found, (getattr(found.content, begin), getattr(found.content, end)), start)
     today = (await tenants.now(tx)).date()
     if start < today:
@@ -80,7 +83,8 @@ async def supersede(tx: Transaction, succession: Succession[T]) -> Succeeded[T]:
     await records.save(tx, kind, ended, revision=found.revision)
     checked = await succession.check(tx, successor)
     draft = await create(tx, kind, checked)
-    await succession.check_active(tx, checked)
+    await edits.check_references(tx, succession.record, draft)
+    await succession.check_entering(tx, checked)
     await records.move(tx, kind, draft, CatalogState.ACTIVE)
     return Succeeded(
         await records.get(tx, kind, *succession.record.key),
@@ -107,8 +111,12 @@ async def supersede_resource(
     new resource, with the id that `grant_ids` has for it. Raises the errors of
     `supersede_of_product`, and FIELD_REQUIRED for a grant without a new id.
     """
+    # Before the grants are read, so that none is activated meanwhile.
+    await tenants.bump_catalog(tx)
     product_id, held_id = succession.record.key
     grants = await product_grants.of_resource(tx, product_id, held_id)
+    for grant_id in sorted(grant_ids):
+        await records.get(tx, PRODUCT_GRANT, product_id, grant_id)
     done = await supersede(tx, succession)
     for grant in grants:
         content = grant.content
@@ -163,6 +171,16 @@ async def _known(
     if differences(await succession.check(tx, same), there.content):
         return None
     return Succeeded(found, there)
+
+
+def _check_successor(kind: Kind[T], found: T, successor: T) -> None:
+    """Raise FIELD_MASK_INVALID, INTERVAL_INVALID for a successor that leaves a gap."""
+    if kind.place(found) != kind.place(successor):
+        fault = "must not name a field that tells what the record is about; create another record"
+        raise InvalidArgument.at("update_mask", "FIELD_MASK_INVALID", fault)
+    begin, end = (getattr(successor, name) for name in kind.dates)
+    if end is not None and end <= begin:
+        raise InvalidArgument.at("end_date", "INTERVAL_INVALID", f"must be after {begin}")
 
 
 def _check_start(

@@ -11,4 +11,6 @@ from server.store.consumption import refused_records as store
 async def keep_refusals(tx: Transaction, refusals: Sequence[Refusal]) -> None:
     """Store the refused records of a call; the oldest ones of the tenant give way."""
     if refusals:
-        await store.add(tx, [(new_id(), refusal) for refusal in refusals])
+        # Sorted: ids of one millisecond have no order of their own.
+        ids = sorted(new_id() for _ in refusals)
+        await store.add(tx, list(zip(ids, refusals, strict=True)))

@@ -91,6 +91,9 @@ async def delete(tx: Transaction, record: Record[T]) -> None:
     if names:
         raise _in_use(record.name, names)
     await records.drop(tx, record.kind, found)
+    # What is sold under the name of another record, its product, has a name of its own.
+    if await used_records.used(tx, [record.kind.sold_name(*record.key)]):
+        await used_records.add(tx, [record.name])
 
 
 async def change_states(
@@ -112,7 +115,7 @@ async def change_states(
             moving[record.name] = (record, found)
     for record, found in moving.values():
         if state is CatalogState.ACTIVE:
-            await _check_references(tx, record, found, moving.keys())
+            await check_references(tx, record, found, moving.keys())
         elif state is CatalogState.INACTIVE:
             await _check_referrers(tx, record, moving.keys())
     ordered = sorted(moving, key=lambda name: (_depth(name, moving), name))
@@ -139,10 +142,15 @@ def _depth(name: str, moving: Mapping[str, tuple[Record[Any], StoredRecord[Any]]
 async def current(tx: Transaction, record: Record[T]) -> StoredRecord[T]:
     """Return a record as it is. Raises `…_NOT_FOUND`, ETAG_MISMATCH."""
     found = await records.get(tx, record.kind, *record.key)
+    check_etag(record, found)
+    return found
+
+
+def check_etag(record: Record[T], found: StoredRecord[T]) -> None:
+    """Raise ETAG_MISMATCH if a record is not in the revision that the caller has seen."""
     if record.revision not in (None, found.revision):
         text = f"{record.name} has changed since it was read; read it again"
         raise Aborted("ETAG_MISMATCH", text, {"etag": f'"{found.revision}"'})
-    return found
 
 
 def _refuse_frozen(record: Record[T], found: StoredRecord[T], wanted: T) -> None:
@@ -176,7 +184,7 @@ async def _check_move(
     elif new is CatalogState.DRAFT and old is CatalogState.ACTIVE:
         text = "it is in force; make it INACTIVE first"
     elif new is CatalogState.DRAFT and not record.kind.returns_to_draft:
-        text = "it may have rated usage; create another"
+        text = "usage may have been counted or rated by it; create another"
     elif new is CatalogState.DRAFT and await used_records.used(
         tx, [record.kind.sold_name(*record.key)]
     ):
@@ -189,8 +197,8 @@ async def _check_move(
         raise FailedPrecondition("STATE_TRANSITION", message, facts)
 
 
-async def _check_references(
-    tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: Collection[str]
+async def check_references(
+    tx: Transaction, record: Record[Any], found: StoredRecord[Any], own: Collection[str] = ()
 ) -> None:
     """Raise RESOURCE_INACTIVE unless all referenced records are active or become so with it."""
     for kind, key in record.kind.references(found.content):
@@ -209,12 +217,9 @@ async def _check_referrers(tx: Transaction, record: Record[Any], own: Collection
     Sales continue under deactivated records. Rates are no obstacle, because they price what was
     sold.
     """
-    found = await store.referrers(tx, record.kind, *record.key)
-    active = [
-        (name, state)
-        for name, state in found
-        if state == "ACTIVE" and name not in own and not name.startswith("rateCards/")
-    ]
+    limit = len(own) + store.MOST_REFERRERS + 1
+    found = await store.referrers(tx, record.kind, *record.key, only_active=True, limit=limit)
+    active = [(name, state) for name, state in found if name not in own]
     if active:
         raise _in_use(record.name, active)
 

@@ -76,7 +76,9 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         text = f"products/{product_id} is a {kind}, which needs invoices to be settled with"
         raise Unimplemented("NOT_SUPPORTED", text, {"product": product_id})
     if product.state is not CatalogState.ACTIVE:
-        text = f"products/{product_id} is {product.state}; ActivateProduct puts it in force"
+        is_draft = product.state is CatalogState.DRAFT
+        how = "ActivateProduct" if is_draft else "ChangeStates"
+        text = f"products/{product_id} is {product.state}; {how} puts it in force"
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
     return resolved_graph(await store.load_graph(tx, product))

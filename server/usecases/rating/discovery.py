@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
+from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.discovery import RatesByTarget
-from server.domain.rating.rate_index import (
-    CatalogRates,
-    CatalogTerms,
-    Parts,
-    Question,
-    RateNotFound,
-)
+from server.domain.rating.rate_index import CatalogRates, Parts, Question, RateNotFound
 from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 from server.store.access.tenants import now
 from server.store.connection import Transaction

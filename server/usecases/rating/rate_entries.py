@@ -74,6 +74,30 @@ async def check_active(tx: Transaction, entry: RateCardEntry) -> None:
     await refuse_overlaps(tx, [entry])
 
 
+async def check_entering(tx: Transaction, entry: RateCardEntry) -> None:
+    """Raise RESOURCE_INACTIVE, RATE_OVERLAP for a stored draft that may not be activated."""
+    await refuse_inactive(tx, [entry])
+    await refuse_overlaps(tx, [entry])
+
+
+async def refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
+    """Raise RESOURCE_INACTIVE if an entry's product, resource or selling model is not active."""
+    found = await store.not_in_force(tx, entries)
+    if not found:
+        return
+    violations = tuple(
+        Violation(
+            RATE_ENTRY.resource_name(card, entry), "RESOURCE_INACTIVE", f"{name} is not active"
+        )
+        for card, entry, name in found
+    )
+    first, of = violations[0].field, found[0][2]
+    how = "ActivateProduct or ChangeStates puts it in force"
+    text = f"{first} is of {of}, which is not active; {how}"
+    facts = {"name": of, "entry": first}
+    raise FailedPrecondition("RESOURCE_INACTIVE", text, facts, violations)
+
+
 async def refuse_overlaps(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
     """Raise RATE_OVERLAP for an entry that shares days with another active one, naming both."""
     metered = {(entry.product_id, entry.resource_id) for entry in entries}

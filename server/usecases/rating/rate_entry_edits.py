@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from server.domain.batches import BatchOutcome
-from server.domain.errors import FailedPrecondition, Violation
+from server.domain.errors import FailedPrecondition
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.domain.rating.rate_cards import RateCardEntry
 from server.store.access.tenants import bump_catalog
@@ -13,7 +13,7 @@ from server.store.modeling.records import not_found
 from server.store.rating import rate_entries as store
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.usecases.modeling.edits import Record
-from server.usecases.rating.rate_entries import EntryOutcome, refuse_overlaps
+from server.usecases.rating.rate_entries import EntryOutcome, refuse_inactive, refuse_overlaps
 
 DRAFT, ACTIVE, INACTIVE = CatalogState.DRAFT, CatalogState.ACTIVE, CatalogState.INACTIVE
 ALLOWED = {
@@ -39,7 +39,7 @@ async def change_states(
     ordered = [moving[name] for name in sorted(moving)]
     if ordered and state is ACTIVE:
         contents = [record.content for record in ordered]
-        await _refuse_inactive(tx, contents)
+        await refuse_inactive(tx, contents)
         await refuse_overlaps(tx, contents)
     if state is DRAFT:
         await _refuse_sold(tx, moving)
@@ -86,21 +86,3 @@ async def _refuse_sold(tx: Transaction, names: Iterable[str]) -> None:
         text = f"{sold[0]} was quoted or sold; create another, or supersede it"
         facts = {"name": sold[0], "from": str(INACTIVE), "to": str(DRAFT)}
         raise FailedPrecondition("STATE_TRANSITION", text, facts)
-
-
-async def _refuse_inactive(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
-    """Raise RESOURCE_INACTIVE if an entry's product, resource or selling model is not active."""
-    found = await store.not_in_force(tx, entries)
-    if not found:
-        return
-    violations = tuple(
-        Violation(
-            RATE_ENTRY.resource_name(card, entry), "RESOURCE_INACTIVE", f"{name} is not active"
-        )
-        for card, entry, name in found
-    )
-    first, of = violations[0].field, found[0][2]
-    how = "ActivateProduct or ChangeStates puts it in force"
-    text = f"{first} is of {of}, which is not active; {how}"
-    facts = {"name": of, "entry": first}
-    raise FailedPrecondition("RESOURCE_INACTIVE", text, facts, violations)

@@ -15,7 +15,7 @@ from server.domain.ids import (
 )
 from server.domain.modeling.catalog import SellingModel, StoredRecord
 from server.domain.modeling.roles import ProductRole
-from server.domain.rating.rate_index import CatalogTerms
+from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Quote
 from server.env import new_id

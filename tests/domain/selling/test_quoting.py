@@ -50,7 +50,7 @@ from server.domain.modeling.resolved import (
 )
 from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.units import Unit
-from server.domain.rating.rate_index import CatalogTerms
+from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import Rate, RateTerms
 from server.domain.selling.bindings import AskedBinding, BoundTarget, binding_of
 from server.domain.selling.overrides import check_in_product, overridden

@@ -27,26 +27,17 @@ async def test_a_default_unit_that_cannot_be_counted_in_is_refused_when_it_is_na
     await counted(world, "mass", "kg", scale=3)
     await unit(world, "ton", "mass", factor=number(1000), scale=3)
     await unit_class(world, "data")
-    await unit(world, "old", "data")
-    await move(world, types.CATALOG_STATE_ACTIVE, "unitClasses/data", "unitsOfMeasure/old")
-    await move(world, INACTIVE, "unitClasses/data", "unitsOfMeasure/old")
-    await move(world, types.CATALOG_STATE_DRAFT, "unitClasses/data")
 
     misspelt = await refusal(unit_class(world, "volume", default_unit="unitsOfMeasure/litr"))
     reasons = [
         (await refusal(name_default(world, of, name))).reason
         for of, name in (("mass", "kgg"), ("mass", "KG"), ("mass", "ton"), ("data", "kg"))
     ]
-    withdrawn = await refusal(name_default(world, "data", "old"))
 
     assert misspelt.reason == "UNIT_OF_MEASURE_NOT_FOUND"
     assert "CreateRecords" in str(misspelt)
     missing = "UNIT_OF_MEASURE_NOT_FOUND"
     assert reasons == [missing, missing, "FACTOR_RANGE", "UNIT_CLASS_MISMATCH"]
-    assert (withdrawn.reason, withdrawn.facts["name"]) == (
-        "RESOURCE_INACTIVE",
-        "unitsOfMeasure/old",
-    )
     await unit(world, "gb", "data", scale=3)
     assert (await name_default(world, "data", "gb")).default_unit == "unitsOfMeasure/gb"
 

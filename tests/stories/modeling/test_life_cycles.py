@@ -93,7 +93,8 @@ async def test_states_go_in_their_order_and_all_kinds_keep_to_it(sandbox):
     assert await move(world, ACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
     assert await move(world, ACTIVE, "unitClasses/spare") == []
     assert await move(world, INACTIVE, "unitClasses/spare") == ["unitClasses/spare"]
-    assert await move(world, DRAFT, "unitClasses/spare") == ["unitClasses/spare"]
+    with pytest.raises(UsageError, match="STATE_TRANSITION"):
+        await move(world, DRAFT, "unitClasses/spare")
 
     grant = "products/plan/grants/data"
     found = await world.client.catalog.ListProductUsageGrants(

@@ -11,8 +11,8 @@ from usage_management.v1 import policy_service_pb2 as policy_rpc
 from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.catalog_words import move as move_records
-from tests.stories.rate_words import ACTIVE, add, get, move, priced, put, shop
-from tests.stories.words import Metered, day, figure, line, money, refusal
+from tests.stories.rate_words import ACTIVE, INACTIVE, add, get, move, priced, put, shop
+from tests.stories.words import Metered, day, figure, line, money, number, refusal
 from tests.stories.world import World
 
 OLD = "rateCards/base/entries/data-1"
@@ -206,3 +206,57 @@ async def test_policies_are_those_of_the_window_of_a_sale_and_not_of_today(sandb
     assert overages == ["overagePolicies/charge"] * 2 + ["overagePolicies/none"]
     assert [owed[account] for account in (ann, bob)] == [5, 5]
     assert owed[eve] == 0
+
+
+async def test_a_successor_is_held_to_the_rules_of_activation(sandbox):
+    """It refers to active records only, prices the same, and has an id and days that make sense."""
+    world = await shop(sandbox)
+    await put(world, "base/data-1", priced("data", "2"))
+    await world.client.catalog.CreateSellingModel(
+        rpc.CreateSellingModelRequest(
+            selling_model_id="draft", selling_model=catalog.SellingModel(type="ONE_TIME")
+        )
+    )
+
+    async def wrong(**more: Any) -> str:
+        return (await refusal(succeed(world, "2024-02-01", "3", **more))).reason
+
+    other = {"rate_card_entry": priced("sms", "3")}
+    ended = {"rate_card_entry": priced("data", "3", end="2024-01-20")}
+    assert await wrong(**other, update_mask=FieldMask(paths=["rate", "usage_resource"])) == (
+        "FIELD_MASK_INVALID"
+    )
+    assert await wrong(**ended, update_mask=FieldMask(paths=["end_date"])) == "INTERVAL_INVALID"
+    for wrong_id, reason in (
+        ("", "FIELD_REQUIRED"),
+        ("-", "CODE_FORMAT"),
+        ("a" * 65, "CODE_FORMAT"),
+    ):
+        assert await wrong(rate_card_entry_id=wrong_id) == reason
+    await move_records(world, INACTIVE, "products/plan/usageResources/data")
+    assert await wrong() == "RESOURCE_INACTIVE"
+
+
+@pytest.mark.capability("M30.grant_end")
+async def test_the_end_of_a_grant_does_not_move_over_its_successor(sandbox):
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS)
+    [grant] = await grants_of(world)
+    request = rpc.SupersedeProductUsageGrantRequest(
+        name=grant.name,
+        product_usage_grant_id="calls-2",
+        start_date=day("2024-02-01"),
+        product_usage_grant=catalog.ProductUsageGrant(quantity=number("20")),
+        update_mask=FieldMask(paths=["quantity"]),
+    )
+    await world.client.catalog.SupersedeProductUsageGrant(request)
+    longer = rpc.UpdateProductUsageGrantRequest(
+        product_usage_grant=catalog.ProductUsageGrant(name=grant.name),
+        update_mask=FieldMask(paths=["end_date"]),
+    )
+
+    refused = await refusal(world.client.catalog.UpdateProductUsageGrant(longer))
+    quote = await world.quote(await world.account("ann"), line("plan", "2024-02-01"))
+
+    assert refused.reason == "EFFECTIVITY_OVERLAP"
+    assert [figure(one.quantity) for one in quote.lines[0].resources[0].grants] == [20]

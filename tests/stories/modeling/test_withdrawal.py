@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as rpc
+from usage_management.v1 import rate_service_pb2 as rates
 
 from tests.stories.catalog_words import move
 from tests.stories.rate_words import ACTIVE, DRAFT, INACTIVE, add, delete, priced, put, shop
@@ -109,3 +110,50 @@ async def grants(world: World) -> list[str]:
     request = rpc.ListProductUsageGrantsRequest(parent="products/plan")
     answer = await world.client.catalog.ListProductUsageGrants(request)
     return [grant.name for grant in answer.product_usage_grants]
+
+
+async def test_many_drafts_do_not_hide_an_active_record_that_counts_in_a_unit(sandbox):
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS)
+    request = rpc.ListUsageResourcesRequest()
+    [active] = (await world.client.catalog.ListUsageResources(request)).usage_resources
+    unit = active.unit_of_measure or "unitsOfMeasure/calls-unit"
+    for number_ in range(22):
+        await world.client.catalog.CreateUsageResource(
+            rpc.CreateUsageResourceRequest(
+                usage_resource_id=f"a{number_:02}",
+                usage_resource=catalog.UsageResource(
+                    category="USAGE", unit_class=active.unit_class, unit_of_measure=unit
+                ),
+            )
+        )
+
+    refused = await refusal(move(world, INACTIVE, unit))
+
+    assert refused.reason == "IN_USE"
+
+
+async def test_the_id_of_a_sold_and_deleted_resource_of_a_product_stays(sandbox):
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS, Metered(resource="sms", rate="1"))
+    await world.quote(await world.account("acme"), line("plan", "2024-02-01"))
+    held = "products/plan/usageResources/sms"
+    listed = await world.client.rates.ListRateCardEntries(
+        rates.ListRateCardEntriesRequest(parent="rateCards/-", usage_resource="usageResources/sms")
+    )
+    for entry in listed.rate_card_entries:
+        await move_entries(world, INACTIVE, entry.name)
+        await delete(world, entry.name)
+    await move(world, INACTIVE, held)
+    await world.client.catalog.DeleteProductUsageResource(
+        rpc.DeleteProductUsageResourceRequest(name=held)
+    )
+
+    again = rpc.CreateProductUsageResourceRequest(
+        parent="products/plan",
+        product_usage_resource_id="sms",
+        product_usage_resource=catalog.ProductUsageResource(usage_resource="usageResources/calls"),
+    )
+    taken = await refusal(world.client.catalog.CreateProductUsageResource(again))
+
+    assert taken.reason == "CODE_TAKEN"

@@ -327,7 +327,7 @@ class CatalogServiceServicer:
 
     def UpdateUnitOfMeasure(self, request, context):
         """Updates a unit of measure. Every field of a draft can change; of any other record only the display
-        name, and the end date to a later day.
+        name.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
         (`ETAG_MISMATCH`).
         """

@@ -65,7 +65,7 @@ class CatalogServiceStub:
     """Creates a unit of measure as a draft."""
     UpdateUnitOfMeasure: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]
     """Updates a unit of measure. Every field of a draft can change; of any other record only the display
-    name, and the end date to a later day.
+    name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
     (`ETAG_MISMATCH`).
     """
@@ -233,7 +233,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a unit of measure as a draft."""
     UpdateUnitOfMeasure: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateUnitOfMeasureRequest, _catalog_resources_pb2.UnitOfMeasure]  # type: ignore[assignment]
     """Updates a unit of measure. Every field of a draft can change; of any other record only the display
-    name, and the end date to a later day.
+    name.
     Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
     (`ETAG_MISMATCH`).
     """
@@ -452,7 +452,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.UnitOfMeasure, _abc.Awaitable[_catalog_resources_pb2.UnitOfMeasure]]:
         """Updates a unit of measure. Every field of a draft can change; of any other record only the display
-        name, and the end date to a later day.
+        name.
         Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
         (`ETAG_MISMATCH`).
         """

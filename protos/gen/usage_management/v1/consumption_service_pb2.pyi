@@ -575,7 +575,7 @@ class RefusedRecord(_message.Message):
     REFUSE_TIME_FIELD_NUMBER: _builtins.int
     CREDENTIAL_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
-    """The id of the record, as sent."""
+    """The id of the record, as sent; a longer text than 300 characters is cut, here and below."""
     asset: _builtins.str
     """The asset, as sent; it may be no valid name."""
     usage_resource: _builtins.str

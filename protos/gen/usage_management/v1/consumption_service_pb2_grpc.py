@@ -78,8 +78,8 @@ class ConsumptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRefusedRecords(self, request, context):
-        """Lists the last refused records of the tenant or of an account, newest first. The last 1,000 refusals of a
-        tenant are kept, of one call at most 100.
+        """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
+        refusals of a tenant are kept, of one call the first 100.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

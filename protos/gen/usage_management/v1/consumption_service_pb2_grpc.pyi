@@ -41,8 +41,8 @@ class ConsumptionServiceStub:
     GetUsageRecord: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]
     """Gets a usage record, with its state and its outcome."""
     ListRefusedRecords: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]
-    """Lists the last refused records of the tenant or of an account, newest first. The last 1,000 refusals of a
-    tenant are kept, of one call at most 100.
+    """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
+    refusals of a tenant are kept, of one call the first 100.
     """
     ListUsageRecords: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListUsageRecordsRequest, _consumption_service_pb2.ListUsageRecordsResponse]
     """Lists an account's usage records, or those of one usage summary, by usage time, newest first."""
@@ -60,8 +60,8 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     GetUsageRecord: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]  # type: ignore[assignment]
     """Gets a usage record, with its state and its outcome."""
     ListRefusedRecords: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]  # type: ignore[assignment]
-    """Lists the last refused records of the tenant or of an account, newest first. The last 1,000 refusals of a
-    tenant are kept, of one call at most 100.
+    """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
+    refusals of a tenant are kept, of one call the first 100.
     """
     ListUsageRecords: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListUsageRecordsRequest, _consumption_service_pb2.ListUsageRecordsResponse]  # type: ignore[assignment]
     """Lists an account's usage records, or those of one usage summary, by usage time, newest first."""
@@ -94,8 +94,8 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consumption_service_pb2.ListRefusedRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.ListRefusedRecordsResponse, _abc.Awaitable[_consumption_service_pb2.ListRefusedRecordsResponse]]:
-        """Lists the last refused records of the tenant or of an account, newest first. The last 1,000 refusals of a
-        tenant are kept, of one call at most 100.
+        """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
+        refusals of a tenant are kept, of one call the first 100.
         """
 
     @_abc_1.abstractmethod

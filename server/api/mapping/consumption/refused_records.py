@@ -48,6 +48,8 @@ def refusal_filter_from_pb(request: pb.ListRefusedRecordsRequest) -> RefusalFilt
     reader = RequestReader(request)
     is_all = request.parent == ALL_ACCOUNTS
     account = None if is_all else AccountId(reader.name("parent", names.ACCOUNT)[0])
+    if "\0" in request.reason:
+        reader.fault("reason", "CODE_FORMAT", "must be a reason, as in ErrorInfo")
     reader.done()
     return RefusalFilter(account_id=account, reason=request.reason or None)
 

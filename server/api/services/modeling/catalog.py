@@ -23,6 +23,8 @@ from server.api.services.modeling.records import (
 )
 from server.api.transactions import run_mutation, run_query
 from server.api.values import decimal_pb
+from server.domain.errors import InvalidArgument
+from server.domain.ids import CODE
 from server.env import Env
 from server.usecases.catalog_changes.activation import activate_product
 from server.usecases.catalog_changes.succession import supersede_resource
@@ -55,6 +57,10 @@ class CatalogService(rpc.CatalogServiceServicer):
     ) -> messages.SupersedeProductUsageResourceResponse:
         wire, answer = kinds.PRODUCT_RESOURCE, messages.SupersedeProductUsageResourceResponse
         succession, grant_ids = succession_from_pb(self._env, request, wire), request.grant_ids
+        for grant_id in (*grant_ids.keys(), *grant_ids.values()):
+            if CODE.fullmatch(grant_id) is None:
+                fault = "must match [A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+                raise InvalidArgument.at("grant_ids", "CODE_FORMAT", fault)
         return await run_mutation(
             self._env,
             request,

@@ -47,6 +47,8 @@ class OnWire(Generic[T, M]):
     check: Check[T] = accept
     limited_check: Callable[[Config], Check[T]] | None = None
     check_active: ActiveCheck[T] = accept_active
+    # Runs before a successor becomes active, in addition to its references.
+    check_entering: ActiveCheck[T] = accept_active
     check_last: Check[T] = accept
     # The readers of the list's filters beside the state, in the order of the query's parameters.
     filters: tuple[Callable[[RequestReader], Any], ...] = ()

@@ -219,7 +219,7 @@ def succession_from_pb(env: Env, request: Any, wire: OnWire[T, M]) -> Succession
         start=start,
         merge=(lambda found: found.content) if unchanged else merging(wire, key, given, mask),
         check=wire.check_in(env.config),
-        check_active=wire.check_active,
+        check_entering=wire.check_entering,
     )
 
 
@@ -346,7 +346,8 @@ async def _update(
     record: Record[T],
     merge: Callable[[StoredRecord[T]], T],
 ) -> StoredRecord[T]:
-    kept = await edits.update(tx, record, merge, wire.check_in(env.config), wire.check_active)
+    checks = (wire.check_in(env.config), wire.check_active)
+    kept = await states.update(tx, record, merge, checks)
     await wire.check_last(tx, kept.content)
     return kept
 

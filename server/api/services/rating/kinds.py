@@ -12,7 +12,7 @@ from server.config import Config
 from server.domain.rating.rate_cards import CardSize
 from server.store.rating import rate_entries as entry_kinds
 from server.store.rating import rates as kinds
-from server.usecases.rating.rate_entries import check_active, check_entry
+from server.usecases.rating.rate_entries import check_active, check_entering, check_entry
 from server.usecases.rating.rates import check_book
 
 
@@ -48,6 +48,7 @@ RATE_ENTRY = OnWire(
     write=mapping.entry_to_pb,
     limited_check=lambda config: partial(check_entry, most=card_size(config)),
     check_active=check_active,
+    check_entering=check_entering,
     filters=(
         name_filter("product", names.PRODUCT),
         name_filter("usage_resource", names.RESOURCE),

@@ -11,7 +11,8 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
 
 -- name: referrers
 -- The records of the catalog that refer to one, by name after the last one seen.
---   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint
+--   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint,
+--   $7 only_active boolean
 SELECT r.name, r.state
   FROM (SELECT 'unitsOfMeasure/' || u.unit_of_measure_id AS name, u.state
           FROM units_of_measure AS u
@@ -75,5 +76,5 @@ SELECT r.name, r.state
         SELECT 'the default for ' || d.usage, 'ACTIVE'
           FROM default_procedures AS d
          WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
- WHERE r.name > $5::text COLLATE "C"
+ WHERE r.name > $5::text COLLATE "C" AND (NOT $7::boolean OR (r.state = 'ACTIVE' AND r.name NOT LIKE 'rateCards/%'))
  ORDER BY r.name COLLATE "C" LIMIT $6;
