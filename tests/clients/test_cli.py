@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as previews
+from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.cli.arguments import hoisted
@@ -96,6 +97,7 @@ async def test_json_has_the_names_of_the_protos(tmp_path: Path) -> None:
     script = Script(
         {
             "ListWallets": [wallets.ListWalletsResponse(wallets=[wallet])],
+            "ListUsageSummaries": [summaries.ListUsageSummariesResponse()],
             "GetAccount": [accounts.Account(time_zone="Europe/Berlin")],
         }
     )
