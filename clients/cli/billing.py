@@ -19,11 +19,13 @@ from clients.cli.names import (
     UNTIL,
     account_name,
     asset_name,
+    check_times,
+    limit,
     named,
     only,
-    stamp,
+    zone_of,
 )
-from clients.cli.reading import moment, open_dict, period_text, zone_of
+from clients.cli.reading import moment, open_dict, period_text
 from clients.cli.session import Session, as_dict, session
 from clients.open_usage import OpenPeriod, open_periods
 from clients.pages import pages
@@ -45,11 +47,13 @@ def lines(  # noqa: PLR0913, PLR0917 - an option each
     """List an account's invoice-ready lines, and those to come with their times."""
     now = session(context)
     parent = account_name(account)
-    request = _lines_request(parent, resource, since, until)
+    check_times(since, until)
+    request = _lines_request(parent, resource)
     request.product = named("products", product)
     request.asset = asset_name(parent, asset)
 
     async def work(client: UsageClient) -> None:
+        await limit(client, request, since, until)
         await _list_lines(client, now, request)
 
     now.run(work)
@@ -74,12 +78,15 @@ def trace(
     now = session(context)
     is_line = "/liableSummaries/" in name
     is_choice = bool(resource or since or until)
-    request = _lines_request(account_name(name), resource, since, until)
+    check_times(since, until)
+    request = _lines_request(account_name(name), resource)
 
     async def work(client: UsageClient) -> None:
         if not is_line and not is_choice:
             await _list_lines(client, now, request)
             return
+        if not is_line:
+            await limit(client, request, since, until)
         line = name if is_line else await _only_line(client, request)
         answer = await client.summaries.TraceLiableSummary(pb.TraceLiableSummaryRequest(name=line))
         if now.as_json:
@@ -102,6 +109,7 @@ def list_usage(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """List the usage of an account by day: what is recorded, and whether it is final."""
     now = session(context)
+    check_times(since, until)
     parent = account_name(account)
     request = pb.ListUsageSummariesRequest(
         parent=parent,
@@ -109,11 +117,10 @@ def list_usage(  # noqa: PLR0913, PLR0917 - an option each
         usage_resource=named("usageResources", resource),
         product=named("products", product),
         asset=asset_name(parent, asset),
-        start_time=stamp(since) if since else None,
-        end_time=stamp(until) if until else None,
     )
 
     async def work(client: UsageClient) -> None:
+        await limit(client, request, since, until)
         found = [one async for one in pages(client.summaries.ListUsageSummaries, request)]
         zone = await zone_of(client, parent)
         now.show(found, "usage_summaries", _usage_table(found, f"Usage of {parent}", zone))
@@ -133,6 +140,7 @@ def list_rated(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """List what usage beyond the grants costs, by rating period, with its rates."""
     now = session(context)
+    check_times(since, until)
     parent = account_name(account)
     request = pb.ListRatableSummariesRequest(
         parent=parent,
@@ -140,11 +148,10 @@ def list_rated(  # noqa: PLR0913, PLR0917 - an option each
         usage_resource=named("usageResources", resource),
         product=named("products", product),
         asset=asset_name(parent, asset),
-        start_time=stamp(since) if since else None,
-        end_time=stamp(until) if until else None,
     )
 
     async def work(client: UsageClient) -> None:
+        await limit(client, request, since, until)
         found = [one async for one in pages(client.summaries.ListRatableSummaries, request)]
         zone = await zone_of(client, parent)
         table = screens.rating_table(found, f"Rated usage of {parent}", zone)
@@ -153,15 +160,11 @@ def list_rated(  # noqa: PLR0913, PLR0917 - an option each
     now.run(work)
 
 
-def _lines_request(
-    parent: str, resource: str | None, since: str | None, until: str | None
-) -> pb.ListLiableSummariesRequest:
+def _lines_request(parent: str, resource: str | None) -> pb.ListLiableSummariesRequest:
     return pb.ListLiableSummariesRequest(
         parent=parent,
         page_size=1000,
         usage_resource=named("usageResources", resource),
-        start_time=stamp(since) if since else None,
-        end_time=stamp(until) if until else None,
     )
 
 

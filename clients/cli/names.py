@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import grpc
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import date_pb2
 from usage_management.v1 import access_service_pb2 as access
+from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import catalog_service_pb2 as catalog
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import types_pb2 as types
@@ -68,15 +70,35 @@ def pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def stamp(text: str) -> Timestamp:
-    """Return an instant, which has to say its offset; a day alone begins in UTC."""
+def stamp(text: str, zone: str = "UTC") -> Timestamp:
+    """Return an instant, which has to say its offset; a day alone begins in a time zone."""
     try:
-        moment = datetime.fromisoformat(f"{text}T00:00:00Z" if "T" not in text else text)
+        moment = datetime.fromisoformat(text if "T" in text else f"{text}T00:00:00")
     except ValueError:
         fail(MISUSED, f"{text!r} is not a time, as in 2026-01-31T12:00:00Z")
+    if "T" not in text:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
     if moment.tzinfo is None:
         fail(MISUSED, f"{text!r} has no offset; write it as in 2026-01-31T12:00:00Z")
     return time_pb(moment)
+
+
+def check_times(*texts: str | None) -> None:
+    """End the program if a time is none, before anything is asked for."""
+    for text in texts:
+        if text:
+            stamp(text)
+
+
+async def limit(client: UsageClient, request: Any, since: str | None, until: str | None) -> None:
+    """Set the times of a request for an account, where days begin in its time zone."""
+    if not (since or until):
+        return
+    zone = await zone_of(client, request.parent)
+    if since:
+        request.start_time.CopyFrom(stamp(since, zone))
+    if until:
+        request.end_time.CopyFrom(stamp(until, zone))
 
 
 def day(text: str) -> date_pb2.Date:
@@ -140,6 +162,14 @@ async def metering_asset(client: UsageClient, account: str, resource: str, at: d
     lookup = AssetLookup(client, "name one with --asset")
     await lookup.load([key])
     return lookup.name(key, at)
+
+
+async def zone_of(client: UsageClient, name: str) -> str:
+    """Return the time zone of the account that a name belongs to."""
+    parts = name.split("/")
+    account = f"accounts/{parts[1] if len(parts) > 1 else parts[0]}"
+    found = await client.accounts.GetAccount(accounts.GetAccountRequest(name=account))
+    return str(found.time_zone)
 
 
 async def clock_time(client: UsageClient) -> datetime:

@@ -10,12 +10,21 @@ from rich.text import Text
 from usage_management.v1 import preview_service_pb2 as pb
 
 from clients import UsageClient
-from clients.cli.names import account_name, asset_name, clock_time, metering_asset, pair, stamp
+from clients.cli.names import (
+    account_name,
+    asset_name,
+    check_times,
+    clock_time,
+    limit,
+    metering_asset,
+    pair,
+    stamp,
+    zone_of,
+)
 from clients.cli.names import day as day_of
-from clients.cli.reading import zone_of
 from clients.cli.session import PARTLY, Session, session
 from clients.screens import figures, last, number, when
-from clients.values import reason_of, time
+from clients.values import reason_of, time, time_pb
 
 
 def preview(
@@ -41,6 +50,7 @@ def preview(
 ) -> None:
     """Say what usage would draw and cost, without recording it; exit 4 if some is refused."""
     now = session(context)
+    check_times(at)
     parent = account_name(account)
     labels = dict(pair(one) for one in label or ())
     lines = [
@@ -48,15 +58,17 @@ def preview(
             asset=asset_name(parent, asset),
             usage_resource=f"usageResources/{last(resource)}",
             quantity=decimal_pb2.Decimal(value=quantity),
-            usage_time=stamp(at) if at else None,
             labels=labels,
         )
         for resource, quantity in map(pair, used)
     ]
 
     async def work(client: UsageClient) -> int:
-        moment = time(stamp(at)) if at else None
+        zone = await zone_of(client, parent)
+        moment = time(stamp(at, zone)) if at else None
         for line in lines:
+            if moment:
+                line.usage_time.CopyFrom(time_pb(moment))
             if not line.asset:
                 moment = moment or await clock_time(client)
                 line.asset = await metering_asset(client, parent, line.usage_resource, moment)
@@ -66,7 +78,6 @@ def preview(
         if now.as_json:
             now.print_json(answer)
         else:
-            zone = await zone_of(client, parent)
             table = _preview_table(answer, zone)
             now.console.print(table if table.row_count else "nothing of it would be taken in")
             for place, (line, one) in enumerate(zip(lines, answer.previews, strict=True), 1):
@@ -102,19 +113,19 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """Price final usage by another price book, beside what it came to; exit 4 if some is not."""
     now = session(context)
+    check_times(since, until)
     parent = account_name(account)
     request = pb.ReplayRatesRequest(
         parent=parent,
         price_book=f"priceBooks/{last(price_book)}",
         rate_date=day_of(day) if day else None,
-        start_time=stamp(since) if since else None,
-        end_time=stamp(until) if until else None,
         include_drafts=drafts,
     )
     if asset:
         request.asset = asset_name(parent, asset)
 
     async def work(client: UsageClient) -> int:
+        await limit(client, request, since, until)
         answer = await client.previews.ReplayRates(request)
         if now.as_json:
             now.print_json(answer)

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
-from clients.cli.names import named, only
+from clients.cli.names import named, only, zone_of
 from clients.cli.session import MISUSED, as_dict, fail, session
 from clients.home import program
 from clients.open_usage import OpenPeriod, open_periods
@@ -58,13 +57,6 @@ def show(
         _print(now.console, found)
 
     now.run(work)
-
-
-async def zone_of(client: UsageClient, name: str) -> str:
-    """The time zone of the account that a name belongs to."""
-    parts = name.split("/")
-    account = f"accounts/{parts[1] if len(parts) > 1 else parts[0]}"
-    return (await client.accounts.GetAccount(accounts.GetAccountRequest(name=account))).time_zone
 
 
 async def _account(client: UsageClient, account: str) -> dict[str, Any]:

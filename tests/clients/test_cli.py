@@ -256,8 +256,7 @@ async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
     assert "because CAP_REACHED" in " ".join(told.out.split())
     assert "line 2, sms=many: because" in told.out
     assert json.loads(plain.out)["previews"][0]["wallets"][0]["amount"] == {"value": "2.5"}
-    request = script.asked[0]
-    assert isinstance(request, previews.PreviewUsageRequest)
+    [request, *_] = [one for one in script.asked if isinstance(one, previews.PreviewUsageRequest)]
     assert [one.usage_resource for one in request.lines] == [
         "usageResources/calls",
         "usageResources/sms",
@@ -286,8 +285,8 @@ async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> Non
     assert (told.code, bad.code) == (4, 2)
     assert "1 left out" in told.out
     assert "because RATE_NOT_FOUND" in " ".join(told.out.split())
-    request = script.asked[0]
-    assert isinstance(request, previews.ReplayRatesRequest)
+    [request] = [one for one in script.asked if isinstance(one, previews.ReplayRatesRequest)]
     assert (request.price_book, request.rate_date.month) == ("priceBooks/next", 2)
-    assert request.start_time.seconds == 1767225600
+    # 1 January begins in Paris, as the periods of the account do.
+    assert request.start_time.seconds == 1767222000
     assert request.include_drafts

@@ -94,6 +94,7 @@ def words(text: str) -> list[list[str]]:
 async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
     nothing_yet = await shell.done("lines acme")
     quoted = await shell.done("quote create acme --quantity 2 --negotiated deal.yaml")
+    [terms] = (await shell.read("quote show acme"))["lines"]
     await shell.done("order create acme")
     activated = await shell.done("order activate acme")
     await shell.done("clock advance 2026-01-31")
@@ -103,6 +104,7 @@ async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
     assert "usage sell acme" in nothing_yet
     row = ["voice", "2", "2026-01-01", "–", "calls", "200", "0.08", "USD,", "negotiated"]
     assert row in words(quoted)
+    assert terms["attributes"] == {"region": "eu"}
     assert row in words(activated)
     # 225.5 of 200 that are included: 25.5 × 0.08.
     assert ["calls", "0", "200", "225.5", "25.5", "2.04", "USD"] in words(
@@ -151,6 +153,22 @@ async def test_usage_that_is_not_final_is_visible_until_its_line_comes(shell: Sh
     assert "2.55 USD" in await shell.done("trace acme --resource calls")
     assert (await shell.read("wallet show acme"))["open_usage"] == []
     assert (await shell.read("lines acme"))["to_come"] == []
+
+
+async def test_lines_of_two_months_are_told_apart_by_days_of_the_account(shell: Shell) -> None:
+    await shell.done("account create kiel --currency USD --time-zone Europe/Berlin")
+    await shell.done("sell kiel --start 2026-01-01")
+    await shell.done("clock advance 2026-02-02")
+    both = "at,minutes\n2026-01-05T09:30:00Z,101\n2026-02-01T09:30:00Z,102\n"
+    (shell.home / "calls.csv").write_text(both)
+    await shell.done("record calls.csv --account kiel --time at --measure minutes=calls")
+    await shell.done("clock advance 2026-03-04")
+
+    several = await shell.refused("trace kiel --resource calls")
+    assert [month in several for month in ("calls, Jan 2026", "calls, Feb 2026")] == [True, True]
+    # February begins at 23:00 UTC of 31 January.
+    assert "0.20 USD  calls, Feb 2026" in await shell.done("trace kiel --from 2026-02-01")
+    assert "0.10 USD  calls, Jan 2026" in await shell.done("trace kiel --until 2026-02-01")
 
 
 async def test_days_that_are_rated_wait_for_the_line_of_their_month(shell: Shell) -> None:
