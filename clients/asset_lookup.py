@@ -21,15 +21,20 @@ AT_ONCE = 8
 # More accounts than a batch has; beyond it all are forgotten and asked for again.
 MOST_KEPT = 20_000
 # A credential that only records may not list assets.
-ADVICE = ". Usage without an asset needs it; name one with --asset, or a column with --asset-column"
+NEEDS_IT = ". Usage without an asset needs it; "
+OF_A_FILE = "name one with --asset, or a column with --asset-column"
 OF_ONE_ACCOUNT = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT})
 
 
 class AssetLookup:
-    """Finds the only asset, and keeps what the service answered for each account and resource."""
+    """Finds the only asset, and keeps what the service answered for each account and resource.
 
-    def __init__(self, client: UsageClient) -> None:
+    `advice` says how to name an asset, for those who have to.
+    """
+
+    def __init__(self, client: UsageClient, advice: str = OF_A_FILE) -> None:
         self._client = client
+        self._advice = advice
         self._assets: dict[Key, list[assets.Asset] | UsageError] = {}
         self._zones: dict[str, ZoneInfo] = {}
 
@@ -67,8 +72,8 @@ class AssetLookup:
         raise UsageError(
             grpc.StatusCode.FAILED_PRECONDITION,
             "ASSET_AMBIGUOUS",
-            f"{account} has {len(metering) or 'no'} assets that meter {resource} on {on}; name one"
-            f" with --asset, or a column with --asset-column: {ids}",
+            f"{account} has {len(metering) or 'no'} assets that meter {resource} on {on};"
+            f" {self._advice}: {ids}",
         )
 
     async def _load(self, key: Key, slots: asyncio.Semaphore) -> None:
@@ -84,7 +89,7 @@ class AssetLookup:
                     self._zones[key[0]] = ZoneInfo(answer.time_zone)
             except UsageError as error:
                 if error.code is grpc.StatusCode.PERMISSION_DENIED:
-                    error.message += ADVICE
+                    error.message += f"{NEEDS_IT}{self._advice}"
                 if error.code not in OF_ONE_ACCOUNT:
                     raise
                 self._assets[key] = error

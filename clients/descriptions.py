@@ -224,6 +224,10 @@ def _plain_scalar(text: str) -> Any:
     return None if text in ("", "~", "null") else text
 
 
+def _is_map(kind: FieldDescriptor) -> bool:
+    return kind.message_type is not None and kind.message_type.GetOptions().map_entry
+
+
 def _day(text: str) -> date | None:
     try:
         return date.fromisoformat(text) if DAY.fullmatch(text) else None
@@ -267,10 +271,24 @@ class _Filling:
                 self.fault(place, f"there is no such field{hint}")
             elif other := _rival(known[name], content):
                 self.fault(place, f"cannot be there together with {other}")
+            elif _is_map(known[name]):
+                self._map(into, known[name], value, place)
             elif known[name].is_repeated:
                 self._list(into, known[name], value, place)
             else:
                 self._field(into, known[name], value, place)
+
+    def _map(self, into: Message, kind: FieldDescriptor, value: Any, path: str) -> None:
+        """Fill a map of texts."""
+        if not isinstance(value, Mapping):
+            self.fault(path, f"must have fields, not {_shown(value)}")
+            return
+        assert kind.message_type is not None, "a map has entries"
+        texts = kind.message_type.fields_by_name["value"]
+        for key, text in value.items():
+            found = self._plain(texts, text, f"{path}.{key}")
+            if found is not None:
+                getattr(into, kind.name)[key] = found
 
     def _list(self, into: Message, kind: FieldDescriptor, value: Any, path: str) -> None:
         if not isinstance(value, list):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from datetime import time as clock
 from decimal import Decimal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,6 +21,8 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 from clients.values import decimal, enum_name, money, reason_of, time
 
 NOTHING = "–"
+# Columns that may take more than one line.
+WORDS = frozenset({"name", "product", "products", "resource", "resources", "beyond it", "clock"})
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -250,6 +253,26 @@ def figures(title: str, *columns: str) -> Table:
     table.add_column(columns[0], no_wrap=True)
     for column in columns[1:]:
         table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def rows(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], title: str = "", right: str = ""
+) -> Table:
+    """Return a table of words; the columns that `right` names are numbers."""
+    table = Table(
+        title=Text(title, no_wrap=True, overflow="ignore") if title else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column in right.split() else "left"
+        # Ids, which are there to be copied, days and numbers stay whole.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in WORDS)
+    for row in cells:
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -1,21 +1,30 @@
 """`usage preview` and `usage replay`: what usage would cost, and what it would have cost."""
 
-from datetime import date, datetime
 from typing import Annotated
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
-from google.type import date_pb2, decimal_pb2
+from google.type import decimal_pb2
 from rich.table import Table
 from rich.text import Text
 from usage_management.v1 import preview_service_pb2 as pb
 
 from clients import UsageClient
-from clients.cli.reading import zone_of
-from clients.cli.session import MISUSED, PARTLY, Session, fail, session
+from clients.cli.names import (
+    account_name,
+    asset_name,
+    check_times,
+    clock_time,
+    limit,
+    metering_asset,
+    pair,
+    stamp,
+    zone_of,
+)
+from clients.cli.names import day as day_of
+from clients.cli.session import PARTLY, Session, session
 from clients.screens import figures, last, number, when
-from clients.values import reason_of
+from clients.values import reason_of, time, time_pb
 
 
 def preview(
@@ -25,7 +34,13 @@ def preview(
         list[str],
         typer.Argument(metavar="RESOURCE=QUANTITY...", help="what is used, in this order"),
     ],
-    asset: Annotated[str, typer.Option(help="the asset that is used: its id or its name")],
+    asset: Annotated[
+        str | None,
+        typer.Option(
+            help="the asset that is used: its id or its name; without it, the only one of the"
+            " account that meters the resource"
+        ),
+    ] = None,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="2026-01-31T12:00:00Z; now if not given")
     ] = None,
@@ -35,28 +50,34 @@ def preview(
 ) -> None:
     """Say what usage would draw and cost, without recording it; exit 4 if some is refused."""
     now = session(context)
-    parent = _account(account)
-    name = asset if asset.startswith("accounts/") else f"{parent}/assets/{last(asset)}"
-    labels = dict(_pair(one) for one in label or ())
+    check_times(at)
+    parent = account_name(account)
+    labels = dict(pair(one) for one in label or ())
     lines = [
         pb.PreviewLine(
-            asset=name,
+            asset=asset_name(parent, asset),
             usage_resource=f"usageResources/{last(resource)}",
             quantity=decimal_pb2.Decimal(value=quantity),
-            usage_time=_stamp(at) if at else None,
             labels=labels,
         )
-        for resource, quantity in map(_pair, used)
+        for resource, quantity in map(pair, used)
     ]
 
     async def work(client: UsageClient) -> int:
+        zone = await zone_of(client, parent)
+        moment = time(stamp(at, zone)) if at else None
+        for line in lines:
+            if moment:
+                line.usage_time.CopyFrom(time_pb(moment))
+            if not line.asset:
+                moment = moment or await clock_time(client)
+                line.asset = await metering_asset(client, parent, line.usage_resource, moment)
         answer = await client.previews.PreviewUsage(
             pb.PreviewUsageRequest(parent=parent, lines=lines)
         )
         if now.as_json:
             now.print_json(answer)
         else:
-            zone = await zone_of(client, parent)
             table = _preview_table(answer, zone)
             now.console.print(table if table.row_count else "nothing of it would be taken in")
             for place, (line, one) in enumerate(zip(lines, answer.previews, strict=True), 1):
@@ -92,20 +113,19 @@ def replay(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """Price final usage by another price book, beside what it came to; exit 4 if some is not."""
     now = session(context)
-    parent = _account(account)
+    check_times(since, until)
+    parent = account_name(account)
     request = pb.ReplayRatesRequest(
         parent=parent,
         price_book=f"priceBooks/{last(price_book)}",
-        rate_date=_day(day) if day else None,
-        start_time=_stamp(since) if since else None,
-        end_time=_stamp(until) if until else None,
+        rate_date=day_of(day) if day else None,
         include_drafts=drafts,
     )
     if asset:
-        is_whole = asset.startswith("accounts/")
-        request.asset = asset if is_whole else f"{parent}/assets/{last(asset)}"
+        request.asset = asset_name(parent, asset)
 
     async def work(client: UsageClient) -> int:
+        await limit(client, request, since, until)
         answer = await client.previews.ReplayRates(request)
         if now.as_json:
             now.print_json(answer)
@@ -172,35 +192,3 @@ def _amount(wallet: pb.WalletPreview) -> Text:
 def _tell(now: Session, about: str, status: status_pb2.Status) -> None:
     """Why something has no figures."""
     now.console.print(Text(f"  {about}: {status.message}", style="red"), soft_wrap=True)
-
-
-def _account(name: str) -> str:
-    return name if name.startswith("accounts/") else f"accounts/{name}"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals and value):
-        fail(MISUSED, f"{text!r} is not of the form NAME=VALUE")
-    return key, value
-
-
-def _stamp(text: str) -> Timestamp:
-    """An instant, which has to say its offset; a day alone begins in UTC."""
-    try:
-        moment = datetime.fromisoformat(f"{text}T00:00:00Z" if "T" not in text else text)
-    except ValueError:
-        fail(MISUSED, f"{text!r} is not a time, as in 2026-01-31T12:00:00Z")
-    if moment.tzinfo is None:
-        fail(MISUSED, f"{text!r} has no offset; write it as in 2026-01-31T12:00:00Z")
-    made = Timestamp()
-    made.FromDatetime(moment)
-    return made
-
-
-def _day(text: str) -> date_pb2.Date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        fail(MISUSED, f"{text!r} is not a day, as in 2026-01-31")
-    return date_pb2.Date(year=day.year, month=day.month, day=day.day)

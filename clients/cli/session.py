@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import typer
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from clients import UsageClient, UsageError
 from clients.cli.options import Options
-from clients.home import USUAL_ADDRESS, credentials
+from clients.home import USUAL_ADDRESS, credentials, program
 from clients.tls import SETTINGS, Tls, TlsError
 
 REFUSED, MISUSED, UNREACHABLE, PARTLY = 1, 2, 3, 4
@@ -25,6 +25,9 @@ ADVICE = {
     "CREDENTIAL_INVALID": "Give a key that works: --key or USAGE_KEY. `usage up` makes one.",
     "UNAUTHENTICATED": "Give a key: --key or USAGE_KEY. `usage up` makes one.",
     "PERMISSION_DENIED": "Use a credential with a role that may do this.",
+    "ESCALATION": "Use a credential that has the role itself.",
+    "NOTHING_FITS": "",
+    "SEVERAL_FIT": "",
     "NOT_FOUND": "Check the name, and that the key is of the tenant that holds it.",
     "ALREADY_EXISTS": "Use another id, or send the same content as before.",
     "INVALID_ARGUMENT": "Correct what is named and run it again.",
@@ -49,16 +52,19 @@ class Session:
         """Return whether the output is for programs."""
         return self.options.as_json
 
-    def resolve(self, *, needs_key: bool = True) -> tuple[str, str]:
+    def resolve(self, *, needs_key: bool = True, as_operator: bool = False) -> tuple[str, str]:
         """The address and the key to call with. Ends the program when a needed key is not there.
 
-        The key that `usage up` keeps is sent nowhere but to where it says it is served.
+        The keys that `usage up` keeps are sent nowhere but to where it says it is served. For an
+        operator its key comes before USAGE_KEY, which is that of a tenant as a rule.
         """
         kept = credentials()
         home = kept.get("address", USUAL_ADDRESS)
         address = self.options.address or os.environ.get("USAGE_ADDRESS") or home
-        key = self.options.key or os.environ.get("USAGE_KEY")
-        if not key and address == home:
+        kept = kept if address == home else {}
+        operator_key = kept.get("operator_key") if as_operator else None
+        key = self.options.key or operator_key or os.environ.get("USAGE_KEY")
+        if not key and not as_operator:
             key = kept.get("demo_key")
         if not key and needs_key:
             fail(
@@ -87,9 +93,11 @@ class Session:
             fail(MISUSED, str(error))
         return found
 
-    def run(self, work: Callable[[UsageClient], Awaitable[int | None]]) -> None:
+    def run(
+        self, work: Callable[[UsageClient], Awaitable[int | None]], *, as_operator: bool = False
+    ) -> None:
         """Do `work` with a client and exit; its answer is the exit code."""
-        address, key = self.resolve()
+        address, key = self.resolve(as_operator=as_operator)
         tls = self.tls(address)
 
         async def with_client() -> int | None:
@@ -119,8 +127,22 @@ class Session:
             )
         lines = [f"refused: {error.message}", f"  reason: {error.reason}"]
         lines += [f"  {one.field}: {one.description} ({one.reason})" for one in error.violations]
-        advice = ADVICE.get(error.reason) or ADVICE.get(error.code.name)
+        advice = ADVICE.get(error.reason, ADVICE.get(error.code.name))
         fail(code, "\n".join([*lines, *([f"  {advice}"] if advice else [])]))
+
+    def show(self, value: Message | list[Any], name: str, *shown: RenderableType) -> None:
+        """Print what people read, or JSON for programs: a message, or a list under `name`."""
+        if self.as_json:
+            self.print_json(value, name)
+            return
+        for one in shown:
+            self.console.print(one, soft_wrap=isinstance(one, str))
+
+    def hint(self, *commands: str) -> None:
+        """Print commands that follow, for people."""
+        if not self.as_json:
+            for command in commands:
+                self.console.print(f"  {program()} {command}", style="dim", soft_wrap=True)
 
     def print_json(self, value: Message | list[Any] | dict[str, Any], name: str = "") -> None:
         """Print a message, or a list of them under `name`, with the names of the protos."""

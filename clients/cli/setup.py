@@ -53,7 +53,7 @@ def setup(
         description = read(file)
         request = description.into(pb.SetUpProductRequest())
     except DescriptionError as error:
-        _end_unread(now, file, error.faults)
+        end_unread(now, file, error.faults)
     request.validate_only = request.validate_only or plan
 
     async def work(client: UsageClient) -> int:
@@ -135,7 +135,8 @@ def _line(description: Description, field: str) -> int:
     return description.line_of(field) or description.line_of_text(field)
 
 
-def _end_unread(now: Session, file: Path, faults: list[Fault]) -> NoReturn:
+def end_unread(now: Session, file: Path, faults: list[Fault]) -> NoReturn:
+    """Say what cannot be read of a file, and exit."""
     if now.as_json:
         found = [{"line": one.line, "field": one.path, "description": one.text} for one in faults]
         print(json.dumps({"error": {"file": str(file), "faults": found}}), file=sys.stderr)

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as previews
+from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients.cli.arguments import hoisted
@@ -96,6 +97,7 @@ async def test_json_has_the_names_of_the_protos(tmp_path: Path) -> None:
     script = Script(
         {
             "ListWallets": [wallets.ListWalletsResponse(wallets=[wallet])],
+            "ListUsageSummaries": [summaries.ListUsageSummariesResponse()],
             "GetAccount": [accounts.Account(time_zone="Europe/Berlin")],
         }
     )
@@ -254,8 +256,7 @@ async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
     assert "because CAP_REACHED" in " ".join(told.out.split())
     assert "line 2, sms=many: because" in told.out
     assert json.loads(plain.out)["previews"][0]["wallets"][0]["amount"] == {"value": "2.5"}
-    request = script.asked[0]
-    assert isinstance(request, previews.PreviewUsageRequest)
+    [request, *_] = [one for one in script.asked if isinstance(one, previews.PreviewUsageRequest)]
     assert [one.usage_resource for one in request.lines] == [
         "usageResources/calls",
         "usageResources/sms",
@@ -284,8 +285,8 @@ async def test_a_replay_shows_totals_and_what_is_left_out(tmp_path: Path) -> Non
     assert (told.code, bad.code) == (4, 2)
     assert "1 left out" in told.out
     assert "because RATE_NOT_FOUND" in " ".join(told.out.split())
-    request = script.asked[0]
-    assert isinstance(request, previews.ReplayRatesRequest)
+    [request] = [one for one in script.asked if isinstance(one, previews.ReplayRatesRequest)]
     assert (request.price_book, request.rate_date.month) == ("priceBooks/next", 2)
-    assert request.start_time.seconds == 1767225600
+    # 1 January begins in Paris, as the periods of the account do.
+    assert request.start_time.seconds == 1767222000
     assert request.include_drafts

@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import setup_service_pb2 as pb
 
 from clients.descriptions import Description, DescriptionError, read, read_yaml
@@ -229,3 +230,12 @@ def test_a_number_keeps_every_digit(text: str) -> None:
     made = filled(read_yaml(f"units_of_measure:\n- factor: {text}"))
 
     assert made.units_of_measure[0].factor.value == text
+
+
+def test_a_map_has_texts_by_key() -> None:
+    read = read_yaml("attributes: {region: eu, plan: '7'}").into(quotes.SaleLine())
+    assert dict(read.attributes) == {"region": "eu", "plan": "7"}
+
+    for text in ("attributes: [eu]", "attributes: {plan: 7}"):
+        with pytest.raises(DescriptionError, match="attributes"):
+            read_yaml(text).into(quotes.SaleLine())

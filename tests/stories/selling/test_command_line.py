@@ -1,0 +1,267 @@
+"""A whole life by the command line: tenant, credential, sale with its own rate, clock, lines."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.clients.command_line import Ended, usage
+from tests.service import Service
+
+PRODUCT = """
+product: {name: products/voice, usage_model_type: ANCHOR}
+unit_classes: [{name: unitClasses/talk, kind: USAGE, default_unit: unitsOfMeasure/talk-minute}]
+units_of_measure: [{name: unitsOfMeasure/talk-minute, unit_class: unitClasses/talk, scale: 2}]
+usage_resources: [{name: usageResources/calls, category: USAGE, unit_class: unitClasses/talk}]
+rate_cards: [{name: rateCards/list, type: BASE}]
+price_book: {name: priceBooks/standard, rate_cards: [rateCards/list]}
+product_usage_resources:
+  - product_usage_resource: {usage_resource: usageResources/calls}
+    aggregation: {method: SUM, period: DAY}
+    rating_frequency: {period: MONTH}
+    overage: {overage: CHARGE}
+    grants:
+      - product_usage_grant: {name: products/voice/grants/included, quantity: 100}
+        refresh: {interval: {unit: MONTH, count: 1}}
+    rate_card_entries:
+      - name: rateCards/list/entries/voice-calls
+        currency_code: USD
+        rate: {value: 0.10, currency_code: USD}
+"""
+DEAL = """
+negotiated_rates:
+  - {usage_resource: usageResources/calls, rate: {value: 0.08}}
+attributes: {region: eu}
+"""
+CALLS = "at,minutes\n2026-01-05T09:30:00Z,80\n2026-01-20T17:00:00Z,45.5\n"
+
+
+@dataclass
+class Shell:
+    """A shell of one person, with the files of a directory."""
+
+    home: Path
+    service: Service
+    key: str = ""
+    tenant: str = field(default_factory=lambda: f"t-{uuid4().hex[:8]}")
+
+    async def __call__(self, line: str) -> Ended:
+        words = [
+            str(self.home / word) if word.endswith((".yaml", ".csv")) else word
+            for word in shlex.split(line)
+        ]
+        return await usage(*words, home=self.home, USAGE_KEY=self.key)
+
+    async def done(self, line: str) -> str:
+        """Return what a command printed that must succeed."""
+        ended = await self(line)
+        assert ended.code == 0, f"{line}\n{ended.out}\n{ended.err}"
+        return ended.out
+
+    async def read(self, line: str) -> Any:
+        return json.loads(await self.done(f"--json {line}"))
+
+    async def refused(self, line: str) -> str:
+        ended = await self(line)
+        assert ended.code == 1, f"{line}\n{ended.out}\n{ended.err}"
+        return ended.err
+
+
+@pytest.fixture
+async def shell(service: Service, tmp_path: Path) -> Shell:
+    """A new tenant at 1 January 2026, with a product, and its administrator's key."""
+    kept = {"address": service.address, "operator_key": service.operator_key}
+    (tmp_path / "credentials").write_text(json.dumps(kept))
+    for name, text in {"voice.yaml": PRODUCT, "deal.yaml": DEAL, "calls.csv": CALLS}.items():
+        (tmp_path / name).write_text(text)
+    made = Shell(tmp_path, service)
+    await made.done(f"tenant create {made.tenant} --clock 2026-01-01")
+    made.key = (await made.done(f"credential create --tenant {made.tenant} --role admin")).strip()
+    await made.done("setup voice.yaml")
+    await made.done("account create acme --currency USD --time-zone UTC")
+    return made
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
+    nothing_yet = await shell.done("lines acme")
+    quoted = await shell.done("quote create acme --quantity 2 --negotiated deal.yaml")
+    [terms] = (await shell.read("quote show acme"))["lines"]
+    await shell.done("order create acme")
+    activated = await shell.done("order activate acme")
+    await shell.done("clock advance 2026-01-31")
+    (shell.home / "calls.csv").write_text(CALLS.replace("80", "180"))
+    await shell.done("record calls.csv --account acme --time at --measure minutes=calls")
+
+    assert "usage sell acme" in nothing_yet
+    row = ["voice", "2", "2026-01-01", "–", "calls", "200", "0.08", "USD,", "negotiated"]
+    assert row in words(quoted)
+    assert terms["attributes"] == {"region": "eu"}
+    assert row in words(activated)
+    # 225.5 of 200 that are included: 25.5 × 0.08.
+    assert ["calls", "0", "200", "225.5", "25.5", "2.04", "USD"] in words(
+        await shell.done("wallet show acme")
+    )
+    assert "0.08 USD, negotiated; from the asset" in await shell.done(
+        "rates discover calls --account acme"
+    )
+
+    await shell.done("clock advance 2026-02-04")
+    [line] = (await shell.read("lines acme"))["liable_summaries"]
+    assert (line["exact_amount"], line["amount"]["nanos"]) == ({"value": "2.04"}, 40_000_000)
+    traced = await shell.read("trace acme --resource calls")
+    assert traced["liable_summary"]["name"] == line["name"]
+    assert ["calls", "25.5", "0.1", "→", "0.08", "USD", "2.04", "USD"] in words(
+        await shell.done("summary rated acme")
+    )
+    assert ["2026-01-20", "calls", "1", "45.5", "45.5", "25.5", "drawn"] in words(
+        await shell.done("summary list acme")
+    )
+
+
+async def test_usage_that_is_not_final_is_visible_until_its_line_comes(shell: Shell) -> None:
+    await shell.done("sell acme")
+    await shell.done("clock advance 2026-02-02")
+    await shell.done("record calls.csv --account acme --time at --measure minutes=calls")
+    waiting = ["calls", "2", "125.5", "Jan", "2026", "2026-02-04"]
+
+    # February has no usage, and January's is neither final nor in a line.
+    assert waiting in words(await shell.done("wallet show acme"))
+    assert waiting in words(await shell.done("wallet show acme --resource calls"))
+    [found] = (await shell.read("wallet show acme"))["open_usage"]
+    assert (found["sum_quantity"], found["record_count"]) == ({"value": "125.5"}, "2")
+    assert found["period_start_time"] == "2026-01-01T00:00:00Z"
+    assert found["final_time"] == found["line_time"] == "2026-02-04T00:00:00Z"
+    for command in ("lines acme", "trace acme"):
+        assert ["calls", "Jan", "2026", "125.5", "2026-02-04", "2026-02-04"] in words(
+            await shell.done(command)
+        )
+
+    # The refusal says when the line comes, and its advice leads there.
+    refused = await shell.refused("trace acme --resource calls")
+    assert "the first comes at 2026-02-04 (UTC)" in refused
+    [advice] = re.findall(r"`usage (clock advance \S+)`", refused)
+    await shell.done(advice)
+    assert "2.55 USD" in await shell.done("trace acme --resource calls")
+    assert (await shell.read("wallet show acme"))["open_usage"] == []
+    assert (await shell.read("lines acme"))["to_come"] == []
+
+
+async def test_lines_of_two_months_are_told_apart_by_days_of_the_account(shell: Shell) -> None:
+    await shell.done("account create kiel --currency USD --time-zone Europe/Berlin")
+    await shell.done("sell kiel --start 2026-01-01")
+    await shell.done("clock advance 2026-02-02")
+    both = "at,minutes\n2026-01-05T09:30:00Z,101\n2026-02-01T09:30:00Z,102\n"
+    (shell.home / "calls.csv").write_text(both)
+    await shell.done("record calls.csv --account kiel --time at --measure minutes=calls")
+    await shell.done("clock advance 2026-03-04")
+
+    several = await shell.refused("trace kiel --resource calls")
+    assert [month in several for month in ("calls, Jan 2026", "calls, Feb 2026")] == [True, True]
+    # February begins at 23:00 UTC of 31 January.
+    assert "0.20 USD  calls, Feb 2026" in await shell.done("trace kiel --from 2026-02-01")
+    assert "0.10 USD  calls, Jan 2026" in await shell.done("trace kiel --until 2026-02-01")
+
+
+async def test_days_that_are_rated_wait_for_the_line_of_their_month(shell: Shell) -> None:
+    file = shell.home / "voice.yaml"
+    daily = PRODUCT.replace("voice", "daily").replace("{period: MONTH}", "{period: DAY}")
+    file.write_text(daily.replace("refresh: {interval: {unit: MONTH, count: 1}}", "priority: 1"))
+    file.write_text(re.sub(r"\n    grants:.*\n.*\n        priority: 1", "", file.read_text()))
+    await shell.done("setup voice.yaml")
+    await shell.done("sell acme --product daily")
+    await shell.done("clock advance 2026-01-06")
+    (shell.home / "calls.csv").write_text("at,minutes\n2026-01-05T09:30:00Z,80\n")
+    await shell.done("record calls.csv --account acme --time at --measure minutes=calls")
+    await shell.done("clock advance 2026-01-20")
+
+    assert (await shell.read("wallet show acme"))["open_usage"] == []
+    [coming] = (await shell.read("lines acme"))["to_come"]
+    assert (coming["rated_amounts"], coming["record_count"]) == ({"USD": "8"}, "0")
+    await shell.done(f"clock advance {coming['line_time']}")
+    found = await shell.read("lines acme")
+    assert [line["exact_amount"] for line in found["liable_summaries"]] == [{"value": "8"}]
+    assert found["to_come"] == []
+
+
+async def test_what_several_fit_is_listed_and_what_is_missing_is_advised(shell: Shell) -> None:
+    none = await shell.refused("order create acme")
+    quotes = [await shell.read("quote create acme") for _ in range(2)]
+    several = await shell.refused("order create acme")
+    for quote in quotes:
+        await shell.done(f"order create {quote['name']}")
+    orders = (await shell.read("order list acme"))["orders"]
+    which = await shell.refused("order activate acme")
+    await shell.done(f"order activate {orders[0]['name']}")
+    # One draft is left, and fits.
+    await shell.done("order activate acme")
+
+    assert "`usage quote create acme` creates one" in none
+    assert "2 draft quotes of accounts/acme fit" in several
+    assert [quote["name"] in several for quote in quotes] == [True, True]
+    assert [order["name"] in which for order in orders] == [True, True]
+    listed = await shell.refused("wallet show acme --resource calls")
+    wallets = (await shell.read("wallet show acme"))["wallets"]
+    assert [wallet["name"] in listed for wallet in wallets] == [True, True]
+    unclear = await shell.refused("preview acme calls=5")
+    bought = (await shell.read("account show acme"))["assets"]
+    assert [asset["name"].rpartition("/")[2] in unclear for asset in bought] == [True, True]
+    assert "--asset-column" not in unclear
+    ended = await shell(f"preview acme calls=105 --asset {bought[0]['name']}")
+    assert (ended.code, "0.5 USD" in ended.out) == (0, True)
+
+
+async def test_a_credential_can_do_what_its_role_says_until_it_is_revoked(shell: Shell) -> None:
+    made = await shell.read("credential create --role wallet-user --name reader")
+    reader = Shell(shell.home, shell.service, made["key"])
+
+    assert "acme" in await reader.done("account list")
+    await shell.done("sell acme")
+    assert ["calls", "100", "100", "0", "0", "0.00", "USD"] in words(
+        await reader.done("wallet show acme")
+    )
+    await reader.done("lines acme")
+    assert "PERMISSION_MISSING" in await reader.refused("quote create acme --start 2026-01-01")
+    higher = await shell.refused("credential create --role operator")
+    assert "ESCALATION" in higher
+    await shell.done(f"credential revoke {made['credential']['name']}")
+    tenants = (await shell.read("tenant list"))["tenants"]
+    assert f"tenants/{shell.tenant}" in [tenant["name"] for tenant in tenants]
+    # The kept key of the operator goes nowhere else.
+    elsewhere = await shell("tenant list --address 127.0.0.1:1 --key k")
+    assert elsewhere.code == 3
+
+
+async def test_units_and_rates_of_the_catalog(shell: Shell) -> None:
+    units = await shell.done("units list --class talk")
+    listed = await shell.done("rates list --product voice --currency USD")
+    found = await shell.done("rates discover calls --currency USD --quantity 25.5")
+    refused = await shell.refused("rates discover calls --currency EUR")
+
+    assert ["talk-minute", "talk", "1", "2", "active"] in words(units)
+    assert ["list", "/", "voice-calls", "voice", "calls", "0.1", "USD", "–", "–", "active"] in (
+        words(listed)
+    )
+    assert "amount: 2.55 USD" in found
+    assert "RATE_NOT_FOUND" in refused
+    assert (await shell("rates discover calls")).code == 2
+
+
+async def test_the_clock_moves_forward_only(shell: Shell) -> None:
+    moved = await shell.read("clock advance 2026-01-02T06:00:00+02:00")
+
+    assert moved["clock_current_time"] == "2026-01-02T04:00:00Z"
+    assert f"tenants/{shell.tenant}: 2026-01-02 04:00 UTC, sandbox" in await shell.done(
+        "clock show"
+    )
+    assert "CLOCK_BACKWARD" in await shell.refused("clock advance 2026-01-01")
+    assert (await shell("clock advance soon")).code == 2
+    assert (await shell("sell acme --start soon")).code == 2
