@@ -451,10 +451,12 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SupersedeProductUsageResource(self, request, context):
-        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
+        an overlap. What was sold keeps its terms. Its active grants continue under the successor. Fails with
+        FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`),
+        INVALID_ARGUMENT (`FIELD_REQUIRED` for a grant without an id in `grant_ids`, `INTERVAL_INVALID`,
+        `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -499,10 +501,11 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SupersedeProductUsageGrant(self, request, context):
-        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
+        overlap. What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+        `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`,
+        `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

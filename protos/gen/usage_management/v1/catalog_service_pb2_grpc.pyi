@@ -117,10 +117,12 @@ class CatalogServiceStub:
     and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]
-    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
+    an overlap. What was sold keeps its terms. Its active grants continue under the successor. Fails with
+    FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`),
+    INVALID_ARGUMENT (`FIELD_REQUIRED` for a grant without an id in `grant_ids`, `INTERVAL_INVALID`,
+    `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]
     """Deletes a resource of a product that is not active and that no other record references. Fails with
@@ -138,10 +140,11 @@ class CatalogServiceStub:
     (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]
-    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
+    overlap. What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+    `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`,
+    `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]
     """Deletes a grant of a product that is not active and that no other record references. Fails with
@@ -285,10 +288,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]  # type: ignore[assignment]
-    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
+    an overlap. What was sold keeps its terms. Its active grants continue under the successor. Fails with
+    FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`),
+    INVALID_ARGUMENT (`FIELD_REQUIRED` for a grant without an id in `grant_ids`, `INTERVAL_INVALID`,
+    `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageResourceRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a resource of a product that is not active and that no other record references. Fails with
@@ -306,10 +311,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]  # type: ignore[assignment]
-    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
+    overlap. What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+    `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`,
+    `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+    (`ETAG_MISMATCH`).
     """
     DeleteProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteProductUsageGrantRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a grant of a product that is not active and that no other record references. Fails with
@@ -600,10 +606,12 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.SupersedeProductUsageResourceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.SupersedeProductUsageResourceResponse, _abc.Awaitable[_catalog_service_pb2.SupersedeProductUsageResourceResponse]]:
-        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Its active grants continue under the successor. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
+        an overlap. What was sold keeps its terms. Its active grants continue under the successor. Fails with
+        FAILED_PRECONDITION (`STATE_TRANSITION`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`),
+        INVALID_ARGUMENT (`FIELD_REQUIRED` for a grant without an id in `grant_ids`, `INTERVAL_INVALID`,
+        `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageResource), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -657,10 +665,11 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.SupersedeProductUsageGrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.SupersedeProductUsageGrantResponse, _abc.Awaitable[_catalog_service_pb2.SupersedeProductUsageGrantResponse]]:
-        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `VALIDATION_FAILED`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
+        overlap. What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
+        `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`, `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`,
+        `FIELD_MASK_INVALID`, and the reasons of CreateProductUsageGrant), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED
+        (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

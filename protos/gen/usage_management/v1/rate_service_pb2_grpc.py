@@ -269,10 +269,10 @@ class RateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SupersedeRateCardEntry(self, request, context):
-        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap. What
+        was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`,
+        `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of
+        CreateRateCardEntry), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

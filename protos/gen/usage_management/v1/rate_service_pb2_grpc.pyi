@@ -92,10 +92,10 @@ class RateServiceStub:
     ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.SupersedeRateCardEntryRequest, _rate_service_pb2.SupersedeRateCardEntryResponse]
-    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap. What
+    was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`,
+    `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of
+    CreateRateCardEntry), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
     """
     DeleteRateCardEntry: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]
     """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
@@ -189,10 +189,10 @@ class RateServiceAsyncStub(RateServiceStub):
     ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.SupersedeRateCardEntryRequest, _rate_service_pb2.SupersedeRateCardEntryResponse]  # type: ignore[assignment]
-    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-    What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
-    INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
-    ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+    """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap. What
+    was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`,
+    `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of
+    CreateRateCardEntry), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
     """
     DeleteRateCardEntry: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteRateCardEntryRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an entry that is not active. Assets sold under it keep their rates. Fails with FAILED_PRECONDITION
@@ -379,10 +379,10 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_service_pb2.SupersedeRateCardEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.SupersedeRateCardEntryResponse, _abc.Awaitable[_rate_service_pb2.SupersedeRateCardEntryResponse]]:
-        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap.
-        What was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`),
-        INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of CreateRateCardEntry),
-        ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
+        """Ends an entry in force on a day, and puts its successor in force on that day, without a gap or an overlap. What
+        was sold keeps its terms. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, `RATE_OVERLAP`,
+        `RESOURCE_INACTIVE`), INVALID_ARGUMENT (`INTERVAL_INVALID`, `FIELD_MASK_INVALID`, and the reasons of
+        CreateRateCardEntry), ALREADY_EXISTS (`CODE_TAKEN`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
