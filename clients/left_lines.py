@@ -28,7 +28,9 @@ class LeftLines:
         self._delimiter = layout.delimiter.encode()
         self._is_csv = bool(header)
         # It lives as long as this object, which many functions share.
-        self._content: IO[bytes] = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115
+        self._content: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the finalizer closes it
+            MOST_IN_MEMORY
+        )
         weakref.finalize(self, self._content.close)
         if header:
             column = self._delimiter + ID_COLUMN.encode() if self._with_ids else b""

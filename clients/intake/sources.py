@@ -99,7 +99,7 @@ class _Checked(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override] # of RawIOBase
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override] # a reader passes this one
         try:
             chunk = self._content.read(len(buffer))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -35,7 +35,7 @@ def read_time(text: str, zone: tzinfo | None) -> tuple[datetime, bool]:
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
     try:
-        naive = datetime(  # noqa: DTZ001 - its zone comes next
+        naive = datetime(  # noqa: DTZ001 - the zone is added below
             int(year),
             int(month),
             int(day),

@@ -273,7 +273,7 @@ class Rollover:
 
 def differences(a: object, b: object) -> list[str]:
     """Return the names of the fields in which two values of one kind differ."""
-    names = [field.name for field in fields(a) if field.compare]  # type: ignore[arg-type]
+    names = [field.name for field in fields(a) if field.compare]  # type: ignore[arg-type] # records are dataclasses
     return [name for name in names if getattr(a, name) != getattr(b, name)]
 
 

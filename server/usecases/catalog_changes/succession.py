@@ -68,7 +68,7 @@ async def supersede(tx: Transaction, succession: Succession[T]) -> Succeeded[T]:
     found = await records.get(tx, kind, *succession.record.key)
     begin, end = kind.dates
     merged = succession.merge(found)
-    successor: Any = replace(merged, **{"id": succession.successor_id, begin: start})  # type: ignore[type-var] # contents are dataclasses
+    successor = _with(merged, {"id": succession.successor_id, begin: start})
     known = await _known(tx, succession, found, successor)
     if known is not None:
         return known
@@ -79,7 +79,7 @@ async def supersede(tx: Transaction, succession: Succession[T]) -> Succeeded[T]:
     if start < today:
         text = f"must not be before today, {today}, because usage of earlier days has a price"
         raise InvalidArgument.at("start_date", "INTERVAL_INVALID", text)
-    ended: Any = replace(found.content, **{end: start})  # type: ignore[type-var] # as above
+    ended = _with(found.content, {end: start})
     await records.save(tx, kind, ended, revision=found.revision)
     checked = await succession.check(tx, successor)
     draft = await create(tx, kind, checked)
@@ -167,7 +167,7 @@ async def _known(
         return None
     # The predecessor has another end now, so the successor's end is compared by itself.
     end = kind.dates[1]
-    same: Any = replace(successor, **{end: getattr(there.content, end)})  # type: ignore[type-var] # as above
+    same = _with(successor, {end: getattr(there.content, end)})
     if differences(await succession.check(tx, same), there.content):
         return None
     return Succeeded(found, there)
@@ -197,6 +197,11 @@ def _check_start(
     if end is not None and start >= end:
         text = f"must be before {end}, on which the record in force ends"
         raise InvalidArgument.at("start_date", "INTERVAL_INVALID", text)
+
+
+def _with(content: T, values: Mapping[str, object]) -> T:
+    """Return the content with other values of the named fields."""
+    return replace(content, **values)  # type: ignore[type-var] # contents are dataclasses
 
 
 async def _check_product(tx: Transaction, product_id: str) -> None:

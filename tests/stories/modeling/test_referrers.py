@@ -1,4 +1,4 @@
-"""Where-used: the records that refer to a record, and whether it was sold."""
+"""`ListReferrers` lists the records that refer to a record, and says if it was sold."""
 
 import pytest
 from usage_management.v1 import catalog_service_pb2 as rpc
