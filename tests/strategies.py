@@ -19,7 +19,7 @@ from server.domain.calendar import (
     PolicyPeriod,
     local_midnight,
 )
-from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.cells import Cell, Measure
 from server.domain.ids import (
     AssetId,
     CellId,

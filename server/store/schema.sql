@@ -1298,6 +1298,8 @@ CREATE TABLE public.usage_summaries (
     last_quantity public.quantity NOT NULL,
     last_time timestamp with time zone NOT NULL,
     last_record_id public.byte_text NOT NULL,
+    first_time timestamp with time zone,
+    held_quantity numeric,
     quantity public.total,
     drawn_quantity public.quantity,
     overage_quantity public.total,
@@ -1314,6 +1316,8 @@ ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 
 COMMENT ON COLUMN public.usage_summaries.unit_numerator IS 'with unit_denominator, the units counted in one unit that was sent; the measures are in the unit that was sent';
+
+COMMENT ON COLUMN public.usage_summaries.held_quantity IS 'of a gauge, from first_time to last_time: the integral of the readings over time, in units times seconds';
 
 COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 

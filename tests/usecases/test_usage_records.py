@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from server.domain.consumption.recording import RecordState
+from server.domain.consumption.usage_records import RecordState
 from server.domain.errors import NotFound
 from server.domain.ids import AssetId, RecordId
 from server.store.transaction import read

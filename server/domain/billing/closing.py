@@ -19,10 +19,12 @@ from server.domain.calendar import (
     period_after,
     period_containing,
 )
+from server.domain.consumption.cells import Cell
+from server.domain.consumption.gauges import carried
 from server.domain.errors import Aborted
 from server.domain.exact import ZERO
 from server.domain.ids import ExecutionId, LiableSummaryId, WalletId, derive
-from server.domain.modeling.policies import RatingFrequency
+from server.domain.modeling.policies import AggregationMethod, RatingFrequency
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.walk import Settlement, revised
@@ -58,7 +60,8 @@ class Closing:
     """The outcome of closing a rating period.
 
     `billing` is the billing period that ends with it, or None. `following` is the next rating
-    period to open, or None if nothing can happen in the wallet any more.
+    period to open, or None if nothing can happen in the wallet any more; the cells in `carried`
+    carry the readings of gauges over into it.
     """
 
     settlement: Settlement
@@ -66,6 +69,7 @@ class Closing:
     execution_id: ExecutionId
     billing: Period | None
     following: RatingPeriod | None
+    carried: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +100,25 @@ def closing(
     is_billed = period.end >= billing.end
     # A wallet stays open to the end of its billing period, which may have more rating periods.
     goes_on = not is_billed or continues_after(ends, settlement.grants, period.end)
+    following = calendar.following(period) if goes_on else None
     return Closing(
         settlement=settlement,
         lines=rated(state, settlement.results),
         execution_id=execution_id(state.terms.id, period, reopened),
         billing=billing if is_billed else None,
-        following=calendar.following(period) if goes_on else None,
+        following=following,
+        carried=_carried(state, own, following),
     )
+
+
+def _carried(
+    state: WalletState, own: Sequence[Cell], following: RatingPeriod | None
+) -> tuple[Cell, ...]:
+    is_gauge = state.terms.aggregation.method is AggregationMethod.TIME_WEIGHTED
+    if following is None or not is_gauge:
+        return ()
+    into = Period(following.start, following.end)
+    return tuple(carried(own, into, state.services, state.terms.zone))
 
 
 def continues_after(

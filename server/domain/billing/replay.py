@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.errors import Unimplemented, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, CellId, RatableSummaryId, UnitId

@@ -8,117 +8,29 @@ quantity. Increments are in the unit that the resource counts in, and never nega
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from functools import reduce
 from typing import NamedTuple
 
-from server.domain.calendar import Period, PolicyPeriod, last_day, local_date
-from server.domain.exact import EXACT, PLACES, ZERO, Rounding, divide, exact, round_to
-from server.domain.ids import AssetId, CellId, RecordId, WalletId
+from server.domain.calendar import Period, last_day
+from server.domain.consumption.cells import Cell, Measure, Window, window
+from server.domain.consumption.gauges import Service, Services, window_figures
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.ids import AssetId, CellId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
-from server.domain.modeling.units import SAME, Ratio, ScaleRounding, counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """The aggregates of a set of records. The order and grouping of merges do not matter."""
-
-    sum: Decimal
-    count: int
-    max: Decimal
-    min: Decimal
-    last: Decimal
-    last_time: datetime
-    last_record_id: RecordId
-
-    @classmethod
-    def of(cls, quantity: Decimal, time: datetime, record_id: RecordId) -> "Measure":
-        """Return the measure of one record."""
-        return cls(
-            sum=quantity,
-            count=1,
-            max=quantity,
-            min=quantity,
-            last=quantity,
-            last_time=time,
-            last_record_id=record_id,
-        )
-
-    def converted(self, by: Ratio) -> "Measure":
-        """Return the measure with its quantities converted, each once."""
-        if by is SAME:
-            return self
-        return replace(
-            self,
-            sum=counted(self.sum, by),
-            max=counted(self.max, by),
-            min=counted(self.min, by),
-            last=counted(self.last, by),
-        )
-
-    def merge(self, other: "Measure") -> "Measure":
-        """Return the measure of both sets, which have no record in common."""
-        # Records of one time are ordered by their ids, so that the order of merging does not
-        # matter.
-        mine, theirs = (
-            (self.last_time, self.last_record_id),
-            (other.last_time, other.last_record_id),
-        )
-        latest = self if mine >= theirs else other
-        return Measure(
-            sum=EXACT.add(self.sum, other.sum),
-            count=self.count + other.count,
-            max=max(self.max, other.max),
-            min=min(self.min, other.min),
-            last=latest.last,
-            last_time=latest.last_time,
-            last_record_id=latest.last_record_id,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """The usage of one asset, with the same dimensions and unit, in one civil day or less.
-
-    `measure` is of the quantities as they were sent, and `ratio` converts them to the unit that the
-    resource counts in. So a sum is converted once, however the usage was split into records.
-    `origin_start` begins the rating period in which the usage happened; `period` is the one that
-    draws and rates it. They differ for late usage, which makes the cell a correction.
-    """
-
-    id: CellId
-    wallet_id: WalletId
-    asset_id: AssetId
-    asset_number: int
-    start: datetime
-    end: datetime
-    origin_start: datetime
-    period: Period
-    measure: Measure
-    dimensions: str = ""
-    ratio: Ratio = SAME
-
-    @property
-    def counted(self) -> Measure:
-        """The measure in the unit that the resource counts in."""
-        return self.measure.converted(self.ratio)
-
-    @property
-    def is_correction(self) -> bool:
-        """True if another period than its own handles the usage."""
-        return self.origin_start != self.period.start
+from server.domain.modeling.units import ScaleRounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increment:
-    """The quantity that one cell adds, used at `used_at` and drawn at `at`."""
+    """The quantity that one cell adds, used at `used_at`, drawn at `at`, rated as at `rated_at`."""
 
     cell_id: CellId
     asset_id: AssetId
     asset_number: int
     used_at: datetime
     at: datetime
+    rated_at: datetime
     period_start: datetime
     origin_start: datetime
     quantity: Decimal
@@ -132,8 +44,8 @@ Series = tuple[AssetId, str, datetime]
 AssetPeriod = tuple[AssetId, datetime]
 """An asset and the start of the rating period in which its usage happened."""
 
-# The first day of a window, its place in the rating period, or the start of its hour.
-Window = date | int | datetime
+# Without the times of service, an asset is in service all the time.
+ALWAYS: Services = {}
 
 
 class Turn(NamedTuple):
@@ -165,18 +77,20 @@ def increments(
     zone: str,
     settled: Iterable[Cell] = (),
     rounding: ScaleRounding | None = None,
+    services: Services = ALWAYS,
 ) -> tuple[Increment, ...]:
     """Return what each of `cells` adds, in the order of drawdown.
 
     Corrections are measured against the combination of their origin period before them, so
     `settled` must have all final cells of those origins. A correction is dated at the last civil
     day of the period that handles it. A figure that can fall again (an average, a minimum, the
-    latest) is added as a whole by the last cell of its asset and period. Always: the increments of
-    an asset and origin, with those of `settled`, add up to `combined` of all its cells, rounded
-    once by `rounding`.
+    latest, what is held) is added as a whole by the last cell of its asset and period, and rated by
+    the terms at the end of service in the period, of which `services` has the end. Always: the
+    increments of an asset and origin, with those of `settled`, add up to `combined` of all its
+    cells, rounded once by `rounding`.
     """
     if not policy.method.only_grows:
-        at_the_end = _added_at_the_end(cells, policy, zone)
+        at_the_end = _added_at_the_end(cells, policy, zone, services)
         return at_the_end if rounding is None else _rounded(at_the_end, {}, rounding)
     fresh = [(cell, True) for cell in cells]
     known = [(cell, False) for cell in settled]
@@ -227,19 +141,20 @@ def _rounded(
 
 
 @exact
-def combined(cells: Iterable[Cell], policy: AggregationPolicy, *, zone: str) -> Decimal:
+def combined(
+    cells: Iterable[Cell],
+    policy: AggregationPolicy,
+    *,
+    zone: str,
+    services: Services = ALWAYS,
+) -> Decimal:
     """Return the quantity of the cells of one asset and origin period under `policy`."""
     if not policy.method.only_grows:
-        return _whole(cells, policy, zone)
+        return _whole(list(cells), policy, zone, services)
     series = _Running(policy, zone)
     for cell in cells:
         series.add(cell)
     return series.total
-
-
-def merged(measures: Iterable[Measure]) -> Measure:
-    """Return the measure of all sets together; there must be at least one."""
-    return reduce(Measure.merge, measures)
 
 
 @dataclass(slots=True)
@@ -277,32 +192,50 @@ class _Running:
 _ADDED = (AggregationMethod.SUM, AggregationMethod.UNIQUE_COUNT)
 
 
-def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: str) -> Window:
-    """Return the window of a day or hour; windows count from the first day of the rating period."""
-    if length is PolicyPeriod.HOUR:
-        return start
-    if length is PolicyPeriod.RATING_PERIOD:
-        return 0
-    day = local_date(zone, start)
-    if length is PolicyPeriod.DAY:
-        return day
-    return length.cadence.index(local_date(zone, origin_start), day)
-
-
 def _added_at_the_end(
-    cells: Iterable[Cell], policy: AggregationPolicy, zone: str
+    cells: Iterable[Cell], policy: AggregationPolicy, zone: str, services: Services
 ) -> tuple[Increment, ...]:
     series: dict[Series, list[Cell]] = {}
     ordered = sorted(cells, key=_cell_turn)
     for cell in ordered:
         key = (cell.asset_id, cell.dimensions, cell.origin_start)
         series.setdefault(key, []).append(cell)
-    whole = {found[-1].id: _whole(found, policy, zone) for found in series.values()}
-    return tuple(_increment(cell, whole.get(cell.id, ZERO), zone) for cell in ordered)
+    whole = {found[-1].id: _whole(found, policy, zone, services) for found in series.values()}
+    return tuple(
+        replace(
+            _increment(cell, whole.get(cell.id, ZERO), zone),
+            rated_at=_end_of_service(cell, zone, services),
+        )
+        for cell in ordered
+    )
 
 
-def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decimal:
+def _end_of_service(cell: Cell, zone: str, services: Services) -> datetime:
+    """Return the last civil day of a cell's origin period on which its asset is in service."""
+    whole = Period(cell.origin_start, cell.period.end)
+    service = services.get(cell.asset_id)
+    served = whole if service is None else service.within(whole)
+    return cell.start if served is None else max(cell.start, last_day(zone, served))
+
+
+def _whole(
+    cells: Sequence[Cell], policy: AggregationPolicy, zone: str, services: Services
+) -> Decimal:
     """Return the combined figure of all windows."""
+    figures = _figures(cells, policy, zone, services)
+    if policy.combine is Combination.TOTAL:
+        return sum(figures, ZERO)
+    return max(figures, default=ZERO)
+
+
+def _figures(
+    cells: Sequence[Cell], policy: AggregationPolicy, zone: str, services: Services
+) -> list[Decimal]:
+    if policy.method is AggregationMethod.TIME_WEIGHTED:
+        if not cells:
+            return []
+        service = services.get(cells[0].asset_id) or Service(cells[0].origin_start, None)
+        return window_figures(cells, policy.period, zone, service)
     windows: dict[Window, Measure] = {}
     for cell in cells:
         key = window(cell.start, cell.origin_start, policy.period, zone)
@@ -310,10 +243,7 @@ def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decim
         # wrong.
         known = windows.get(key)
         windows[key] = cell.counted if known is None else known.merge(cell.counted)
-    figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
-    if policy.combine is Combination.TOTAL:
-        return sum(figures, ZERO)
-    return max(figures, default=ZERO)
+    return [_FIGURES[policy.method](measure) for measure in windows.values()]
 
 
 def _average(measure: Measure) -> Decimal:
@@ -339,6 +269,7 @@ def _increment(cell: Cell, quantity: Decimal, zone: str) -> Increment:
         asset_number=cell.asset_number,
         used_at=cell.start,
         at=last_day(zone, cell.period) if cell.is_correction else cell.start,
+        rated_at=cell.start,
         period_start=cell.period.start,
         origin_start=cell.origin_start,
         quantity=quantity,

@@ -66,8 +66,8 @@ class Intake:
         own_text = text if quantity is usage.quantity else plain(quantity)
         slot = series.slot(usage.time)
         told_apart = dimensions_text(meter.dimensions, usage.labels)
-        # A cell of distinct values has counts, which are in no unit.
-        by = by if meter.unique_label is None else SAME
+        # Distinct values have no unit, and readings of a gauge in any unit belong to one cell.
+        by = SAME if meter.is_gauge or meter.unique_label is not None else by
         return Counted(usage, unit_id, digest, quantity, text, own_text, slot, told_apart, by)
 
     def _find(self, key: MeterKey) -> "_Series":

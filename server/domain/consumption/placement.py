@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from server.domain.calendar import Period, RatingPeriod, freeze_time
-from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.cells import Cell, Measure
 from server.domain.consumption.recording import (
     Counted,
     LateUsage,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from server.domain import calendar
 from server.domain.caches import memoize
 from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
-from server.domain.consumption.aggregation import Measure
+from server.domain.consumption.cells import Measure
 from server.domain.consumption.dimensions import NONE
 from server.domain.errors import AlreadyExists, FailedPrecondition, UsageError
 from server.domain.exact import ZERO, exact
@@ -23,8 +23,6 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
-    CredentialId,
-    LiableSummaryId,
     RecordId,
     ResourceId,
     UnitId,
@@ -72,8 +70,8 @@ class Usage(NamedTuple):
 class Meter:
     """The wallet, time span and rating calendar of one resource of one asset.
 
-    The wallets in `blocking` refuse usage that they cannot cover. With a `unique_label`, its
-    distinct values in each window of `unique_period` are counted.
+    The wallets in `blocking` refuse usage that they cannot cover. What a gauge holds is weighted by
+    time. With a `unique_label`, its distinct values in each window of `unique_period` are counted.
     """
 
     account_id: AccountId
@@ -86,6 +84,7 @@ class Meter:
     frequency: RatingFrequency
     late_policy: LatePolicy
     is_hourly: bool
+    is_gauge: bool = False
     blocking: tuple[WalletId, ...] = ()
     dimensions: tuple[str, ...] = ()
     unique_label: str | None = None
@@ -311,46 +310,6 @@ def fold(items: Iterable[tuple[Place, Counted]]) -> list[tuple[Place, Measure]]:
     return sorted(folded, key=lambda cell: (cell[0].slot.meter.account_id, cell[0].cell_id))
 
 
-class RecordState(StrEnum):
-    """The state of a stored record."""
-
-    PENDING = "PENDING"
-    FROZEN = "FROZEN"
-    RATED = "RATED"
-    LIABLE = "LIABLE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordTrace:
-    """The processing of a record; drawn and overage quantity are those of its cell."""
-
-    state: RecordState
-    counted_quantity: Decimal
-    cell_id: CellId
-    period: RatingPeriod
-    is_late: bool
-    drawn_quantity: Decimal | None
-    overage_quantity: Decimal | None
-    liable_summary_id: LiableSummaryId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRecord:
-    """A stored record."""
-
-    account_id: AccountId
-    id: RecordId
-    asset_id: AssetId
-    resource_id: ResourceId
-    quantity: Decimal
-    unit_id: UnitId
-    time: datetime
-    labels: Mapping[str, str]
-    create_time: datetime
-    created_by: CredentialId | None
-    trace: RecordTrace
-
-
 # Memoized, because batches refer to the same days and cells many times.
 @memoize(entries=65_536, entry_bytes=1_024)
 def _day_and_period(
@@ -383,6 +342,9 @@ def _measure(items: list[Counted]) -> Measure:
         last=last.measured,
         last_time=last.usage.time,
         last_record_id=last.usage.record_id,
+        first_time=min(item.usage.time for item in items),
+        # The database measures it, from all records of the cell.
+        held=None,
     )
 
 

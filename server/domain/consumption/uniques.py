@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from server.domain.consumption.aggregation import window
+from server.domain.consumption.cells import window
 from server.domain.consumption.recording import Counted, Place
 from server.domain.exact import ZERO
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, WalletId

@@ -30,6 +30,7 @@ class AggregationMethod(StrEnum):
     MINIMUM = "MINIMUM"
     LATEST = "LATEST"
     UNIQUE_COUNT = "UNIQUE_COUNT"
+    TIME_WEIGHTED = "TIME_WEIGHTED"
 
     @property
     def adds_up(self) -> bool:
@@ -273,8 +274,24 @@ def check_rollover(validity: Cadence | None, refresh: Cadence | None) -> None:
     raise FailedPrecondition("POLICY_CONFLICT", fault)
 
 
-def check_late(method: AggregationMethod, late: LatePolicy) -> None:
-    """Raise `POLICY_CONFLICT` if late usage could reduce what was drawn already."""
+def window_fault(method: AggregationMethod, period: PolicyPeriod) -> str | None:
+    """Return the fault of a window that makes no difference to what adds up."""
+    if method.adds_up and period is PolicyPeriod.RATING_PERIOD:
+        return f"must not be RATING_PERIOD with the method {method}, which adds up; use DAY"
+    return None
+
+
+def check_method(method: AggregationMethod, late: LatePolicy, overage: OveragePolicy) -> None:
+    """Raise `POLICY_CONFLICT` if late usage could reduce what was drawn already.
+
+    Nor may what is held be refused at a cap: a record does not say how long it will be held.
+    """
+    if method is AggregationMethod.TIME_WEIGHTED and overage is OveragePolicy.BLOCK:
+        fault = (
+            f"a figure of the method {method} is known only at the end of its window, so no record"
+            " can be refused for it; use an overage policy that charges, or is free"
+        )
+        raise FailedPrecondition("POLICY_CONFLICT", fault, {"method": method, "overage": overage})
     if method.only_grows or late is LatePolicy.REJECT:
         return
     fault = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState
-from server.domain.modeling.policies import check_late, check_token
+from server.domain.modeling.policies import check_method, check_token
 from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
 
 Overrides = Mapping[ResourceId, tuple[LevelPolicies | None, ...]]
@@ -37,7 +37,7 @@ def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     )
     for resource in resources:
         wallet = resource.policies.wallet
-        check_late(wallet.aggregation.method, wallet.late)
+        check_method(wallet.aggregation.method, wallet.late, resource.policies.overage)
     changed = replace(product, resources=resources)
     _check_tokens(changed)
     return changed

@@ -228,7 +228,7 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
     for result in results:
         increment = result.increment
         segments = rates.get(increment.asset_id, ())
-        segment = next((s for s in segments if s.contains(increment.used_at)), None)
+        segment = next((s for s in segments if s.contains(increment.rated_at)), None)
         key = RatableKey(
             increment.period_start,
             increment.is_correction,

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from server.domain.calendar import Period, PolicyPeriod, rating_period
-from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.cells import Cell, Measure
 from server.domain.consumption.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import AssetId, CellId, RecordId, UnitId, WalletId, derive

@@ -11,7 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Cell, Increment, increments
+from server.domain.consumption.aggregation import Increment, increments
+from server.domain.consumption.cells import Cell
+from server.domain.consumption.gauges import Services
 from server.domain.exact import exact
 from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
 from server.domain.selling.grants import Entitlement, Grant
@@ -34,7 +36,8 @@ class WalletState:
     `settled` has the final cells of the origins that `cells` correct, and `rated_before` the rated
     part of those origins. `period` is the rating period around now. A wallet of tokens has a
     `token_wallet`, and in `sources` the wallets whose resources are rated in the token.
-    `rating_versions` are the versions of the tenant's procedure.
+    `services` has the time for which each asset is sold. `rating_versions` are the versions of the
+    tenant's procedure.
     """
 
     terms: WalletTerms
@@ -46,6 +49,7 @@ class WalletState:
     rates: Rates = field(default_factory=dict)
     rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
+    services: Services = field(default_factory=dict)
     rating_versions: RatingVersionSource = SHIPPED
     token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
@@ -69,7 +73,7 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
         terms,
         wallet.grants,
         wallet.entitlements,
-        _increments(terms, cells, wallet.settled),
+        _increments(wallet, cells, wallet.settled),
         through=through,
         commitments=wallet.commitments,
     )
@@ -81,7 +85,7 @@ def walked_anew(
 ) -> tuple[SettledIncrement, ...]:
     """Return the payment of all usage of a wallet, computed from its first grant on."""
     terms = wallet.terms
-    added = _increments(terms, cells)
+    added = _increments(wallet, cells)
     ends = {cell.period.start: cell.period.end for cell in cells}
     return settled_anew(terms, wallet.entitlements, added, ends, commitments)
 
@@ -91,7 +95,7 @@ def as_drawn(wallet: WalletState, final: Iterable[FinalCell]) -> tuple[SettledIn
     """Return the payment of a wallet's final usage, as its cells have it."""
     final_cells = {item.cell.id: item for item in final}
     cells = [item.cell for item in final_cells.values()]
-    added = _increments(wallet.terms, cells)
+    added = _increments(wallet, cells)
     return tuple(
         SettledIncrement(
             increment=item,
@@ -117,8 +121,14 @@ def rated(wallet: WalletState, results: Sequence[SettledIncrement]) -> tuple[Rat
 
 
 def _increments(
-    terms: WalletTerms, cells: Iterable[Cell], settled: Iterable[Cell] = ()
+    wallet: WalletState, cells: Iterable[Cell], settled: Iterable[Cell] = ()
 ) -> tuple[Increment, ...]:
+    terms = wallet.terms
     return increments(
-        cells, terms.aggregation, zone=terms.zone, settled=settled, rounding=terms.rounding
+        cells,
+        terms.aggregation,
+        zone=terms.zone,
+        settled=settled,
+        rounding=terms.rounding,
+        services=wallet.services,
     )

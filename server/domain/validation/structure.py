@@ -5,7 +5,7 @@ from itertools import combinations, groupby, pairwise
 
 from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import CatalogState
-from server.domain.modeling.policies import assumed_billing, check_late, check_period_order
+from server.domain.modeling.policies import assumed_billing, check_method, check_period_order
 from server.domain.modeling.units import UnitClassKind
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry_name
@@ -123,7 +123,7 @@ def _late_policy(setup: Setup) -> Iterator[Finding]:
             continue
         wallet = metered.sold.wallet
         try:
-            check_late(wallet.aggregation.method, wallet.late)
+            check_method(wallet.aggregation.method, wallet.late, metered.sold.overage)
         except UsageError as error:
             yield _refused(metered, error)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.ids import AssetId, UnitId, WalletId
 from server.domain.selling.grants import Grant, next_start

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.consumption.aggregation import Cell, merged
+from server.domain.consumption.cells import Cell, merged
 from server.domain.consumption.recording import Counted, WalletKey
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import ZERO, exact, plain

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.exact import ZERO, exact
 from server.domain.ids import CellId, GrantId, RatableSummaryId, UnitId, WalletId
 from server.domain.selling.grants import Grant

@@ -10,7 +10,7 @@ from asyncpg import Record
 
 from server.domain.billing.liable_lines import LiableLine
 from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.exact import plain
 from server.domain.ids import (
     AssetId,
@@ -90,6 +90,23 @@ async def add_tokens(
         [cell.origin_start for cell in own],
         [cell.period.start for cell in own],
         [cell.measure.sum for cell in own],
+    )
+
+
+async def add_carried(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:
+    """Insert the cells that carry the readings of gauges over into the period that they start."""
+    await tx.execute(
+        SQL["add_carried"],
+        tx.tenant_id,
+        wallet.account_id,
+        wallet.id,
+        wallet.resource_id,
+        [cell.id for cell in cells],
+        [cell.asset_id for cell in cells],
+        [cell.end for cell in cells],
+        cells[0].start,
+        [cell.measure.last for cell in cells],
+        [cell.dimensions for cell in cells],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from server.domain.caches import memoize
 from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, RatingPeriod
-from server.domain.consumption.aggregation import Measure
+from server.domain.consumption.cells import Measure
 from server.domain.consumption.recording import (
     Counted,
     Meter,
@@ -25,7 +25,7 @@ from server.domain.consumption.recording import (
     WalletKey,
 )
 from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
-from server.domain.modeling.policies import LatePolicy, RatingFrequency
+from server.domain.modeling.policies import AggregationMethod, LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
 from server.store.connection import Transaction
 from server.store.documents import TEXTS
@@ -145,6 +145,12 @@ async def add_to_cells(tx: Transaction, cells: Sequence[tuple[Place, Measure]]) 
     await tx.execute(SQL["add_to_cells"], tx.tenant_id, *values)
 
 
+async def measure_gauges(tx: Transaction, places: Iterable[Place]) -> None:
+    """Measure what gauges held in some cells, which new records were added to."""
+    keys = {(place.slot.meter.account_id, place.cell_id) for place in places}
+    await tx.execute(SQL["measure_gauges"], tx.tenant_id, *_columns(keys, 2))
+
+
 def _columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
     """Return the columns of the distinct keys, sorted."""
     # The queries lock rows in this order, the same for all batches.
@@ -195,6 +201,7 @@ def _meter(row: Any) -> Meter | None:
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOUR",
+        is_gauge=row["aggregation_method"] == AggregationMethod.TIME_WEIGHTED,
         blocking=_blocking(row),
         dimensions=tuple(row["dimensions"]),
         unique_label=row["aggregation_label"],

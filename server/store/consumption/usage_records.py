@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from server.domain.calendar import Period, RatingPeriod
-from server.domain.consumption.recording import RecordState, RecordTrace, UsageRecord
+from server.domain.consumption.usage_records import RecordState, RecordTrace, UsageRecord
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,

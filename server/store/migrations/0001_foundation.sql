@@ -1006,6 +1006,8 @@ CREATE TABLE usage_summaries (
     last_quantity       quantity NOT NULL,
     last_time           timestamptz NOT NULL,
     last_record_id      byte_text NOT NULL,
+    first_time          timestamptz,
+    held_quantity       numeric,
     quantity            total,
     drawn_quantity      quantity,
     overage_quantity    total,
@@ -1023,6 +1025,8 @@ CREATE TABLE usage_summaries (
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 COMMENT ON COLUMN usage_summaries.source_summary_id IS
     'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
+COMMENT ON COLUMN usage_summaries.held_quantity IS
+    'of a gauge, from first_time to last_time: the integral of the readings over time, in units times seconds';
 COMMENT ON COLUMN usage_summaries.unit_numerator IS
     'with unit_denominator, the units counted in one unit that was sent; the measures are in the unit that was sent';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)

@@ -5,8 +5,7 @@ The decoders are cached by the text, because the parts of a wallet rarely change
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and com
 
 from server.domain.caches import memoize_texts
 from server.domain.calendar import Cadence, CadenceUnit, Period
-from server.domain.consumption.aggregation import Cell, Measure
+from server.domain.consumption.cells import Cell, Measure
 from server.domain.exact import ZERO, plain
 from server.domain.ids import (
     AssetId,
@@ -28,8 +27,6 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.modeling.policies import (
-    CommitmentRate,
-    OveragePolicy,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
@@ -37,125 +34,26 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.units import ratio_of
 from server.domain.rating.additions import Addition
 from server.domain.rating.procedures.packages import Packaged, Packages
-from server.domain.rating.rates import Rate, RateSegment, RateTerms
+from server.domain.rating.rates import Rate, RateSegment
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Origin, Rates, Tally
 from server.domain.settlement.walk import Commitments
-from server.store.documents import Versioned
+from server.store.settlement.row_shapes import (
+    AssetRow,
+    CellRow,
+    EntitlementRow,
+    GrantRow,
+    PackagesRow,
+    TallyRow,
+)
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
 
 # The number of cached texts of a kind; cells have eight times as many.
 TEXTS = 2_048
 TEXT_BYTES = 64 * 1024 * 1024
-
-
-class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A JSON array made by a query; its fields are in the order of the query."""
-
-
-class GrantRow(Row, frozen=True):
-    """A grant, and the head of its chain in the ledger."""
-
-    id: UUID
-    entitlement_id: UUID
-    kind: GrantKind
-    index: int
-    rollovers: int
-    quantity: Decimal
-    start: datetime
-    expire: datetime | None
-    seq: int
-    balance: Decimal
-
-
-class EntitlementRow(Row, frozen=True):
-    """An entitlement with its policies."""
-
-    id: UUID
-    asset_id: UUID
-    number: int
-    quantity: Decimal
-    unit_scale: int
-    start: date
-    end: date | None
-    anchor: date
-    refresh_unit: CadenceUnit | None
-    refresh_count: int | None
-    validity_unit: CadenceUnit | None
-    validity_count: int | None
-    can_roll_over: bool
-    max_rollovers: int | None
-    # None until the first issue is posted.
-    next_index: int | None
-    rollover_max_quantity: Decimal | None
-    rollover_max_percent: Decimal | None
-
-
-class CellRow(Row, frozen=True):
-    """A cell, and the state of the rating period that handles it."""
-
-    id: UUID
-    asset_id: UUID
-    asset_number: int
-    start: datetime
-    end: datetime
-    origin_start: datetime
-    period_start: datetime
-    period_end: datetime
-    count: int
-    sum: Decimal
-    max: Decimal
-    min: Decimal
-    last: Decimal
-    last_time: datetime
-    last_record_id: str
-    period_state: str
-    dimensions: str
-    unit_numerator: Decimal
-    unit_denominator: Decimal
-
-
-class AssetRow(Row, frozen=True):
-    """One rate of an asset, or of an addition, for the wallet's resource."""
-
-    asset_id: UUID
-    overage: OveragePolicy
-    start: datetime
-    end: datetime | None
-    terms: Versioned[RateTerms] | None
-    rate_id: UUID | None
-    asset_end: datetime | None
-    number: int
-    product_id: str
-    token_wallet_id: UUID | None
-    definition_product_id: str | None
-    role: str
-    commitment_rate: CommitmentRate | None
-    # None where the target is the asset itself, so that no other asset shares the wallet.
-    is_fixed: bool | None
-
-
-class PackagesRow(Row, frozen=True):
-    """A quantity that one rate per package priced."""
-
-    value: Decimal
-    per: Decimal
-    unit: str
-    quantity: Decimal
-
-
-class TallyRow(Row, frozen=True):
-    """The amounts already rated of an asset and an origin period."""
-
-    asset_id: UUID
-    origin_start: datetime
-    used: Decimal
-    overage: Decimal
-    packages: tuple[tuple[PackagesRow, ...], ...] | None
-    flat_tiers: tuple[tuple[Decimal, ...], ...] | None
 
 
 def _uuid(_type: Any, text: Any) -> UUID:
@@ -180,6 +78,7 @@ class SoldAsset:
     id: AssetId
     number: int
     product_id: ProductId
+    start_time: datetime
     end_time: datetime | None
     rate_ids: Mapping[datetime, UUID]
     token_wallet_id: WalletId | None = None
@@ -285,6 +184,8 @@ def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
             last=row.last,
             last_time=row.last_time,
             last_record_id=RecordId(row.last_record_id),
+            first_time=row.first_time or row.last_time,
+            held=row.held,
         ),
         dimensions=row.dimensions,
         ratio=ratio_of(row.unit_numerator, row.unit_denominator),
@@ -347,6 +248,8 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
             id=asset_id,
             number=row.number,
             product_id=ProductId(row.product_id),
+            # The rows of an asset are in the order of time.
+            start_time=assets[asset_id].start_time if asset_id in assets else row.start,
             end_time=row.asset_end,
             rate_ids=ids,
             token_wallet_id=None if token is None else WalletId(token),

@@ -6,6 +6,7 @@ One statement reads all of it, so that the parts are of the same moment.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from uuid import UUID
 
 from asyncpg import Record
@@ -16,8 +17,10 @@ from server.domain.calendar import (
     Delay,
     DelayUnit,
     PolicyPeriod,
+    period_after,
     rating_period,
 )
+from server.domain.consumption.gauges import Service, with_carried
 from server.domain.errors import NotFound
 from server.domain.exact import Rounding
 from server.domain.ids import (
@@ -318,8 +321,17 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
 
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
-    cells = [decode_cell(wallet_id, text) for text in row["cells"] or ()]
+    decoded = [decode_cell(wallet_id, text) for text in row["cells"] or ()]
+    # Final cells are read only for origins that late usage corrects.
+    cells = tuple(cell for cell, is_final in decoded if not is_final)
     zone = row["time_zone"]
+    period = rating_period(zone, anchor, length, row["now"])
+    services = {
+        one.id: Service(one.start_time, one.end_time) for one in decode_assets(row["assets"])[0]
+    }
+    if row["aggregation_method"] == AggregationMethod.TIME_WEIGHTED:
+        after = partial(period_after, zone, anchor, length.cadence)
+        cells = with_carried(cells, period, after, services, zone)
     return WalletState(
         terms=WalletTerms(
             id=wallet_id,
@@ -335,10 +347,10 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
-        # Final cells are read only for origins that late usage corrects.
-        cells=tuple(cell for cell, is_final in cells if not is_final),
-        settled=tuple(cell for cell, is_final in cells if is_final),
-        period=rating_period(zone, anchor, length, row["now"]),
+        cells=cells,
+        settled=tuple(cell for cell, is_final in decoded if is_final),
+        period=period,
+        services=services,
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
         rated_before=decode_tallies(row["rated"]),

@@ -19,7 +19,7 @@ from server.domain.billing.replay import (
     tokens_again,
 )
 from server.domain.calendar import Period, local_date
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.errors import (
     FailedPrecondition,
     UsageError,

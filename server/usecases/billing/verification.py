@@ -9,7 +9,7 @@ from server.domain.billing.verification import (
     differing_flat_amounts,
     differing_packages,
 )
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.exact import plain, round_to
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from server.domain.consumption.recording import RecordState, UsageRecord
+from server.domain.consumption.usage_records import RecordState, UsageRecord
 from server.domain.ids import (
     AccountId,
     AssetId,

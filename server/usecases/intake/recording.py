@@ -313,6 +313,9 @@ async def _keep(
         # Last, because locks go in the order periods, records, cells.
         cells = fold((place, item) for item, place in firsts if item.usage.key in new)
         await store.add_to_cells(tx, cells)
+        gauges = [place for place, _ in cells if place.slot.meter.is_gauge]
+        if gauges:
+            await store.measure_gauges(tx, gauges)
 
 
 async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[RecordKey, Stored]:

@@ -193,7 +193,7 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> Pr
         await policies_at(tx, PolicyLevel.PRODUCT_USAGE_RESOURCE, wanted.policies),
         await policies_at(tx, PolicyLevel.USAGE_RESOURCE, resource.policies),
     ]
-    check_terms(sold_policies(resolve(levels), resource.unit_id or UnitId("")).wallet)
+    check_terms(sold_policies(resolve(levels), resource.unit_id or UnitId("")))
     return wanted
 
 

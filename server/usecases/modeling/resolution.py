@@ -36,7 +36,7 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     Validity,
     assumed_billing,
-    check_late,
+    check_method,
     check_period_order,
     check_token,
 )
@@ -51,7 +51,7 @@ from server.domain.modeling.resolved import (
     sold_policies,
 )
 from server.domain.modeling.roles import ProductRole
-from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.modeling.units import Unit, convert
 from server.store.connection import Transaction
 from server.store.modeling import records
@@ -210,13 +210,14 @@ def resource_unit(graph: Graph, held: ProductResource) -> UnitOfMeasure | None:
     return default_unit(graph.classes[resource.unit_class_id].content, units)
 
 
-def check_terms(policies: WalletPolicies) -> None:
+def check_terms(policies: SoldPolicies) -> None:
     """Raise PERIOD_ORDER or POLICY_CONFLICT for policies that conflict with each other."""
-    rating = policies.rating.period
+    wallet = policies.wallet
+    rating = wallet.rating.period
     check_period_order(
-        billing=assumed_billing(rating), rating=rating, accumulation=policies.aggregation.period
+        billing=assumed_billing(rating), rating=rating, accumulation=wallet.aggregation.period
     )
-    check_late(policies.aggregation.method, policies.late)
+    check_method(wallet.aggregation.method, wallet.late, policies.overage)
 
 
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:

@@ -19,7 +19,7 @@ from server.domain.billing.replay import (
     tokens_again,
     totals,
 )
-from server.domain.consumption.aggregation import Measure
+from server.domain.consumption.cells import Measure
 from server.domain.errors import NotFound, Unimplemented
 from server.domain.ids import ProcedureId, RecordId, UnitId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy

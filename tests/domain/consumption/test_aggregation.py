@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.calendar import PolicyPeriod
-from server.domain.consumption.aggregation import Measure, combined, increments, merged
+from server.domain.consumption.aggregation import combined, increments
+from server.domain.consumption.cells import Measure, merged
 from server.domain.exact import Rounding, round_to
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
 from server.domain.modeling.units import Ratio, ScaleRounding
@@ -171,6 +172,8 @@ def test_each_method_makes_its_own_figure_of_the_same_day():
         AggregationMethod.LATEST: Decimal(15),
         # What is new counts one and what is not counts none before it is added up.
         AggregationMethod.UNIQUE_COUNT: Decimal(50),
+        # 10 for 2 hours, 25 for 4, 15 for 17 of that day; then 15 on each of 30 days.
+        AggregationMethod.TIME_WEIGHTED: Decimal("465.625"),
     }
 
     assert {m: combined(first, policy(m), zone="UTC") for m in AggregationMethod} == figures

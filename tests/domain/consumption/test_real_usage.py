@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from server.domain.billing.liable_lines import liable_lines
-from server.domain.consumption.aggregation import Measure, increments, merged
+from server.domain.consumption.aggregation import increments
+from server.domain.consumption.cells import Measure, merged
 from server.domain.ids import RecordId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domain.calendar import Delay, PolicyPeriod
-from server.domain.consumption.aggregation import Measure, merged
+from server.domain.consumption.cells import Measure, merged
 from server.domain.consumption.intake import AHEAD, BEHIND, Intake
 from server.domain.consumption.recording import (
     ACCEPTED,

@@ -8,7 +8,8 @@ from server.domain.modeling.policies import (
     AggregationMethod,
     Combination,
     LatePolicy,
-    check_late,
+    OveragePolicy,
+    check_method,
     check_period_order,
     usual_combination,
 )
@@ -66,12 +67,17 @@ def test_every_method_has_a_usual_combination():
 
 @pytest.mark.parametrize("method", list(AggregationMethod))
 def test_late_usage_may_not_take_back_what_was_drawn(method):
-    check_late(method, LatePolicy.REJECT)
+    for overage in OveragePolicy:
+        if (method, overage) == (AggregationMethod.TIME_WEIGHTED, OveragePolicy.BLOCK):
+            with pytest.raises(FailedPrecondition, match="only at the end"):
+                check_method(method, LatePolicy.REJECT, overage)
+        else:
+            check_method(method, LatePolicy.REJECT, overage)
     if method.only_grows:
-        check_late(method, LatePolicy.NEXT_PERIOD)
+        check_method(method, LatePolicy.NEXT_PERIOD, OveragePolicy.CHARGE)
         return
     with pytest.raises(FailedPrecondition, match="REJECT"):
-        check_late(method, LatePolicy.NEXT_PERIOD)
+        check_method(method, LatePolicy.NEXT_PERIOD, OveragePolicy.CHARGE)
 
 
 def test_a_window_is_no_longer_than_the_rating_period():

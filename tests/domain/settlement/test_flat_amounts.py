@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Cell
+from server.domain.consumption.cells import Cell
 from server.domain.ids import CellId, derive
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.elements import BaseRate, GraduatedTiers, VolumeTiers

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 )
 
 from server.domain.calendar import local_midnight
-from server.domain.consumption.aggregation import AggregationPolicy, Cell, increments
+from server.domain.consumption.aggregation import AggregationPolicy, increments
+from server.domain.consumption.cells import Cell
 from server.domain.modeling.policies import AggregationMethod, RolloverPolicy
 from server.domain.settlement.ledger import Head, check_chain, post
 from server.domain.settlement.walk import WalletTerms, settle

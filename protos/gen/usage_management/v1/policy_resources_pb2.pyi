@@ -48,6 +48,12 @@ class AggregationPolicy(_message.Message):
         """The last record by usage time; rated when the rating period ends."""
         UNIQUE_COUNT: AggregationPolicy._Method.ValueType  # 7
         """The number of different values of `unique_label`; a record without the label is refused."""
+        TIME_WEIGHTED: AggregationPolicy._Method.ValueType  # 8
+        """What is held, as stored gigabytes or seats: the integral of the readings over the window, divided by its
+        length, to 12 decimal places. It is 0 before the first reading. A reading lasts until the next one, into the
+        following windows and rating periods, and to the end of service. 1 GB for 5 of 30 days and 3 GB for 25 are
+        2.666666666667. Rated when the rating period ends; not with an overage policy of `BLOCK`.
+        """
 
     class Method(_Method, metaclass=_MethodEnumTypeWrapper):
         """The method that turns the records of one window into its quantity. New methods may be added."""
@@ -68,6 +74,12 @@ class AggregationPolicy(_message.Message):
     """The last record by usage time; rated when the rating period ends."""
     UNIQUE_COUNT: AggregationPolicy.Method.ValueType  # 7
     """The number of different values of `unique_label`; a record without the label is refused."""
+    TIME_WEIGHTED: AggregationPolicy.Method.ValueType  # 8
+    """What is held, as stored gigabytes or seats: the integral of the readings over the window, divided by its
+    length, to 12 decimal places. It is 0 before the first reading. A reading lasts until the next one, into the
+    following windows and rating periods, and to the end of service. 1 GB for 5 of 30 days and 3 GB for 25 are
+    2.666666666667. Rated when the rating period ends; not with an overage policy of `BLOCK`.
+    """
 
     class _Period:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -18,7 +18,7 @@ from server.api.values import (
     rating_period_pb,
     time_pb,
 )
-from server.domain.consumption.recording import RecordState, RecordTrace, UsageRecord
+from server.domain.consumption.usage_records import RecordState, RecordTrace, UsageRecord
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consumption.usage_records import ListUsageRecords
 

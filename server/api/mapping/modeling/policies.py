@@ -27,6 +27,7 @@ from server.domain.modeling.policies import (
     Combination,
     LatePolicy,
     usual_combination,
+    window_fault,
 )
 from server.store.modeling import policies as kinds
 
@@ -56,8 +57,8 @@ def aggregation_from_pb(request: rpc.CreateAggregationPolicyRequest) -> Aggregat
     if method is not AggregationMethod.UNIQUE_COUNT and label is not None:
         own.fault("unique_label", "POLICY_NOT_ALLOWED", f"is not allowed with the method {method}")
     period = own.choice("period", PolicyPeriod)
-    if period is PolicyPeriod.RATING_PERIOD and method.adds_up:
-        fault = f"must not be RATING_PERIOD with the method {method}, which adds up; use DAY"
+    fault = window_fault(method, period)
+    if fault is not None:
         own.fault("period", "POLICY_NOT_ALLOWED", fault)
     content = Aggregation(
         id=PolicyId(reader.code("aggregation_policy_id")),

@@ -30,6 +30,24 @@ SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, 
        AS c (id, source_id, asset_id, start_time, end_time, origin_start_time, period_start_time, tokens)
  ORDER BY c.id;
 
+-- name: add_carried
+-- The cells that carry the readings of gauges over into the next period; a close that is repeated carries them again.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
+--   $5 usage_summary_ids uuid[], $6 asset_ids uuid[], $7 end_times timestamptz[], $8 start_time timestamptz,
+--   $9 quantities numeric[], $10 dimensions text[]
+INSERT INTO usage_summaries AS s
+       (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
+        origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+        last_quantity, last_time, last_record_id, first_time, held_quantity, dimensions)
+SELECT $1, $2, c.id, $3, c.asset_id, $4, $8, c.end_time, $8, $8, 0, 0, c.quantity, c.quantity, c.quantity, $8, '', $8,
+       0, c.dimensions
+  FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $9::numeric[], $10::text[])
+       AS c (id, asset_id, end_time, quantity, dimensions)
+ ORDER BY c.id
+    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
+   SET max_quantity = excluded.max_quantity, min_quantity = excluded.min_quantity,
+       last_quantity = excluded.last_quantity;
+
 -- name: add_ratable
 -- The lines of one closed period.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,

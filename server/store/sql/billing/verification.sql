@@ -21,6 +21,8 @@ SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity
         GROUP BY m.usage_summary_id) AS r
     ON r.usage_summary_id = s.usage_summary_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
+   -- A cell that carries the reading of a gauge over has no records.
+   AND NOT (s.record_count = 0 AND s.held_quantity IS NOT NULL AND r.n IS NULL)
    AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
        IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest)
  ORDER BY s.usage_summary_id;
@@ -131,7 +133,7 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
                         s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
-                        s.unit_denominator::text)::text AS cell,
+                        s.unit_denominator::text, s.first_time, s.held_quantity::text)::text AS cell,
        s.quantity, s.drawn_quantity, s.overage_quantity
   FROM usage_summaries AS s
   JOIN rating_periods AS p

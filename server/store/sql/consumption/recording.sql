@@ -10,7 +10,8 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
             THEN (SELECT t.wallet_id FROM asset_resources AS t
                    WHERE t.tenant_id = $1 AND t.account_id = k.account_id AND t.asset_id = k.asset_id
                      AND t.wallet_id = r.token_wallet_id AND t.overage = 'BLOCK') END AS blocking_tokens,
-       w.unit_of_measure_id, w.aggregation_period, w.aggregation_label, w.dimensions, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       w.unit_of_measure_id, w.aggregation_method, w.aggregation_period, w.aggregation_label, w.dimensions,
+       w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        u.unit_class_id, u.factor, u.divisor, u.scale, e.time_zone, e.anchor_date,
        CASE WHEN r.wallet_id IS NULL
             THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
@@ -23,8 +24,8 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
           AND a.usage_resource_id = k.usage_resource_id AND a.role = 'ANCHOR' LIMIT 1) AS r ON true
   LEFT JOIN LATERAL (
-       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_period, a.aggregation_label, a.dimensions, a.rating_period,
-              a.waiting_days, a.waiting_hours, a.late_policy FROM wallets AS a
+       SELECT a.entitlement_account_id, a.unit_of_measure_id, a.aggregation_method, a.aggregation_period, a.aggregation_label,
+              a.dimensions, a.rating_period, a.waiting_days, a.waiting_hours, a.late_policy FROM wallets AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
         LIMIT 1) AS w ON true
   LEFT JOIN LATERAL (
@@ -175,3 +176,23 @@ SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_re
        last_record_id = CASE WHEN (excluded.last_time, excluded.last_record_id) > (s.last_time, s.last_record_id)
                              THEN excluded.last_record_id ELSE s.last_record_id END,
        last_time = greatest(s.last_time, excluded.last_time);
+
+-- name: measure_gauges
+-- What the cells of gauges held, from all of their records, after new ones were added. The cells are locked. The
+-- keys of a cell bound the search for its records.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 usage_summary_ids uuid[]
+UPDATE usage_summaries AS s
+   SET first_time = m.first_time, held_quantity = m.held
+  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, usage_summary_id)
+ CROSS JOIN LATERAL (
+       SELECT min(h.usage_time) AS first_time,
+              coalesce(sum(h.counted_quantity * extract(epoch FROM h.next_time - h.usage_time)), 0) AS held
+         FROM (SELECT r.counted_quantity, r.usage_time,
+                      lead(r.usage_time) OVER (ORDER BY r.usage_time, r.record_id) AS next_time
+                 FROM usage_records AS r
+                 JOIN usage_summaries AS c
+                   ON c.tenant_id = $1 AND c.account_id = k.account_id AND c.usage_summary_id = k.usage_summary_id
+                WHERE r.tenant_id = $1 AND r.account_id = k.account_id
+                  AND r.usage_summary_id = k.usage_summary_id AND r.usage_time >= c.start_time
+                  AND r.usage_time < c.end_time AND r.usage_time > '-infinity') AS h) AS m
+ WHERE s.tenant_id = $1 AND s.account_id = k.account_id AND s.usage_summary_id = k.usage_summary_id;

@@ -68,7 +68,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    s.period_start_time, s.period_end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
                    s.last_record_id, s.state, s.dimensions, s.unit_numerator::text,
-                   s.unit_denominator::text)::text ORDER BY s.usage_summary_id)
+                   s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id)
           FROM (SELECT c.*, a.number, p.end_time AS period_end_time, p.state
                   FROM unnest(unsettled.late_origins) AS late (start_time)
                  CROSS JOIN LATERAL (
@@ -130,7 +130,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                   s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                   s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
                   s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
-                  s.unit_denominator::text)::text ORDER BY s.usage_summary_id) AS cells,
+                  s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id) AS cells,
               array_agg(DISTINCT s.origin_start_time) FILTER (
                   WHERE s.origin_start_time <> s.period_start_time) AS late_origins
          FROM (SELECT o.start_time, o.end_time, o.state FROM rating_periods AS o

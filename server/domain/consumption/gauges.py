@@ -1,0 +1,193 @@
+"""Gauges: what is held, as stored gigabytes or seats, weighted by the time for which it is held.
+
+The figure of a window is the integral of the readings over the window, divided by its length. It is
+0 before the first reading, the last reading lasts to the end of service, and a reading carries over
+into the periods that follow, by a cell without records at the start of each.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from server.domain.calendar import Period, PolicyPeriod, day_of, hour_of, local_date, local_midnight
+from server.domain.consumption.cells import Cell, Measure, seconds
+from server.domain.errors import Unimplemented
+from server.domain.exact import PLACES, ZERO, Rounding, divide
+from server.domain.ids import AssetId, CellId, RecordId, derive
+
+NO_RECORD = RecordId("")
+
+
+class Service(NamedTuple):
+    """The time for which an asset is sold; without an end it goes on."""
+
+    start: datetime
+    end: datetime | None
+
+    def within(self, period: Period) -> Period | None:
+        """Return the part of a period in which the asset is in service, if there is any."""
+        start = max(period.start, self.start)
+        end = period.end if self.end is None else min(period.end, self.end)
+        return Period(start, end) if start < end else None
+
+
+Services = Mapping[AssetId, Service]
+
+
+def window_figures(
+    cells: Sequence[Cell], length: PolicyPeriod, zone: str, service: Service
+) -> list[Decimal]:
+    """Return the figure of each window of the rating period of one series, to 12 places.
+
+    No window begins before the service. Raises NOT_SUPPORTED for readings whose order within a day
+    is not known.
+    """
+    whole = Period(cells[0].origin_start, cells[0].period.end)
+    served = service.within(whole)
+    if served is None:
+        return []
+    windows = list(_windows(Period(served.start, whole.end), length, zone))
+    integrals = [ZERO] * len(windows)
+    for held in _held(cells, served):
+        _add(integrals, windows, held)
+    return [
+        divide(integral, seconds(window.end - window.start), places=PLACES, mode=Rounding.HALF_EVEN)
+        for integral, window in zip(integrals, windows, strict=True)
+    ]
+
+
+class _Held(NamedTuple):
+    """The integral over a time: of one value, if it may lie in several windows."""
+
+    start: datetime
+    end: datetime
+    value: Decimal | None
+    integral: Decimal
+
+
+def _held(cells: Sequence[Cell], served: Period) -> Iterator[_Held]:
+    """Yield what the cells held, and what was held from each of them to the next or the end."""
+    measures = sorted((cell.measure for cell in cells), key=_order)
+    for index, measure in enumerate(measures):
+        if measure.held is None:
+            text = "a reading before the last one of its day can be recorded, but not previewed"
+            raise Unimplemented("NOT_SUPPORTED", text)
+        yield _Held(measure.first_time, measure.last_time, None, measure.held)
+        is_last = index + 1 == len(measures)
+        until = served.end if is_last else measures[index + 1].first_time
+        until = min(until, served.end)
+        if until > measure.last_time:
+            integral = measure.last * seconds(until - measure.last_time)
+            yield _Held(measure.last_time, until, measure.last, integral)
+
+
+def _order(measure: Measure) -> tuple[datetime, datetime, RecordId]:
+    # What was carried over is before a reading at the first instant of the period.
+    return measure.first_time, measure.last_time, measure.last_record_id
+
+
+def _add(integrals: list[Decimal], windows: Sequence[Period], held: _Held) -> None:
+    for index, window in enumerate(windows):
+        if held.value is None and window.contains(held.start):
+            # A cell lies within one window.
+            integrals[index] += held.integral
+        elif held.value is not None and window.start < held.end and held.start < window.end:
+            part = min(held.end, window.end) - max(held.start, window.start)
+            integrals[index] += held.value * seconds(part)
+
+
+def _windows(whole: Period, length: PolicyPeriod, zone: str) -> Iterator[Period]:
+    """Yield the windows of a rating period; the last one may be shorter."""
+    if length is PolicyPeriod.RATING_PERIOD:
+        yield whole
+        return
+    start = whole.start
+    k = 0
+    while start < whole.end:
+        k += 1
+        if length is PolicyPeriod.HOUR:
+            end = hour_of(zone, start).end
+        elif length is PolicyPeriod.DAY:
+            end = day_of(zone, start).end
+        else:
+            first = local_date(zone, whole.start)
+            end = local_midnight(zone, length.cadence.nth(first, k))
+        yield Period(start, min(end, whole.end))
+        start = end
+
+
+def carried(cells: Iterable[Cell], into: Period, services: Services, zone: str) -> list[Cell]:
+    """Return the cells that carry the last readings of a period into the one that follows.
+
+    A series that holds nothing, or whose asset is not in service any more, carries nothing over.
+    """
+    last: dict[tuple[AssetId, str], Cell] = {}
+    for cell in cells:
+        key = (cell.asset_id, cell.dimensions)
+        known = last.get(key)
+        if known is None or _end(known.measure) < _end(cell.measure):
+            last[key] = cell
+    return [
+        _carried(cell, into, zone)
+        for cell in last.values()
+        if cell.measure.last and services[cell.asset_id].within(into)
+    ]
+
+
+def _end(measure: Measure) -> tuple[datetime, RecordId]:
+    return measure.last_time, measure.last_record_id
+
+
+def _carried(cell: Cell, into: Period, zone: str) -> Cell:
+    value = cell.measure.last
+    apart = (cell.dimensions,) if cell.dimensions else ()
+    parts = (cell.asset_id, into.start.isoformat(), *apart)
+    return Cell(
+        id=CellId(derive(cell.wallet_id, "carried", *parts)),
+        wallet_id=cell.wallet_id,
+        asset_id=cell.asset_id,
+        asset_number=cell.asset_number,
+        start=into.start,
+        end=day_of(zone, into.start).end,
+        origin_start=into.start,
+        period=into,
+        measure=Measure(
+            sum=ZERO,
+            count=0,
+            max=value,
+            min=value,
+            last=value,
+            last_time=into.start,
+            last_record_id=NO_RECORD,
+            first_time=into.start,
+            held=ZERO,
+        ),
+        dimensions=cell.dimensions,
+    )
+
+
+def with_carried(
+    cells: Iterable[Cell],
+    current: Period,
+    after: Callable[[Period], Period],
+    services: Services,
+    zone: str,
+) -> tuple[Cell, ...]:
+    """Return cells with those that carry readings over into each period up to the current one.
+
+    `after` returns the rating period after another. Cells that are carried over already stay.
+    """
+    by_start: dict[datetime, dict[CellId, Cell]] = {}
+    for cell in cells:
+        by_start.setdefault(cell.period.start, {})[cell.id] = cell
+    if not by_start:
+        return ()
+    period = next(iter(by_start[min(by_start)].values())).period
+    while period.start < current.start:
+        following = after(period)
+        own = by_start.setdefault(following.start, {})
+        for cell in carried(by_start[period.start].values(), following, services, zone):
+            own.setdefault(cell.id, cell)
+        period = following
+    return tuple(cell for own in by_start.values() for cell in own.values())

@@ -1,0 +1,122 @@
+"""The shapes of the JSON arrays that the query `wallet_states` makes."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and compared in C
+
+from server.domain.calendar import CadenceUnit
+from server.domain.modeling.policies import CommitmentRate, OveragePolicy
+from server.domain.rating.rates import RateTerms
+from server.domain.selling.grants import GrantKind
+from server.store.documents import Versioned
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A JSON array made by a query; its fields are in the order of the query."""
+
+
+class GrantRow(Row, frozen=True):
+    """A grant, and the head of its chain in the ledger."""
+
+    id: UUID
+    entitlement_id: UUID
+    kind: GrantKind
+    index: int
+    rollovers: int
+    quantity: Decimal
+    start: datetime
+    expire: datetime | None
+    seq: int
+    balance: Decimal
+
+
+class EntitlementRow(Row, frozen=True):
+    """An entitlement with its policies."""
+
+    id: UUID
+    asset_id: UUID
+    number: int
+    quantity: Decimal
+    unit_scale: int
+    start: date
+    end: date | None
+    anchor: date
+    refresh_unit: CadenceUnit | None
+    refresh_count: int | None
+    validity_unit: CadenceUnit | None
+    validity_count: int | None
+    can_roll_over: bool
+    max_rollovers: int | None
+    # None until the first issue is posted.
+    next_index: int | None
+    rollover_max_quantity: Decimal | None
+    rollover_max_percent: Decimal | None
+
+
+class CellRow(Row, frozen=True):
+    """A cell, and the state of the rating period that handles it."""
+
+    id: UUID
+    asset_id: UUID
+    asset_number: int
+    start: datetime
+    end: datetime
+    origin_start: datetime
+    period_start: datetime
+    period_end: datetime
+    count: int
+    sum: Decimal
+    max: Decimal
+    min: Decimal
+    last: Decimal
+    last_time: datetime
+    last_record_id: str
+    period_state: str
+    dimensions: str
+    unit_numerator: Decimal
+    unit_denominator: Decimal
+    # Of gauges only.
+    first_time: datetime | None
+    held: Decimal | None
+
+
+class AssetRow(Row, frozen=True):
+    """One rate of an asset, or of an addition, for the wallet's resource."""
+
+    asset_id: UUID
+    overage: OveragePolicy
+    start: datetime
+    end: datetime | None
+    terms: Versioned[RateTerms] | None
+    rate_id: UUID | None
+    asset_end: datetime | None
+    number: int
+    product_id: str
+    token_wallet_id: UUID | None
+    definition_product_id: str | None
+    role: str
+    commitment_rate: CommitmentRate | None
+    # None where the target is the asset itself, so that no other asset shares the wallet.
+    is_fixed: bool | None
+
+
+class PackagesRow(Row, frozen=True):
+    """A quantity that one rate per package priced."""
+
+    value: Decimal
+    per: Decimal
+    unit: str
+    quantity: Decimal
+
+
+class TallyRow(Row, frozen=True):
+    """The amounts already rated of an asset and an origin period."""
+
+    asset_id: UUID
+    origin_start: datetime
+    used: Decimal
+    overage: Decimal
+    packages: tuple[tuple[PackagesRow, ...], ...] | None
+    flat_tiers: tuple[tuple[Decimal, ...], ...] | None
