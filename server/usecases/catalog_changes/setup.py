@@ -48,6 +48,7 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.setup_days import with_end_of_succession
 from server.usecases.catalog_changes.setup_parts import (
     GrantPart,
     ResourcePart,
@@ -256,7 +257,7 @@ class _Making:
         for part in parts:
             key = kind.key(part.content)
             there = await records.find(self.tx, kind, *key)
-            making = make(self.tx, part.content)
+            making = make(self.tx, await with_end_of_succession(self.tx, kind, part.content))
             name = kind.resource_name(*key)
             await self._take(part.path, name, there, making, is_shared=is_shared)
 

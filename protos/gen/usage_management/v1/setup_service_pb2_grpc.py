@@ -51,7 +51,8 @@ class SetupServiceServicer:
         depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
         nothing. Records of the description that the product does not use are activated as well.
 
-        Existing records that are equal are used as they are. Existing records that differ fail with
+        Existing records that are equal are used as they are; a record that was superseded since is equal if it differs
+        only in the end that the succession has set. Existing records that differ fail with
         FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with
         `validate_only` each is a step of the response instead.
         """
