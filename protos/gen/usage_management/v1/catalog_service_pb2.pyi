@@ -2126,7 +2126,7 @@ class Referrer(_message.Message):
     name: _builtins.str
     """The name of the record, or a text for what has no name, such as the default procedure of a usage."""
     state: _types_pb2.CatalogState.ValueType
-    """The state of the record; `ACTIVE` for records that take effect at once."""
+    """The state of the record; `ACTIVE` for records that take effect at once and for binding targets."""
     def __init__(
         self,
         *,

@@ -556,7 +556,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReferrers(self, request, context):
-        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold.
+        """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+        quoted or sold.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -175,7 +175,9 @@ class CatalogServiceStub:
     method of each kind. An existing record with the same content is reused.
     """
     ListReferrers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]
-    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+    """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+    quoted or sold.
+    """
     ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -346,7 +348,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     method of each kind. An existing record with the same content is reused.
     """
     ListReferrers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]  # type: ignore[assignment]
-    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+    """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+    quoted or sold.
+    """
     ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -730,7 +734,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListReferrersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListReferrersResponse, _abc.Awaitable[_catalog_service_pb2.ListReferrersResponse]]:
-        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+        """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+        quoted or sold.
+        """
 
     @_abc_1.abstractmethod
     def ConvertQuantity(

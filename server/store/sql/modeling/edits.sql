@@ -10,7 +10,8 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
  ORDER BY p.usage_resource_id;
 
 -- name: referrers
--- The records of the catalog that refer to one, by name after the last one seen.
+-- The records of the catalog and the binding targets that refer to a record, by name after the last one seen. Rates
+-- and targets do not keep it in force, because what was sold continues under withdrawn records.
 --   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint,
 --   $7 only_active boolean
 SELECT r.name, r.state
@@ -65,6 +66,15 @@ SELECT r.name, r.state
                      WHERE h.tenant_id = $1 AND h.product_id = $3 AND h.product_usage_resource_id = $4
                     HAVING count(*) = 1) END
         UNION ALL
+        SELECT DISTINCT 'accounts/' || t.account_id || '/bindingTargets/' || t.binding_target_id, 'ACTIVE'
+          FROM binding_target_policies AS t
+         WHERE t.tenant_id = $1 AND CASE $2
+               WHEN 'UsageResource' THEN t.usage_resource_id = $3
+               WHEN 'AggregationPolicy' THEN t.aggregation_policy_id = $3
+               WHEN 'RatingFrequencyPolicy' THEN t.rating_frequency_policy_id = $3
+               WHEN 'OveragePolicy' THEN t.overage_policy_id = $3
+               WHEN 'CommitmentPolicy' THEN t.commitment_policy_id = $3 END
+        UNION ALL
         SELECT 'priceBooks/' || b.price_book_id, 'ACTIVE'
           FROM price_book_rate_cards AS b
          WHERE $2 = 'RateCard' AND b.tenant_id = $1 AND b.rate_card_id = $3
@@ -76,5 +86,6 @@ SELECT r.name, r.state
         SELECT 'the default for ' || d.usage, 'ACTIVE'
           FROM default_procedures AS d
          WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
- WHERE r.name > $5::text COLLATE "C" AND (NOT $7::boolean OR (r.state = 'ACTIVE' AND r.name NOT LIKE 'rateCards/%'))
+ WHERE r.name > $5::text COLLATE "C" AND (
+       NOT $7::boolean OR (r.state = 'ACTIVE' AND r.name NOT LIKE 'rateCards/%' AND r.name NOT LIKE 'accounts/%'))
  ORDER BY r.name COLLATE "C" LIMIT $6;
