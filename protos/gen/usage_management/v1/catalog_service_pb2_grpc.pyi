@@ -96,6 +96,13 @@ class CatalogServiceStub:
     """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
     settle them on invoices.
     """
+    CloneProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CloneProductRequest, _catalog_resources_pb2.Product]
+    """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+    grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+    copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+    ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+    200 records, and the reasons of the create methods.
+    """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
     """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
     FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -268,6 +275,13 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CreateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
     settle them on invoices.
+    """
+    CloneProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CloneProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+    grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+    copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+    ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+    200 records, and the reasons of the create methods.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
@@ -546,6 +560,19 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
         """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
         settle them on invoices.
+        """
+
+    @_abc_1.abstractmethod
+    def CloneProduct(
+        self,
+        request: _catalog_service_pb2.CloneProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
+        """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+        grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+        copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+        ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+        200 records, and the reasons of the create methods.
         """
 
     @_abc_1.abstractmethod

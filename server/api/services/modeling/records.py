@@ -29,6 +29,7 @@ from server.store.modeling import records as store
 from server.store.modeling import used_records
 from server.store.modeling.edits import referrers
 from server.usecases.catalog_changes import states
+from server.usecases.catalog_changes.clones import Clone
 from server.usecases.catalog_changes.succession import (
     Succeeded,
     Succession,
@@ -229,6 +230,19 @@ def succeeded_writer(answer: type[A], wire: OnWire[T, M]) -> Callable[[Succeeded
     return lambda done: answer(
         predecessor=wire.write(done.predecessor), successor=wire.write(done.successor)
     )
+
+
+def clone_from_pb(request: Any, wire: OnWire[Any, Any]) -> Clone:
+    """Return the copy that a request asks for. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    (source_id,) = reader.name("name", wire.name)
+    clone = Clone(
+        source_id=source_id,
+        id=reader.code(f"{wire.field}_id"),
+        display_name=reader.text("display_name"),
+    )
+    reader.done()
+    return clone
 
 
 def record_to_delete(request: Any, wire: OnWire[T, M]) -> Record[T]:
