@@ -56,9 +56,9 @@ async def export(client: UsageClient) -> tuple[pb.Catalog, list[pb.ExportOmissio
     raise UsageError(grpc.StatusCode.ABORTED, "CATALOG_CHANGED", text)
 
 
-def parts(catalog: pb.Catalog) -> list[Part]:
-    """Return a catalog in parts, in the order in which they can be applied."""
-    if _size(catalog) <= MOST_RECORDS and catalog.ByteSize() <= MOST_BYTES:
+def parts(catalog: pb.Catalog, most: int = MOST_RECORDS) -> list[Part]:
+    """Return a catalog in parts of `most` records, in the order in which they can be applied."""
+    if _size(catalog) <= most and catalog.ByteSize() <= MOST_BYTES:
         return [Part(catalog)]
     states = {name: state for state in STATES for name in getattr(catalog, state)}
     found = [Part(pb.Catalog())]
@@ -67,7 +67,7 @@ def parts(catalog: pb.Catalog) -> list[Part]:
         count += len(group)
         part = found[-1]
         bytes_ = sum(record.ByteSize() + 100 for _, _, record in group)
-        if count > MOST_RECORDS or part.catalog.ByteSize() + bytes_ > MOST_BYTES:
+        if count > most or part.catalog.ByteSize() + bytes_ > MOST_BYTES:
             count, part = len(group), Part(pb.Catalog())
             found.append(part)
         for name, index, record in group:
