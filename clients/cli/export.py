@@ -4,9 +4,10 @@ import sys
 
 import typer
 
-from clients import UsageClient, catalogs
+from clients import UsageClient
+from clients.catalogs import exchange
+from clients.catalogs.writing import write_json, write_yaml
 from clients.cli.session import session
-from clients.written_descriptions import write_json, write_yaml
 
 
 def export(context: typer.Context) -> None:
@@ -17,7 +18,7 @@ def export(context: typer.Context) -> None:
     now = session(context)
 
     async def work(client: UsageClient) -> None:
-        catalog, omissions = await catalogs.export(client)
+        catalog, omissions = await exchange.export(client)
         left_out = [f"{one.name}: {one.description}" for one in omissions]
         if now.as_json:
             print(write_json(catalog))

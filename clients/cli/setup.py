@@ -14,7 +14,7 @@ from rich.text import Text
 from usage_management.v1 import setup_service_pb2 as pb
 
 from clients import UsageClient, UsageError
-from clients.catalogs import Part, parts
+from clients.catalogs.exchange import Part, parts
 from clients.cli.session import MISUSED, REFUSED, Session, fail, session
 from clients.descriptions import Description, DescriptionError, Fault, read
 

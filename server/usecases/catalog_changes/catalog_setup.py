@@ -152,10 +152,12 @@ async def _create_entries(making: Making, parts: Sequence[SetupPart[RateCardEntr
     """Create the entries that are new all at once, and compare the others one by one."""
     if not parts:
         return
-    keys = [RATE_ENTRY.key(part.content) for part in parts]
-    there = await entry_store.find_all(making.tx, keys)
-    new = [part for part in parts if (part.content.card_id, part.content.id.lower()) not in there]
-    old = [part for part in parts if part not in new]
+    there = await entry_store.find_all(making.tx, [RATE_ENTRY.key(one.content) for one in parts])
+    new: list[SetupPart[RateCardEntry]] = []
+    old: list[SetupPart[RateCardEntry]] = []
+    for part in parts:
+        is_there = (part.content.card_id, part.content.id.lower()) in there
+        (old if is_there else new).append(part)
     if new:
         await create_entries(
             making.tx,

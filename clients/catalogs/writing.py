@@ -26,7 +26,11 @@ def write_yaml(message: Message) -> str:
 
 def write_json(message: Message) -> str:
     """Return a message as JSON with the same fields as the YAML; numbers are exact, as text."""
-    return json.dumps(content(message), indent=2, ensure_ascii=False, default=str)
+    return json.dumps(content(message), indent=2, ensure_ascii=False, default=_as_text)
+
+
+def _as_text(value: Decimal | date) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
 
 
 def content(message: Message) -> dict[str, Any]:
