@@ -77,6 +77,7 @@ async def clone_card(
 
     Raises RATE_CARD_NOT_FOUND, CODE_TAKEN, and the errors of `create_entries`.
     """
+    # Serializes with successions, so that the entries are of one moment.
     await tenants.bump_catalog(tx)
     source = (await records.get(tx, RATE_CARD, clone.source_id)).content
     card_id = RateCardId(clone.id)
@@ -98,6 +99,7 @@ async def clone_book(
 
     Raises PRICE_BOOK_NOT_FOUND, CODE_FORMAT, CODE_TAKEN, and the errors of `clone_card`.
     """
+    # Serializes with changes of the book and its cards.
     await tenants.bump_catalog(tx)
     source = (await records.get(tx, PRICE_BOOK, clone.source_id)).content
     known = await rates.cards(tx, source.card_ids)

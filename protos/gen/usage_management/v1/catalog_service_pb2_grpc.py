@@ -459,8 +459,8 @@ class CatalogServiceServicer:
 
     def UpdateProductUsageResource(self, request, context):
         """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-        and ABORTED (`ETAG_MISMATCH`).
+        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -509,8 +509,9 @@ class CatalogServiceServicer:
 
     def UpdateProductUsageGrant(self, request, context):
         """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+        (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -120,8 +120,8 @@ class CatalogServiceStub:
     """Creates a resource of a product as a draft."""
     UpdateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-    and ABORTED (`ETAG_MISMATCH`).
+    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]
     """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
@@ -143,8 +143,9 @@ class CatalogServiceStub:
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+    (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]
     """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
@@ -300,8 +301,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a resource of a product as a draft."""
     UpdateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-    and ABORTED (`ETAG_MISMATCH`).
+    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]  # type: ignore[assignment]
     """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
@@ -323,8 +324,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+    (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]  # type: ignore[assignment]
     """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
@@ -627,8 +629,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
         """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-        and ABORTED (`ETAG_MISMATCH`).
+        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -686,8 +688,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
         """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+        (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
