@@ -5,6 +5,7 @@ of records in force: they may overlap their successors.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any, TypeVar
@@ -85,6 +86,7 @@ async def set_up_catalog(
     # Setups of one tenant run one after the other, so that two do not create the same policy.
     await setup.lock(tx)
     making = Making(tx, most)
+    wanted = _tokens_first(wanted)
     try:
         await _create(making, wanted)
         await _check_defaults(making, wanted)
@@ -103,15 +105,19 @@ async def set_up_catalog(
     return SetUp(steps=tuple(steps), at=await tenants.now(tx))
 
 
+def _tokens_first(wanted: SetUpCatalog) -> SetUpCatalog:
+    """Return the catalog with tokens before the resources that are rated in them."""
+    name = kinds.RESOURCE.name
+    resources = sorted(
+        wanted.parts[name], key=lambda part: part.content.token_resource_id is not None
+    )
+    return replace(wanted, parts={**wanted.parts, name: tuple(resources)})
+
+
 async def _create(making: Making, wanted: SetUpCatalog) -> None:
     for kind, check in CHECKS:
-        parts = wanted.parts[kind.name]
-        if kind is kinds.RESOURCE:
-            # Tokens first: resources that are rated in a token refer to it.
-            parts = tuple(
-                sorted(parts, key=lambda part: part.content.token_resource_id is not None)
-            )
-        await _create_all(making, kind, parts, partial(_checked_and_created, kind, check))
+        make = partial(_checked_and_created, kind, check)
+        await _create_all(making, kind, wanted.parts[kind.name], make)
         if kind is kinds.UNIT:
             await _check_default_units(making, wanted.parts[kinds.UNIT_CLASS.name])
     await _create_entries(making, wanted.parts[RATE_ENTRY.name])
@@ -200,10 +206,7 @@ def _moving(making: Making, kind: Kind[Any], wanted: SetUpCatalog) -> Iterable[S
     """Yield the records of a kind that are not in their state yet."""
     if not kind.has_states:
         return
-    parts = wanted.parts[kind.name]
-    if kind is kinds.RESOURCE:
-        parts = tuple(sorted(parts, key=lambda part: part.content.token_resource_id is not None))
-    for part in parts:
+    for part in wanted.parts[kind.name]:
         there = making.found.get(kind.resource_name(*kind.key(part.content)))
         state = CatalogState.DRAFT if there is None else there.state
         if state is not part.state:

@@ -177,10 +177,15 @@ async def test_a_clone_of_a_rate_card_has_the_entries_that_were_not_withdrawn(sa
     gone = await put(world, "base/sms-0", priced("sms", "4"))
     await move(world, INACTIVE, gone)
     request = rates.CloneRateCardRequest(name="rateCards/base", rate_card_id="base-2")
+    preview = rates.CloneRateCardRequest(validate_only=True)
+    preview.MergeFrom(request)
+    assert (await world.client.rates.CloneRateCard(preview)).name == "rateCards/base-2"
+    missing = await refusal(listed(world, "rateCards/base-2"))
 
     made = await world.client.rates.CloneRateCard(request)
     again = await world.client.rates.CloneRateCard(request)
 
+    assert missing.reason == "RATE_CARD_NOT_FOUND"
     assert (made, made.name) == (again, "rateCards/base-2")
     assert await listed(world, "rateCards/base-2") == [
         "base-2/entries/data-1",

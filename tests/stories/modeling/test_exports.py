@@ -14,7 +14,7 @@ from clients.catalogs.exchange import export, parts
 from clients.catalogs.writing import write_json, write_yaml
 from clients.descriptions import read_yaml
 from tests.stories.export_words import PINGS, apply, fill, paged, whole
-from tests.stories.procedure_words import own, voucher
+from tests.stories.procedure_words import BASE, by, own, version, voucher
 from tests.stories.rate_words import ACTIVE, get
 from tests.stories.setup_words import Step
 from tests.stories.words import day, figure, line, number, refusal
@@ -112,6 +112,29 @@ async def test_pages_of_any_size_make_the_same_catalog(sandbox):
         world.client.setup.ExportCatalog(pb.ExportCatalogRequest(page_token="no"))
     )
     assert wrong.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_large_records_make_small_pages_and_parts(sandbox):
+    """A page ends at a mebibyte, and a part before that; default clients read 4 MiB."""
+    source: World = await sandbox("2026-01-01")
+    copy: World = await sandbox("2026-01-01")
+    row = {"cells": [{"value": "x" * 190}] * 3, "adjustment": by("AMOUNT", 1)}
+    matrix = {"columns": ["a", "b", "c"], "rows": [row] * 1_000}
+    inputs = [{"name": name, "kind": "TEXT", "default_value": ""} for name in matrix["columns"]]
+    elements = [{"rating_setting": {"inputs": inputs}}, BASE, {"adjustment_matrix": matrix}]
+    for rank in range(3):
+        await version(source, f"v{rank}", elements, rank=rank)
+
+    _, pages = await paged(source, 1_000)
+    first = await whole(source)
+    some = parts(first)
+    for part in some:
+        await apply(copy, part.catalog)
+
+    assert first.ByteSize() > 1_800_000
+    assert pages == len(some) == 3
+    assert max(part.catalog.ByteSize() for part in some) < 900_000
+    assert await whole(copy) == first
 
 
 @pytest.mark.parametrize("write", [write_yaml, write_json])
