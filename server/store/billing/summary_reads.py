@@ -26,6 +26,7 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
+from server.domain.modeling.units import counted, ratio_of
 from server.domain.rating.procedures.waterfall import WaterfallStep
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
@@ -217,7 +218,16 @@ async def list_usage(
     filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
     args = (tx.tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_usage"], *args)
-    return [UsageSummary(**row) for row in rows]
+    return [_usage_summary(row) for row in rows]
+
+
+def _usage_summary(row: Record) -> UsageSummary:
+    """Return a cell, with its measures in the unit that the resource counts in."""
+    values = dict(row)
+    by = ratio_of(values.pop("unit_numerator"), values.pop("unit_denominator"))
+    for name in ("sum_quantity", "max_quantity"):
+        values[name] = counted(values[name], by)
+    return UsageSummary(**values)
 
 
 async def usage_of_ratable(
@@ -229,7 +239,7 @@ async def usage_of_ratable(
     """Return the cells of some ratable lines of a wallet, oldest first."""
     ids = list(ratable_ids)
     rows = await tx.fetch(SQL["usage_of_ratable"], tx.tenant_id, account_id, wallet_id, ids)
-    return [UsageSummary(**row) for row in rows]
+    return [_usage_summary(row) for row in rows]
 
 
 async def drawn_from(

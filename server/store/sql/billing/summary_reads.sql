@@ -8,7 +8,7 @@
 --   $12 end_time timestamptz or null
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
   JOIN rating_periods AS p
@@ -28,7 +28,7 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
