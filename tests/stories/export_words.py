@@ -10,7 +10,7 @@ from usage_management.v1 import setup_service_pb2 as pb
 
 from clients.catalogs.exchange import export
 from clients.descriptions import read_yaml
-from tests.stories.catalog_words import counted, unit_class
+from tests.stories.catalog_words import counted, unit, unit_class
 from tests.stories.catalog_words import move as move_records
 from tests.stories.procedure_words import BASE, SETTING, by, formula, rounding, version, voucher
 from tests.stories.rate_words import INACTIVE, add, adjusted, book, card, priced, put
@@ -109,6 +109,7 @@ async def _add_drafts(world: World) -> None:
     """Add drafts, also of a class of units, and cards and procedures with all their parts."""
     await world.product("next", Metered(resource="pings", rate="8"), activate=False)
     await counted(world, "distance", "km", display_name="123")
+    await unit(world, "third", "distance", divisor=number(3), rounding="UP", sequence=2)
     await unit_class(world, "empty", display_name="a: 'b' \"c\" #d")
     await card(world, "regions", "ATTRIBUTE", start="2026-01-01", end="2027-01-01")
     await put(world, "regions/bytes", adjusted("bytes", ({"region": "eu"}, "PERCENTAGE", "5")))
