@@ -182,7 +182,7 @@ class _Reading:
         if not isinstance(node, yaml.ScalarNode):
             raise TypeError(f"YAML has no {type(node).__name__}")
         text = self._text(node, path)
-        return text if node.style is not None else _plain_scalar(text)  # in quotes, or a block
+        return text if node.style is not None else plain_scalar(text)  # in quotes, or a block
 
     def _fields(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -211,7 +211,7 @@ class _Reading:
             return ""
 
 
-def _plain_scalar(text: str) -> Any:
+def plain_scalar(text: str) -> Any:
     """Plain text as what it looks like; YAML's own guesses (`no`, `012`, `1:30`) are not made."""
     if text in BOOLEANS:
         return BOOLEANS[text]

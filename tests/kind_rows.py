@@ -109,6 +109,16 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         setup(metered(start="2024-06-01"), grants=(in_days(date(2024, 1, 1), date(2024, 6, 1)),)),
         setup(metered(start="2024-06-01"), grants=(in_days(date(2024, 1, 1), date(2024, 6, 2)),)),
     ),
+    (
+        "GRANT_OUTLASTS_RESOURCE",
+        setup(metered(end="2024-06-01"), grants=(also("a", end_date=date(2024, 6, 2)),)),
+        setup(metered(end="2024-06-01"), grants=(also("a", end_date=date(2024, 6, 1)),)),
+    ),
+    (
+        "GRANT_OUTLASTS_RESOURCE",
+        setup(metered(end="2024-06-01"), grants=(also("a", end_date=date(2024, 6, 2)),)),
+        setup(metered(end="2024-06-01"), grants=(promise(),)),
+    ),
     # What adds to an anchor needs no rate of its own, and no base for its tiers.
     ("RATE_MISSING", setup(entries=()), setup(ADDED, entries=(), **PACK)),
     (

@@ -12,7 +12,9 @@ from clients.cli.processes import PASSED_ON
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("clients.cli.demo", "Play a month of the example products, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
-    "setup": ("clients.cli.setup", "Set up a product with all it needs, described in a file."),
+    "setup": ("clients.cli.setup", "Set up a product with all it needs, or a catalog, in a file."),
+    "export": ("clients.cli.export", "Print the whole catalog, as a file that `setup` applies."),
+    "clone": ("clients.cli.clone", "Copy a product, a rate card or a price book, as drafts."),
     "tenant": ("clients.cli.access", "Tenants: create, list."),
     "credential": ("clients.cli.access", "Keys of a tenant, and their roles: create, revoke."),
     "clock": ("clients.cli.access", "The clock of a sandbox: show, advance."),

@@ -58,6 +58,7 @@ LIMITS = (
     Limit("replay.lines", 2_000, "ratable summaries a replay", "TOO_MANY_ITEMS"),
     Limit("request_id.days", 400, "days that a request id is kept", "REQUEST_ID_CONFLICT"),
     Limit("resource.dimensions", 5, "dimensions a usage resource", "TOO_MANY_ITEMS"),
+    Limit("setup.catalog_records", 1_000, "records a setup of a catalog", "TOO_MANY_ITEMS"),
     Limit("setup.grants", 5, "grants a resource of a product", "TOO_MANY_ITEMS"),
     Limit("setup.records", 200, "records a setup", "TOO_MANY_ITEMS"),
     Limit("setup.resources", 20, "resources of a product a setup", "TOO_MANY_ITEMS"),

@@ -30,6 +30,7 @@ P = TypeVar("P", Aggregation, RatingFrequencyPolicy, Overage, Refresh, Rollover)
 
 MOST_RECORDS = value_of("setup.records")
 MOST_GRANTS = value_of("setup.grants")
+MOST_CATALOG_RECORDS = value_of("setup.catalog_records")
 NAMELESS = PolicyId("")
 
 
@@ -41,6 +42,8 @@ class Action(StrEnum):
     ACTIVATED = "ACTIVATED"
     UNCHANGED = "UNCHANGED"
     CONFLICT = "CONFLICT"
+    DEACTIVATED = "DEACTIVATED"
+    MADE_DEFAULT = "MADE_DEFAULT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,11 @@ def decide(
     is_there: bool,
     is_shared: bool,
     differing: Sequence[str],
-    is_withdrawn: bool,
+    is_in_other_state: bool,
     existing: str = "",
 ) -> SetupStep:
     """Return the step for a record: create it, use it as it is, or report a conflict."""
-    fields = (*differing, *(("state",) if is_withdrawn else ()))
+    fields = (*differing, *(("state",) if is_in_other_state else ()))
     if fields:
         return SetupStep(name=name, action=Action.CONFLICT, fields=fields, existing=existing)
     if not is_there:
@@ -147,13 +150,13 @@ def derived_id(policy: Policy) -> str:
     return "-".join(words).lower().replace("_", "-")
 
 
-def check_size(records: int) -> None:
+def check_size(records: int, most: int = MOST_RECORDS) -> None:
     """Raise TOO_MANY_ITEMS for a description of more records than one setup may have."""
-    if records > MOST_RECORDS:
+    if records > most:
         raise InvalidArgument(
             "TOO_MANY_ITEMS",
-            f"a setup describes at most {MOST_RECORDS} records, got {records}",
-            {"limit": str(MOST_RECORDS), "got": str(records)},
+            f"a setup describes at most {most} records, got {records}",
+            {"limit": str(most), "got": str(records)},
         )
 
 

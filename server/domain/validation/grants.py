@@ -102,6 +102,16 @@ def _grant_overlap(setup: Setup) -> Iterator[Finding]:
                 yield Finding(text, (later.name, earlier.name), refused)
 
 
+def _grant_outlasts(setup: Setup) -> Iterator[Finding]:
+    # Without an end of its own, a grant lasts as long as its resource.
+    for metered, promise in _promises(setup):
+        end = promise.grant.content.end_date
+        if end is not None and end > metered.days.end:
+            text = f"ends on {end}, and its resource on {metered.days.end}"
+            refused = Violation(promise.name, "INTERVAL_INVALID", text)
+            yield Finding(f"{promise.name} {text}", (promise.name, metered.name), refused)
+
+
 def _grants_crowded(setup: Setup) -> Iterator[Finding]:
     for _, promise in _promises(setup):
         validity, refresh = promise.grant.content.validity, promise.refresh
@@ -148,6 +158,13 @@ GRANTS = (
         "Grants of one resource, type and selling model do not overlap.",
         "End the earlier one as the later one starts, by SupersedeProductUsageGrant.",
         _grant_overlap,
+    ),
+    Rule(
+        "GRANT_OUTLASTS_RESOURCE",
+        Severity.ERROR,
+        "A grant does not end later than its resource of the product.",
+        "End the grant with its resource, or leave out its end.",
+        _grant_outlasts,
     ),
     Rule(
         "GRANTS_CROWDED",

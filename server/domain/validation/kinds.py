@@ -6,7 +6,7 @@ from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import Category, GrantType, UsageModelType
 from server.domain.modeling.policies import CommitmentRate, check_token
 from server.domain.validation.rules import Finding, Rule, Severity
-from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry_name
+from server.domain.validation.setups import Metered, Setup, entry_name
 
 
 def _in_tokens(setup: Setup) -> Iterator[tuple[Metered, Metered | None]]:
@@ -139,11 +139,8 @@ def _definition_not_active(setup: Setup) -> Iterator[Finding]:
 def _grant_unreachable(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         for promise in setup.grants_of(metered):
-            days = EffectiveDays.of(
-                promise.grant.content.start_date, promise.grant.content.end_date
-            )
-            if not days.meets(metered.days):
-                text = f"it is for sales {days}, and {metered.id} is sold {metered.days}"
+            if not promise.days.meets(metered.days):
+                text = f"it is for sales {promise.days}, and {metered.id} is sold {metered.days}"
                 yield Finding(text, (promise.name, metered.name))
 
 

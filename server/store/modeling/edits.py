@@ -23,7 +23,8 @@ async def referrers(
 ) -> list[tuple[str, str]]:
     """Return the names and states of the records that refer to one, by name.
 
-    With `only_active`, they are those that it cannot be withdrawn from: active records but rates.
+    With `only_active`, they are those that it cannot be withdrawn from: active records, except
+    rates and binding targets.
     Without a limit of its own, the list has one more than the number that an error names.
     """
     second = key[1] if len(key) > 1 else None

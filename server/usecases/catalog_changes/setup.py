@@ -3,13 +3,12 @@
 Each record is created by the use case of its kind.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from server.domain.errors import AlreadyExists, UsageError
-from server.domain.ids import PolicyId
+from server.domain.errors import UsageError
 from server.domain.modeling.catalog import (
     CatalogState,
     Commitment,
@@ -24,13 +23,9 @@ from server.domain.modeling.catalog import (
 from server.domain.modeling.resolved import DEFAULT_RATING
 from server.domain.modeling.setup import (
     Action,
-    P,
     SetupStep,
     check_size,
-    chosen,
     conflicts,
-    decide,
-    placed,
     refusal,
 )
 from server.domain.rating.rate_cards import (
@@ -48,6 +43,7 @@ from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.setup_making import Making
 from server.usecases.catalog_changes.setup_parts import (
     GrantPart,
     ResourcePart,
@@ -77,7 +73,7 @@ async def set_up_product(
     check_size(wanted.size)
     # Setups of one tenant run one after the other, so that two do not create the same policy.
     await setup.lock(tx)
-    making = _Making(tx, most)
+    making = Making(tx, most)
     try:
         await _make(making, wanted)
     except UsageError:
@@ -129,7 +125,7 @@ async def _activate_unused(tx: Transaction, wanted: SetUpProduct) -> list[str]:
     return [record.name for record in drafts]
 
 
-async def _make(making: "_Making", wanted: SetUpProduct) -> None:
+async def _make(making: Making, wanted: SetUpProduct) -> None:
     """Create every record in the order of dependencies."""
     await making.all(kinds.UNIT_CLASS, wanted.unit_classes, catalog.create_unit_class)
     await making.all(kinds.UNIT, wanted.units, catalog.create_unit)
@@ -184,7 +180,7 @@ async def _create_book(tx: Transaction, wanted: PriceBook) -> StoredRecord[Price
 
 
 async def _with_policies(
-    making: "_Making", part: ResourcePart, wanted: SetUpProduct
+    making: Making, part: ResourcePart, wanted: SetUpProduct
 ) -> SetupPart[ProductResource]:
     """Return a resource of the product with the ids of all its policies."""
     ids, kind = part.content.policies, kinds.PRODUCT_RESOURCE
@@ -207,7 +203,7 @@ async def _with_policies(
     return SetupPart(part.path, replace(part.content, policies=ids))
 
 
-async def _is_rated_by_default(making: "_Making", part: ResourcePart, wanted: SetUpProduct) -> bool:
+async def _is_rated_by_default(making: Making, part: ResourcePart, wanted: SetUpProduct) -> bool:
     """Return whether no level names the rating frequency policy of an anchor's resource."""
     if wanted.product.content.usage_model_type is not UsageModelType.ANCHOR:
         return False
@@ -221,7 +217,7 @@ async def _is_rated_by_default(making: "_Making", part: ResourcePart, wanted: Se
     return resource is None or resource.policies.rating_frequency is None
 
 
-async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[ProductGrant]:
+async def _with_renewal(making: Making, part: GrantPart) -> SetupPart[ProductGrant]:
     """Return a grant with the ids of its policies."""
     content = part.content
     there = await making.find(kinds.PRODUCT_GRANT, content)
@@ -234,94 +230,3 @@ async def _with_renewal(making: "_Making", part: GrantPart) -> SetupPart[Product
         rollover = await making.nameless(policies.ROLLOVER, part.rollover, named)
         content = replace(content, rollover_id=rollover.id)
     return SetupPart(part.path, content)
-
-
-@dataclass(slots=True)
-class _Making:
-    """The records created so far in a transaction, and the step of each by its name."""
-
-    tx: Transaction
-    most: CardSize
-    steps: dict[str, SetupStep] = field(default_factory=dict)
-
-    async def all(
-        self,
-        kind: Kind[T],
-        parts: Iterable[SetupPart[T]],
-        make: Callable[[Transaction, T], Awaitable[StoredRecord[T]]],
-        *,
-        is_shared: bool = True,
-    ) -> None:
-        """Create records of one kind of the catalog."""
-        for part in parts:
-            key = kind.key(part.content)
-            there = await records.find(self.tx, kind, *key)
-            making = make(self.tx, part.content)
-            name = kind.resource_name(*key)
-            await self._take(part.path, name, there, making, is_shared=is_shared)
-
-    async def check(
-        self, part: SetupPart[T], check: Callable[[Transaction, T], Awaitable[T]]
-    ) -> None:
-        """Check a record that could not be checked when it was created."""
-        try:
-            await check(self.tx, part.content)
-        except UsageError as error:
-            raise placed(error, part.path) from None
-
-    async def policies(self, kind: Kind[P], parts: Iterable[SetupPart[P]]) -> None:
-        """Create policies, which have no checks of their own."""
-        await self.all(kind, parts, lambda tx, one: create(tx, kind, one))
-
-    async def nameless(self, kind: Kind[P], part: SetupPart[P], named: PolicyId | None) -> P:
-        """Return the policy with these settings, created if there is none; see `chosen`."""
-        policy = chosen(part.content, await self._known(kind), named=named)
-        if kind.resource_name(policy.id) not in self.steps:
-            await self.policies(kind, [SetupPart(part.path, policy)])
-        return policy
-
-    async def find(self, kind: Kind[T], content: T) -> T | None:
-        """Return the existing content under the id of `content`, or None."""
-        found = await records.find(self.tx, kind, *kind.key(content))
-        return None if found is None else found.content
-
-    async def _take(
-        self,
-        path: str,
-        name: str,
-        there: StoredRecord[Any] | None,
-        making: Awaitable[object],
-        *,
-        is_shared: bool = True,
-    ) -> None:
-        """Create a record; its use case returns an existing one that is equal."""
-        differing: tuple[str, ...] = ()
-        existing = ""
-        try:
-            await making
-        except UsageError as error:
-            if not isinstance(error, AlreadyExists) or error.reason != "CODE_TAKEN":
-                # The use case reports its own field paths; callers know only those of the
-                # description.
-                raise placed(error, path) from None
-            differing = tuple(error.facts["fields"].split(", "))
-            existing = error.facts["name"] if error.facts["name"] != name else ""
-        self.steps[name] = decide(
-            name,
-            is_there=there is not None,
-            is_shared=is_shared,
-            differing=differing,
-            is_withdrawn=there is not None and there.state is CatalogState.INACTIVE,
-            existing=existing,
-        )
-
-    async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:
-        """Return every policy of a kind."""
-        known: list[StoredRecord[P]] = []
-        after: tuple[str] | None = None
-        while True:
-            page = await records.list_records(self.tx, kind, after=after, limit=PAGE)
-            known += page
-            if len(page) < PAGE:
-                return known
-            after = (kind.key(page[-1].content)[-1],)

@@ -1,11 +1,14 @@
 """The description of a product with all its records, and the answer to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from server.domain.ids import ProcedureId
 from server.domain.modeling.catalog import (
     Aggregation,
+    CatalogState,
     Commitment,
     Overage,
     Product,
@@ -27,10 +30,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SetupPart(Generic[T]):
-    """A record of a description, and its path there."""
+    """A record of a description, its path there, and the state that it gets."""
 
     path: str
     content: T
+    state: CatalogState = CatalogState.ACTIVE
+
+    def accepts(self, state: CatalogState) -> bool:
+        """Return whether an existing record in a state gets the state of the description."""
+        is_activated = (state, self.state) == (CatalogState.DRAFT, CatalogState.ACTIVE)
+        return state is self.state or is_activated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,20 @@ class SetUpProduct:
         )
         own = sum(len(part.grants) + len(part.entries) for part in self.held)
         return sum(map(len, named)) + own + 1 + (self.book is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpCatalog:
+    """A part of a catalog: its records by the name of their kind, and the default procedures."""
+
+    parts: Mapping[str, tuple[SetupPart[Any], ...]]
+    defaults: tuple[SetupPart[ProcedureId], ...]
+    is_plan: bool
+
+    @property
+    def size(self) -> int:
+        """The number of records."""
+        return sum(map(len, self.parts.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

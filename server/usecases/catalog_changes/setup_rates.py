@@ -1,7 +1,8 @@
 """The rates of a setup: created as drafts, or as successors of rates in force.
 
 A file that is applied again with another rate and the day from which it applies supersedes the rate
-in force. Its entry keeps its name in the file; the successor's id is the entry's with the day.
+in force. Its entry keeps its name in the file; the successor's id is the entry's with the day. A
+rate that begins between two others ends as the later one begins.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.rating import rate_entries as store
 from server.store.rating.rate_entries import RATE_ENTRY
+from server.usecases.catalog_changes.setup_days import with_end_of
 from server.usecases.catalog_changes.succession import Succession, supersede
 from server.usecases.modeling.edits import Record
 from server.usecases.modeling.records import create
@@ -47,11 +49,12 @@ async def create_rate(
     if before is None or await records.find(tx, RATE_ENTRY, wanted.card_id, wanted.id):
         return await create(tx, RATE_ENTRY, checked)
     assert wanted.start is not None, wanted
+    successor = await with_end_of(tx, RATE_ENTRY, checked, before)
     succession = Succession(
         record=Record(kind=RATE_ENTRY, key=(before.card_id, before.id)),
         successor_id=wanted.id,
         start=wanted.start,
-        merge=lambda _: checked,
+        merge=lambda _: successor,
         check_entering=check_entering,
     )
     return (await supersede(tx, succession)).successor

@@ -118,32 +118,34 @@ async def create_entries(
     tx: Transaction,
     entries: Sequence[RateCardEntry],
     most: CardSize = USUAL_SIZE,
+    paths: Sequence[str] = (),
 ) -> list[EntryOutcome]:
     """Add drafts to cards, all or none; returns each with its outcome.
 
-    The field path of a refusal names the entry, or the card if that would become too large. Raises
-    the errors of `check_entry` and CODE_TAKEN.
+    The field path of a refusal names the entry, by `paths` if there are any, or the card if that
+    would become too large. Raises the errors of `check_entry` and CODE_TAKEN.
     """
+    places = paths or [f"requests[{index}].rate_card_entry" for index in range(len(entries))]
     known = await _known(tx, entries)
     wanted = []
-    for index, entry in enumerate(entries):
-        with _at(index):
+    for path, entry in zip(places, entries, strict=True):
+        with _at(path):
             wanted.append(await _checked(tx, known, entry))
     await _check_sizes(tx, wanted, most)
     outcomes = await _add(tx, wanted)
-    for index, (entry, (record, _)) in enumerate(zip(wanted, outcomes, strict=True)):
-        with _at(index):
+    for path, entry, (record, _) in zip(places, wanted, outcomes, strict=True):
+        with _at(path):
             check_same(RATE_ENTRY, entry, record.content)
     return outcomes
 
 
 @contextmanager
-def _at(index: int) -> Iterator[None]:
-    """Add the index of the batch's entry to a refusal."""
+def _at(path: str) -> Iterator[None]:
+    """Add the path of the batch's entry to a refusal."""
     try:
         yield
     except UsageError as error:
-        raise placed(error, f"requests[{index}].rate_card_entry") from error
+        raise placed(error, path) from error
 
 
 async def _add(tx: Transaction, wanted: Sequence[RateCardEntry]) -> list[EntryOutcome]:

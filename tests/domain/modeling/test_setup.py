@@ -112,7 +112,7 @@ def test_a_policy_is_chosen_by_its_settings(known, named, expected):
 
 
 @pytest.mark.parametrize(
-    ("is_there", "is_shared", "differing", "is_withdrawn", "action", "fields"),
+    ("is_there", "is_shared", "differing", "is_in_other_state", "action", "fields"),
     [
         (False, True, (), False, Action.CREATED, ()),
         (True, True, (), False, Action.REUSED, ()),
@@ -122,13 +122,15 @@ def test_a_policy_is_chosen_by_its_settings(known, named, expected):
         (True, True, ("scale",), True, Action.CONFLICT, ("scale", "state")),
     ],
 )
-def test_what_is_done_with_a_record(is_there, is_shared, differing, is_withdrawn, action, fields):
+def test_what_is_done_with_a_record(
+    is_there, is_shared, differing, is_in_other_state, action, fields
+):
     step = decide(
         "products/p",
         is_there=is_there,
         is_shared=is_shared,
         differing=differing,
-        is_withdrawn=is_withdrawn,
+        is_in_other_state=is_in_other_state,
     )
 
     assert step == SetupStep(name="products/p", action=action, fields=fields)

@@ -133,3 +133,76 @@ async def test_a_withdrawn_grant_does_not_come_back_beside_its_successor(sandbox
     error = await refusal(move(world, types.CATALOG_STATE_ACTIVE, "products/plan/grants/first"))
 
     assert error.reason == "EFFECTIVITY_OVERLAP"
+
+
+async def until(world, kind: str, name: str, end: str) -> None:
+    """Move the end of a record of the plan."""
+    rpcs = world.client.catalog
+    mask = FieldMask(paths=["end_date"])
+    if kind == "grant":
+        ended = catalog.ProductUsageGrant(name=name, end_date=day(end))
+        await rpcs.UpdateProductUsageGrant(
+            rpc.UpdateProductUsageGrantRequest(product_usage_grant=ended, update_mask=mask)
+        )
+    else:
+        held = catalog.ProductUsageResource(name=name, end_date=day(end))
+        await rpcs.UpdateProductUsageResource(
+            rpc.UpdateProductUsageResourceRequest(product_usage_resource=held, update_mask=mask)
+        )
+
+
+async def test_a_grant_does_not_end_after_its_resource(sandbox):
+    """On activation, when its end is moved, and when it or its resource is superseded."""
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    await until(world, "resource", HELD, "2024-07-01")
+    name = (await grant(world, "some", end_date=day("2024-07-02"))).name
+
+    activated = await refusal(world.activate("plan"))
+    await until(world, "grant", name, "2024-07-01")
+    await world.activate("plan")
+    moved = await refusal(until(world, "grant", name, "2024-07-02"))
+    longer = rpc.SupersedeProductUsageGrantRequest(
+        name=name,
+        product_usage_grant_id="more",
+        start_date=day("2024-03-01"),
+        product_usage_grant=catalog.ProductUsageGrant(end_date=day("2024-07-02")),
+        update_mask=FieldMask(paths=["end_date"]),
+    )
+    superseded = await refusal(world.client.catalog.SupersedeProductUsageGrant(longer))
+    shorter = rpc.SupersedeProductUsageResourceRequest(
+        name=HELD,
+        product_usage_resource_id="calls-2",
+        start_date=day("2024-03-01"),
+        product_usage_resource=catalog.ProductUsageResource(end_date=day("2024-06-01")),
+        update_mask=FieldMask(paths=["end_date"]),
+        grant_ids={"some": "some-2"},
+    )
+    shortened = await refusal(world.client.catalog.SupersedeProductUsageResource(shorter))
+    await until(world, "resource", HELD, "2024-08-01")
+    await until(world, "grant", name, "2024-08-01")
+
+    for error in (activated, moved, superseded, shortened):
+        assert error.reason == "VALIDATION_FAILED"
+        [fault] = error.violations
+        assert fault.reason == "INTERVAL_INVALID"
+    assert activated.violations[0].field == name
+    assert (
+        activated.violations[0].description == "ends on 2024-07-02, and its resource on 2024-07-01"
+    )
+    assert shortened.violations[0].field == "products/plan/grants/some-2"
+
+
+async def test_a_grant_without_an_end_lasts_as_long_as_its_resource(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"), activate=False)
+    await until(world, "resource", HELD, "2024-07-01")
+    await grant(world, "some")
+    await world.activate("plan")
+    account = await world.account("ann")
+
+    quote = await world.quote(account, line("plan", "2024-06-30"))
+    over = await refusal(world.quote(account, line("plan", "2024-07-01")))
+
+    assert [len(one.resources[0].grants) for one in quote.lines] == [1]
+    assert over.reason == "RESOURCE_INACTIVE"

@@ -233,3 +233,78 @@ async def test_a_file_with_another_rate_and_its_first_day_supersedes_the_rate_in
     assert f"{entry}-2026-03-01" in again["UNCHANGED"]
     assert f"{entry}-2026-06-01" in second["CREATED"]
     assert values == [Decimal("0.75"), Decimal("0.8"), Decimal("0.8"), Decimal("0.9")]
+
+
+def telecom_at(rate: str, start: str | None) -> Any:
+    """The telecom plan with another rate for texts."""
+    asked = example("telecom")
+    for held in asked.product_usage_resources:
+        for one in held.rate_card_entries:
+            if one.name == TEXTS:
+                one.rate.value.value = rate
+                if start:
+                    one.start_date.CopyFrom(day(start))
+    return asked
+
+
+TEXTS = "rateCards/list/entries/telecom-plan-texts"
+
+
+@pytest.mark.capability("M42")
+async def test_a_file_of_before_a_succession_changes_nothing(sandbox):
+    world = await sandbox("2026-01-01")
+    setup = world.client.setup.SetUpProduct
+    files = [telecom_at("0.75", None), telecom_at("0.80", "2026-03-01")]
+
+    for file in (*files, telecom_at("0.90", "2026-06-01")):
+        await setup(file)
+    again = [by_action(await setup(file)) for file in files]
+    changed = await refusal(setup(telecom_at("0.76", None)))
+
+    assert [set(steps) for steps in again] == [{"REUSED", "UNCHANGED"}] * 2
+    assert (changed.reason, changed.facts["fields"]) == ("SETUP_CONFLICT", "rate")
+
+
+@pytest.mark.capability("M42")
+async def test_a_rate_between_two_others_ends_as_the_later_one_begins(sandbox):
+    world = await sandbox("2026-01-01")
+    setup = world.client.setup.SetUpProduct
+    await setup(telecom_at("0.75", None))
+    await setup(telecom_at("0.90", "2026-06-01"))
+
+    between = by_action(await setup(telecom_at("0.80", "2026-03-01")))
+    again = by_action(await setup(telecom_at("0.80", "2026-03-01")))
+
+    values = [
+        figure(
+            (
+                await world.discover(
+                    "telecom-plan", "texts", price_book="priceBooks/standard", date=day(date)
+                )
+            ).terms.rate.value
+        )
+        for date in ("2026-02-28", "2026-03-01", "2026-05-31", "2026-06-01")
+    ]
+    assert between["CREATED"] == [f"{TEXTS}-2026-03-01"]
+    assert f"{TEXTS}-2026-03-01" in again["UNCHANGED"]
+    assert values == [Decimal("0.75"), Decimal("0.8"), Decimal("0.8"), Decimal("0.9")]
+
+
+@pytest.mark.capability("M14")
+async def test_a_file_is_applied_again_after_its_resource_was_superseded(sandbox):
+    world = await sandbox("2026-01-01")
+    wanted = request(described("plan", "texts"))
+    await world.client.setup.SetUpProduct(wanted)
+    await world.client.catalog.SupersedeProductUsageResource(
+        catalog_rpc.SupersedeProductUsageResourceRequest(
+            name="products/plan/usageResources/texts",
+            product_usage_resource_id="texts-2",
+            start_date=day("2026-03-01"),
+            grant_ids={"texts-0": "texts-1"},
+        )
+    )
+
+    again = by_action(await world.client.setup.SetUpProduct(wanted))
+
+    assert set(again) == {"REUSED", "UNCHANGED"}
+    assert "products/plan/grants/texts-0" in again["UNCHANGED"]

@@ -785,7 +785,9 @@ class ProductUsageGrant(_message.Message):
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:
-        """The day from which sales no longer receive the grant, exclusive; unbounded if absent."""
+        """The day from which sales no longer receive the grant, exclusive; not after the end of its product usage resource
+        (`INTERVAL_INVALID` on activation), with which it ends if absent.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

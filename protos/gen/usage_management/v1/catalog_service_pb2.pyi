@@ -701,6 +701,44 @@ class CreateProductRequest(_message.Message):
 Global___CreateProductRequest: _TypeAlias = CreateProductRequest  # noqa: Y015
 
 @_typing.final
+class CloneProductRequest(_message.Message):
+    """Request message for CloneProduct."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The product to copy: `products/{product}`."""
+    product_id: _builtins.str
+    """The id of the copy: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    display_name: _builtins.str
+    """The display name of the copy; that of the product if empty. At most 200 characters."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the copy had been made, and changes nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "name", b"name", "product_id", b"product_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneProductRequest: _TypeAlias = CloneProductRequest  # noqa: Y015
+
+@_typing.final
 class UpdateProductRequest(_message.Message):
     """Request message for UpdateProduct."""
 
@@ -2126,7 +2164,7 @@ class Referrer(_message.Message):
     name: _builtins.str
     """The name of the record, or a text for what has no name, such as the default procedure of a usage."""
     state: _types_pb2.CatalogState.ValueType
-    """The state of the record; `ACTIVE` for records that take effect at once."""
+    """The state of the record; `ACTIVE` for records that take effect at once and for binding targets."""
     def __init__(
         self,
         *,

@@ -130,6 +130,11 @@ class CatalogServiceStub:
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_catalog__resources__pb2.Product.FromString,
                 _registered_method=True)
+        self.CloneProduct = channel.unary_unary(
+                '/usage_management.v1.CatalogService/CloneProduct',
+                request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.CloneProductRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+                _registered_method=True)
         self.UpdateProduct = channel.unary_unary(
                 '/usage_management.v1.CatalogService/UpdateProduct',
                 request_serializer=usage__management_dot_v1_dot_catalog__service__pb2.UpdateProductRequest.SerializeToString,
@@ -403,6 +408,17 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloneProduct(self, request, context):
+        """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+        grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+        copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+        ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+        200 records, and the reasons of the create methods.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateProduct(self, request, context):
         """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
         FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -443,8 +459,8 @@ class CatalogServiceServicer:
 
     def UpdateProductUsageResource(self, request, context):
         """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-        and ABORTED (`ETAG_MISMATCH`).
+        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -493,8 +509,9 @@ class CatalogServiceServicer:
 
     def UpdateProductUsageGrant(self, request, context):
         """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+        (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -556,7 +573,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReferrers(self, request, context):
-        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold.
+        """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+        quoted or sold.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -708,6 +726,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             'CreateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProduct,
                     request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.CreateProductRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
+            ),
+            'CloneProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneProduct,
+                    request_deserializer=usage__management_dot_v1_dot_catalog__service__pb2.CloneProductRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_catalog__resources__pb2.Product.SerializeToString,
             ),
             'UpdateProduct': grpc.unary_unary_rpc_method_handler(
@@ -1325,6 +1348,33 @@ class CatalogService:
             target,
             '/usage_management.v1.CatalogService/CreateProduct',
             usage__management_dot_v1_dot_catalog__service__pb2.CreateProductRequest.SerializeToString,
+            usage__management_dot_v1_dot_catalog__resources__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.CatalogService/CloneProduct',
+            usage__management_dot_v1_dot_catalog__service__pb2.CloneProductRequest.SerializeToString,
             usage__management_dot_v1_dot_catalog__resources__pb2.Product.FromString,
             options,
             channel_credentials,

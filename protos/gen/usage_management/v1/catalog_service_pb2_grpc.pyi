@@ -96,6 +96,13 @@ class CatalogServiceStub:
     """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
     settle them on invoices.
     """
+    CloneProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.CloneProductRequest, _catalog_resources_pb2.Product]
+    """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+    grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+    copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+    ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+    200 records, and the reasons of the create methods.
+    """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]
     """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
     FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -113,8 +120,8 @@ class CatalogServiceStub:
     """Creates a resource of a product as a draft."""
     UpdateProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]
     """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-    and ABORTED (`ETAG_MISMATCH`).
+    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]
     """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
@@ -136,8 +143,9 @@ class CatalogServiceStub:
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]
     """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+    (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]
     """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
@@ -175,7 +183,9 @@ class CatalogServiceStub:
     method of each kind. An existing record with the same content is reused.
     """
     ListReferrers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]
-    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+    """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+    quoted or sold.
+    """
     ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -267,6 +277,13 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a product as a draft. Monetary commitments can be set up, but are not sold until the service can
     settle them on invoices.
     """
+    CloneProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.CloneProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
+    """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+    grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+    copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+    ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+    200 records, and the reasons of the create methods.
+    """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductRequest, _catalog_resources_pb2.Product]  # type: ignore[assignment]
     """Updates a product. Every field of a draft can change; of any other record only the display name. Fails with
     FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -284,8 +301,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a resource of a product as a draft."""
     UpdateProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageResourceRequest, _catalog_resources_pb2.ProductUsageResource]  # type: ignore[assignment]
     """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-    and ABORTED (`ETAG_MISMATCH`).
+    a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+    INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageResource: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageResourceRequest, _catalog_service_pb2.SupersedeProductUsageResourceResponse]  # type: ignore[assignment]
     """Ends a resource of a product in force on a day, and puts its successor in force on that day, without a gap or
@@ -307,8 +324,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Creates a grant of a product's resource as a draft."""
     UpdateProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateProductUsageGrantRequest, _catalog_resources_pb2.ProductUsageGrant]  # type: ignore[assignment]
     """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-    and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-    (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+    (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+    ABORTED (`ETAG_MISMATCH`).
     """
     SupersedeProductUsageGrant: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.SupersedeProductUsageGrantRequest, _catalog_service_pb2.SupersedeProductUsageGrantResponse]  # type: ignore[assignment]
     """Ends a grant of a product in force on a day, and puts its successor in force on that day, without a gap or an
@@ -346,7 +364,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     method of each kind. An existing record with the same content is reused.
     """
     ListReferrers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]  # type: ignore[assignment]
-    """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+    """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+    quoted or sold.
+    """
     ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
     more decimals than the target unit allows fails with INVALID_ARGUMENT (`UNIT_SCALE`), unless `round` is
@@ -545,6 +565,19 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CloneProduct(
+        self,
+        request: _catalog_service_pb2.CloneProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_resources_pb2.Product, _abc.Awaitable[_catalog_resources_pb2.Product]]:
+        """Creates a product as a draft that is a copy of another one, with copies of its product usage resources and
+        grants, which keep their ids and days. Records that were withdrawn (`INACTIVE`) are left out, and rates are not
+        copied: they are on rate cards. Can be repeated like a create: the equal copy that exists is returned. Fails with
+        ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, INVALID_ARGUMENT (`TOO_MANY_ITEMS`) for more than
+        200 records, and the reasons of the create methods.
+        """
+
+    @_abc_1.abstractmethod
     def UpdateProduct(
         self,
         request: _catalog_service_pb2.UpdateProductRequest,
@@ -596,8 +629,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageResource, _abc.Awaitable[_catalog_resources_pb2.ProductUsageResource]]:
         """Updates a resource of a product. Every field of a draft can change; of an active one only the end date, to
-        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`)
-        and ABORTED (`ETAG_MISMATCH`).
+        a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`),
+        INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -655,8 +688,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_resources_pb2.ProductUsageGrant, _abc.Awaitable[_catalog_resources_pb2.ProductUsageGrant]]:
         """Updates a grant of a product. Every field of a draft can change; of any other record only the display name,
-        and the end date to a later day. Fails with FAILED_PRECONDITION (`ACTIVE_IMMUTABLE`), INVALID_ARGUMENT
-        (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        and the end date to a later day, at most the end of its resource. Fails with FAILED_PRECONDITION
+        (`ACTIVE_IMMUTABLE`, `EFFECTIVITY_OVERLAP`, `VALIDATION_FAILED`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and
+        ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod
@@ -730,7 +764,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.ListReferrersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListReferrersResponse, _abc.Awaitable[_catalog_service_pb2.ListReferrersResponse]]:
-        """Lists the catalog records that refer to a record of any kind, by name, and whether it was quoted or sold."""
+        """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
+        quoted or sold.
+        """
 
     @_abc_1.abstractmethod
     def ConvertQuantity(

@@ -461,6 +461,44 @@ class CreatePriceBookRequest(_message.Message):
 Global___CreatePriceBookRequest: _TypeAlias = CreatePriceBookRequest  # noqa: Y015
 
 @_typing.final
+class ClonePriceBookRequest(_message.Message):
+    """Request message for ClonePriceBook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRICE_BOOK_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The price book to copy: `priceBooks/{price_book}`."""
+    price_book_id: _builtins.str
+    """The id of the copy: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    display_name: _builtins.str
+    """The display name of the copy; that of the price book if empty. At most 200 characters."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the copy had been made, and changes nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        price_book_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "name", b"name", "price_book_id", b"price_book_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClonePriceBookRequest: _TypeAlias = ClonePriceBookRequest  # noqa: Y015
+
+@_typing.final
 class UpdatePriceBookRequest(_message.Message):
     """Request message for UpdatePriceBook."""
 
@@ -635,6 +673,44 @@ class CreateRateCardRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateRateCardRequest: _TypeAlias = CreateRateCardRequest  # noqa: Y015
+
+@_typing.final
+class CloneRateCardRequest(_message.Message):
+    """Request message for CloneRateCard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The rate card to copy: `rateCards/{rate_card}`."""
+    rate_card_id: _builtins.str
+    """The id of the copy: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    display_name: _builtins.str
+    """The display name of the copy; that of the rate card if empty. At most 200 characters."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """Answers as if the copy had been made, and changes nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        rate_card_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "name", b"name", "rate_card_id", b"rate_card_id", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneRateCardRequest: _TypeAlias = CloneRateCardRequest  # noqa: Y015
 
 @_typing.final
 class UpdateRateCardRequest(_message.Message):

@@ -54,6 +54,11 @@ class RateServiceStub:
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
                 _registered_method=True)
+        self.ClonePriceBook = channel.unary_unary(
+                '/usage_management.v1.RateService/ClonePriceBook',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.ClonePriceBookRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+                _registered_method=True)
         self.UpdatePriceBook = channel.unary_unary(
                 '/usage_management.v1.RateService/UpdatePriceBook',
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.UpdatePriceBookRequest.SerializeToString,
@@ -77,6 +82,11 @@ class RateServiceStub:
         self.CreateRateCard = channel.unary_unary(
                 '/usage_management.v1.RateService/CreateRateCard',
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+                _registered_method=True)
+        self.CloneRateCard = channel.unary_unary(
+                '/usage_management.v1.RateService/CloneRateCard',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.CloneRateCardRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.RateCard.FromString,
                 _registered_method=True)
         self.UpdateRateCard = channel.unary_unary(
@@ -170,6 +180,15 @@ class RateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClonePriceBook(self, request, context):
+        """Creates a price book that is a copy of another one, with copies of its rate cards, as by CloneRateCard. The ids of
+        the rate cards are the id of the price book and their type: `{price_book_id}-base`, `-tier` and `-attribute`. Can
+        be repeated like a create. Fails with ALREADY_EXISTS (`CODE_TAKEN`) and the reasons of CloneRateCard.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdatePriceBook(self, request, context):
         """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
         ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -203,6 +222,16 @@ class RateServiceServicer:
 
     def CreateRateCard(self, request, context):
         """Creates a rate card.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloneRateCard(self, request, context):
+        """Creates a rate card that is a copy of another one, with copies of its entries as drafts, which keep their ids and
+        days. Entries that were withdrawn (`INACTIVE`) are left out. Can be repeated like a create: the equal copy that
+        exists is returned. Fails with ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, and the reasons of
+        CreateRateCardEntry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -340,6 +369,11 @@ def add_RateServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CreatePriceBookRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
             ),
+            'ClonePriceBook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClonePriceBook,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.ClonePriceBookRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.PriceBook.SerializeToString,
+            ),
             'UpdatePriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdatePriceBook,
                     request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.UpdatePriceBookRequest.FromString,
@@ -363,6 +397,11 @@ def add_RateServiceServicer_to_server(servicer, server):
             'CreateRateCard': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateRateCard,
                     request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
+            ),
+            'CloneRateCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneRateCard,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CloneRateCardRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_rate__service__pb2.RateCard.SerializeToString,
             ),
             'UpdateRateCard': grpc.unary_unary_rpc_method_handler(
@@ -522,6 +561,33 @@ class RateService:
             _registered_method=True)
 
     @staticmethod
+    def ClonePriceBook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/ClonePriceBook',
+            usage__management_dot_v1_dot_rate__service__pb2.ClonePriceBookRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.PriceBook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdatePriceBook(request,
             target,
             options=(),
@@ -645,6 +711,33 @@ class RateService:
             target,
             '/usage_management.v1.RateService/CreateRateCard',
             usage__management_dot_v1_dot_rate__service__pb2.CreateRateCardRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.RateCard.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneRateCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/CloneRateCard',
+            usage__management_dot_v1_dot_rate__service__pb2.CloneRateCardRequest.SerializeToString,
             usage__management_dot_v1_dot_rate__service__pb2.RateCard.FromString,
             options,
             channel_credentials,

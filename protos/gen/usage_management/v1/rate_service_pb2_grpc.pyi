@@ -46,6 +46,11 @@ class RateServiceStub:
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
     the same type.
     """
+    ClonePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ClonePriceBookRequest, _rate_service_pb2.PriceBook]
+    """Creates a price book that is a copy of another one, with copies of its rate cards, as by CloneRateCard. The ids of
+    the rate cards are the id of the price book and their type: `{price_book_id}-base`, `-tier` and `-attribute`. Can
+    be repeated like a create. Fails with ALREADY_EXISTS (`CODE_TAKEN`) and the reasons of CloneRateCard.
+    """
     UpdatePriceBook: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdatePriceBookRequest, _rate_service_pb2.PriceBook]
     """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
     ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -61,6 +66,12 @@ class RateServiceStub:
     """Lists rate cards by id."""
     CreateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]
     """Creates a rate card."""
+    CloneRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CloneRateCardRequest, _rate_service_pb2.RateCard]
+    """Creates a rate card that is a copy of another one, with copies of its entries as drafts, which keep their ids and
+    days. Entries that were withdrawn (`INACTIVE`) are left out. Can be repeated like a create: the equal copy that
+    exists is returned. Fails with ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, and the reasons of
+    CreateRateCardEntry.
+    """
     UpdateRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardRequest, _rate_service_pb2.RateCard]
     """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
     is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -143,6 +154,11 @@ class RateServiceAsyncStub(RateServiceStub):
     """Creates a price book. Fails with ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`) when two of its rate cards have
     the same type.
     """
+    ClonePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ClonePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
+    """Creates a price book that is a copy of another one, with copies of its rate cards, as by CloneRateCard. The ids of
+    the rate cards are the id of the price book and their type: `{price_book_id}-base`, `-tier` and `-attribute`. Can
+    be repeated like a create. Fails with ALREADY_EXISTS (`CODE_TAKEN`) and the reasons of CloneRateCard.
+    """
     UpdatePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdatePriceBookRequest, _rate_service_pb2.PriceBook]  # type: ignore[assignment]
     """Updates a price book. Changed rate cards apply immediately to everything that is not sold yet. Fails with
     ALREADY_EXISTS (`RATE_CARD_TYPE_TAKEN`), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -158,6 +174,12 @@ class RateServiceAsyncStub(RateServiceStub):
     """Lists rate cards by id."""
     CreateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
     """Creates a rate card."""
+    CloneRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CloneRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
+    """Creates a rate card that is a copy of another one, with copies of its entries as drafts, which keep their ids and
+    days. Entries that were withdrawn (`INACTIVE`) are left out. Can be repeated like a create: the equal copy that
+    exists is returned. Fails with ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, and the reasons of
+    CreateRateCardEntry.
+    """
     UpdateRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
     """Updates the display name and the dates of a rate card. Changed dates apply immediately to everything that
     is not sold yet. The type never changes. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED
@@ -257,6 +279,17 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ClonePriceBook(
+        self,
+        request: _rate_service_pb2.ClonePriceBookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.PriceBook, _abc.Awaitable[_rate_service_pb2.PriceBook]]:
+        """Creates a price book that is a copy of another one, with copies of its rate cards, as by CloneRateCard. The ids of
+        the rate cards are the id of the price book and their type: `{price_book_id}-base`, `-tier` and `-attribute`. Can
+        be repeated like a create. Fails with ALREADY_EXISTS (`CODE_TAKEN`) and the reasons of CloneRateCard.
+        """
+
+    @_abc_1.abstractmethod
     def UpdatePriceBook(
         self,
         request: _rate_service_pb2.UpdatePriceBookRequest,
@@ -300,6 +333,18 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
         """Creates a rate card."""
+
+    @_abc_1.abstractmethod
+    def CloneRateCard(
+        self,
+        request: _rate_service_pb2.CloneRateCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.RateCard, _abc.Awaitable[_rate_service_pb2.RateCard]]:
+        """Creates a rate card that is a copy of another one, with copies of its entries as drafts, which keep their ids and
+        days. Entries that were withdrawn (`INACTIVE`) are left out. Can be repeated like a create: the equal copy that
+        exists is returned. Fails with ALREADY_EXISTS (`CODE_TAKEN`) if the id has another content, and the reasons of
+        CreateRateCardEntry.
+        """
 
     @_abc_1.abstractmethod
     def UpdateRateCard(

@@ -24,14 +24,16 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
 from usage_management.v1 import catalog_resources_pb2 as usage__management_dot_v1_dot_catalog__resources__pb2
 from usage_management.v1 import policy_resources_pb2 as usage__management_dot_v1_dot_policy__resources__pb2
+from usage_management.v1 import procedure_resources_pb2 as usage__management_dot_v1_dot_procedure__resources__pb2
 from usage_management.v1 import rate_service_pb2 as usage__management_dot_v1_dot_rate__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/setup_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a*usage_management/v1/policy_resources.proto\x1a&usage_management/v1/rate_service.proto\"\xc3\t\n\x13SetUpProductRequest\x12@\n\x0cunit_classes\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.UnitClassB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10units_of_measure\x18\x02 \x03(\x0b\x32\".usage_management.v1.UnitOfMeasureB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x14\x61ggregation_policies\x18\x03 \x03(\x0b\x32&.usage_management.v1.AggregationPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12Y\n\x19rating_frequency_policies\x18\x04 \x03(\x0b\x32*.usage_management.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10overage_policies\x18\x05 \x03(\x0b\x32\".usage_management.v1.OveragePolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10refresh_policies\x18\x06 \x03(\x0b\x32\".usage_management.v1.RefreshPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12J\n\x11rollover_policies\x18\x07 \x03(\x0b\x32#.usage_management.v1.RolloverPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12N\n\x13\x63ommitment_policies\x18\x0f \x03(\x0b\x32%.usage_management.v1.CommitmentPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x45\n\x0eselling_models\x18\x10 \x03(\x0b\x32!.usage_management.v1.SellingModelB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12G\n\x0fusage_resources\x18\x08 \x03(\x0b\x32\".usage_management.v1.UsageResourceB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x39\n\x07product\x18\t \x01(\x0b\x32\x1c.usage_management.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12Z\n\x17product_usage_resources\x18\n \x03(\x0b\x32).usage_management.v1.ProductResourceSetupB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12I\n\x11rate_card_entries\x18\x11 \x03(\x0b\x32\".usage_management.v1.RateCardEntryB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12=\n\nrate_cards\x18\x0b \x03(\x0b\x32\x1d.usage_management.v1.RateCardB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12>\n\nprice_book\x18\x0c \x01(\x0b\x32\x1e.usage_management.v1.PriceBookB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x1b\n\rvalidate_only\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rallow_invalid\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x01\"\xd2\x03\n\x14ProductResourceSetup\x12U\n\x16product_usage_resource\x18\x01 \x01(\x0b\x32).usage_management.v1.ProductUsageResourceB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12G\n\x0b\x61ggregation\x18\x02 \x01(\x0b\x32&.usage_management.v1.AggregationPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x10rating_frequency\x18\x03 \x01(\x0b\x32*.usage_management.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12?\n\x07overage\x18\x04 \x01(\x0b\x32\".usage_management.v1.OveragePolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12<\n\x06grants\x18\x05 \x03(\x0b\x32&.usage_management.v1.ProductGrantSetupB\x04\xe2\x41\x01\x01\x12I\n\x11rate_card_entries\x18\x06 \x03(\x0b\x32\".usage_management.v1.RateCardEntryB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\"\xe8\x01\n\x11ProductGrantSetup\x12O\n\x13product_usage_grant\x18\x01 \x01(\x0b\x32&.usage_management.v1.ProductUsageGrantB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12?\n\x07refresh\x18\x02 \x01(\x0b\x32\".usage_management.v1.RefreshPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x41\n\x08rollover\x18\x03 \x01(\x0b\x32#.usage_management.v1.RolloverPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\"\xf1\x01\n\tSetupStep\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32%.usage_management.v1.SetupStep.ActionB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x66ields\x18\x03 \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65xisting\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"e\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\n\n\x06REUSED\x10\x02\x12\r\n\tACTIVATED\x10\x03\x12\r\n\tUNCHANGED\x10\x04\x12\x0c\n\x08\x43ONFLICT\x10\x05\"\x81\x01\n\x14SetUpProductResponse\x12\x33\n\x05steps\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.SetupStepB\x04\xe2\x41\x01\x03\x12\x34\n\nsetup_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x32\x8e\x01\n\x0cSetupService\x12~\n\x0cSetUpProduct\x12(.usage_management.v1.SetUpProductRequest\x1a).usage_management.v1.SetUpProductResponse\"\x19\x8a\x98\xcc\xef\x0c\rcatalog.setup\x90\x98\xcc\xef\x0c\x01\x42\x9f\x01\n\x12usagemanagement.v1B\x11SetupServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/setup_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a*usage_management/v1/policy_resources.proto\x1a-usage_management/v1/procedure_resources.proto\x1a&usage_management/v1/rate_service.proto\"\xc3\t\n\x13SetUpProductRequest\x12@\n\x0cunit_classes\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.UnitClassB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10units_of_measure\x18\x02 \x03(\x0b\x32\".usage_management.v1.UnitOfMeasureB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x14\x61ggregation_policies\x18\x03 \x03(\x0b\x32&.usage_management.v1.AggregationPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12Y\n\x19rating_frequency_policies\x18\x04 \x03(\x0b\x32*.usage_management.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10overage_policies\x18\x05 \x03(\x0b\x32\".usage_management.v1.OveragePolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10refresh_policies\x18\x06 \x03(\x0b\x32\".usage_management.v1.RefreshPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12J\n\x11rollover_policies\x18\x07 \x03(\x0b\x32#.usage_management.v1.RolloverPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12N\n\x13\x63ommitment_policies\x18\x0f \x03(\x0b\x32%.usage_management.v1.CommitmentPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x45\n\x0eselling_models\x18\x10 \x03(\x0b\x32!.usage_management.v1.SellingModelB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12G\n\x0fusage_resources\x18\x08 \x03(\x0b\x32\".usage_management.v1.UsageResourceB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x39\n\x07product\x18\t \x01(\x0b\x32\x1c.usage_management.v1.ProductB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12Z\n\x17product_usage_resources\x18\n \x03(\x0b\x32).usage_management.v1.ProductResourceSetupB\x0e\xe2\x41\x01\x02\xbaH\x07\x92\x01\x04\x08\x01\x10\x14\x12I\n\x11rate_card_entries\x18\x11 \x03(\x0b\x32\".usage_management.v1.RateCardEntryB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12=\n\nrate_cards\x18\x0b \x03(\x0b\x32\x1d.usage_management.v1.RateCardB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12>\n\nprice_book\x18\x0c \x01(\x0b\x32\x1e.usage_management.v1.PriceBookB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x1b\n\rvalidate_only\x18\r \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1b\n\rallow_invalid\x18\x12 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x01\"\xd2\x03\n\x14ProductResourceSetup\x12U\n\x16product_usage_resource\x18\x01 \x01(\x0b\x32).usage_management.v1.ProductUsageResourceB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12G\n\x0b\x61ggregation\x18\x02 \x01(\x0b\x32&.usage_management.v1.AggregationPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x10rating_frequency\x18\x03 \x01(\x0b\x32*.usage_management.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12?\n\x07overage\x18\x04 \x01(\x0b\x32\".usage_management.v1.OveragePolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12<\n\x06grants\x18\x05 \x03(\x0b\x32&.usage_management.v1.ProductGrantSetupB\x04\xe2\x41\x01\x01\x12I\n\x11rate_card_entries\x18\x06 \x03(\x0b\x32\".usage_management.v1.RateCardEntryB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\"\xe8\x01\n\x11ProductGrantSetup\x12O\n\x13product_usage_grant\x18\x01 \x01(\x0b\x32&.usage_management.v1.ProductUsageGrantB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12?\n\x07refresh\x18\x02 \x01(\x0b\x32\".usage_management.v1.RefreshPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x41\n\x08rollover\x18\x03 \x01(\x0b\x32#.usage_management.v1.RolloverPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\"\x95\x02\n\tSetupStep\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32%.usage_management.v1.SetupStep.ActionB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x66ields\x18\x03 \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x65xisting\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"\x88\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43REATED\x10\x01\x12\n\n\x06REUSED\x10\x02\x12\r\n\tACTIVATED\x10\x03\x12\r\n\tUNCHANGED\x10\x04\x12\x0c\n\x08\x43ONFLICT\x10\x05\x12\x0f\n\x0b\x44\x45\x41\x43TIVATED\x10\x06\x12\x10\n\x0cMADE_DEFAULT\x10\x07\"\x81\x01\n\x14SetUpProductResponse\x12\x33\n\x05steps\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.SetupStepB\x04\xe2\x41\x01\x03\x12\x34\n\nsetup_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xb1\x0b\n\x07\x43\x61talog\x12@\n\x0cunit_classes\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.UnitClassB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10units_of_measure\x18\x02 \x03(\x0b\x32\".usage_management.v1.UnitOfMeasureB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x14\x61ggregation_policies\x18\x03 \x03(\x0b\x32&.usage_management.v1.AggregationPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12Y\n\x19rating_frequency_policies\x18\x04 \x03(\x0b\x32*.usage_management.v1.RatingFrequencyPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10overage_policies\x18\x05 \x03(\x0b\x32\".usage_management.v1.OveragePolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12H\n\x10refresh_policies\x18\x06 \x03(\x0b\x32\".usage_management.v1.RefreshPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12J\n\x11rollover_policies\x18\x07 \x03(\x0b\x32#.usage_management.v1.RolloverPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12N\n\x13\x63ommitment_policies\x18\x08 \x03(\x0b\x32%.usage_management.v1.CommitmentPolicyB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12\x45\n\x0eselling_models\x18\t \x03(\x0b\x32!.usage_management.v1.SellingModelB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12>\n\nprocedures\x18\n \x03(\x0b\x32\x1e.usage_management.v1.ProcedureB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12M\n\x12procedure_versions\x18\x0b \x03(\x0b\x32%.usage_management.v1.ProcedureVersionB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12:\n\x08products\x18\x0c \x03(\x0b\x32\x1c.usage_management.v1.ProductB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12G\n\x0fusage_resources\x18\r \x03(\x0b\x32\".usage_management.v1.UsageResourceB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12V\n\x17product_usage_resources\x18\x0e \x03(\x0b\x32).usage_management.v1.ProductUsageResourceB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12P\n\x14product_usage_grants\x18\x0f \x03(\x0b\x32&.usage_management.v1.ProductUsageGrantB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12=\n\nrate_cards\x18\x10 \x03(\x0b\x32\x1d.usage_management.v1.RateCardB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12?\n\x0bprice_books\x18\x11 \x03(\x0b\x32\x1e.usage_management.v1.PriceBookB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12I\n\x11rate_card_entries\x18\x12 \x03(\x0b\x32\".usage_management.v1.RateCardEntryB\n\xe2\x41\x01\x01\xbaH\x03\xd8\x01\x03\x12?\n\x12\x64\x65\x66\x61ult_procedures\x18\x13 \x03(\tB#\xe2\x41\x01\x01\xfa\x41\x1c\n\x1ausage-management/Procedure\x12\x14\n\x06\x64rafts\x18\x14 \x03(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08inactive\x18\x15 \x03(\tB\x04\xe2\x41\x01\x01\"\x87\x01\n\x13SetUpCatalogRequest\x12\x39\n\x07\x63\x61talog\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.CatalogB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x81\x01\n\x14SetUpCatalogResponse\x12\x33\n\x05steps\x18\x01 \x03(\x0b\x32\x1e.usage_management.v1.SetupStepB\x04\xe2\x41\x01\x03\x12\x34\n\nsetup_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"I\n\x14\x45xportCatalogRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"E\n\x0e\x45xportOmission\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xe2\x41\x01\x03\xfa\x41\x03\n\x01*\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xc9\x01\n\x15\x45xportCatalogResponse\x12\x33\n\x07\x63\x61talog\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.CatalogB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12<\n\tomissions\x18\x03 \x03(\x0b\x32#.usage_management.v1.ExportOmissionB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63\x61talog_revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x32\x8d\x03\n\x0cSetupService\x12~\n\x0cSetUpProduct\x12(.usage_management.v1.SetUpProductRequest\x1a).usage_management.v1.SetUpProductResponse\"\x19\x8a\x98\xcc\xef\x0c\rcatalog.setup\x90\x98\xcc\xef\x0c\x01\x12~\n\x0cSetUpCatalog\x12(.usage_management.v1.SetUpCatalogRequest\x1a).usage_management.v1.SetUpCatalogResponse\"\x19\x8a\x98\xcc\xef\x0c\rcatalog.setup\x90\x98\xcc\xef\x0c\x01\x12}\n\rExportCatalog\x12).usage_management.v1.ExportCatalogRequest\x1a*.usage_management.v1.ExportCatalogResponse\"\x15\x90\x02\x01\x8a\x98\xcc\xef\x0c\x0c\x63\x61talog.readB\x9f\x01\n\x12usagemanagement.v1B\x11SetupServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -105,20 +107,104 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETUPPRODUCTRESPONSE'].fields_by_name['steps']._serialized_options = b'\342A\001\003'
   _globals['_SETUPPRODUCTRESPONSE'].fields_by_name['setup_time']._loaded_options = None
   _globals['_SETUPPRODUCTRESPONSE'].fields_by_name['setup_time']._serialized_options = b'\342A\001\003'
+  _globals['_CATALOG'].fields_by_name['unit_classes']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['unit_classes']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['units_of_measure']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['units_of_measure']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['aggregation_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['aggregation_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['rating_frequency_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['rating_frequency_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['overage_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['overage_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['refresh_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['refresh_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['rollover_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['rollover_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['commitment_policies']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['commitment_policies']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['selling_models']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['selling_models']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['procedures']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['procedures']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['procedure_versions']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['procedure_versions']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['products']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['products']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['usage_resources']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['usage_resources']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['product_usage_resources']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['product_usage_resources']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['product_usage_grants']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['product_usage_grants']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['rate_cards']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['rate_cards']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['price_books']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['price_books']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['rate_card_entries']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['rate_card_entries']._serialized_options = b'\342A\001\001\272H\003\330\001\003'
+  _globals['_CATALOG'].fields_by_name['default_procedures']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['default_procedures']._serialized_options = b'\342A\001\001\372A\034\n\032usage-management/Procedure'
+  _globals['_CATALOG'].fields_by_name['drafts']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['drafts']._serialized_options = b'\342A\001\001'
+  _globals['_CATALOG'].fields_by_name['inactive']._loaded_options = None
+  _globals['_CATALOG'].fields_by_name['inactive']._serialized_options = b'\342A\001\001'
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['catalog']._loaded_options = None
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['catalog']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETUPCATALOGREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_SETUPCATALOGRESPONSE'].fields_by_name['steps']._loaded_options = None
+  _globals['_SETUPCATALOGRESPONSE'].fields_by_name['steps']._serialized_options = b'\342A\001\003'
+  _globals['_SETUPCATALOGRESPONSE'].fields_by_name['setup_time']._loaded_options = None
+  _globals['_SETUPCATALOGRESPONSE'].fields_by_name['setup_time']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTCATALOGREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_EXPORTCATALOGREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_EXPORTCATALOGREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_EXPORTCATALOGREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_EXPORTOMISSION'].fields_by_name['name']._loaded_options = None
+  _globals['_EXPORTOMISSION'].fields_by_name['name']._serialized_options = b'\342A\001\003\372A\003\n\001*'
+  _globals['_EXPORTOMISSION'].fields_by_name['description']._loaded_options = None
+  _globals['_EXPORTOMISSION'].fields_by_name['description']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['catalog']._loaded_options = None
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['catalog']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['omissions']._loaded_options = None
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['omissions']._serialized_options = b'\342A\001\003'
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['catalog_revision']._loaded_options = None
+  _globals['_EXPORTCATALOGRESPONSE'].fields_by_name['catalog_revision']._serialized_options = b'\342A\001\003'
   _globals['_SETUPSERVICE'].methods_by_name['SetUpProduct']._loaded_options = None
   _globals['_SETUPSERVICE'].methods_by_name['SetUpProduct']._serialized_options = b'\212\230\314\357\014\rcatalog.setup\220\230\314\357\014\001'
-  _globals['_SETUPPRODUCTREQUEST']._serialized_start=328
-  _globals['_SETUPPRODUCTREQUEST']._serialized_end=1547
-  _globals['_PRODUCTRESOURCESETUP']._serialized_start=1550
-  _globals['_PRODUCTRESOURCESETUP']._serialized_end=2016
-  _globals['_PRODUCTGRANTSETUP']._serialized_start=2019
-  _globals['_PRODUCTGRANTSETUP']._serialized_end=2251
-  _globals['_SETUPSTEP']._serialized_start=2254
-  _globals['_SETUPSTEP']._serialized_end=2495
-  _globals['_SETUPSTEP_ACTION']._serialized_start=2394
-  _globals['_SETUPSTEP_ACTION']._serialized_end=2495
-  _globals['_SETUPPRODUCTRESPONSE']._serialized_start=2498
-  _globals['_SETUPPRODUCTRESPONSE']._serialized_end=2627
-  _globals['_SETUPSERVICE']._serialized_start=2630
-  _globals['_SETUPSERVICE']._serialized_end=2772
+  _globals['_SETUPSERVICE'].methods_by_name['SetUpCatalog']._loaded_options = None
+  _globals['_SETUPSERVICE'].methods_by_name['SetUpCatalog']._serialized_options = b'\212\230\314\357\014\rcatalog.setup\220\230\314\357\014\001'
+  _globals['_SETUPSERVICE'].methods_by_name['ExportCatalog']._loaded_options = None
+  _globals['_SETUPSERVICE'].methods_by_name['ExportCatalog']._serialized_options = b'\220\002\001\212\230\314\357\014\014catalog.read'
+  _globals['_SETUPPRODUCTREQUEST']._serialized_start=402
+  _globals['_SETUPPRODUCTREQUEST']._serialized_end=1621
+  _globals['_PRODUCTRESOURCESETUP']._serialized_start=1624
+  _globals['_PRODUCTRESOURCESETUP']._serialized_end=2090
+  _globals['_PRODUCTGRANTSETUP']._serialized_start=2093
+  _globals['_PRODUCTGRANTSETUP']._serialized_end=2325
+  _globals['_SETUPSTEP']._serialized_start=2328
+  _globals['_SETUPSTEP']._serialized_end=2605
+  _globals['_SETUPSTEP_ACTION']._serialized_start=2469
+  _globals['_SETUPSTEP_ACTION']._serialized_end=2605
+  _globals['_SETUPPRODUCTRESPONSE']._serialized_start=2608
+  _globals['_SETUPPRODUCTRESPONSE']._serialized_end=2737
+  _globals['_CATALOG']._serialized_start=2740
+  _globals['_CATALOG']._serialized_end=4197
+  _globals['_SETUPCATALOGREQUEST']._serialized_start=4200
+  _globals['_SETUPCATALOGREQUEST']._serialized_end=4335
+  _globals['_SETUPCATALOGRESPONSE']._serialized_start=4338
+  _globals['_SETUPCATALOGRESPONSE']._serialized_end=4467
+  _globals['_EXPORTCATALOGREQUEST']._serialized_start=4469
+  _globals['_EXPORTCATALOGREQUEST']._serialized_end=4542
+  _globals['_EXPORTOMISSION']._serialized_start=4544
+  _globals['_EXPORTOMISSION']._serialized_end=4613
+  _globals['_EXPORTCATALOGRESPONSE']._serialized_start=4616
+  _globals['_EXPORTCATALOGRESPONSE']._serialized_end=4817
+  _globals['_SETUPSERVICE']._serialized_start=4820
+  _globals['_SETUPSERVICE']._serialized_end=5217
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SetupServiceStub:
-    """Sets up products.
+    """Sets up products and catalogs, and exports catalogs.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,20 @@ class SetupServiceStub:
                 request_serializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpProductRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpProductResponse.FromString,
                 _registered_method=True)
+        self.SetUpCatalog = channel.unary_unary(
+                '/usage_management.v1.SetupService/SetUpCatalog',
+                request_serializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogResponse.FromString,
+                _registered_method=True)
+        self.ExportCatalog = channel.unary_unary(
+                '/usage_management.v1.SetupService/ExportCatalog',
+                request_serializer=usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogResponse.FromString,
+                _registered_method=True)
 
 
 class SetupServiceServicer:
-    """Sets up products.
+    """Sets up products and catalogs, and exports catalogs.
     """
 
     def SetUpProduct(self, request, context):
@@ -51,9 +61,32 @@ class SetupServiceServicer:
         depends on, in the order of the dependencies. All of it happens, or nothing; a repeated call changes
         nothing. Records of the description that the product does not use are activated as well.
 
-        Existing records that are equal are used as they are. Existing records that differ fail with
+        Existing records that are equal are used as they are; a record that was superseded since is equal if it differs
+        only in the end that the succession has set. Existing records that differ fail with
         FAILED_PRECONDITION (`SETUP_CONFLICT`, with a violation for each record and the fields that differ); with
         `validate_only` each is a step of the response instead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUpCatalog(self, request, context):
+        """Creates the records of a catalog that do not exist yet, and gives them the state that the catalog says. All of it
+        happens, or nothing; a repeated call changes nothing. A larger catalog is applied in several calls, in the order
+        of the fields of `Catalog`.
+
+        Existing records are treated as by SetUpProduct. An existing draft is activated if the catalog says that it is in
+        force; any other difference in state is a conflict (`state`). Products obey the rules of ActivateProduct that
+        `allow_invalid` does not lift; ValidateProducts lists what else is wrong with them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportCatalog(self, request, context):
+        """Exports the catalog of the tenant in pages: all records, as SetUpCatalog takes them. The pages together are one
+        catalog, which can be applied to another tenant. What the catalog has and a setup
+        cannot say is listed in `omissions`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,6 +100,16 @@ def add_SetupServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpProductRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpProductResponse.SerializeToString,
             ),
+            'SetUpCatalog': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUpCatalog,
+                    request_deserializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogResponse.SerializeToString,
+            ),
+            'ExportCatalog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportCatalog,
+                    request_deserializer=usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'usage_management.v1.SetupService', rpc_method_handlers)
@@ -76,7 +119,7 @@ def add_SetupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SetupService:
-    """Sets up products.
+    """Sets up products and catalogs, and exports catalogs.
     """
 
     @staticmethod
@@ -96,6 +139,60 @@ class SetupService:
             '/usage_management.v1.SetupService/SetUpProduct',
             usage__management_dot_v1_dot_setup__service__pb2.SetUpProductRequest.SerializeToString,
             usage__management_dot_v1_dot_setup__service__pb2.SetUpProductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUpCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SetupService/SetUpCatalog',
+            usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogRequest.SerializeToString,
+            usage__management_dot_v1_dot_setup__service__pb2.SetUpCatalogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SetupService/ExportCatalog',
+            usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogRequest.SerializeToString,
+            usage__management_dot_v1_dot_setup__service__pb2.ExportCatalogResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,7 +46,7 @@ ANY_ID = "nameless"
 
 def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
     """Return the setup. Raises InvalidArgument with all faults."""
-    reading = _Reading()
+    reading = Reading()
     parts: dict[str, Any] = {
         "unit_classes": reading.all("unit_classes", UNIT_CLASS, request.unit_classes),
         "units": reading.all("units_of_measure", UNIT, request.units_of_measure),
@@ -87,8 +87,13 @@ def setup_from_pb(request: pb.SetUpProductRequest) -> SetUpProduct:
 
 
 def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
+    """Return the steps of a setup of a product."""
+    return pb.SetUpProductResponse(steps=steps_to_pb(done), setup_time=time_pb(done.at))
+
+
+def steps_to_pb(done: SetUp) -> list[pb.SetupStep]:
     """Return the steps of a setup."""
-    steps = [
+    return [
         pb.SetupStep(
             name=step.name,
             action=enum_pb(pb.SetupStep.Action, step.action),
@@ -97,11 +102,10 @@ def setup_to_pb(done: SetUp) -> pb.SetUpProductResponse:
         )
         for step in done.steps
     ]
-    return pb.SetUpProductResponse(steps=steps, setup_time=time_pb(done.at))
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """The faults found so far, and the names that are already described."""
 
     faults: list[Violation] = field(default_factory=list)
@@ -171,7 +175,7 @@ class _Reading:
 
 
 def _resource(
-    reading: _Reading, path: str, message: pb.ProductResourceSetup, product: str
+    reading: Reading, path: str, message: pb.ProductResourceSetup, product: str
 ) -> ResourcePart | None:
     """Return a resource of the product with its grants and rates."""
     own, own_path = message.product_usage_resource, f"{path}.product_usage_resource"
@@ -211,7 +215,7 @@ def _resource(
 
 
 def _policy(
-    reading: _Reading,
+    reading: Reading,
     path: str,
     word: str,
     wire: OnWire[Any, Any],
@@ -225,7 +229,7 @@ def _policy(
 
 
 def _grant(
-    reading: _Reading, path: str, message: pb.ProductGrantSetup, resource: str
+    reading: Reading, path: str, message: pb.ProductGrantSetup, resource: str
 ) -> GrantPart | None:
     """Return a grant; its resource is the one that contains it."""
     own, own_path = type(message.product_usage_grant)(), f"{path}.product_usage_grant"
@@ -252,7 +256,7 @@ def _grant(
 
 
 def _entry(
-    reading: _Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
+    reading: Reading, path: str, message: rate_rpc.RateCardEntry, product: str, resource: str
 ) -> SetupPart[Any] | None:
     """Return a rate card entry; it prices the resource that contains it, if any."""
     own = rate_rpc.RateCardEntry()
@@ -263,7 +267,7 @@ def _entry(
     return reading.one(path, RATE_ENTRY, own)
 
 
-def _same(reading: _Reading, path: str, given: str, implied: str) -> None:
+def _same(reading: Reading, path: str, given: str, implied: str) -> None:
     """Add a fault if a repeated name differs from the implied one."""
     if given and given != implied:
         text = f"must be {implied}, or absent" if implied else "must be absent"

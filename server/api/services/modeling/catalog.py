@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import catalog_service_pb2 as messages
 from usage_management.v1 import catalog_service_pb2_grpc as rpc
 
@@ -15,6 +16,7 @@ from server.api.services.modeling import kinds
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import (
     change_states,
+    clone_from_pb,
     create_records,
     list_referrers,
     serves_records,
@@ -27,6 +29,7 @@ from server.domain.errors import InvalidArgument
 from server.domain.ids import CODE
 from server.env import Env
 from server.usecases.catalog_changes.activation import activate_product
+from server.usecases.catalog_changes.clones import clone_product
 from server.usecases.catalog_changes.succession import supersede_resource
 from server.usecases.modeling import units
 from server.usecases.modeling.resolution import explained_asset, explained_product
@@ -50,6 +53,14 @@ class CatalogService(rpc.CatalogServiceServicer):
             messages.ActivateProductResponse,
             lambda tx: activate_product(tx, product_id, allow_invalid=request.allow_invalid),
             activated_to_pb,
+        )
+
+    async def CloneProduct(
+        self, request: messages.CloneProductRequest, context: Any
+    ) -> catalog_pb.Product:
+        wire, clone = kinds.PRODUCT, clone_from_pb(request, kinds.PRODUCT)
+        return await run_mutation(
+            self._env, request, wire.message, lambda tx: clone_product(tx, clone), wire.write
         )
 
     async def SupersedeProductUsageResource(

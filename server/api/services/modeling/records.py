@@ -11,12 +11,13 @@ from google.protobuf.message_factory import GetMessageClass
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import types_pb2
 
+from server.api import pages
 from server.api.masks import changeable, overlay, read_mask
 from server.api.names import BadName
 from server.api.pages import Page
 from server.api.reader import RequestReader, named, placed_at, refuse
 from server.api.services.modeling.kinds import ALL, BY_FIELD, OnWire
-from server.api.transactions import run_list, run_mutation, run_query
+from server.api.transactions import caller, run_list, run_mutation, run_query
 from server.api.validation import validate
 from server.api.values import enum_pb
 from server.domain.batches import BatchOutcome
@@ -28,6 +29,7 @@ from server.store.modeling import records as store
 from server.store.modeling import used_records
 from server.store.modeling.edits import referrers
 from server.usecases.catalog_changes import states
+from server.usecases.catalog_changes.clones import Clone
 from server.usecases.catalog_changes.succession import (
     Succeeded,
     Succession,
@@ -230,6 +232,19 @@ def succeeded_writer(answer: type[A], wire: OnWire[T, M]) -> Callable[[Succeeded
     )
 
 
+def clone_from_pb(request: Any, wire: OnWire[Any, Any]) -> Clone:
+    """Return the copy that a request asks for. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    (source_id,) = reader.name("name", wire.name)
+    clone = Clone(
+        source_id=source_id,
+        id=reader.code(f"{wire.field}_id"),
+        display_name=reader.text("display_name"),
+    )
+    reader.done()
+    return clone
+
+
 def record_to_delete(request: Any, wire: OnWire[T, M]) -> Record[T]:
     """Return the record that a request to delete names. Raises InvalidArgument."""
     reader = RequestReader(request)
@@ -278,17 +293,17 @@ async def list_referrers(
     reader.done()
     assert record is not None, request
     kind, key = record.kind, record.key
-    await run_query(env, lambda tx: store.get(tx, kind, *key))
+    page = pages.read(request, caller().tenant_id, env.seal, (str,))
 
-    async def rows(tx: Transaction, page: Page) -> list[tuple[str, str]]:
+    async def read(tx: Transaction) -> tuple[list[tuple[str, str]], bool]:
+        await store.get(tx, kind, *key)
         after = page.after[0] if page.after else ""
-        return await referrers(tx, kind, *key, after=after, limit=page.limit)
+        rows = await referrers(tx, kind, *key, after=after, limit=page.limit)
+        return rows, bool(await used_records.used(tx, [kind.sold_name(*key)]))
 
-    messages, token = await run_list(
-        env, request, rows, lambda row: (row[0],), _referrer_to_pb, shape=(str,)
-    )
-    sold = await run_query(env, lambda tx: used_records.used(tx, [kind.sold_name(*key)]))
-    return messages, token, bool(sold)
+    rows, sold = await run_query(env, read, snapshot=True)
+    messages, token = pages.cut(page, rows, lambda row: (row[0],), _referrer_to_pb, env.seal)
+    return messages, token, sold
 
 
 def _referrer_to_pb(row: tuple[str, str]) -> rpc.Referrer:

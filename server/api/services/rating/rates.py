@@ -13,13 +13,14 @@ from server.api.discovery.answers import discover
 from server.api.mapping.rating.rates import create_entries_from_pb, entry_outcome_to_pb
 from server.api.mapping.selling.rate_plans import plan_to_pb
 from server.api.reader import RequestReader
-from server.api.services.modeling.records import record_to_delete, serves_records
+from server.api.services.modeling.records import clone_from_pb, record_to_delete, serves_records
 from server.api.services.rating import kinds
 from server.api.transactions import run_mutation, run_query
 from server.domain.ids import TenantId
 from server.domain.modeling.catalog import CatalogState
 from server.env import Env
 from server.runtime.rate_snapshots import RateSnapshots
+from server.usecases.catalog_changes.clones import clone_book, clone_card
 from server.usecases.modeling.edits import Record
 from server.usecases.rating import rate_entries, rate_entry_edits, rates
 from server.usecases.selling import rate_plans
@@ -39,6 +40,30 @@ class RateService(rpc.RateServiceServicer):
 
     def _ready(self, tenant_id: TenantId, request: bytes) -> bytes | None:
         return self._snapshots.ready(tenant_id, request, self._env.seal.secrets)
+
+    async def ClonePriceBook(
+        self, request: pb.ClonePriceBookRequest, context: Context
+    ) -> pb.PriceBook:
+        wire, clone = kinds.PRICE_BOOK, clone_from_pb(request, kinds.PRICE_BOOK)
+        return await run_mutation(
+            self._env,
+            request,
+            wire.message,
+            lambda tx: clone_book(tx, clone, self._most),
+            wire.write,
+        )
+
+    async def CloneRateCard(
+        self, request: pb.CloneRateCardRequest, context: Context
+    ) -> pb.RateCard:
+        wire, clone = kinds.RATE_CARD, clone_from_pb(request, kinds.RATE_CARD)
+        return await run_mutation(
+            self._env,
+            request,
+            wire.message,
+            lambda tx: clone_card(tx, clone, self._most),
+            wire.write,
+        )
 
     async def DeleteRateCard(self, request: pb.DeleteRateCardRequest, context: Context) -> Empty:
         record = record_to_delete(request, kinds.RATE_CARD)

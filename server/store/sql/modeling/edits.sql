@@ -10,7 +10,9 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
  ORDER BY p.usage_resource_id;
 
 -- name: referrers
--- The records of the catalog that refer to one, by name after the last one seen.
+-- The records of the catalog and the binding targets that refer to a record, by name after the last one seen. Rates
+-- and targets do not keep it in force, because what was sold continues under withdrawn records. Goes from account to
+-- account (OFFSET keeps the planner from reordering), so that every target is found by its account.
 --   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint,
 --   $7 only_active boolean
 SELECT r.name, r.state
@@ -64,6 +66,21 @@ SELECT r.name, r.state
                         ON o.tenant_id = $1 AND o.product_id = $3 AND o.usage_resource_id = h.usage_resource_id
                      WHERE h.tenant_id = $1 AND h.product_id = $3 AND h.product_usage_resource_id = $4
                     HAVING count(*) = 1) END
+        UNION ALL
+        SELECT 'accounts/' || c.account_id || '/bindingTargets/' || t.binding_target_id, 'ACTIVE'
+          FROM account_codes AS c
+         CROSS JOIN LATERAL (
+               SELECT DISTINCT p.binding_target_id
+                 FROM binding_target_policies AS p
+                WHERE p.tenant_id = $1 AND p.account_id = c.account_id AND CASE $2
+                      WHEN 'UsageResource' THEN p.usage_resource_id = $3
+                      WHEN 'AggregationPolicy' THEN p.aggregation_policy_id = $3
+                      WHEN 'RatingFrequencyPolicy' THEN p.rating_frequency_policy_id = $3
+                      WHEN 'OveragePolicy' THEN p.overage_policy_id = $3
+                      WHEN 'CommitmentPolicy' THEN p.commitment_policy_id = $3 END
+               OFFSET 0) AS t
+         WHERE c.tenant_id = $1 AND NOT $7::boolean AND $2 IN (
+               'UsageResource', 'AggregationPolicy', 'RatingFrequencyPolicy', 'OveragePolicy', 'CommitmentPolicy')
         UNION ALL
         SELECT 'priceBooks/' || b.price_book_id, 'ACTIVE'
           FROM price_book_rate_cards AS b
