@@ -21,9 +21,9 @@ SELECT a.account_id, md5(a.account_id || 'w')::uuid AS wallet_id, md5(a.account_
          UNION ALL SELECT 'old' || n, 1 FROM generate_series(1, 20) AS n) AS a,
        LATERAL (SELECT number FROM generate_series(a.first, 36) AS number) AS p;
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, start_date, anchor_date, billing_months)
+                                  time_zone, currency_code, start_date, anchor_date)
 SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet_id, 'ASSET', asset_id::text, 'UTC', 'USD',
-       '2021-01-01'::date, '2021-01-01'::date, 1 FROM history;
+       '2021-01-01'::date, '2021-01-01'::date FROM history;
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
                      rating_period, waiting_days, drawdown_order, late_policy)

@@ -6,17 +6,15 @@ from datetime import date, datetime
 
 from server.domain.calendar import (
     Cadence,
-    CadenceUnit,
     Period,
     RatingPeriod,
-    anchor_date,
     freeze_time,
-    local_date,
     period_containing,
     rating_period,
 )
 from server.domain.ids import ResourceId, WalletId
 from server.domain.modeling.policies import RatingFrequency
+from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.grants import refresh_window
 from server.domain.selling.sales import SoldEntitlement
 
@@ -25,6 +23,7 @@ from server.domain.selling.sales import SoldEntitlement
 class ResourceCalendar:
     """The calendar of one usage resource, which the asset has from `start` until `end`.
 
+    The periods of its target begin with `service_start`, that of the target's first asset.
     `kept` is the last rating period that was opened by the time of the question, or None.
     """
 
@@ -34,6 +33,7 @@ class ResourceCalendar:
     end: datetime | None
     zone: str
     anchor: date
+    service_start: datetime
     billing: Cadence
     frequency: RatingFrequency
     kept: RatingPeriod | None = None
@@ -67,8 +67,10 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
     return ResourcePeriods(
         resource_id=calendar.resource_id,
         wallet_id=calendar.wallet_id,
-        rating=_rating(calendar, instant),
-        billing=period_containing(zone, anchor, calendar.billing, instant),
+        rating=_rating(calendar, instant).since(calendar.service_start),
+        billing=period_containing(zone, anchor, calendar.billing, instant).since(
+            calendar.service_start
+        ),
         windows=tuple(
             RefreshWindow(sold=sold, period=window)
             for sold in calendar.entitlements
@@ -78,16 +80,21 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
 
 
 def account_billing_period(
-    zone: str, day: int, months: int, anchors: Iterable[date], instant: datetime
+    zone: str,
+    billing: BillingCycle,
+    anchors: Iterable[date],
+    service_start: datetime | None,
+    instant: datetime,
 ) -> Period | None:
-    """Return the billing period at `instant` of an account that is billed on `day` of a month.
+    """Return the billing period at `instant` of an account whose first asset starts then, if any.
 
-    Periods of several months are counted from `anchors`, those of the account's targets; the result
-    is None if there are none or they differ. Periods of one month are the same from every anchor.
+    The first period begins with that asset; before it, and without one, periods are whole.
+    `anchors` are as in `BillingCycle.period_at`.
     """
-    billing = Cadence(CadenceUnit.MONTH, months)
-    found = anchors if months > 1 else (anchor_date(day, local_date(zone, instant)),)
-    return same(period_containing(zone, anchor, billing, instant) for anchor in found)
+    whole = billing.period_at(zone, anchors, instant)
+    if whole is None or service_start is None or instant < service_start:
+        return whole
+    return whole.since(service_start)
 
 
 def same(periods: Iterable[Period]) -> Period | None:

@@ -72,6 +72,7 @@ class Usage(NamedTuple):
 class Meter:
     """The wallet, time span and rating calendar of one resource of one asset.
 
+    Its rating periods are whole; they are `told` from `service_start`, where the first begins.
     The wallets in `blocking` refuse usage that they cannot cover. With a `unique_label`, its
     distinct values in each window of `unique_period` are counted.
     """
@@ -83,6 +84,7 @@ class Meter:
     unit: Unit
     zone: str
     anchor: date
+    service_start: datetime
     frequency: RatingFrequency
     late_policy: LatePolicy
     is_hourly: bool
@@ -107,6 +109,10 @@ class Meter:
         day = calendar.local_date(self.zone, instant)
         found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
         return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found
+
+    def told(self, period: RatingPeriod) -> RatingPeriod:
+        """Return a rating period as it is told: the first one begins where the service does."""
+        return period.since(self.service_start)
 
     def freeze_time(self, period: Period) -> datetime:
         """Return the time from which usage of `period` is late."""
@@ -251,7 +257,8 @@ def kept(place: Place) -> Outcome:
     """Return the outcome of a record that is stored and counted at `place`."""
     if place.late is None:
         return ACCEPTED
-    return Outcome(OutcomeCode.LATE, late=place.late)
+    told = place.slot.meter.told(place.late.period)
+    return Outcome(OutcomeCode.LATE, late=place.late._replace(period=told))
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
@@ -278,7 +285,8 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
 
 def period_closed(slot: Slot) -> FailedPrecondition:
     """Return the refusal of late usage where the policy rejects it."""
-    start, end = slot.period.start.isoformat(), slot.period.end.isoformat()
+    period = slot.period.since(slot.meter.service_start)
+    start, end = period.start.isoformat(), period.end.isoformat()
     return FailedPrecondition(
         "PERIOD_CLOSED",
         f"the rating period from {start} to {end} is closed and its wallet takes no late usage",

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from server.domain.calendar import local_midnight
 from server.domain.ids import (
     AccountId,
     AssetId,
@@ -217,7 +218,7 @@ async def list_usage(
     filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
     args = (tx.tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_usage"], *args)
-    return [UsageSummary(**row) for row in rows]
+    return [_usage(row) for row in rows]
 
 
 async def usage_of_ratable(
@@ -229,7 +230,7 @@ async def usage_of_ratable(
     """Return the cells of some ratable lines of a wallet, oldest first."""
     ids = list(ratable_ids)
     rows = await tx.fetch(SQL["usage_of_ratable"], tx.tenant_id, account_id, wallet_id, ids)
-    return [UsageSummary(**row) for row in rows]
+    return [_usage(row) for row in rows]
 
 
 async def drawn_from(
@@ -337,6 +338,15 @@ async def list_liable_of_all(
 def _filters(only: LiableFilter) -> tuple[object, ...]:
     periods = (only.periods.start, only.periods.end)
     return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
+
+
+def _usage(row: Record) -> UsageSummary:
+    fields = dict(row)
+    service_start = local_midnight(fields.pop("time_zone"), fields.pop("start_date"))
+    # The first period of a target begins with its first asset.
+    for name in ("origin_start_time", "period_start_time"):
+        fields[name] = max(fields[name], service_start)
+    return UsageSummary(**fields)
 
 
 def _ratable(row: Record) -> RatableSummary:

@@ -16,6 +16,7 @@ from server.domain.calendar import (
     Delay,
     DelayUnit,
     PolicyPeriod,
+    local_midnight,
     rating_period,
 )
 from server.domain.errors import NotFound
@@ -82,7 +83,8 @@ class WalletFilter:
 class StoredWallet:
     """A wallet with everything its balance is computed from, at `now` in tenant time.
 
-    Its rating periods until `closed` are final.
+    Its rating periods until `closed` are final. The first one is told from `service_start`, with
+    the first asset of its target.
     """
 
     account_id: AccountId
@@ -92,6 +94,7 @@ class StoredWallet:
     target_id: str
     currency_code: str
     anchor: date
+    service_start: datetime
     billing: Cadence
     frequency: RatingFrequency
     late: LatePolicy
@@ -301,7 +304,8 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         target_id=row["target_id"],
         currency_code=row["currency_code"],
         anchor=anchor,
-        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
+        billing=Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
+        service_start=local_midnight(row["time_zone"], row["start_date"]),
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
         head=head_of(row),
@@ -318,6 +322,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
     cells = [decode_cell(wallet_id, text) for text in row["cells"] or ()]
     zone = row["time_zone"]
+    service_start = local_midnight(zone, row["start_date"])
     return WalletState(
         terms=WalletTerms(
             id=wallet_id,
@@ -339,7 +344,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
         rated_before=decode_tallies(row["rated"]),
-        rating_versions=InForce(decode_versions(row["versions"]), zone),
+        rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
     )
 
 

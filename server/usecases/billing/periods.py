@@ -9,7 +9,7 @@ from server.domain.billing.periods import (
     periods_at,
     same,
 )
-from server.domain.calendar import Period
+from server.domain.calendar import Period, local_midnight
 from server.domain.ids import AccountId, AssetId
 from server.store.access import tenants
 from server.store.billing import calendars
@@ -45,17 +45,12 @@ async def periods_of(
 
 async def _of_account(tx: Transaction, account_id: AccountId, at: datetime) -> PeriodsAt:
     account = (await accounts.get(tx, account_id)).content
-    # Monthly periods do not depend on the targets, so those are not read: there may be one for each
-    # asset.
-    is_monthly = account.billing_months == 1
-    anchors = [] if is_monthly else await calendars.anchors(tx, account_id)
-    billing = account_billing_period(
-        account.time_zone,
-        account.billing_anchor_day,
-        account.billing_months,
-        anchors,
-        at,
-    )
+    # Targets are read only if the periods depend on them: there may be one for each asset.
+    zone, cycle = account.time_zone, account.billing
+    anchors = [] if cycle.is_fixed else await calendars.anchors(tx, account_id)
+    first = await calendars.first_start(tx, account_id)
+    service_start = None if first is None else local_midnight(zone, first)
+    billing = account_billing_period(zone, cycle, anchors, service_start, at)
     return PeriodsAt(account_id=account_id, time=at, billing=billing)
 
 

@@ -69,6 +69,7 @@ def meter(
         unit=EACH,
         zone=zone,
         anchor=date(2024, 1, 15),
+        service_start=datetime(2024, 1, 15, tzinfo=UTC),
         frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
         late_policy=LatePolicy.NEXT_PERIOD,
         is_hourly=is_hourly,
