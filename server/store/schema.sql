@@ -1659,8 +1659,6 @@ CREATE UNIQUE INDEX binding_target_id_taken ON public.binding_targets USING btre
 
 CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USING btree (tenant_id, lower((policy_id)::text));
 
-CREATE INDEX entitlement_accounts_by_start ON public.entitlement_accounts USING btree (tenant_id, account_id, start_date);
-
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
 CREATE INDEX grants_left ON public.grants USING btree (tenant_id, account_id, wallet_id) WHERE ((balance)::numeric > (0)::numeric);

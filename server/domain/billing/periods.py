@@ -14,7 +14,6 @@ from server.domain.calendar import (
 )
 from server.domain.ids import ResourceId, WalletId
 from server.domain.modeling.policies import RatingFrequency
-from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.grants import refresh_window
 from server.domain.selling.sales import SoldEntitlement
 
@@ -79,22 +78,12 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
     )
 
 
-def account_billing_period(
-    zone: str,
-    billing: BillingCycle,
-    anchors: Iterable[date],
-    service_start: datetime | None,
-    instant: datetime,
-) -> Period | None:
-    """Return the billing period at `instant` of an account whose first asset starts then, if any.
+def begun(billing: Period, service_start: datetime, instant: datetime) -> Period:
+    """Return the billing period at `instant` of an account whose first asset starts then.
 
-    The first period begins with that asset; before it, and without one, periods are whole.
-    `anchors` are as in `BillingCycle.period_at`.
+    The first period begins with that asset; before it, periods are whole.
     """
-    whole = billing.period_at(zone, anchors, instant)
-    if whole is None or service_start is None or instant < service_start:
-        return whole
-    return whole.since(service_start)
+    return billing.since(service_start) if service_start <= instant else billing
 
 
 def same(periods: Iterable[Period]) -> Period | None:

@@ -37,9 +37,9 @@ async def of_asset(
     return [_calendar(resources[ResourceId(row["usage_resource_id"])], row) for row in rows]
 
 
-async def first_start(tx: Transaction, account_id: AccountId) -> date | None:
-    """Return the first day of the first asset of an account, or None if nothing was sold to it."""
-    found: date | None = await tx.fetchval(SQL["first_start"], tx.tenant_id, account_id)
+async def first_start(tx: Transaction, account_id: AccountId, after: date) -> date | None:
+    """Return the first day of an account's first asset, if it is after a day; else None."""
+    found: date | None = await tx.fetchval(SQL["first_start"], tx.tenant_id, account_id, after)
     return found
 
 

@@ -764,7 +764,6 @@ CREATE TABLE entitlement_accounts (
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
 COMMENT ON TABLE entitlement_accounts IS 'run-time: one binding target, its zone, cadence and service window';
-CREATE INDEX entitlement_accounts_by_start ON entitlement_accounts (tenant_id, account_id, start_date);
 
 -- The policies of a wallet were sold with its first asset; those of a later asset must be equal.
 -- `head_seq`, `balance` and `head_hash` repeat the last entry (a cache under the same transaction).

@@ -11,7 +11,7 @@ from server.domain.billing.closing import WalletCalendar
 from server.domain.billing.periods import (
     RefreshWindow,
     ResourceCalendar,
-    account_billing_period,
+    begun,
     periods_at,
     same,
 )
@@ -128,7 +128,7 @@ def test_an_account_billed_every_few_months_needs_targets_that_agree(
 ):
     cycle = BillingCycle(Cadence(CadenceUnit.MONTH, months), day=10)
 
-    found = account_billing_period("UTC", cycle, anchors, None, instant)
+    found = cycle.period_at("UTC", anchors, instant)
 
     assert found == (None if period is None else Period(*period))
 
@@ -142,9 +142,10 @@ def test_an_account_billed_every_few_months_needs_targets_that_agree(
     ],
 )
 def test_the_first_billing_period_of_an_account_begins_with_its_first_asset(instant, period):
-    cycle = BillingCycle(day=1)
+    whole = BillingCycle(day=1).period_at("UTC", (), instant)
+    assert whole is not None
 
-    found = account_billing_period("UTC", cycle, (), day(3, 20), instant)
+    found = begun(whole, day(3, 20), instant)
 
     assert found == Period(*period)
 

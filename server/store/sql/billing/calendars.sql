@@ -20,9 +20,13 @@ SELECT h.usage_resource_id, w.wallet_id, w.rating_period, w.waiting_days, w.wait
  ORDER BY h.usage_resource_id;
 
 -- name: first_start
--- The first day of the first asset of an account.
---   $1 tenant_id uuid, $2 account_id text
-SELECT min(start_date) FROM entitlement_accounts WHERE tenant_id = $1 AND account_id = $2;
+-- The first day of the first asset of an account, unless some asset starts on or before `until`: that one ends the
+-- search, which would otherwise read all targets.
+--   $1 tenant_id uuid, $2 account_id text, $3 until date
+SELECT min(start_date) FROM entitlement_accounts
+ WHERE tenant_id = $1 AND account_id = $2 AND NOT EXISTS (
+       SELECT FROM entitlement_accounts AS e
+        WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.start_date <= $3);
 
 -- name: anchors
 -- The dates from which the periods of an account's targets are counted.
