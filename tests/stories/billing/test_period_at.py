@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import preview_service_pb2 as previews
 from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as rpc
 
 from clients import UsageError
 from clients.values import enum_name
+from tests.stories.preview_words import preview
 from tests.stories.sale_words import plan, to
 from tests.stories.token_words import pack, set_up
 from tests.stories.words import Metered, day, line, moment, stamp, usage
@@ -267,7 +269,18 @@ async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, ratings, bi
     outcomes = await world.record(records[:half])
     # What froze until then is closed, and more usage of it is late.
     await world.advance("2024-06-25")
+    asked = [
+        previews.PreviewLine(
+            asset=one.asset,
+            usage_resource=one.usage_resource,
+            quantity=one.quantity,
+            usage_time=one.usage_time,
+        )
+        for one in records[half:]
+    ]
+    previewed = await preview(world, account, *asked)
     outcomes += await world.record(records[half:])
+    assert [one.late for one in previewed] == [one.late for one in outcomes[half:]]
 
     late = 0
     service_start = asset_start(zone, 2024, 2, 10)
