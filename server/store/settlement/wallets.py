@@ -15,6 +15,7 @@ from server.domain.calendar import (
     CadenceUnit,
     Delay,
     DelayUnit,
+    Period,
     PolicyPeriod,
     local_midnight,
     rating_period,
@@ -116,6 +117,13 @@ class StoredWallet:
     def zone(self) -> str:
         """The time zone in which its days and periods begin."""
         return self.state.terms.zone
+
+    @property
+    def period(self) -> Period:
+        """The rating period at `now`, or the first one before the service begins, as it is told."""
+        at = max(self.now, self.service_start)
+        whole = rating_period(self.zone, self.anchor, self.frequency.period, at)
+        return whole.since(self.service_start)
 
     @property
     def token_wallet_ids(self) -> list[WalletId]:

@@ -60,6 +60,19 @@ async def test_the_periods_and_the_wallet_are_told_from_the_start_of_the_service
     assert span(before) == ("2023-12-10", "2024-01-10")
 
 
+async def test_a_wallet_tells_its_first_period_until_the_service_begins(sandbox):
+    world = await sandbox("2023-11-20")
+    await world.product("plan", CALLS)
+    account = await world.account("ann", anchor_day=10)
+    await world.sell(account, line("plan", "2024-01-01"))
+
+    for now in ("2023-11-20", "2023-12-20", "2024-01-09"):
+        await world.advance(now)
+        wallet = await world.wallet(account, "calls")
+        ends = (wallet.period_start_time, wallet.period_end_time)
+        assert tuple(one.ToJsonString()[:10] for one in ends) == FIRST
+
+
 async def test_usage_and_lines_of_the_first_period_begin_with_the_service(sandbox):
     world, account, asset = await on_the_tenth(sandbox)
     await world.record([usage(asset, "calls", "2024-01-03", 5, "one")])

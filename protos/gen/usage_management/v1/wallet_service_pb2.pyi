@@ -89,7 +89,9 @@ class Wallet(_message.Message):
 
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period."""
+        """The start of the rating period, which is the first one until the service begins. That one begins with the first
+        asset of the target.
+        """
 
     @_builtins.property
     def period_end_time(self) -> _timestamp_pb2.Timestamp:
