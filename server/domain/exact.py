@@ -91,6 +91,13 @@ def divide(a: Decimal, b: Decimal, *, places: int, mode: Rounding) -> Decimal:
     return round_to(_WIDE.divide(a, b), places, mode)
 
 
+def times_ratio(
+    value: Decimal, numerator: Decimal, denominator: Decimal, *, places: int, mode: Rounding
+) -> Decimal:
+    """Return `value` × `numerator` ÷ `denominator` with `places` decimals, rounded once."""
+    return divide(_WIDE.multiply(value, numerator), denominator, places=places, mode=mode)
+
+
 def round_to(value: Decimal, places: int, mode: Rounding = Rounding.HALF_UP) -> Decimal:
     """Return `value` with exactly `places` decimals, rounded once."""
     return value.quantize(_quantum(places), rounding=_ROUNDINGS[mode], context=_WIDE)

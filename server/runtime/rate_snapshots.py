@@ -48,11 +48,6 @@ def rendered_terms() -> SizedCache[Any, Any]:
     return SizedCache("discovery.terms", most=20_000, most_bytes=32 * MEBIBYTE)
 
 
-def asked_questions() -> SizedCache[bytes, bytes]:
-    """Return a cache of the answers that `answers` has, by the bytes of their questions."""
-    return SizedCache("discovery.questions", most=20_000, most_bytes=4 * MEBIBYTE)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRates:
     """The rates of a tenant at one revision, with caches of rendered answers.
@@ -67,7 +62,6 @@ class CompiledRates:
     discovery_versions: DiscoveryVersions = SHIPPED_DISCOVERY_VERSIONS
     marks: Marks = field(default_factory=dict)
     rendered: SizedCache[Any, Any] = field(default_factory=rendered_terms)
-    asked: SizedCache[bytes, bytes] = field(default_factory=asked_questions)
     answers: AnswerCache = field(default_factory=AnswerCache)
     responses: ResponseCache = field(default_factory=ResponseCache)
 

@@ -1211,8 +1211,9 @@ CREATE TABLE public.units_of_measure (
     unit_class_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     factor public.quantity DEFAULT 1 NOT NULL,
+    divisor public.quantity DEFAULT 1 NOT NULL,
     scale smallint DEFAULT 0 NOT NULL,
-    rounding text DEFAULT 'HALF_UP'::text NOT NULL,
+    rounding text,
     sequence integer DEFAULT 0 NOT NULL,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
@@ -1220,6 +1221,7 @@ CREATE TABLE public.units_of_measure (
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
     updated_by uuid,
+    CONSTRAINT unit_divisor_is_positive CHECK (((divisor)::numeric > (0)::numeric)),
     CONSTRAINT unit_factor_is_positive CHECK (((factor)::numeric > (0)::numeric)),
     CONSTRAINT units_of_measure_rounding_check CHECK ((rounding = ANY (ARRAY['HALF_UP'::text, 'HALF_EVEN'::text, 'UP'::text, 'DOWN'::text]))),
     CONSTRAINT units_of_measure_scale_check CHECK (((scale >= 0) AND (scale <= 12))),
@@ -1293,6 +1295,8 @@ CREATE TABLE public.usage_summaries (
     end_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
     period_start_time timestamp with time zone NOT NULL,
+    unit_numerator numeric DEFAULT 1 NOT NULL,
+    unit_denominator numeric DEFAULT 1 NOT NULL,
     record_count bigint NOT NULL,
     sum_quantity public.total NOT NULL,
     max_quantity public.quantity NOT NULL,
@@ -1305,6 +1309,8 @@ CREATE TABLE public.usage_summaries (
     overage_quantity public.total,
     ratable_summary_id uuid,
     source_summary_id uuid,
+    CONSTRAINT usage_summaries_unit_denominator_check CHECK ((unit_denominator > (0)::numeric)),
+    CONSTRAINT usage_summaries_unit_numerator_check CHECK ((unit_numerator > (0)::numeric)),
     CONSTRAINT usage_summary_is_drawn_whole CHECK (((quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric)))
 )
 WITH (fillfactor='70');
@@ -1312,6 +1318,8 @@ WITH (fillfactor='70');
 ALTER TABLE ONLY public.usage_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
+
+COMMENT ON COLUMN public.usage_summaries.unit_numerator IS 'with unit_denominator, the units counted in one unit that was sent; the measures are in the unit that was sent';
 
 COMMENT ON COLUMN public.usage_summaries.source_summary_id IS 'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
 

@@ -24,7 +24,7 @@ BATCH, FEW = 1000, 100
 HIGH = "≥ 100,000"
 # More than are remembered one by one, so that in turn each is as if nobody had asked before.
 NEW = 60 * BATCH
-PRODUCTS, ENTRIES = 200, 5
+PRODUCTS, ENTRIES, MODELS = 200, 5, 300
 FIRST, SPAN = date(2020, 1, 1), 360
 
 CATALOG = (
@@ -41,6 +41,9 @@ CATALOG = (
         SELECT $1, 'base', format('looked%s-%s', n, k), 'looked' || n, 'calls', 'USD', k + 1,
                date '{FIRST}' + k * {SPAN}, date '{FIRST}' + (k + 1) * {SPAN}, 'ACTIVE'
           FROM generate_series(0, $2::integer - 1) AS n, generate_series(0, {ENTRIES - 1}) AS k""",
+    f"""INSERT INTO selling_models (tenant_id, selling_model_id, type, state)
+        SELECT $1, n, 'EVERGREEN', 'ACTIVE'
+          FROM generate_series(0, {MODELS - 1}) AS n WHERE $2::integer > 0""",
     "UPDATE tenants SET catalog_revision = catalog_revision + 1"
     " WHERE tenant_id = $1 AND $2::integer > 0",
 )
@@ -180,10 +183,12 @@ def _by_day(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
 
 
 def _by_model(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:
-    """The question for selling models that have no rate of their own, a thousand a batch."""
+    """Every product for each selling model, none of which has a rate of its own."""
     for first in range(0, NEW, BATCH):
-        names = (f"sellingModels/model{n}" for n in range(first, first + BATCH))
-        yield [_with(question, selling_model=name) for name in names]
+        yield [
+            _with(_about(question, n % PRODUCTS, 3), selling_model=f"sellingModels/{n // PRODUCTS}")
+            for n in range(first, first + BATCH)
+        ]
 
 
 def _by_amount(question: rates.RateQuestion) -> Iterator[list[rates.RateQuestion]]:

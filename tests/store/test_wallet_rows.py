@@ -46,6 +46,8 @@ CELL = [
     "r-1",
     "FINAL",
     "",
+    "1",
+    "60",
 ]
 
 
@@ -74,6 +76,7 @@ def test_a_cell_is_read_with_whether_it_is_final():
     cell, is_final = decode_cell(WALLET, json.dumps(CELL))
 
     assert (cell.measure.sum, cell.start, is_final) == (Decimal(3), INSTANT, True)
+    assert (cell.ratio, cell.counted.sum) == ((1, 60), Decimal("0.05"))
 
 
 def test_rated_usage_and_packages_are_read():

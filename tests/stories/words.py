@@ -78,6 +78,7 @@ class Metered:
     waiting_hours: int | None = None
     late: str = "NEXT_PERIOD"
     scale: int = 0
+    rounding: str = "ROUNDING_UNSPECIFIED"
     negotiable: bool = True
     unique_label: str = ""
     dimensions: tuple[str, ...] = ()

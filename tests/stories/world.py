@@ -244,7 +244,9 @@ class World:
         unit = make.CreateUnitOfMeasureRequest(
             unit_of_measure_id=f"{one.resource}-unit",
             unit_of_measure=catalog.UnitOfMeasure(
-                unit_class=f"unitClasses/{one.resource}-class", scale=one.scale
+                unit_class=f"unitClasses/{one.resource}-class",
+                scale=one.scale,
+                rounding=one.rounding,
             ),
         )
         resource = make.CreateUsageResourceRequest(

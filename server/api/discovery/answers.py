@@ -15,7 +15,7 @@ from datetime import date
 from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import revisions
-from server.api.discovery.cache_key import cache_key
+from server.api.discovery.cache_key import CacheKey, put_back, take_key
 from server.api.discovery.reader import Read, read_question
 from server.api.discovery.rendering import answer_to_pb, rejected_candidate_to_pb
 from server.api.errors import status_of
@@ -34,7 +34,6 @@ from server.runtime.answer_cache import AnswerCache, ResponseCache
 from server.runtime.rate_snapshots import (
     CompiledRates,
     RateSnapshots,
-    asked_questions,
     rendered_terms,
 )
 from server.runtime.token_seal import TokenSeal
@@ -79,12 +78,15 @@ async def discover(env: Env, snapshots: RateSnapshots, request: pb.DiscoverRates
     if request.explain:
         answers = await _explained(env, compiled, request.questions)
         return pb.DiscoverRatesResponse(answers=answers).SerializeToString() + ending
-    cached = [_cached_answer(question, compiled) for question in request.questions]
+    content = request.SerializeToString() if len(request.questions) <= FEW else b""
+    keys = [take_key(question) for question in request.questions]
+    known = compiled.answers
+    cached = [None if key is None else known.on(key.content, key.day) for key in keys]
     if None in cached:
-        return b"".join(await _answered(env, compiled, request.questions, cached)) + ending
+        return b"".join(await _answered(env, compiled, request.questions, keys, cached)) + ending
     response = b"".join(cached) + ending  # type: ignore[arg-type] # mypy does not see that none is None
-    if len(cached) <= FEW and request.freshness in WITHIN_A_SECOND:
-        compiled.responses.keep(request.SerializeToString(), response, env.seal.secrets)
+    if content and request.freshness in WITHIN_A_SECOND:
+        compiled.responses.keep(content, response, env.seal.secrets)
     return response
 
 
@@ -107,7 +109,6 @@ async def tried(
             compiled,
             discovery_versions=discovery_versions,
             rendered=rendered_terms(),
-            asked=asked_questions(),
             answers=AnswerCache(),
             responses=ResponseCache(),
         ),
@@ -119,15 +120,18 @@ async def _answered(
     env: Env,
     compiled: CompiledRates,
     questions: Sequence[pb.RateQuestion],
+    keys: Sequence[CacheKey | None],
     answers: list[bytes | None],
 ) -> list[bytes]:
     """Return the serialized answers; `answers` holds the cached ones, and is filled."""
     unknown = [index for index, known in enumerate(answers) if known is None]
+    for index in unknown:
+        put_back(questions[index], keys[index])
     read = [read_question(questions[index]) for index in unknown]
     sold_now = await _current_sales(env, read)
     time_slice = _TimeSlice()
     for index, question in zip(unknown, read, strict=True):
-        answers[index] = _answer_and_cache(questions[index], question, sold_now, compiled)
+        answers[index] = _answer_and_cache(keys[index], question, sold_now, compiled)
         await time_slice.yield_if_over()
     return [known for known in answers if known is not None]
 
@@ -145,38 +149,29 @@ class _TimeSlice:
             self._since = time.perf_counter()
 
 
-def _cached_answer(question: pb.RateQuestion, compiled: CompiledRates) -> bytes | None:
-    """Return the cached answer to a question; hot.
-
-    The bytes of a question are found faster than its fields are read, and equal questions of
-    other days, or with their bytes in another order, are found by their fields.
-    """
-    content = question.SerializeToString()
-    answer = compiled.asked.get(content)
-    if answer is not None:
-        return answer
-    key = cache_key(question)
-    answer = None if key is None else compiled.answers.on(*key)
-    if answer is not None:
-        compiled.asked.put(content, answer, len(content))
-    return answer
-
-
 def _answer_and_cache(
-    question: pb.RateQuestion, read: Read, sold_now: CurrentSales, compiled: CompiledRates
+    key: CacheKey | None, question: Read, sold_now: CurrentSales, compiled: CompiledRates
 ) -> bytes:
-    """Return the answer to a question that was not cached at the start; cache it if possible."""
-    key, size = cache_key(question), question.ByteSize()
-    if isinstance(read, InvalidArgument) or key is None or size > LONGEST:
-        return _serialized(_answer(read, sold_now, compiled))
-    content, day = key
+    """Return the answer to a question that was not cached at the start; cache it if possible.
+
+    Not cached are what was sold to an asset or a target, which is in no snapshot, and an amount,
+    which is computed for one quantity.
+    """
+    if (
+        key is None
+        or isinstance(question, InvalidArgument)
+        or question.held is not None
+        or question.quantity is not None
+        or len(key.content) > LONGEST
+    ):
+        return _serialized(_answer(question, sold_now, compiled))
     # Looked up again: an equal question of the same request may have cached it.
-    known = compiled.answers.on(content, day)
+    known = compiled.answers.on(key.content, key.day)
     if known is None:
-        answer = _answer(read, sold_now, compiled)
+        answer = _answer(question, sold_now, compiled)
         known = _serialized(answer)
-        days = _days(answer, read, day, compiled)
-        compiled.answers.keep(content, days, known, size)
+        days = _days(answer, question, key.day, compiled)
+        compiled.answers.keep(key.content, days, known, len(key.content))
     return known
 
 
@@ -264,10 +259,10 @@ async def _current_sales(env: Env, read: Sequence[Read]) -> CurrentSales:
 
 
 def _days(
-    answer: pb.RateAnswer, read: DiscoveryQuestion, day: date, compiled: CompiledRates
+    answer: pb.RateAnswer, asked: DiscoveryQuestion, day: date, compiled: CompiledRates
 ) -> Days:
     """Return the days around a question's day with the same answer; a refusal names its day."""
-    question = read.in_catalog(day)
+    question = asked.in_catalog(day)
     if question is None or answer.HasField("status"):
         return Days(day, day + DAY)
     return compiled.rates.around(question).meet(compiled.discovery_versions.around(day))

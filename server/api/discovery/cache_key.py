@@ -14,42 +14,36 @@ from server.api.reader import FIRST, LAST
 FIRST_DAY, LAST_DAY = FIRST.date(), LAST.date()
 
 
-class QuestionKey(NamedTuple):
-    """The fields of a question about the catalog, without its day; texts are empty if absent."""
+class CacheKey(NamedTuple):
+    """The serialized question without its day, and its day.
 
-    price_book: str
-    product: str
-    usage_resource: str
-    currency_code: str
-    token_unit: str
-    selling_model: str
-    attributes: tuple[tuple[str, str], ...]
-
-
-def cache_key(question: pb.RateQuestion) -> tuple[QuestionKey, date] | None:
-    """Return what a question asks, and its day; None if its answer may not be cached. Hot.
-
-    What was sold to an asset or a target is in no snapshot; an amount is computed for one quantity;
-    a question without a day is about today, which changes.
+    Equal questions whose attributes are in another order may have different keys; questions that
+    differ never have the same.
     """
-    if not question.HasField("date") or question.HasField("quantity"):
-        return None
-    if question.asset or question.binding_target:
-        return None
+
+    content: bytes
+    day: date
+
+
+def take_key(question: pb.RateQuestion) -> CacheKey | None:
+    """Return the key of a question; None without a day that is allowed. Hot.
+
+    It takes the day out of the question, because serializing the rest is three times faster than
+    reading it field by field; `put_back` restores the question. A question without a day is about
+    today, which changes.
+    """
     day = _day(question.date)
     if day is None:
         return None
-    attributes = question.attributes
-    key = QuestionKey(
-        question.price_book,
-        question.product,
-        question.usage_resource,
-        question.currency_code,
-        question.token_unit,
-        question.selling_model,
-        tuple(sorted(attributes.items())) if attributes else (),
-    )
-    return key, day
+    question.ClearField("date")
+    return CacheKey(question.SerializeToString(), day)
+
+
+def put_back(question: pb.RateQuestion, key: CacheKey | None) -> None:
+    """Restore the day that `take_key` took out of a question."""
+    if key is not None:
+        day = key.day
+        question.date.year, question.date.month, question.date.day = day.year, day.month, day.day
 
 
 def _day(value: date_pb2.Date) -> date | None:

@@ -1,22 +1,23 @@
 """Aggregation: the increment that each cell adds to its rating period.
 
 A cell has the usage of one series for at most one civil day; usage with other dimensions belongs to
-another series. A cell's increment is combine(1…i) − combine(1…i−1), so the increments of a rating
-period always add up to its combined quantity. Quantities are in the resource's default unit and
-never negative.
+another series, and usage in another unit to another cell. A cell's increment is
+combine(1…i) − combine(1…i−1), so the increments of a rating period always add up to its combined
+quantity. Increments are in the unit that the resource counts in, and never negative.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import reduce
 from typing import NamedTuple
 
 from server.domain.calendar import Period, PolicyPeriod, last_day, local_date
-from server.domain.exact import EXACT, PLACES, ZERO, Rounding, divide, exact
+from server.domain.exact import EXACT, PLACES, ZERO, Rounding, divide, exact, round_to
 from server.domain.ids import AssetId, CellId, RecordId, WalletId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
+from server.domain.modeling.units import SAME, Ratio, ScaleRounding, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,18 @@ class Measure:
             last_record_id=record_id,
         )
 
+    def converted(self, by: Ratio) -> "Measure":
+        """Return the measure with its quantities converted, each once."""
+        if by is SAME:
+            return self
+        return replace(
+            self,
+            sum=counted(self.sum, by),
+            max=counted(self.max, by),
+            min=counted(self.min, by),
+            last=counted(self.last, by),
+        )
+
     def merge(self, other: "Measure") -> "Measure":
         """Return the measure of both sets, which have no record in common."""
         # Records of one time are ordered by their ids, so that the order of merging does not
@@ -66,8 +79,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The usage of one asset, with the same dimensions, in one civil day or less.
+    """The usage of one asset, with the same dimensions and unit, in one civil day or less.
 
+    `measure` is of the quantities as they were sent, and `ratio` converts them to the unit that the
+    resource counts in. So a sum is converted once, however the usage was split into records.
     `origin_start` begins the rating period in which the usage happened; `period` is the one that
     draws and rates it. They differ for late usage, which makes the cell a correction.
     """
@@ -82,6 +97,12 @@ class Cell:
     period: Period
     measure: Measure
     dimensions: str = ""
+    ratio: Ratio = SAME
+
+    @property
+    def counted(self) -> Measure:
+        """The measure in the unit that the resource counts in."""
+        return self.measure.converted(self.ratio)
 
     @property
     def is_correction(self) -> bool:
@@ -107,6 +128,9 @@ class Increment:
 
 # Cells of one series are combined by the policy: an asset, its dimensions, the origin period.
 Series = tuple[AssetId, str, datetime]
+
+AssetPeriod = tuple[AssetId, datetime]
+"""An asset and the start of the rating period in which its usage happened."""
 
 # The first day of a window, its place in the rating period, or the start of its hour.
 Window = date | int | datetime
@@ -140,6 +164,7 @@ def increments(
     *,
     zone: str,
     settled: Iterable[Cell] = (),
+    rounding: ScaleRounding | None = None,
 ) -> tuple[Increment, ...]:
     """Return what each of `cells` adds, in the order of drawdown.
 
@@ -147,13 +172,16 @@ def increments(
     `settled` must have all final cells of those origins. A correction is dated at the last civil
     day of the period that handles it. A figure that can fall again (an average, a minimum, the
     latest) is added as a whole by the last cell of its asset and period. Always: the increments of
-    an asset and origin, with those of `settled`, add up to `combined` of all its cells.
+    an asset and origin, with those of `settled`, add up to `combined` of all its cells, rounded
+    once by `rounding`.
     """
     if not policy.method.only_grows:
-        return _added_at_the_end(cells, policy, zone)
+        at_the_end = _added_at_the_end(cells, policy, zone)
+        return at_the_end if rounding is None else _rounded(at_the_end, {}, rounding)
     fresh = [(cell, True) for cell in cells]
     known = [(cell, False) for cell in settled]
     running: dict[Series, _Running] = {}
+    before: dict[AssetPeriod, Decimal] = {}
     added_by_cell: list[Increment] = []
     # Settled cells run through the same series to reach its total; only fresh ones become
     # increments.
@@ -165,7 +193,37 @@ def increments(
         added = series.add(cell)
         if is_fresh:
             added_by_cell.append(_increment(cell, added, zone))
-    return tuple(added_by_cell)
+        else:
+            whole = (cell.asset_id, cell.origin_start)
+            before[whole] = before.get(whole, ZERO) + added
+    found = tuple(added_by_cell)
+    return found if rounding is None else _rounded(found, before, rounding)
+
+
+def _rounded(
+    added: Sequence[Increment], before: Mapping[AssetPeriod, Decimal], rounding: ScaleRounding
+) -> tuple[Increment, ...]:
+    """Round the usage of each asset and origin period once, over all dimensions.
+
+    The difference goes on the latest cells, none of which falls below zero. `before` is what final
+    cells added.
+    """
+    by_whole: dict[AssetPeriod, list[int]] = {}
+    for index, item in enumerate(added):
+        by_whole.setdefault((item.asset_id, item.origin_start), []).append(index)
+    quantities = [item.quantity for item in added]
+    for whole, indexes in by_whole.items():
+        old = before.get(whole, ZERO)
+        total = sum((quantities[index] for index in indexes), old)
+        due = round_to(total, *rounding) - round_to(old, *rounding)
+        left = due - (total - old)
+        for index in reversed(indexes):
+            quantity = max(quantities[index] + left, ZERO)
+            left -= quantity - quantities[index]
+            quantities[index] = quantity
+    return tuple(
+        replace(item, quantity=quantity) for item, quantity in zip(added, quantities, strict=True)
+    )
 
 
 @exact
@@ -197,7 +255,7 @@ class _Running:
         """Add one more cell, and return its increment."""
         key = window(cell.start, cell.origin_start, self.policy.period, self.zone)
         before = self.windows.get(key, ZERO)
-        after = self._with(before, cell.measure)
+        after = self._with(before, cell.counted)
         self.windows[key] = after
         total = self.total
         if self.policy.combine is Combination.TOTAL:
@@ -251,7 +309,7 @@ def _whole(cells: Iterable[Cell], policy: AggregationPolicy, zone: str) -> Decim
         # Records are merged within a window first: an average of the averages of cells would be
         # wrong.
         known = windows.get(key)
-        windows[key] = cell.measure if known is None else known.merge(cell.measure)
+        windows[key] = cell.counted if known is None else known.merge(cell.counted)
     figures = [_FIGURES[policy.method](measure) for measure in windows.values()]
     if policy.combine is Combination.TOTAL:
         return sum(figures, ZERO)

@@ -17,7 +17,7 @@ from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, 
 from server.domain.exact import plain
 from server.domain.ids import UnitId
 from server.domain.limits import MOST_QUANTITY, value_of
-from server.domain.modeling.units import Unit, check_scale, convert
+from server.domain.modeling.units import SAME, Ratio, Unit, counted, ratio
 
 AHEAD = timedelta(minutes=value_of("record.future_minutes"))
 BEHIND = timedelta(days=value_of("record.window_days"))
@@ -58,7 +58,7 @@ class Intake:
             self._check_time(usage.time)
             if not meter.entitles(usage.time):
                 raise _not_entitled(usage, meter)
-            quantity = self._count(usage.quantity, text, unit_id, meter.unit)
+            quantity, by = self._count(usage.quantity, unit_id, meter.unit)
             if meter.unique_label is not None:
                 _check_label(usage, meter.unique_label)
         except UsageError as error:
@@ -66,7 +66,9 @@ class Intake:
         own_text = text if quantity is usage.quantity else plain(quantity)
         slot = series.slot(usage.time)
         told_apart = dimensions_text(meter.dimensions, usage.labels)
-        return Counted(usage, unit_id, digest, quantity, text, own_text, slot, told_apart)
+        # A cell of distinct values has counts, which are in no unit.
+        by = by if meter.unique_label is None else SAME
+        return Counted(usage, unit_id, digest, quantity, text, own_text, slot, told_apart, by)
 
     def _find(self, key: MeterKey) -> "_Series":
         account_id, asset_id, resource_id = key
@@ -104,16 +106,13 @@ class Intake:
                 now=self.now.isoformat(),
             )
 
-    def _count(self, quantity: Decimal, text: str, unit_id: UnitId, own: Unit) -> Decimal:
-        unit = own if unit_id == own.id else self._unit(unit_id, own)
-        # Counting decimals in the text is cheap; the full check runs only for its refusal.
-        point = text.find(".")
-        if point >= 0 and len(text) - point - 1 > unit.scale:
-            check_scale(quantity, unit)
-        counted = quantity if unit is own else convert(quantity, unit, own)
-        if counted > self.most:
-            raise _too_much(counted, self.most, own)
-        return counted
+    def _count(self, quantity: Decimal, unit_id: UnitId, own: Unit) -> tuple[Decimal, Ratio]:
+        """Return the counted quantity; no decimal of it is a reason to refuse it."""
+        by = SAME if unit_id == own.id else ratio(self._unit(unit_id, own), own)
+        found = counted(quantity, by)
+        if found > self.most:
+            raise _too_much(found, self.most, own)
+        return found, by
 
     def _unit(self, unit_id: UnitId, own: Unit) -> Unit:
         name = f"unitsOfMeasure/{unit_id}"
@@ -125,7 +124,7 @@ class Intake:
                 subject=Subject("UnitOfMeasure", name),
             )
         unit, is_active = self.units[unit_id]
-        # A unit of another class is wrong in any state; `convert` refuses it with a better reason.
+        # A unit of another class is wrong in any state; `ratio` refuses it with a better reason.
         if not is_active and unit.class_id == own.class_id:
             raise FailedPrecondition(
                 "UNIT_INACTIVE", f"{name} is not active", {"unit_of_measure": name}

@@ -23,6 +23,7 @@ from server.domain.consumption.recording import (
 )
 from server.domain.errors import FailedPrecondition
 from server.domain.modeling.policies import LatePolicy
+from server.domain.modeling.units import Ratio
 
 INSTANT = timedelta(microseconds=1)
 
@@ -40,35 +41,34 @@ class KnownPeriods:
     first_open: Mapping[WalletKey, RatingPeriod] = field(default_factory=dict)
 
 
-def place_of(slot: Slot, dimensions: str, periods: KnownPeriods) -> Place | FailedPrecondition:
-    """Return the cell for usage of a slot, or PERIOD_CLOSED if it comes too late.
+def place_of(item: Counted, periods: KnownPeriods) -> Place | FailedPrecondition:
+    """Return the cell for a record, or PERIOD_CLOSED if it comes too late.
 
     Never: two places of one cell in one call; `places_of` caches them.
     """
-    meter = slot.meter
+    slot = item.slot
     # Reopened periods are among these; for them the place also records that the usage was late.
     if slot.period_key in periods.opened:
         reopened = periods.reopened.get(slot.period_key)
         late = None if reopened is None else LateUsage(LatePolicy.REOPEN, reopened)
     elif takes_late(slot):
-        late = LateUsage(LatePolicy.NEXT_PERIOD, periods.first_open[meter.wallet])
+        late = LateUsage(LatePolicy.NEXT_PERIOD, periods.first_open[slot.meter.wallet])
     else:
         return period_closed(slot)
-    place = Place.of(slot, late)
-    return place.with_dimensions(dimensions) if dimensions else place
+    return Place.of(slot, late, item.dimensions, item.ratio)
 
 
 def places_of(
     items: Iterable[Counted], periods: KnownPeriods
 ) -> Iterator[Place | FailedPrecondition]:
     """Return the place of each record, one object for each cell, or its refusal."""
-    found: dict[tuple[Slot, str], Place | FailedPrecondition] = {}
+    found: dict[tuple[Slot, str, Ratio], Place | FailedPrecondition] = {}
     for item in items:
         # Places are compared by identity when records are folded, so a cell needs one place only.
-        key = (item.slot, item.dimensions)
+        key = (item.slot, item.dimensions, item.ratio)
         place = found.get(key)
         if place is None:
-            place = found[key] = place_of(*key, periods)
+            place = found[key] = place_of(item, periods)
         yield place
 
 
@@ -120,5 +120,6 @@ def cell_of(item: Counted, place: Place, asset_number: int) -> Cell:
         end=slot.day.end,
         origin_start=slot.period.start,
         period=slot.period if is_own else slot.meter.period_of(place.period_start),
-        measure=Measure.of(item.quantity, usage.time, usage.record_id),
+        measure=Measure.of(item.measured, usage.time, usage.record_id),
+        ratio=place.ratio,
     )

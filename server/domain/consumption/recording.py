@@ -32,7 +32,7 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.modeling.policies import LatePolicy, RatingFrequency
-from server.domain.modeling.units import Unit
+from server.domain.modeling.units import SAME, Ratio, Unit
 
 OWN_UNIT = UnitId("")
 
@@ -164,30 +164,35 @@ class Place:
     cell_id: CellId
     late: LateUsage | None = None
     dimensions: str = NONE
+    ratio: Ratio = SAME
 
     @classmethod
-    def of(cls, slot: Slot, late: LateUsage | None = None) -> "Place":
+    def of(
+        cls,
+        slot: Slot,
+        late: LateUsage | None = None,
+        dimensions: str = NONE,
+        ratio: Ratio = SAME,
+    ) -> "Place":
         """Return the cell of `slot` in its own rating period, or in the period of `late`.
 
-        `late` is the handling of usage that came after its own period was closed.
+        `late` is the handling of usage that came after its own period was closed. `ratio` converts
+        the unit of the usage.
         """
         period_start = slot.period.start if late is None else late.period.start
         meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
-        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts)
-        return cls(slot, period_start, cell_id, late)
-
-    def with_dimensions(self, dimensions: str) -> "Place":
-        """Return the cell of usage with these dimensions, of the same slot in the same period."""
-        starts = (self.slot.day.start, self.slot.period.start, self.period_start)
-        meter = self.slot.meter
-        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, dimensions)
-        return Place(self.slot, self.period_start, cell_id, self.late, dimensions)
+        parts = () if dimensions == NONE and ratio is SAME else (dimensions,)
+        if ratio is not SAME:
+            parts = (*parts, f"{ratio.numerator}/{ratio.denominator}")
+        cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, *parts)
+        return cls(slot, period_start, cell_id, late, dimensions, ratio)
 
 
 class Counted(NamedTuple):
     """A record that passed all checks except the state of its period.
 
-    `quantity` is in the wallet's unit. The texts are the sent and the counted quantity.
+    `quantity` is in the wallet's unit, to 12 places. The texts are the sent and the counted
+    quantity. `ratio` converts what was sent; it is `SAME` where the cell has counted quantities.
     """
 
     usage: Usage
@@ -198,6 +203,12 @@ class Counted(NamedTuple):
     counted_text: str
     slot: Slot
     dimensions: str = NONE
+    ratio: Ratio = SAME
+
+    @property
+    def measured(self) -> Decimal:
+        """The quantity that the record adds to its cell: as it was sent, if that is converted."""
+        return self.quantity if self.ratio is SAME else self.usage.quantity
 
 
 class Refused(NamedTuple):
@@ -360,24 +371,24 @@ def _day_and_period(
 
 @memoize(entries=65_536, entry_bytes=1_024)
 def _cell_id(
-    wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...], *dimensions: str
+    wallet_id: WalletId, asset_id: AssetId, starts: tuple[datetime, ...], *more: str
 ) -> CellId:
     texts = (start.isoformat() for start in starts)
-    return CellId(derive(wallet_id, "cell", asset_id, *texts, *dimensions))
+    return CellId(derive(wallet_id, "cell", asset_id, *texts, *more))
 
 
 def _measure(items: list[Counted]) -> Measure:
     if len(items) == 1:
         only = items[0]
-        return Measure.of(only.quantity, only.usage.time, only.usage.record_id)
-    quantities = [item.quantity for item in items]
+        return Measure.of(only.measured, only.usage.time, only.usage.record_id)
+    quantities = [item.measured for item in items]
     last = max(items, key=lambda item: (item.usage.time, item.usage.record_id))
     return Measure(
         sum=sum(quantities, ZERO),
         count=len(items),
         max=max(quantities),
         min=min(quantities),
-        last=last.quantity,
+        last=last.measured,
         last_time=last.usage.time,
         last_record_id=last.usage.record_id,
     )

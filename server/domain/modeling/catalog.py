@@ -108,14 +108,15 @@ class UnitClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitOfMeasure:
-    """One unit: its factor to the default unit, its scale, and its position in lists."""
+    """One unit: its factor and divisor to the default unit, its scale, its position in lists."""
 
     id: UnitId
     display_name: str
     unit_class_id: UnitClassId
     factor: Decimal
+    divisor: Decimal = Decimal(1)
     scale: int
-    rounding: Rounding = Rounding.HALF_UP
+    rounding: Rounding | None = None
     sequence: int = 0
 
 
@@ -310,6 +311,7 @@ def as_unit(unit: UnitOfMeasure) -> Unit:
         id=unit.id,
         class_id=unit.unit_class_id,
         factor=unit.factor,
+        divisor=unit.divisor,
         scale=unit.scale,
         rounding=unit.rounding,
     )

@@ -36,6 +36,7 @@ from server.domain.rating.rates import (
     Tier,
     TierBounds,
     TierMode,
+    check_package,
     check_tiers,
     close_gaps,
 )
@@ -246,7 +247,8 @@ def checked(
     """Return the entry as a card of this type stores it: gaps of inclusive tiers are closed.
 
     `scale` is the scale of the resource's unit; for all resources, the finest. Raises
-    FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, ATTRIBUTES_INVALID.
+    FIELD_REQUIRED, RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_SCALE,
+    ATTRIBUTES_INVALID.
     """
     says = {
         RateCardType.BASE: ("rate", entry.rate is not None),
@@ -262,6 +264,8 @@ def checked(
         _refuse(entry.per != ONE, f"{path}.tier_per", f"a card of type {card} has no tiers")
     if card is RateCardType.BASE:
         _check_currency(entry, path)
+        if entry.rate is not None:
+            check_package(entry.rate, scale=scale, path=f"{path}.rate")
         return entry
     if card is RateCardType.ATTRIBUTE:
         _check_rows(entry.adjustments, f"{path}.adjustments")
@@ -271,7 +275,7 @@ def checked(
     tiers = entry.tiers
     if entry.bounds is TierBounds.UPPER_INCLUSIVE:
         tiers = close_gaps(tiers, scale=scale)
-    check_tiers(tiers, path=f"{path}.tiers.tiers")
+    check_tiers(tiers, scale=scale, path=f"{path}.tiers.tiers")
     return replace(entry, tiers=tiers)
 
 

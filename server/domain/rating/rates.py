@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.errors import InvalidArgument
-from server.domain.exact import exact, plain
+from server.domain.exact import PLACES, decimal_places, exact, plain
 from server.domain.ids import AssetId, RateEntryId, UnitId
 from server.domain.modeling.policies import OveragePolicy
 
@@ -238,13 +238,32 @@ def _is_in(tier: Tier, bounds: TierBounds, quantity: Decimal) -> bool:
     return tier.lower < quantity and (tier.upper is None or quantity <= tier.upper)
 
 
-def check_tiers(tiers: tuple[Tier, ...], *, path: str = "tiers") -> None:
-    """Raise `TIERS_INVALID` for the first tier that does not continue the one before it."""
+def check_package(rate: Rate, *, scale: int, path: str) -> None:
+    """Raise `UNIT_SCALE` for a package size with more decimals than the resource's unit."""
+    if rate.is_package:
+        _check_scale(rate.per, scale, "the package size", f"{path}.per")
+
+
+def _check_scale(value: Decimal | None, scale: int, what: str, path: str) -> None:
+    if value is not None and decimal_places(value) > scale:
+        fault = f"{what} {plain(value)} has more than the {scale} decimals of the resource's unit"
+        raise InvalidArgument.at(path, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(value))
+
+
+def check_tiers(tiers: tuple[Tier, ...], *, scale: int = PLACES, path: str = "tiers") -> None:
+    """Raise `TIERS_INVALID` for the first tier that does not continue the one before it.
+
+    Raises `UNIT_SCALE` for a bound or a package size with more decimals than the resource's unit.
+    """
     for index, tier in enumerate(tiers):
+        at = f"{path}[{index}]"
+        _check_scale(tier.lower, scale, "the lower bound", at)
+        _check_scale(tier.upper, scale, "the upper bound", at)
+        _check_scale(tier.package, scale, "the package size", at)
         fault = _tier_fault(tier, tiers[index - 1] if index else None)
         if fault:
             raise InvalidArgument.at(
-                f"{path}[{index}]",
+                at,
                 "TIERS_INVALID",
                 fault,
                 index=str(index),

@@ -16,6 +16,7 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
     adjust,
+    check_package,
     check_tiers,
     close_gaps,
 )
@@ -54,7 +55,7 @@ def check_negotiated(
     """Raise for the first negotiation that is not allowed, in the given order.
 
     Raises RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
-    NOT_NEGOTIABLE, TIERS_INVALID.
+    NOT_NEGOTIABLE, TIERS_INVALID, UNIT_SCALE.
     """
     seen: set[ResourceId] = set()
     for index, asked in enumerate(negotiated):
@@ -145,7 +146,10 @@ def _check_negotiable(asked: Negotiated, resource: LineResource, at: str) -> Non
             f"{at}: the rate of {asked.resource_id} may not be negotiated",
             {"field": at, "usage_resource": asked.resource_id},
         )
-    check_tiers(asked.closed_tiers(terms, resource.unit_scale) or (), path=f"{at}.tiers.tiers")
+    scale = resource.unit_scale
+    check_tiers(asked.closed_tiers(terms, scale) or (), scale=scale, path=f"{at}.tiers.tiers")
+    if asked.rate is not None:
+        check_package(asked.rate.over(terms), scale=scale, path=f"{at}.rate")
     if asked.rate is not None or terms.rate is not None:
         return
     if asked.tiers == ():

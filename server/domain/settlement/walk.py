@@ -16,6 +16,7 @@ from server.domain.consumption.aggregation import Increment, turn
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, EntitlementId, GrantId, WalletId
 from server.domain.modeling.policies import AggregationPolicy, DrawdownOrder
+from server.domain.modeling.units import ScaleRounding
 from server.domain.rating.rates import HUNDRED, HUNDREDTH, AdjustmentKind, RateTerms, pick
 from server.domain.selling.grants import Entitlement, Grant, GrantKind, issues
 from server.domain.settlement.drawdown import NONE_COMMITTED, ONE, Debit, Ratios, draw_down
@@ -33,12 +34,13 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletTerms:
-    """The aggregation and drawdown policies of one wallet."""
+    """The aggregation and drawdown policies of one wallet, and the rounding of its usage."""
 
     id: WalletId
     zone: str
     aggregation: AggregationPolicy
     order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
+    rounding: ScaleRounding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

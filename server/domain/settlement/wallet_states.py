@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Cell, increments
+from server.domain.consumption.aggregation import Cell, Increment, increments
 from server.domain.exact import exact
 from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
 from server.domain.selling.grants import Entitlement, Grant
@@ -69,7 +69,7 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
         terms,
         wallet.grants,
         wallet.entitlements,
-        increments(cells, terms.aggregation, zone=terms.zone, settled=wallet.settled),
+        _increments(terms, cells, wallet.settled),
         through=through,
         commitments=wallet.commitments,
     )
@@ -81,7 +81,7 @@ def walked_anew(
 ) -> tuple[SettledIncrement, ...]:
     """Return the payment of all usage of a wallet, computed from its first grant on."""
     terms = wallet.terms
-    added = increments(cells, terms.aggregation, zone=terms.zone)
+    added = _increments(terms, cells)
     ends = {cell.period.start: cell.period.end for cell in cells}
     return settled_anew(terms, wallet.entitlements, added, ends, commitments)
 
@@ -91,7 +91,7 @@ def as_drawn(wallet: WalletState, final: Iterable[FinalCell]) -> tuple[SettledIn
     """Return the payment of a wallet's final usage, as its cells have it."""
     final_cells = {item.cell.id: item for item in final}
     cells = [item.cell for item in final_cells.values()]
-    added = increments(cells, wallet.terms.aggregation, zone=wallet.terms.zone)
+    added = _increments(wallet.terms, cells)
     return tuple(
         SettledIncrement(
             increment=item,
@@ -113,4 +113,12 @@ def rated(wallet: WalletState, results: Sequence[SettledIncrement]) -> tuple[Rat
         wallet.rates,
         rated_before=wallet.rated_before,
         rating_versions=wallet.rating_versions,
+    )
+
+
+def _increments(
+    terms: WalletTerms, cells: Iterable[Cell], settled: Iterable[Cell] = ()
+) -> tuple[Increment, ...]:
+    return increments(
+        cells, terms.aggregation, zone=terms.zone, settled=settled, rounding=terms.rounding
     )

@@ -27,6 +27,7 @@ from server.domain.ids import (
     UnitId,
     WalletId,
 )
+from server.domain.modeling.units import counted, ratio_of
 from server.domain.rating.procedures.waterfall import WaterfallStep
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
@@ -218,7 +219,20 @@ async def list_usage(
     filters = (only.state, only.asset_id, only.product_id, only.resource_id, *days)
     args = (tx.tenant_id, account_id, only.wallet_id, *(after or NO_KEY), limit, *filters)
     rows = await tx.fetch(SQL["list_usage"], *args)
-    return [_usage(row) for row in rows]
+    return [_usage_summary(row) for row in rows]
+
+
+def _usage_summary(row: Record) -> UsageSummary:
+    """Return a cell in the unit that the resource counts in, with its period as it is told."""
+    values = dict(row)
+    by = ratio_of(values.pop("unit_numerator"), values.pop("unit_denominator"))
+    for name in ("sum_quantity", "max_quantity"):
+        values[name] = counted(values[name], by)
+    service_start = local_midnight(values.pop("time_zone"), values.pop("start_date"))
+    # The first period of a target begins with its first asset.
+    for name in ("origin_start_time", "period_start_time"):
+        values[name] = max(values[name], service_start)
+    return UsageSummary(**values)
 
 
 async def usage_of_ratable(
@@ -230,7 +244,7 @@ async def usage_of_ratable(
     """Return the cells of some ratable lines of a wallet, oldest first."""
     ids = list(ratable_ids)
     rows = await tx.fetch(SQL["usage_of_ratable"], tx.tenant_id, account_id, wallet_id, ids)
-    return [_usage(row) for row in rows]
+    return [_usage_summary(row) for row in rows]
 
 
 async def drawn_from(
@@ -338,15 +352,6 @@ async def list_liable_of_all(
 def _filters(only: LiableFilter) -> tuple[object, ...]:
     periods = (only.periods.start, only.periods.end)
     return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
-
-
-def _usage(row: Record) -> UsageSummary:
-    fields = dict(row)
-    service_start = local_midnight(fields.pop("time_zone"), fields.pop("start_date"))
-    # The first period of a target begins with its first asset.
-    for name in ("origin_start_time", "period_start_time"):
-        fields[name] = max(fields[name], service_start)
-    return UsageSummary(**fields)
 
 
 def _ratable(row: Record) -> RatableSummary:

@@ -182,6 +182,8 @@ def _cell(place: Place, measure: Measure) -> tuple[Any, ...]:
         measure.last_time,
         measure.last_record_id,
         place.dimensions,
+        place.ratio.numerator,
+        place.ratio.denominator,
     )
 
 
@@ -215,13 +217,21 @@ def _blocking(row: Any) -> tuple[WalletId, ...]:
 
 
 def _unit(row: Any) -> Unit:
-    return _unit_of(row["unit_of_measure_id"], row["unit_class_id"], row["factor"], row["scale"])
+    return _unit_of(
+        row["unit_of_measure_id"],
+        row["unit_class_id"],
+        row["factor"],
+        row["divisor"],
+        row["scale"],
+    )
 
 
 # A batch of a thousand meters shares a few units and frequencies, so each is built once.
 @memoize(entries=1_024, entry_bytes=1_024)
-def _unit_of(unit_id: UnitId, class_id: UnitClassId, factor: Decimal, scale: int) -> Unit:
-    return Unit(id=unit_id, class_id=class_id, factor=factor, scale=scale)
+def _unit_of(
+    unit_id: UnitId, class_id: UnitClassId, factor: Decimal, divisor: Decimal, scale: int
+) -> Unit:
+    return Unit(id=unit_id, class_id=class_id, factor=factor, divisor=divisor, scale=scale)
 
 
 @memoize(entries=1_024, entry_bytes=1_024)

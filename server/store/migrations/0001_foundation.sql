@@ -140,8 +140,9 @@ CREATE TABLE units_of_measure (
     unit_class_id      code NOT NULL,
     display_name       text NOT NULL DEFAULT '',
     factor             quantity NOT NULL DEFAULT 1 CONSTRAINT unit_factor_is_positive CHECK (factor > 0),
+    divisor            quantity NOT NULL DEFAULT 1 CONSTRAINT unit_divisor_is_positive CHECK (divisor > 0),
     scale              smallint NOT NULL DEFAULT 0 CHECK (scale BETWEEN 0 AND 12),
-    rounding           text NOT NULL DEFAULT 'HALF_UP' CHECK (rounding IN ('HALF_UP', 'HALF_EVEN', 'UP', 'DOWN')),
+    rounding           text CHECK (rounding IN ('HALF_UP', 'HALF_EVEN', 'UP', 'DOWN')),
     sequence           integer NOT NULL DEFAULT 0 CHECK (sequence >= 0),
     state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision           bigint NOT NULL DEFAULT 1,
@@ -1000,6 +1001,8 @@ CREATE TABLE usage_summaries (
     end_time            timestamptz NOT NULL,
     origin_start_time   timestamptz NOT NULL,
     period_start_time   timestamptz NOT NULL,
+    unit_numerator      numeric NOT NULL DEFAULT 1 CHECK (unit_numerator > 0),
+    unit_denominator    numeric NOT NULL DEFAULT 1 CHECK (unit_denominator > 0),
     record_count        bigint NOT NULL,
     sum_quantity        total NOT NULL,
     max_quantity        quantity NOT NULL,
@@ -1024,6 +1027,8 @@ CREATE TABLE usage_summaries (
 COMMENT ON TABLE usage_summaries IS 'run-time: a cell: one local day of an asset and resource, in one rating period';
 COMMENT ON COLUMN usage_summaries.source_summary_id IS
     'the cell whose overage is rated in these tokens; a cell with a source has no records of its own';
+COMMENT ON COLUMN usage_summaries.unit_numerator IS
+    'with unit_denominator, the units counted in one unit that was sent; the measures are in the unit that was sent';
 CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, account_id, source_summary_id)
     WHERE source_summary_id IS NOT NULL;
 -- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.

@@ -73,8 +73,9 @@ def _unit(row: Record) -> UnitOfMeasure:
         display_name=row["display_name"],
         unit_class_id=UnitClassId(row["unit_class_id"]),
         factor=row["factor"],
+        divisor=row["divisor"],
         scale=row["scale"],
-        rounding=Rounding(row["rounding"]),
+        rounding=None if row["rounding"] is None else Rounding(row["rounding"]),
         sequence=row["sequence"],
     )
 
@@ -164,6 +165,7 @@ UNIT: Kind[UnitOfMeasure] = Kind(
         "display_name",
         "unit_class_id",
         "factor",
+        "divisor",
         "scale",
         "rounding",
         "sequence",
@@ -175,6 +177,7 @@ UNIT: Kind[UnitOfMeasure] = Kind(
         record.display_name,
         record.unit_class_id,
         record.factor,
+        record.divisor,
         record.scale,
         record.rounding,
         record.sequence,

@@ -30,6 +30,7 @@ async def add(
         [record.display_name for record in units],
         [record.unit_class_id for record in units],
         [record.factor for record in units],
+        [record.divisor for record in units],
         [record.scale for record in units],
         [record.sequence for record in units],
     )

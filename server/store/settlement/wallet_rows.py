@@ -34,6 +34,7 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     Validity,
 )
+from server.domain.modeling.units import ratio_of
 from server.domain.rating.additions import Addition
 from server.domain.rating.procedures.packages import Packaged, Packages
 from server.domain.rating.rates import Rate, RateSegment, RateTerms
@@ -113,6 +114,8 @@ class CellRow(Row, frozen=True):
     last_record_id: str
     period_state: str
     dimensions: str
+    unit_numerator: Decimal
+    unit_denominator: Decimal
 
 
 class AssetRow(Row, frozen=True):
@@ -284,6 +287,7 @@ def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
             last_record_id=RecordId(row.last_record_id),
         ),
         dimensions=row.dimensions,
+        ratio=ratio_of(row.unit_numerator, row.unit_denominator),
     )
     return cell, row.period_state == "FINAL"
 

@@ -21,6 +21,7 @@ from server.domain.calendar import (
     rating_period,
 )
 from server.domain.errors import NotFound
+from server.domain.exact import Rounding
 from server.domain.ids import (
     AccountId,
     AssetId,
@@ -40,6 +41,7 @@ from server.domain.modeling.policies import (
     LatePolicy,
     RatingFrequency,
 )
+from server.domain.modeling.units import ScaleRounding
 from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
@@ -342,6 +344,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
                 label=row["aggregation_label"],
             ),
             order=DrawdownOrder(row["drawdown_order"]),
+            rounding=row["rounding"] and ScaleRounding(row["scale"], Rounding(row["rounding"])),
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),

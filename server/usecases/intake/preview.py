@@ -197,7 +197,7 @@ def _place(inputs: PreviewInputs, item: Counted, *, is_reopened: bool) -> Place:
 
     Raises PERIOD_CLOSED, NOT_SUPPORTED.
     """
-    place = place_of(item.slot, item.dimensions, inputs.periods)
+    place = place_of(item, inputs.periods)
     if isinstance(place, UsageError):
         raise place
     if is_reopened and place.late is not None and place.late.policy is LatePolicy.NEXT_PERIOD:

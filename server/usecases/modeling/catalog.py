@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
-from server.domain.exact import Rounding, plain
+from server.domain.exact import plain
 from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
     CatalogState,
@@ -74,10 +74,8 @@ async def check_default_unit(tx: Transaction, wanted: UnitClass) -> UnitClass:
     if unit.content.unit_class_id != wanted.id:
         text = f"{name} is a unit of unitClasses/{unit.content.unit_class_id}"
         raise InvalidArgument.at(path, "UNIT_CLASS_MISMATCH", text)
-    if unit.content.factor != 1:
-        text = (
-            f"{name} has the factor {plain(unit.content.factor)}; a default unit has the factor 1"
-        )
+    if unit.content.factor != unit.content.divisor:
+        text = f"{name} has the factor {_factor(unit.content)}; a default unit has the factor 1"
         raise InvalidArgument.at(path, "FACTOR_RANGE", text)
     if unit.state is CatalogState.INACTIVE:
         text = f"{name} was withdrawn; ChangeStates puts it in force again"
@@ -102,11 +100,16 @@ async def check_unit(tx: Transaction, wanted: UnitOfMeasure) -> UnitOfMeasure:
     if unit_class.kind is UnitClassKind.TOKEN and is_currency(wanted.id):
         text = "is an ISO 4217 code; choose an id for the token that is not a currency"
         raise InvalidArgument.at("unit_of_measure_id", "CURRENCY_UNKNOWN", text)
-    if unit_class.default_unit_id == wanted.id and wanted.factor != 1:
-        text = f"is the default unit of its class, so its factor is 1, not {plain(wanted.factor)}"
+    if unit_class.default_unit_id == wanted.id and wanted.factor != wanted.divisor:
+        text = f"is the default unit of its class, so its factor is 1, not {_factor(wanted)}"
         raise InvalidArgument.at("unit_of_measure.factor", "FACTOR_RANGE", text)
     await _check_stays_default(tx, wanted)
     return _as_money(wanted) if unit_class.kind is UnitClassKind.CURRENCY else wanted
+
+
+def _factor(unit: UnitOfMeasure) -> str:
+    divisor = "" if unit.divisor == 1 else f"/{plain(unit.divisor)}"
+    return f"{plain(unit.factor)}{divisor}"
 
 
 def _as_money(wanted: UnitOfMeasure) -> UnitOfMeasure:
@@ -118,8 +121,8 @@ def _as_money(wanted: UnitOfMeasure) -> UnitOfMeasure:
     if wanted.scale not in (0, places):
         text = f"{wanted.id} has {places} decimals (ISO 4217), so its scale is not {wanted.scale}"
         raise InvalidArgument.at("unit_of_measure.scale", "RANGE", text)
-    if wanted.rounding is not Rounding.HALF_UP:
-        text = f"money is not converted, so {wanted.rounding} would never be applied"
+    if wanted.rounding is not None:
+        text = "usage is not counted in money, so a rounding would never be applied"
         raise InvalidArgument.at("unit_of_measure.rounding", "RANGE", text)
     return replace(wanted, scale=places)
 

@@ -77,6 +77,8 @@ async def test_r06_what_is_no_procedure_is_refused_by_its_element(
     ids=lambda text: text[:20],
 )
 async def test_r07_what_is_no_formula_is_refused_when_it_is_kept(wire: Wire, text: str):
+    # Starts the process that simulates, which takes as long as an import.
+    await wire.refused(SIMULATE, trying([SETTING, BASE, formula("")]))
     began = time.perf_counter()
     refused = await wire.refused(SIMULATE, trying([SETTING, BASE, formula(text)]))
     took = time.perf_counter() - began

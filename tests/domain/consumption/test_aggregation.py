@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import Measure, combined, increments, merged
+from server.domain.exact import Rounding, round_to
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
+from server.domain.modeling.units import Ratio, ScaleRounding
 from tests import strategies
 from tests.strategies import cell
 
@@ -211,3 +213,82 @@ def test_what_may_become_smaller_is_added_once_by_the_last_cell(method, chance):
     assert [increment.quantity for increment in found[:-1]] == [0, 0]
     assert found[-1].used_at == day(9)
     assert found[-1].quantity == combined(cells, policy(method), zone="UTC")
+
+
+HUNDREDTHS_ON_DAYS = st.tuples(
+    st.integers(0, 999), st.integers(1, 28), st.integers(1, 2), st.sampled_from("ab")
+)
+MINUTES = Ratio(Decimal(1), Decimal(60))
+
+
+def in_minutes(name, quantity, start, **more):
+    return replace(cell(name, quantity, start, period=JANUARY, **more), ratio=MINUTES)
+
+
+def test_a_sum_in_another_unit_is_converted_once():
+    parts = [Measure.of(Decimal(1), day(1), str(n)) for n in range(181)]
+    one = replace(in_minutes("a", 0, day(1)), measure=merged(parts))
+
+    assert combined([one], SUM, zone="UTC") == Decimal("3.016666666667")
+
+
+def test_figures_of_several_units_are_compared_as_counted():
+    cells = [cell("a", 2, day(1), period=JANUARY), in_minutes("b", 90, day(1, 1))]
+
+    assert combined(cells, PEAK, zone="UTC") == 2
+    assert combined(cells, SUM, zone="UTC") == Decimal("3.5")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 999), st.integers(1, 28), st.integers(1, 2), st.sampled_from("ab")
+        ),
+        max_size=12,
+    ),
+    st.sampled_from(Rounding),
+    st.integers(0, 1),
+)
+def test_usage_is_rounded_once_for_each_asset_over_all_dimensions(said, mode, scale):
+    cells = [
+        replace(
+            cell(n, Decimal(hundredths) / 100, day(number), period=JANUARY, asset=asset),
+            dimensions=dimensions,
+        )
+        for n, (hundredths, number, asset, dimensions) in enumerate(said)
+    ]
+    rounding = ScaleRounding(scale, mode)
+
+    plain = increments(cells, SUM, zone="UTC")
+    found = increments(cells, SUM, zone="UTC", rounding=rounding)
+
+    assert [item.cell_id for item in found] == [item.cell_id for item in plain]
+    assert all(item.quantity >= 0 for item in found)
+    for asset in {item.asset_id for item in plain}:
+        sent = sum(item.quantity for item in plain if item.asset_id == asset)
+        assert sum(item.quantity for item in found if item.asset_id == asset) == round_to(
+            sent, scale, mode
+        )
+
+
+def test_the_difference_of_rounding_goes_on_the_latest_cells():
+    cells = [cell(n, Decimal("1.2"), day(n), period=JANUARY) for n in (1, 2, 3)]
+    down = increments(cells, SUM, zone="UTC", rounding=ScaleRounding(0, Rounding.DOWN))
+    up = increments(cells, SUM, zone="UTC", rounding=ScaleRounding(0, Rounding.UP))
+    tiny = [cell(n, Decimal("0.2"), day(n), period=JANUARY) for n in (1, 2, 3)]
+    none = increments(tiny, SUM, zone="UTC", rounding=ScaleRounding(0, Rounding.DOWN))
+
+    assert [item.quantity for item in down] == [Decimal("1.2"), Decimal("1.2"), Decimal("0.6")]
+    assert [item.quantity for item in up] == [Decimal("1.2"), Decimal("1.2"), Decimal("1.6")]
+    assert [item.quantity for item in none] == [0, 0, 0]
+
+
+def test_late_usage_is_rounded_with_what_is_final():
+    settled = [cell("a", Decimal("1.4"), day(5), period=JANUARY)]
+    late = cell("late", Decimal("0.2"), day(5, 1), period=FEBRUARY, origin=JANUARY)
+    nearest = ScaleRounding(0, Rounding.HALF_UP)
+
+    [found] = increments([late], SUM, zone="UTC", settled=settled, rounding=nearest)
+
+    # 1.4 were billed as 1, and 1.6 are 2.
+    assert found.quantity == 1

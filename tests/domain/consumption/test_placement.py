@@ -94,7 +94,7 @@ def test_usage_goes_to_its_own_period_or_where_the_late_policy_says(
     slot = slot_at(time, policy)
     periods = known(slot, is_open=is_open, is_reopened=is_reopened)
 
-    place = place_of(slot, dimensions, periods)
+    place = place_of(item_at(slot, dimensions), periods)
 
     if is_reopened:
         assert isinstance(place, Place)
@@ -140,9 +140,9 @@ def test_records_of_one_cell_share_one_place_in_any_order(said: list[tuple[datet
 def test_late_usage_has_a_cell_beside_that_of_usage_in_time(time: datetime, dimensions: str):
     slot = slot_at(time)
 
-    own = place_of(slot, dimensions, known(slot, is_open=True, is_reopened=False))
-    late = place_of(slot, dimensions, known(slot, is_open=False, is_reopened=False))
-    again = place_of(slot, dimensions, known(slot, is_open=False, is_reopened=True))
+    own = place_of(item_at(slot, dimensions), known(slot, is_open=True, is_reopened=False))
+    late = place_of(item_at(slot, dimensions), known(slot, is_open=False, is_reopened=False))
+    again = place_of(item_at(slot, dimensions), known(slot, is_open=False, is_reopened=True))
 
     assert own.cell_id != late.cell_id
     assert own.cell_id == again.cell_id
@@ -151,7 +151,7 @@ def test_late_usage_has_a_cell_beside_that_of_usage_in_time(time: datetime, dime
 @given(TIMES)
 def test_a_cell_keeps_when_usage_was_and_which_period_takes_it_in(time: datetime):
     slot = slot_at(time)
-    place = place_of(slot, "", known(slot, is_open=False, is_reopened=False))
+    place = place_of(item_at(slot), known(slot, is_open=False, is_reopened=False))
     assert isinstance(place, Place)
     assert place.late is not None
 

@@ -229,10 +229,11 @@ def test_usage_in_another_unit_of_the_class_is_counted_in_the_wallets():
     item = assessed(usage(quantity="2.5", unit_id=DOZEN.id))
 
     assert (item.quantity, item.sent_text, item.counted_text) == (30, "2.5", "30")
+    assert (item.measured, item.ratio) == (Decimal("2.5"), (12, 1))
+    assert assessed(usage(quantity="0.000000000001")).quantity == Decimal("0.000000000001")
     assert refusal(usage(unit_id=GRAM.id)) == "UNIT_CLASS_MISMATCH"
     assert refusal(usage(unit_id=UnitId("old"))) == "UNIT_INACTIVE"
     assert refusal(usage(unit_id=UnitId("none"))) == "UNIT_OF_MEASURE_NOT_FOUND"
-    assert refusal(usage(quantity="0.0001")) == "UNIT_SCALE"
 
 
 def test_time_has_bounds_by_the_tenants_clock_and_they_are_told():

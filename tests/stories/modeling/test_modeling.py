@@ -227,7 +227,7 @@ async def test_units_convert_by_factor_and_round_as_they_are_told(sandbox):
     for code, scale in (("JPY", 0), ("USD", 2)):
         await unit(world, code, "money", scale=scale)
 
-    assert (kilo.sequence, kilo.rounding) == (1, catalog.UnitOfMeasure.HALF_UP)
+    assert (kilo.sequence, kilo.rounding) == (1, catalog.UnitOfMeasure.ROUNDING_UNSPECIFIED)
     pounds = await convert(world, 3, "kg", "lb")
     assert (figure(pounds.quantity), pounds.exact) == (Decimal("6.6"), True)
     assert figure((await convert(world, "6.6", "lb", "kg")).quantity) == 3

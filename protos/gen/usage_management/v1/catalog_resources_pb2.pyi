@@ -129,7 +129,7 @@ class UnitOfMeasure(_message.Message):
     class _RoundingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UnitOfMeasure._Rounding.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ROUNDING_UNSPECIFIED: UnitOfMeasure._Rounding.ValueType  # 0
-        """Treated as `HALF_UP`."""
+        """Usage is not rounded; a rounded conversion rounds half up."""
         HALF_UP: UnitOfMeasure._Rounding.ValueType  # 1
         """To the nearest value; a tie rounds away from zero."""
         HALF_EVEN: UnitOfMeasure._Rounding.ValueType  # 2
@@ -140,10 +140,10 @@ class UnitOfMeasure(_message.Message):
         """Toward zero."""
 
     class Rounding(_Rounding, metaclass=_RoundingEnumTypeWrapper):
-        """The rounding of decimals beyond `scale`, when a rounded conversion is requested."""
+        """The rounding of decimals beyond `scale`."""
 
     ROUNDING_UNSPECIFIED: UnitOfMeasure.Rounding.ValueType  # 0
-    """Treated as `HALF_UP`."""
+    """Usage is not rounded; a rounded conversion rounds half up."""
     HALF_UP: UnitOfMeasure.Rounding.ValueType  # 1
     """To the nearest value; a tie rounds away from zero."""
     HALF_EVEN: UnitOfMeasure.Rounding.ValueType  # 2
@@ -157,6 +157,7 @@ class UnitOfMeasure(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     UNIT_CLASS_FIELD_NUMBER: _builtins.int
     FACTOR_FIELD_NUMBER: _builtins.int
+    DIVISOR_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
@@ -173,12 +174,13 @@ class UnitOfMeasure(_message.Message):
     unit_class: _builtins.str
     """The unit class: `unitClasses/{unit_class}`."""
     scale: _builtins.int
-    """The number of decimal places that a quantity in this unit may have: 0 to 12. A currency has those of its minor
+    """The number of decimal places that a grant in this unit may have: 0 to 12. Usage may always have 12. A currency has those of its minor
     unit (2 for USD); another number is refused (`RANGE`), and 0 means the same as absent.
     """
     rounding: Global___UnitOfMeasure.Rounding.ValueType
-    """The rounding of decimals beyond `scale` in a rounded conversion into this unit. Money is not converted, so a
-    currency has the default only (`RANGE`).
+    """The rounding of usage that is counted in this unit, and of a rounded conversion into it. Usage of a resource
+    is rounded to `scale` once for each asset and rating period, over all dimensions, before grants pay for it;
+    if unspecified, it is not rounded. A currency has none (`RANGE`).
     """
     sequence: _builtins.int
     """The sort position among the units of the class in a selection list, from 0."""
@@ -192,8 +194,14 @@ class UnitOfMeasure(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def factor(self) -> _decimal_pb2.Decimal:
-        """The conversion factor: the number of default units of the class in one of this unit. Greater than zero; 1
-        if absent.
+        """The conversion factor: one of this unit equals `factor` divided by `divisor` default units of the class.
+        Greater than zero; 1 if absent.
+        """
+
+    @_builtins.property
+    def divisor(self) -> _decimal_pb2.Decimal:
+        """The divisor of `factor`, for factors that no decimal expresses: with the factor 1 and the divisor 60, a minute
+        is exactly a sixtieth of an hour. Greater than zero; 1 if absent.
         """
 
     @_builtins.property
@@ -211,6 +219,7 @@ class UnitOfMeasure(_message.Message):
         display_name: _builtins.str = ...,
         unit_class: _builtins.str = ...,
         factor: _decimal_pb2.Decimal | None = ...,
+        divisor: _decimal_pb2.Decimal | None = ...,
         scale: _builtins.int = ...,
         rounding: Global___UnitOfMeasure.Rounding.ValueType = ...,
         sequence: _builtins.int = ...,
@@ -221,9 +230,9 @@ class UnitOfMeasure(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "factor", b"factor", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "divisor", b"divisor", "factor", b"factor", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "factor", b"factor", "name", b"name", "rounding", b"rounding", "scale", b"scale", "sequence", b"sequence", "state", b"state", "unit_class", b"unit_class", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "divisor", b"divisor", "etag", b"etag", "factor", b"factor", "name", b"name", "rounding", b"rounding", "scale", b"scale", "sequence", b"sequence", "state", b"state", "unit_class", b"unit_class", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,7 +122,9 @@ class ErrorDetails(_message.Message):
         QUANTITY_NEGATIVE: ErrorDetails._Reason.ValueType  # 119
         """The quantity is negative. A record that recorded too much is voided."""
         UNIT_SCALE: ErrorDetails._Reason.ValueType  # 120
-        """The quantity has more decimals than the unit allows."""
+        """A grant, a tier bound or a package size has more decimals than its unit's `scale`, or a conversion has no exact
+        value. Usage is never refused for its decimals.
+        """
         UNIT_CLASS_MISMATCH: ErrorDetails._Reason.ValueType  # 121
         """The units belong to different unit classes; use units of one class."""
         FACTOR_RANGE: ErrorDetails._Reason.ValueType  # 122
@@ -482,7 +484,9 @@ class ErrorDetails(_message.Message):
     QUANTITY_NEGATIVE: ErrorDetails.Reason.ValueType  # 119
     """The quantity is negative. A record that recorded too much is voided."""
     UNIT_SCALE: ErrorDetails.Reason.ValueType  # 120
-    """The quantity has more decimals than the unit allows."""
+    """A grant, a tier bound or a package size has more decimals than its unit's `scale`, or a conversion has no exact
+    value. Usage is never refused for its decimals.
+    """
     UNIT_CLASS_MISMATCH: ErrorDetails.Reason.ValueType  # 121
     """The units belong to different unit classes; use units of one class."""
     FACTOR_RANGE: ErrorDetails.Reason.ValueType  # 122

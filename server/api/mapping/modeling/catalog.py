@@ -74,15 +74,18 @@ def unit_from_pb(request: rpc.CreateUnitOfMeasureRequest) -> UnitOfMeasure:
     own = reader.sub("unit_of_measure")
     (unit_class_id,) = own.name("unit_class", names.UNIT_CLASS)
     factor = own.decimal("factor", default=ONE)
-    if factor <= 0:
-        own.fault("factor", "FACTOR_RANGE", "must be greater than zero")
+    divisor = own.decimal("divisor", default=ONE)
+    for field, value in (("factor", factor), ("divisor", divisor)):
+        if value <= 0:
+            own.fault(field, "FACTOR_RANGE", "must be greater than zero")
     content = UnitOfMeasure(
         id=UnitId(reader.code("unit_of_measure_id")),
         display_name=own.text("display_name"),
         unit_class_id=UnitClassId(unit_class_id),
         factor=factor,
+        divisor=divisor,
         scale=request.unit_of_measure.scale,
-        rounding=own.choice("rounding", Rounding, default=Rounding.HALF_UP),
+        rounding=own.optional_choice("rounding", Rounding),
         sequence=request.unit_of_measure.sequence,
     )
     reader.done()
@@ -231,8 +234,9 @@ def unit_to_pb(record: StoredRecord[UnitOfMeasure]) -> pb.UnitOfMeasure:
         display_name=own.display_name,
         unit_class=names.UNIT_CLASS.of(own.unit_class_id),
         factor=decimal_pb(own.factor),
+        divisor=decimal_pb(own.divisor),
         scale=own.scale,
-        rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding),
+        rounding=enum_pb(pb.UnitOfMeasure.Rounding, own.rounding or "ROUNDING_UNSPECIFIED"),
         sequence=own.sequence,
         state=state_pb(record),
         **audit_pb(record.audit),

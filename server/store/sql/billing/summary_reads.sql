@@ -8,8 +8,8 @@
 --   $12 end_time timestamptz or null
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, p.state AS period_state,
-       s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
+       s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
   JOIN rating_periods AS p
@@ -34,8 +34,8 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
        s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, 'FINAL' AS period_state,
-       s.record_count, s.sum_quantity,
-       s.max_quantity, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
+       s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
  CROSS JOIN LATERAL (

@@ -2,17 +2,23 @@
 -- differences, or the rows that a pure function compares.
 
 -- name: cells_and_records
--- Cells whose figures differ from their records.
+-- Cells whose figures differ from their records. A cell of another unit has what was sent.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity, r.total,
        s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest
   FROM usage_summaries AS s
   LEFT JOIN (
-       SELECT usage_summary_id, count(*) AS n, sum(counted_quantity) AS total,
-              max(counted_quantity) AS largest, min(counted_quantity) AS smallest,
-              (array_agg(counted_quantity ORDER BY usage_time DESC, record_id DESC))[1] AS latest
-         FROM usage_records WHERE tenant_id = $1 AND account_id = $2
-        GROUP BY usage_summary_id) AS r
+       SELECT m.usage_summary_id, count(*) AS n, sum(m.measured) AS total, max(m.measured) AS largest,
+              min(m.measured) AS smallest,
+              (array_agg(m.measured ORDER BY m.usage_time DESC, m.record_id DESC))[1] AS latest
+         FROM (SELECT u.usage_summary_id, u.usage_time, u.record_id,
+                      CASE WHEN c.unit_numerator = c.unit_denominator THEN u.counted_quantity
+                           ELSE u.quantity END AS measured
+                 FROM usage_records AS u
+                 JOIN usage_summaries AS c
+                   ON c.tenant_id = $1 AND c.account_id = $2 AND c.usage_summary_id = u.usage_summary_id
+                WHERE u.tenant_id = $1 AND u.account_id = $2) AS m
+        GROUP BY m.usage_summary_id) AS r
     ON r.usage_summary_id = s.usage_summary_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
    AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
@@ -124,7 +130,8 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
 SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                        s.last_record_id, p.state, s.dimensions)::text AS cell,
+                        s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
+                        s.unit_denominator::text)::text AS cell,
        s.quantity, s.drawn_quantity, s.overage_quantity
   FROM usage_summaries AS s
   JOIN rating_periods AS p

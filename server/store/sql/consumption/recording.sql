@@ -11,7 +11,7 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
                    WHERE t.tenant_id = $1 AND t.account_id = k.account_id AND t.asset_id = k.asset_id
                      AND t.wallet_id = r.token_wallet_id AND t.overage = 'BLOCK') END AS blocking_tokens,
        w.unit_of_measure_id, w.aggregation_period, w.aggregation_label, w.dimensions, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
-       u.unit_class_id, u.factor, u.scale, e.time_zone, e.anchor_date, e.start_date,
+       u.unit_class_id, u.factor, u.divisor, u.scale, e.time_zone, e.anchor_date, e.start_date,
        CASE WHEN r.wallet_id IS NULL
             THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
                                                    AND a.asset_id = k.asset_id)
@@ -39,7 +39,7 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
 -- The units that records name, other than those of their wallets. Money is not converted, so currencies are
 -- left out.
 --   $1 tenant_id uuid, $2 unit_of_measure_ids text[]
-SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.scale, u.state
+SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.divisor, u.scale, u.state
   FROM units_of_measure AS u
   JOIN unit_classes AS c
     ON c.tenant_id = $1 AND c.unit_class_id = u.unit_class_id AND c.kind <> 'CURRENCY'
@@ -144,24 +144,26 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 start_times timestamptz[],
 --   $8 end_times timestamptz[], $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[],
 --   $11 record_counts bigint[], $12 sums text, $13 maxima text, $14 minima text,
---   $15 lasts text, $16 last_times timestamptz[], $17 last_record_ids text, $18 dimensions text
+--   $15 lasts text, $16 last_times timestamptz[], $17 last_record_ids text, $18 dimensions text,
+--   $19 unit_numerators numeric[], $20 unit_denominators numeric[]
 INSERT INTO usage_summaries AS s
        (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
         origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
-        last_quantity, last_time, last_record_id, dimensions)
+        last_quantity, last_time, last_record_id, dimensions, unit_numerator, unit_denominator)
 SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time,
        c.end_time, c.origin_start_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
        c.max_quantity::numeric, c.min_quantity::numeric, c.last_quantity::numeric, c.last_time, c.last_record_id,
-       coalesce(c.dimensions, '')  -- string_to_array splits an empty text into no items
+       coalesce(c.dimensions, ''),  -- string_to_array splits an empty text into no items
+       c.unit_numerator, c.unit_denominator
   FROM unnest(string_to_array($2, chr(31)), $3::uuid[], $4::uuid[], $5::uuid[],
               string_to_array($6, chr(31)), $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
               $10::timestamptz[], $11::bigint[], string_to_array($12, chr(31)),
               string_to_array($13, chr(31)), string_to_array($14, chr(31)),
               string_to_array($15, chr(31)), $16::timestamptz[], string_to_array($17, chr(31)),
-              string_to_array($18, chr(31)))
+              string_to_array($18, chr(31)), $19::numeric[], $20::numeric[])
        AS c (account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
              origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
-             last_quantity, last_time, last_record_id, dimensions)
+             last_quantity, last_time, last_record_id, dimensions, unit_numerator, unit_denominator)
  ORDER BY c.account_id COLLATE "C", c.usage_summary_id
     ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
    SET record_count = s.record_count + excluded.record_count,

@@ -41,7 +41,7 @@ SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
 -- name: units
 -- The units of some classes.
 --   $1 tenant_id uuid, $2 unit_class_ids text[]
-SELECT unit_of_measure_id, display_name, unit_class_id, factor, scale, rounding, sequence, state,
+SELECT unit_of_measure_id, display_name, unit_class_id, factor, divisor, scale, rounding, sequence, state,
        revision, create_time, created_by, update_time, updated_by
   FROM units_of_measure WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_of_measure_id;
 

@@ -34,7 +34,7 @@ wanted AS (
         ON h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = asked.wallet_id
      WHERE $7::boolean)
 SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
-       w.aggregation_combine, w.aggregation_label, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
+       w.aggregation_combine, w.aggregation_label, u.scale, u.rounding, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.create_time, e.target_kind, e.target_id, e.time_zone,
        e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now,
        (SELECT rating_versions($1)) AS versions,
@@ -67,7 +67,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    s.usage_summary_id, s.asset_id, s.number, s.start_time, s.end_time, s.origin_start_time,
                    s.period_start_time, s.period_end_time, s.record_count, s.sum_quantity::text,
                    s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, s.state, s.dimensions)::text ORDER BY s.usage_summary_id)
+                   s.last_record_id, s.state, s.dimensions, s.unit_numerator::text,
+                   s.unit_denominator::text)::text ORDER BY s.usage_summary_id)
           FROM (SELECT c.*, a.number, p.end_time AS period_end_time, p.state
                   FROM unnest(unsettled.late_origins) AS late (start_time)
                  CROSS JOIN LATERAL (
@@ -117,6 +118,9 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
        SELECT o.* FROM wallets AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = wanted.wallet_id LIMIT 1) AS w
  CROSS JOIN LATERAL (
+       SELECT o.scale, o.rounding FROM units_of_measure AS o
+        WHERE o.tenant_id = $1 AND o.unit_of_measure_id = w.unit_of_measure_id LIMIT 1) AS u
+ CROSS JOIN LATERAL (
        SELECT o.* FROM entitlement_accounts AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2
           AND o.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e
@@ -125,7 +129,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                   s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
                   s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                   s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                  s.last_record_id, p.state, s.dimensions)::text ORDER BY s.usage_summary_id) AS cells,
+                  s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
+                  s.unit_denominator::text)::text ORDER BY s.usage_summary_id) AS cells,
               array_agg(DISTINCT s.origin_start_time) FILTER (
                   WHERE s.origin_start_time <> s.period_start_time) AS late_origins
          FROM (SELECT o.start_time, o.end_time, o.state FROM rating_periods AS o
