@@ -17,7 +17,7 @@ from server.domain.caches import memoize
 from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
 from server.domain.consumption.aggregation import Measure
 from server.domain.consumption.dimensions import NONE
-from server.domain.errors import AlreadyExists, FailedPrecondition, UsageError
+from server.domain.errors import AlreadyExists, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
     AccountId,
@@ -72,7 +72,7 @@ class Usage(NamedTuple):
 class Meter:
     """The wallet, time span and rating calendar of one resource of one asset.
 
-    Its rating periods are whole; they are `told` from `service_start`, where the first begins.
+    Its rating periods are whole here, but outcomes tell the first one from `service_start` on.
     The wallets in `blocking` refuse usage that they cannot cover. With a `unique_label`, its
     distinct values in each window of `unique_period` are counted.
     """
@@ -109,10 +109,6 @@ class Meter:
         day = calendar.local_date(self.zone, instant)
         found = _day_and_period(self.zone, self.anchor, self.frequency.period, day)
         return (calendar.hour_of(self.zone, instant), found[1]) if self.is_hourly else found
-
-    def told(self, period: RatingPeriod) -> RatingPeriod:
-        """Return a rating period as it is told: the first one begins where the service does."""
-        return period.since(self.service_start)
 
     def freeze_time(self, period: Period) -> datetime:
         """Return the time from which usage of `period` is late."""
@@ -268,7 +264,7 @@ def kept(place: Place) -> Outcome:
     """Return the outcome of a record that is stored and counted at `place`."""
     if place.late is None:
         return ACCEPTED
-    told = place.slot.meter.told(place.late.period)
+    told = place.late.period.since(place.slot.meter.service_start)
     return Outcome(OutcomeCode.LATE, late=place.late._replace(period=told))
 
 
@@ -292,17 +288,6 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
     message = f"a record {record_id} with other content is kept already; it differs in {fields}"
     facts = {"record_id": record_id, "fields": fields}
     return Outcome(OutcomeCode.CONFLICT, AlreadyExists("EVENT_CONFLICT", message, facts))
-
-
-def period_closed(slot: Slot) -> FailedPrecondition:
-    """Return the refusal of late usage where the policy rejects it."""
-    period = slot.period.since(slot.meter.service_start)
-    start, end = period.start.isoformat(), period.end.isoformat()
-    return FailedPrecondition(
-        "PERIOD_CLOSED",
-        f"the rating period from {start} to {end} is closed and its wallet takes no late usage",
-        {"period_start_time": start, "period_end_time": end, "policy": LatePolicy.REJECT},
-    )
 
 
 @exact

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from server.domain.calendar import Delay, PolicyPeriod
 from server.domain.consumption.aggregation import Measure, merged
 from server.domain.consumption.intake import AHEAD, BEHIND, Intake
+from server.domain.consumption.placement import period_closed
 from server.domain.consumption.recording import (
     ACCEPTED,
     DUPLICATE,
@@ -25,7 +26,6 @@ from server.domain.consumption.recording import (
     Usage,
     fold,
     kept,
-    period_closed,
     repeated,
 )
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
