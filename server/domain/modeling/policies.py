@@ -198,11 +198,10 @@ def check_period_order(
 ) -> None:
     """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and the three are not all equal.
 
-    A billing cadence of days or weeks contains no whole month, so it allows rating by days or
-    weeks.
+    A billing cadence of weeks contains no whole month, so it allows rating by days or weeks.
     """
     # Days and weeks have 0 months, so they fit into every billing period.
-    months = rating.cadence.months
+    months, days = rating.cadence.months, rating.cadence.days
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"
         fault = f"a billing period of {length} cannot hold a {rating.adverb} rating period".lower()
@@ -211,7 +210,7 @@ def check_period_order(
     elif accumulation.length > rating.length:
         fault = f"a {rating.adverb} rating period cannot hold a {accumulation.adverb} accumulation"
         fault += " period"
-    elif accumulation is rating and months and months == billing.months:
+    elif accumulation is rating and (months, days) == (billing.months, billing.days):
         fault = f"billing, rating and accumulation cannot all be {rating.adverb}; accumulate daily,"
         fault += " or by RATING_PERIOD what is neither a sum nor a count"
     else:

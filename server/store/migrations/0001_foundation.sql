@@ -585,8 +585,11 @@ CREATE TABLE accounts (
     display_name       text NOT NULL DEFAULT '',
     time_zone          text NOT NULL,
     currency_code      text NOT NULL,
-    billing_anchor_day smallint NOT NULL CHECK (billing_anchor_day BETWEEN 1 AND 31),
-    billing_months     smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
+    billing_unit       text NOT NULL DEFAULT 'MONTH',
+    billing_count      smallint NOT NULL DEFAULT 1 CHECK (billing_count > 0),
+    -- Without both, billing periods are those of the calendar.
+    billing_anchor_day smallint CHECK (billing_anchor_day BETWEEN 1 AND 31),
+    billing_anchor_date date CHECK (num_nonnulls(billing_anchor_day, billing_anchor_date) <= 1),
     labels             jsonb NOT NULL DEFAULT '{}',
     rate_revision      bigint NOT NULL DEFAULT 1,
     revision           bigint NOT NULL DEFAULT 1,
@@ -752,7 +755,8 @@ CREATE TABLE entitlement_accounts (
     time_zone              text NOT NULL,
     currency_code          text NOT NULL,
     anchor_date            date NOT NULL,
-    billing_months         smallint NOT NULL DEFAULT 1 CHECK (billing_months BETWEEN 1 AND 60),
+    billing_unit           text NOT NULL DEFAULT 'MONTH',
+    billing_count          smallint NOT NULL DEFAULT 1 CHECK (billing_count > 0),
     start_date             date NOT NULL,
     end_date               date,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -1103,6 +1107,9 @@ CREATE TABLE ratable_summaries (
     asset_rate_id      uuid,
     start_time         timestamptz NOT NULL,
     end_time           timestamptz NOT NULL,
+    -- The start of the target's first asset when the line was made. A period that begins before it is told, filtered
+    -- and billed from it; `start_time` and `origin_start_time` stay the keys of whole periods.
+    service_start_time timestamptz NOT NULL,
     origin_start_time  timestamptz NOT NULL,
     segment_start_time timestamptz NOT NULL,
     dimensions         text NOT NULL DEFAULT '',

@@ -151,7 +151,8 @@ async def _save_targets(
         [target.zone for target in targets],
         [target.currency_code for target in targets],
         [target.anchor for target in targets],
-        [target.billing_months for target in targets],
+        [target.billing.unit for target in targets],
+        [target.billing.count for target in targets],
         [target.start_date for target in targets],
         [target.end_date for target in targets],
     )

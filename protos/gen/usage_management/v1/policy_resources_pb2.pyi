@@ -92,11 +92,15 @@ class AggregationPolicy(_message.Message):
         DAY: AggregationPolicy._Period.ValueType  # 1
         """A local day of the target."""
         MONTH: AggregationPolicy._Period.ValueType  # 2
-        """A month that starts on the target's anchor day. It must be shorter than the billing period."""
+        """A month, counted from the first day that the rating period has as a whole: the first window is cut where the
+        service begins. It must be shorter than the billing period.
+        """
         HOUR: AggregationPolicy._Period.ValueType  # 3
         """An hour, counted from local midnight."""
         WEEK: AggregationPolicy._Period.ValueType  # 4
-        """Seven days, counted from the first day of the rating period; the last window may be shorter."""
+        """Seven days, counted from the first day that the rating period has as a whole: the first window is cut where
+        the service begins, and the last may be shorter too. It must be shorter than the billing period.
+        """
         QUARTER: AggregationPolicy._Period.ValueType  # 5
         """Three months; requires a rating period of the same length."""
         YEAR: AggregationPolicy._Period.ValueType  # 6
@@ -114,11 +118,15 @@ class AggregationPolicy(_message.Message):
     DAY: AggregationPolicy.Period.ValueType  # 1
     """A local day of the target."""
     MONTH: AggregationPolicy.Period.ValueType  # 2
-    """A month that starts on the target's anchor day. It must be shorter than the billing period."""
+    """A month, counted from the first day that the rating period has as a whole: the first window is cut where the
+    service begins. It must be shorter than the billing period.
+    """
     HOUR: AggregationPolicy.Period.ValueType  # 3
     """An hour, counted from local midnight."""
     WEEK: AggregationPolicy.Period.ValueType  # 4
-    """Seven days, counted from the first day of the rating period; the last window may be shorter."""
+    """Seven days, counted from the first day that the rating period has as a whole: the first window is cut where
+    the service begins, and the last may be shorter too. It must be shorter than the billing period.
+    """
     QUARTER: AggregationPolicy.Period.ValueType  # 5
     """Three months; requires a rating period of the same length."""
     YEAR: AggregationPolicy.Period.ValueType  # 6
@@ -236,29 +244,33 @@ class RatingFrequencyPolicy(_message.Message):
         DAY: RatingFrequencyPolicy._Period.ValueType  # 1
         """A local day of the target."""
         MONTH: RatingFrequencyPolicy._Period.ValueType  # 2
-        """A month that starts on the target's anchor day."""
+        """A month; for accounts that are billed by the month or longer."""
         WEEK: RatingFrequencyPolicy._Period.ValueType  # 3
-        """Seven local days, counted from the target's anchor date."""
+        """Seven local days: from Monday if billing is aligned to the calendar."""
         QUARTER: RatingFrequencyPolicy._Period.ValueType  # 4
-        """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+        """Three months; for accounts that are billed by the quarter or longer."""
         YEAR: RatingFrequencyPolicy._Period.ValueType  # 5
-        """A year from the target's anchor date; for accounts that are billed by the year or longer."""
+        """A year; for accounts that are billed by the year or longer."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
-        """The rating period: usage of one period is rated together. New periods may be added."""
+        """The rating period: usage of one period is rated together. Rating periods are counted from the same date as the
+        billing periods of the account, see `Account.billing_interval`: by the calendar, from the anchor date, or from the
+        last anchor day on or before the first sale to the target. They are never counted from the previous period, and
+        the first one begins where the target's first asset does. New periods may be added.
+        """
 
     PERIOD_UNSPECIFIED: RatingFrequencyPolicy.Period.ValueType  # 0
     """Refused."""
     DAY: RatingFrequencyPolicy.Period.ValueType  # 1
     """A local day of the target."""
     MONTH: RatingFrequencyPolicy.Period.ValueType  # 2
-    """A month that starts on the target's anchor day."""
+    """A month; for accounts that are billed by the month or longer."""
     WEEK: RatingFrequencyPolicy.Period.ValueType  # 3
-    """Seven local days, counted from the target's anchor date."""
+    """Seven local days: from Monday if billing is aligned to the calendar."""
     QUARTER: RatingFrequencyPolicy.Period.ValueType  # 4
-    """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+    """Three months; for accounts that are billed by the quarter or longer."""
     YEAR: RatingFrequencyPolicy.Period.ValueType  # 5
-    """A year from the target's anchor date; for accounts that are billed by the year or longer."""
+    """A year; for accounts that are billed by the year or longer."""
 
     class _LatePolicy:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -504,7 +516,9 @@ class RefreshPolicy(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
-        """The interval between two issues of a grant, counted from the day the asset starts."""
+        """The interval between two issues of a grant, counted from the day the asset starts, whatever the billing periods
+        of the account are aligned to.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

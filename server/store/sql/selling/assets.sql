@@ -22,15 +22,16 @@ SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, 
 -- New targets, and the new window of shared ones.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
 --   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
---   $9 billing_months smallint[], $10 start_dates date[], $11 end_dates date[]
+--   $9 billing_units text[], $10 billing_counts smallint[], $11 start_dates date[], $12 end_dates date[]
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, anchor_date, billing_months, start_date, end_date)
+                                  time_zone, currency_code, anchor_date, billing_unit, billing_count, start_date,
+                                  end_date)
 SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
-       t.anchor_date, t.billing_months, t.start_date, t.end_date
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::smallint[],
-              $10::date[], $11::date[])
+       t.anchor_date, t.billing_unit, t.billing_count, t.start_date, t.end_date
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::text[],
+              $10::smallint[], $11::date[], $12::date[])
        AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date,
-             billing_months, start_date, end_date)
+             billing_unit, billing_count, start_date, end_date)
  ORDER BY t.entitlement_account_id
     ON CONFLICT (tenant_id, account_id, entitlement_account_id)
        DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
