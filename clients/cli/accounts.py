@@ -32,7 +32,7 @@ def create_account(  # noqa: PLR0913, PLR0917 - an option each
         str,
         typer.Option(
             metavar="INTERVAL",
-            help="how long they are: week, month, quarter, half-year, year, '2 months'",
+            help="its billing period: week, month, quarter, half-year, year, '2 months'",
         ),
     ] = "month",
     billing_day: Annotated[
