@@ -389,6 +389,7 @@ CREATE TABLE public.entitlements (
     max_rollovers integer,
     rollover_max_quantity public.quantity,
     rollover_max_percent public.quantity,
+    rollover_remainder_percent public.quantity,
     rollover_policy_id public.code,
     rollover_policy_version integer DEFAULT 0 NOT NULL,
     next_index integer,
@@ -1010,6 +1011,7 @@ CREATE TABLE public.rollover_policies (
     max_rollovers integer,
     max_quantity public.quantity,
     max_percent public.quantity,
+    remainder_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
@@ -1020,6 +1022,7 @@ CREATE TABLE public.rollover_policies (
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
     CONSTRAINT rollover_policies_max_rollovers_check CHECK ((max_rollovers > 0)),
+    CONSTRAINT rollover_policies_remainder_percent_check CHECK ((((remainder_percent)::numeric > (0)::numeric) AND ((remainder_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 
