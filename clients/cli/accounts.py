@@ -5,14 +5,16 @@ from typing import Annotated
 import typer
 from usage_management.v1 import account_service_pb2 as pb
 from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient
-from clients.cli.names import ACCOUNT, account_name, pair
-from clients.cli.session import as_dict, session
+from clients.cli.names import ACCOUNT, account_name, day, pair
+from clients.cli.session import MISUSED, as_dict, fail, session
 from clients.pages import pages
-from clients.sale_screens import asset_table
+from clients.sale_screens import asset_table, dated
 from clients.screens import last, rows, span
+from clients.values import enum_name
 
 account = typer.Typer(help="Accounts: the buyers.", no_args_is_help=True)
 
@@ -26,12 +28,24 @@ def create_account(  # noqa: PLR0913, PLR0917 - an option each
         str, typer.Option(metavar="ZONE", help="Europe/Berlin, where its days begin; never changes")
     ],
     name: Annotated[str, typer.Option(help="the name for people")] = "",
+    billing_every: Annotated[
+        str,
+        typer.Option(
+            metavar="INTERVAL",
+            help="its billing period: week, month, quarter, half-year, year, '2 months'",
+        ),
+    ] = "month",
     billing_day: Annotated[
         int, typer.Option(metavar="DAY", help="the day of the month on which its periods begin")
-    ] = 1,
-    billing_months: Annotated[
-        int, typer.Option(metavar="MONTHS", help="the length of a billing period")
-    ] = 1,
+    ] = 0,
+    billing_from: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="or the date from which its periods are counted"),
+    ] = None,
+    billing_calendar: Annotated[
+        bool,
+        typer.Option("--billing-calendar", help="or begin them on Mondays, with months, quarters"),
+    ] = False,
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="a label; repeatable")
     ] = None,
@@ -43,7 +57,9 @@ def create_account(  # noqa: PLR0913, PLR0917 - an option each
         time_zone=time_zone,
         currency_code=currency,
         billing_anchor_day=billing_day,
-        billing_months=billing_months,
+        billing_interval=_interval(billing_every),
+        billing_anchor_date=day(billing_from) if billing_from else None,
+        billing_calendar_aligned=billing_calendar,
         labels=dict(map(pair, label or ())),
     )
 
@@ -102,11 +118,32 @@ def show_account(context: typer.Context, account: ACCOUNT) -> None:
     now.run(work)
 
 
+def _interval(text: str) -> types.Cadence:
+    """Return an interval, such as `quarter` or `2 weeks`. Ends the program if it is none."""
+    number, _, unit = text.strip().rpartition(" ")
+    units = {_words(name): value for name, value in types.Cadence.Unit.items()}
+    value = units.get(unit.lower().removesuffix("s"))
+    if not value or not (number or "1").isdecimal():
+        fail(MISUSED, f"{text!r} is not an interval, as in month, quarter, '2 weeks'")
+    return types.Cadence(unit=value, count=int(number or 1))
+
+
+def _words(unit: str) -> str:
+    return unit.lower().replace("_", "-")
+
+
 def _told(account: pb.Account) -> str:
-    months = "month" if account.billing_months == 1 else f"{account.billing_months} months"
-    day = f"on day {account.billing_anchor_day} of a month"
+    interval = account.billing_interval
+    unit = _words(enum_name(interval, "unit"))
+    every = unit if interval.count == 1 else f"{interval.count} {unit}s"
+    if account.billing_calendar_aligned:
+        start = "by the calendar"
+    elif account.HasField("billing_anchor_date"):
+        start = f"counted from {dated(account.billing_anchor_date)}"
+    else:
+        start = f"on day {account.billing_anchor_day} of a month"
     shown = f" ({account.display_name})" if account.display_name else ""
     return (
         f"{account.name}{shown}: {account.currency_code}, {account.time_zone};"
-        f" billed every {months}, {day}"
+        f" billed every {every}, {start}"
     )

@@ -43,6 +43,10 @@ class Period:
             return (self,)
         return Period(self.start, at), Period(at, self.end)
 
+    def since(self, start: datetime) -> "Period":
+        """Return the part from `start` on, or the whole period if `start` is not inside."""
+        return self.split(start)[-1]
+
 
 class RatingPeriod(NamedTuple):
     """A rating period from `start` until just before `end`; its usage is late from `freeze` on."""
@@ -50,6 +54,10 @@ class RatingPeriod(NamedTuple):
     start: datetime
     end: datetime
     freeze: datetime
+
+    def since(self, start: datetime) -> "RatingPeriod":
+        """Return the part from `start` on, or the whole period if `start` is not inside."""
+        return self._replace(start=start) if self.start < start < self.end else self
 
 
 class Days(NamedTuple):
@@ -77,16 +85,22 @@ class CadenceUnit(StrEnum):
     WEEK = "WEEK"
     MONTH = "MONTH"
     QUARTER = "QUARTER"
+    HALF_YEAR = "HALF_YEAR"
     YEAR = "YEAR"
 
 
 _DAYS = {CadenceUnit.DAY: 1, CadenceUnit.WEEK: 7}
-_MONTHS = {CadenceUnit.MONTH: 1, CadenceUnit.QUARTER: 3, CadenceUnit.YEAR: 12}
+_MONTHS = {
+    CadenceUnit.MONTH: 1,
+    CadenceUnit.QUARTER: 3,
+    CadenceUnit.HALF_YEAR: 6,
+    CadenceUnit.YEAR: 12,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Every `count` days, weeks, months, quarters or years."""
+    """Every `count` days, weeks, months, quarters, half-years or years."""
 
     unit: CadenceUnit
     count: int = 1

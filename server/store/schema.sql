@@ -146,8 +146,10 @@ CREATE TABLE public.accounts (
     display_name text DEFAULT ''::text NOT NULL,
     time_zone text NOT NULL,
     currency_code text NOT NULL,
-    billing_anchor_day smallint NOT NULL,
-    billing_months smallint DEFAULT 1 NOT NULL,
+    billing_unit text DEFAULT 'MONTH'::text NOT NULL,
+    billing_count smallint DEFAULT 1 NOT NULL,
+    billing_anchor_day smallint,
+    billing_anchor_date date,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     rate_revision bigint DEFAULT 1 NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
@@ -156,7 +158,8 @@ CREATE TABLE public.accounts (
     update_time timestamp with time zone,
     updated_by uuid,
     CONSTRAINT accounts_billing_anchor_day_check CHECK (((billing_anchor_day >= 1) AND (billing_anchor_day <= 31))),
-    CONSTRAINT accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60)))
+    CONSTRAINT accounts_billing_count_check CHECK ((billing_count > 0)),
+    CONSTRAINT accounts_check CHECK ((num_nonnulls(billing_anchor_day, billing_anchor_date) <= 1))
 );
 
 ALTER TABLE ONLY public.accounts FORCE ROW LEVEL SECURITY;
@@ -348,11 +351,12 @@ CREATE TABLE public.entitlement_accounts (
     time_zone text NOT NULL,
     currency_code text NOT NULL,
     anchor_date date NOT NULL,
-    billing_months smallint DEFAULT 1 NOT NULL,
+    billing_unit text DEFAULT 'MONTH'::text NOT NULL,
+    billing_count smallint DEFAULT 1 NOT NULL,
     start_date date NOT NULL,
     end_date date,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT entitlement_accounts_billing_months_check CHECK (((billing_months >= 1) AND (billing_months <= 60))),
+    CONSTRAINT entitlement_accounts_billing_count_check CHECK ((billing_count > 0)),
     CONSTRAINT entitlement_accounts_target_kind_check CHECK ((target_kind = ANY (ARRAY['ASSET'::text, 'ACCOUNT'::text, 'CONTRACT'::text, 'CUSTOM'::text])))
 );
 
@@ -386,6 +390,7 @@ CREATE TABLE public.entitlements (
     max_rollovers integer,
     rollover_max_quantity public.quantity,
     rollover_max_percent public.quantity,
+    rollover_remainder_percent public.quantity,
     rollover_policy_id public.code,
     rollover_policy_version integer DEFAULT 0 NOT NULL,
     next_index integer,
@@ -767,6 +772,7 @@ CREATE TABLE public.ratable_summaries (
     asset_rate_id uuid,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
+    service_start_time timestamp with time zone NOT NULL,
     origin_start_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
     dimensions text DEFAULT ''::text NOT NULL,
@@ -1008,6 +1014,7 @@ CREATE TABLE public.rollover_policies (
     max_rollovers integer,
     max_quantity public.quantity,
     max_percent public.quantity,
+    remainder_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
@@ -1018,6 +1025,7 @@ CREATE TABLE public.rollover_policies (
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
     CONSTRAINT rollover_policies_max_rollovers_check CHECK ((max_rollovers > 0)),
+    CONSTRAINT rollover_policies_remainder_percent_check CHECK ((((remainder_percent)::numeric > (0)::numeric) AND ((remainder_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 
@@ -1106,6 +1114,7 @@ CREATE TABLE public.superseded_ratables (
     asset_rate_id uuid,
     start_time timestamp with time zone CONSTRAINT ratable_summaries_start_time_not_null NOT NULL,
     end_time timestamp with time zone CONSTRAINT ratable_summaries_end_time_not_null NOT NULL,
+    service_start_time timestamp with time zone CONSTRAINT ratable_summaries_service_start_time_not_null NOT NULL,
     origin_start_time timestamp with time zone CONSTRAINT ratable_summaries_origin_start_time_not_null NOT NULL,
     segment_start_time timestamp with time zone CONSTRAINT ratable_summaries_segment_start_time_not_null NOT NULL,
     dimensions text CONSTRAINT ratable_summaries_dimensions_not_null NOT NULL,

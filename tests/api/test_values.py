@@ -204,6 +204,48 @@ async def test_n16_counts_have_a_range(wire: Wire, day: int):
     is_(await wire.refused(CREATE, account("n16", billing_anchor_day=day)), INVALID, "RANGE")
 
 
+@pytest.mark.parametrize(
+    ("billing", "told"),
+    [
+        ({"billing_interval": {"unit": "DAY", "count": 7}}, "weeks, months, quarters"),
+        ({"billing_interval": {"unit": "MONTH", "count": 61}}, "at most 60 months"),
+        ({"billing_interval": {"unit": "WEEK", "count": 2}}, "give an anchor date"),
+        ({"billing_interval": {"unit": "WEEK", "count": 1}, "billing_anchor_day": 3}, "no day"),
+        (
+            {
+                "billing_interval": {"unit": "MONTH", "count": 5},
+                "billing_calendar_aligned": True,
+            },
+            "give an anchor date",
+        ),
+        ({"billing_calendar_aligned": True, "billing_anchor_day": 3}, "give one of"),
+        (
+            {
+                "billing_calendar_aligned": True,
+                "billing_anchor_date": {"year": 2024, "month": 2, "day": 15},
+            },
+            "give one of",
+        ),
+        (
+            {
+                "billing_anchor_day": 3,
+                "billing_anchor_date": {"year": 2024, "month": 2, "day": 15},
+            },
+            "either an anchor day or an anchor date",
+        ),
+    ],
+)
+async def test_n16_billing_is_aligned_in_one_way(wire: Wire, billing: dict, told: str):
+    request = account("n16")
+    request.account.MergeFrom(accounts.Account(**billing))
+
+    refusal = await wire.refused(CREATE, request)
+
+    is_(refusal, INVALID, "BILLING_CYCLE")
+    assert told in refusal.message
+    assert list(refusal.fields) == ["account.billing_interval"]
+
+
 async def _advance(wire: Wire, seconds: int, nanos: int = 0) -> Refusal:
     request = access.AdvanceClockRequest()
     request.to_time.seconds, request.to_time.nanos = seconds, nanos

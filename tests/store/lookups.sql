@@ -21,9 +21,9 @@ SELECT a.account_id, md5(a.account_id || 'w')::uuid AS wallet_id, md5(a.account_
          UNION ALL SELECT 'old' || n, 1 FROM generate_series(1, 20) AS n) AS a,
        LATERAL (SELECT number FROM generate_series(a.first, 36) AS number) AS p;
 INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, start_date, anchor_date, billing_months)
+                                  time_zone, currency_code, start_date, anchor_date)
 SELECT DISTINCT '00000000-0000-0000-0000-000000000001'::uuid, account_id, wallet_id, 'ASSET', asset_id::text, 'UTC', 'USD',
-       '2021-01-01'::date, '2021-01-01'::date, 1 FROM history;
+       '2021-01-01'::date, '2021-01-01'::date FROM history;
 INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
                      unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
                      rating_period, waiting_days, drawdown_order, late_policy)
@@ -44,11 +44,11 @@ SELECT '00000000-0000-0000-0000-000000000001', account_id, md5(account_id || num
        1, 1, 1, 1, 1, start_time, 'x', md5(account_id || number || 'l')::uuid
   FROM history, generate_series(1, 28) AS day;
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id, usage_resource_id,
-                               start_time, end_time, origin_start_time, segment_start_time, state, used_quantity,
-                               drawn_quantity, overage_quantity, tier_quantity, amount, currency_code, waterfall,
+                               start_time, end_time, service_start_time, origin_start_time, segment_start_time, state,
+                               used_quantity, drawn_quantity, overage_quantity, tier_quantity, amount, currency_code, waterfall,
                                execution_id)
 SELECT '00000000-0000-0000-0000-000000000001', account_id, md5(account_id || number || 'l')::uuid, wallet_id, asset_id, 'r', start_time,
-       start_time + interval '1 month', start_time, start_time, 'RATED', 1, 0, 1, 1, 1, 'USD', '[]', asset_id
+       start_time + interval '1 month', '2021-01-01', start_time, start_time, 'RATED', 1, 0, 1, 1, 1, 'USD', '[]', asset_id
   FROM history WHERE number < 36;
 INSERT INTO grants (tenant_id, account_id, wallet_id, grant_id, entitlement_id, kind, issue_index, quantity,
                     start_time, expire_time, balance)

@@ -111,19 +111,25 @@ class World:
         return catalog_rpc.ActivateProductRequest(name=f"products/{product}", allow_invalid=True)
 
     async def account(
-        self, account: str, *, zone: str = "UTC", anchor_day: int = 1, billing_months: int = 1
+        self,
+        account: str,
+        *,
+        zone: str = "UTC",
+        anchor_day: int = 1,
+        billing_months: int = 1,
+        billing: accounts.Account | None = None,
     ) -> str:
-        """Open an account; the answer is its name."""
+        """Open an account, with the fields of `billing` if given; the answer is its name."""
+        every = types.Cadence(unit=types.Cadence.MONTH, count=billing_months)
+        content = accounts.Account(
+            time_zone=zone,
+            currency_code=self.currency,
+        )
+        content.MergeFrom(
+            billing or accounts.Account(billing_anchor_day=anchor_day, billing_interval=every)
+        )
         made = await self.client.accounts.CreateAccount(
-            accounts.CreateAccountRequest(
-                account_id=account,
-                account=accounts.Account(
-                    time_zone=zone,
-                    currency_code=self.currency,
-                    billing_anchor_day=anchor_day,
-                    billing_months=billing_months,
-                ),
-            )
+            accounts.CreateAccountRequest(account_id=account, account=content)
         )
         return made.name
 
@@ -342,13 +348,22 @@ class World:
                 policy_rpc.CreateRolloverPolicyRequest(
                     rollover_policy_id="-".join(
                         str(part)
-                        for part in ("up-to", one.max_rollovers, one.cap, one.cap_percent)
+                        for part in (
+                            "up-to",
+                            one.max_rollovers,
+                            one.cap,
+                            one.cap_percent,
+                            one.remainder_percent and f"rest-{one.remainder_percent}",
+                        )
                         if part is not None
                     ),
                     rollover_policy=policies.RolloverPolicy(
                         max_rollovers=one.max_rollovers,
                         max_quantity=number(one.cap) if one.cap else None,
                         max_percent=number(one.cap_percent) if one.cap_percent else None,
+                        remainder_percent=(
+                            number(one.remainder_percent) if one.remainder_percent else None
+                        ),
                     ),
                 )
             )

@@ -37,12 +37,20 @@ class WalletCalendar:
 
     zone: str
     anchor: date
+    service_start: datetime
     billing: Cadence
     frequency: RatingFrequency
 
     def billing_of(self, period: Period) -> Period:
-        """Return the billing period that contains the start of a rating period."""
-        return period_containing(self.zone, self.anchor, self.billing, period.start)
+        """Return the billing period that contains the start of a rating period, as it is told.
+
+        Like rating periods, it is whole here; only `told` cuts the first one.
+        """
+        return period_containing(self.zone, self.anchor, self.billing, self.told(period).start)
+
+    def told(self, period: Period) -> Period:
+        """Return a period as it is told: the first one begins where the service does."""
+        return period.since(self.service_start)
 
     def following(self, period: Period) -> RatingPeriod:
         """Return the rating period after one."""

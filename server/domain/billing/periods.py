@@ -6,12 +6,9 @@ from datetime import date, datetime
 
 from server.domain.calendar import (
     Cadence,
-    CadenceUnit,
     Period,
     RatingPeriod,
-    anchor_date,
     freeze_time,
-    local_date,
     period_containing,
     rating_period,
 )
@@ -25,6 +22,7 @@ from server.domain.selling.sales import SoldEntitlement
 class ResourceCalendar:
     """The calendar of one usage resource, which the asset has from `start` until `end`.
 
+    The periods of its target begin with `service_start`, that of the target's first asset.
     `kept` is the last rating period that was opened by the time of the question, or None.
     """
 
@@ -34,6 +32,7 @@ class ResourceCalendar:
     end: datetime | None
     zone: str
     anchor: date
+    service_start: datetime
     billing: Cadence
     frequency: RatingFrequency
     kept: RatingPeriod | None = None
@@ -67,8 +66,10 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
     return ResourcePeriods(
         resource_id=calendar.resource_id,
         wallet_id=calendar.wallet_id,
-        rating=_rating(calendar, instant),
-        billing=period_containing(zone, anchor, calendar.billing, instant),
+        rating=_rating(calendar, instant).since(calendar.service_start),
+        billing=period_containing(zone, anchor, calendar.billing, instant).since(
+            calendar.service_start
+        ),
         windows=tuple(
             RefreshWindow(sold=sold, period=window)
             for sold in calendar.entitlements
@@ -77,17 +78,12 @@ def periods_at(calendar: ResourceCalendar, instant: datetime) -> ResourcePeriods
     )
 
 
-def account_billing_period(
-    zone: str, day: int, months: int, anchors: Iterable[date], instant: datetime
-) -> Period | None:
-    """Return the billing period at `instant` of an account that is billed on `day` of a month.
+def begun(billing: Period, service_start: datetime, instant: datetime) -> Period:
+    """Return the billing period at `instant` of an account whose first asset starts then.
 
-    Periods of several months are counted from `anchors`, those of the account's targets; the result
-    is None if there are none or they differ. Periods of one month are the same from every anchor.
+    The first period begins with that asset; before it, periods are whole.
     """
-    billing = Cadence(CadenceUnit.MONTH, months)
-    found = anchors if months > 1 else (anchor_date(day, local_date(zone, instant)),)
-    return same(period_containing(zone, anchor, billing, instant) for anchor in found)
+    return billing.since(service_start) if service_start <= instant else billing
 
 
 def same(periods: Iterable[Period]) -> Period | None:

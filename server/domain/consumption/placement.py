@@ -19,7 +19,6 @@ from server.domain.consumption.recording import (
     Place,
     Slot,
     WalletKey,
-    period_closed,
 )
 from server.domain.errors import FailedPrecondition
 from server.domain.modeling.policies import LatePolicy
@@ -70,6 +69,17 @@ def places_of(
         if place is None:
             place = found[key] = place_of(item, periods)
         yield place
+
+
+def period_closed(slot: Slot) -> FailedPrecondition:
+    """Return the refusal of late usage where the policy rejects it."""
+    period = slot.period.since(slot.meter.service_start)
+    start, end = period.start.isoformat(), period.end.isoformat()
+    return FailedPrecondition(
+        "PERIOD_CLOSED",
+        f"the rating period from {start} to {end} is closed and its wallet takes no late usage",
+        {"period_start_time": start, "period_end_time": end, "policy": LatePolicy.REJECT},
+    )
 
 
 def takes_late(slot: Slot) -> bool:

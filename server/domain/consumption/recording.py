@@ -18,7 +18,7 @@ from server.domain.caches import memoize
 from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.dimensions import NONE
-from server.domain.errors import AlreadyExists, FailedPrecondition, NotFound, UsageError
+from server.domain.errors import AlreadyExists, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
     AccountId,
@@ -86,6 +86,7 @@ class Usage(NamedTuple):
 class Meter:
     """The wallet, time span and rating calendar of one resource of one asset.
 
+    Its rating periods are whole here, but outcomes tell the first one from `service_start` on.
     The wallets in `blocking` refuse usage that they cannot cover. What a gauge holds is weighted by
     time. With a `unique_label`, its distinct values in each window of `unique_period` are counted.
     """
@@ -97,6 +98,7 @@ class Meter:
     unit: Unit
     zone: str
     anchor: date
+    service_start: datetime
     frequency: RatingFrequency
     late_policy: LatePolicy
     is_hourly: bool
@@ -277,7 +279,8 @@ def kept(place: Place) -> Outcome:
     """Return the outcome of a record that is stored and counted at `place`."""
     if place.late is None:
         return ACCEPTED
-    return Outcome(OutcomeCode.LATE, late=place.late)
+    told = place.late.period.since(place.slot.meter.service_start)
+    return Outcome(OutcomeCode.LATE, late=place.late._replace(period=told))
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
@@ -300,16 +303,6 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
     message = f"a record {record_id} with other content is kept already; it differs in {fields}"
     facts = {"record_id": record_id, "fields": fields}
     return Outcome(OutcomeCode.CONFLICT, AlreadyExists("EVENT_CONFLICT", message, facts))
-
-
-def period_closed(slot: Slot) -> FailedPrecondition:
-    """Return the refusal of late usage where the policy rejects it."""
-    start, end = slot.period.start.isoformat(), slot.period.end.isoformat()
-    return FailedPrecondition(
-        "PERIOD_CLOSED",
-        f"the rating period from {start} to {end} is closed and its wallet takes no late usage",
-        {"period_start_time": start, "period_end_time": end, "policy": LatePolicy.REJECT},
-    )
 
 
 @exact

@@ -172,12 +172,13 @@ class RolloverPolicy:
     """A remainder rolls over at most `max_count` times; None means no limit.
 
     All remainders together, at most `max_quantity` and at most `max_percent` of one issue's
-    quantity roll into one window.
+    quantity roll into one window. Of each remainder at most `remainder_percent` rolls over.
     """
 
     max_count: int | None
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
+    remainder_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,11 +199,10 @@ def check_period_order(
 ) -> None:
     """Raise `PERIOD_ORDER` unless billing ≥ rating ≥ accumulation, and the three are not all equal.
 
-    A billing cadence of days or weeks contains no whole month, so it allows rating by days or
-    weeks.
+    A billing cadence of weeks contains no whole month, so it allows rating by days or weeks.
     """
     # Days and weeks have 0 months, so they fit into every billing period.
-    months = rating.cadence.months
+    months, days = rating.cadence.months, rating.cadence.days
     if months > billing.months:
         length = f"{billing.count} {billing.unit}"
         fault = f"a billing period of {length} cannot hold a {rating.adverb} rating period".lower()
@@ -211,7 +211,7 @@ def check_period_order(
     elif accumulation.length > rating.length:
         fault = f"a {rating.adverb} rating period cannot hold a {accumulation.adverb} accumulation"
         fault += " period"
-    elif accumulation is rating and months and months == billing.months:
+    elif accumulation is rating and (months, days) == (billing.months, billing.days):
         fault = f"billing, rating and accumulation cannot all be {rating.adverb}; accumulate daily,"
         fault += " or by RATING_PERIOD what is neither a sum nor a count"
     else:

@@ -100,14 +100,19 @@ class RatingVersionSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The version in force when a rating period begins, in the time zone of its account."""
+    """The version in force when a rating period begins, in the time zone of its account.
+
+    The first period begins with `service_start`, if that is given.
+    """
 
     versions: RatingVersions = SHIPPED_VERSIONS
     zone: str = "UTC"
+    service_start: datetime | None = None
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
         """Return the version in force on the first day of the period."""
-        return self.versions.on(local_date(self.zone, origin_start))
+        start = max(origin_start, self.service_start or origin_start)
+        return self.versions.on(local_date(self.zone, start))
 
 
 SHIPPED = InForce()

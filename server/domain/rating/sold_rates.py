@@ -52,11 +52,13 @@ class AssetStretch:
 class SoldRates:
     """The additions of a wallet whose rating periods have this `length`.
 
-    The periods are counted from the `anchor`, in the time `zone` of the buyer.
+    The periods are counted from the `anchor`, in the time `zone` of the buyer; the first one begins
+    with `service_start`.
     """
 
     zone: str
     anchor: date
+    service_start: datetime
     length: PolicyPeriod
     additions: tuple[Addition, ...] = ()
 
@@ -64,7 +66,7 @@ class SoldRates:
         """Return the first day of the rating period that contains the start of `day`."""
         midnight = local_midnight(self.zone, day)
         period = rating_period(self.zone, self.anchor, self.length, midnight)
-        return local_date(self.zone, period.start)
+        return local_date(self.zone, period.since(self.service_start).start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

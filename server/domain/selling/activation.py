@@ -13,7 +13,6 @@ from uuid import UUID
 from server.domain.calendar import (
     Period,
     PolicyPeriod,
-    anchor_date,
     freeze_time,
     local_date,
     local_midnight,
@@ -195,8 +194,8 @@ class _Plan:
             target_id=key[1],
             zone=self.buyer.zone,
             currency_code=self.buyer.currency_code,
-            anchor=anchor_date(self.buyer.billing_anchor_day, line.start_date),
-            billing_months=self.buyer.billing_months,
+            anchor=self.buyer.billing.anchor(line.start_date),
+            billing=self.buyer.billing.interval,
             start_date=line.start_date,
             end_date=line.end_date,
         )

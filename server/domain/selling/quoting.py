@@ -117,7 +117,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
     # Omitted resources are left out before all checks, so that they need no rate.
     sold = [resource for resource in product.resources if _is_sold(inputs, resource)]
     for resource in sold:
-        _check_sellable(asked, resource, inputs.buyer.billing)
+        _check_sellable(asked, resource, inputs.buyer.billing.interval)
     resources = {resource.resource_id: _resource(inputs, resource) for resource in sold}
     currency = inputs.buyer.currency_code
     check_negotiated(asked.negotiated, resources, currency_code=currency, path=path)

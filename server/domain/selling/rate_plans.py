@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from server.domain.calendar import PolicyPeriod, local_date, local_midnight, rating_period
 from server.domain.errors import UsageError
@@ -16,10 +16,11 @@ from server.domain.selling.sales import AssetResource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metering:
-    """The time zone, anchor and length that define the rating periods of a wallet."""
+    """The zone, anchor and length of a wallet's rating periods, and the start of the first."""
 
     zone: str
     anchor: date
+    service_start: datetime
     length: PolicyPeriod
 
 
@@ -57,7 +58,7 @@ def planned(
     """Return the rate of a resource as `day` begins; `segments` do not overlap."""
     midnight = local_midnight(metering.zone, day)
     period = rating_period(metering.zone, metering.anchor, metering.length, midnight)
-    first = local_date(metering.zone, period.start)
+    first = local_date(metering.zone, period.since(metering.service_start).start)
     segment = next((segment for segment in segments if segment.contains(midnight)), None)
     rater = versions.on(first)
     error = None

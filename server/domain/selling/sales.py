@@ -11,7 +11,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.audit import Audit
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import AlreadyExists, InvalidArgument, Subject
 from server.domain.exact import exact
 from server.domain.ids import (
@@ -41,6 +40,7 @@ from server.domain.modeling.units import LIMIT
 from server.domain.rating.rates import (
     RateTerms,
 )
+from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.grants import Entitlement
 
 
@@ -65,13 +65,7 @@ class Buyer:
     id: AccountId
     zone: str
     currency_code: str
-    billing_anchor_day: int
-    billing_months: int = 1
-
-    @property
-    def billing(self) -> Cadence:
-        """The length of its billing periods."""
-        return Cadence(CadenceUnit.MONTH, self.billing_months)
+    billing: BillingCycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

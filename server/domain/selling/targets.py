@@ -1,12 +1,14 @@
 """Targets: the objects to which grants are bound, with their calendar, window and wallets."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
+from server.domain.calendar import Cadence, local_midnight
 from server.domain.ids import AssetId, EntitlementAccountId, ResourceId, WalletId
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.sold_policies import WalletPolicies
+from server.domain.selling.billing_cycles import MONTH
 
 
 class TargetKind(StrEnum):
@@ -42,9 +44,14 @@ class EntitlementAccount:
     zone: str
     currency_code: str
     anchor: date
-    billing_months: int = 1
+    billing: Cadence = MONTH
     start_date: date
     end_date: date | None
+
+    @property
+    def service_start(self) -> datetime:
+        """The start of its first asset, where its first periods begin."""
+        return local_midnight(self.zone, self.start_date)
 
     def widened(self, start: date, end: date | None) -> "EntitlementAccount":
         """Return it with a window that includes these days too."""

@@ -12,6 +12,7 @@ from server.domain.calendar import (
     DelayUnit,
     PolicyPeriod,
     RatingPeriod,
+    local_midnight,
 )
 from server.domain.ids import AccountId, AssetId, ResourceId, WalletId
 from server.domain.modeling.policies import RatingFrequency
@@ -36,6 +37,12 @@ async def of_asset(
     return [_calendar(resources[ResourceId(row["usage_resource_id"])], row) for row in rows]
 
 
+async def first_start(tx: Transaction, account_id: AccountId, after: date) -> date | None:
+    """Return the first day of an account's first asset, if it is after a day; else None."""
+    found: date | None = await tx.fetchval(SQL["first_start"], tx.tenant_id, account_id, after)
+    return found
+
+
 async def anchors(tx: Transaction, account_id: AccountId) -> list[date]:
     """Return the dates from which the periods of an account's targets are counted."""
     return [row["anchor_date"] for row in await tx.fetch(SQL["anchors"], tx.tenant_id, account_id)]
@@ -52,7 +59,8 @@ def _calendar(resource: AssetResource, row: Record) -> ResourceCalendar:
         end=resource.end_time,
         zone=row["time_zone"],
         anchor=row["anchor_date"],
-        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
+        service_start=local_midnight(row["time_zone"], row["start_date"]),
+        billing=Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
         frequency=RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay),
         kept=None
         if start is None

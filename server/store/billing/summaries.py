@@ -9,7 +9,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain.billing.liable_lines import LiableLine
-from server.domain.calendar import Period
+from server.domain.calendar import Period, rating_period
 from server.domain.consumption.cells import Cell
 from server.domain.exact import plain
 from server.domain.ids import (
@@ -153,6 +153,7 @@ async def add_ratable(
         [encode_packages(line.packaged) for line in lines],
         # As text too: arrays of different lengths are no two-dimensional array.
         [",".join(map(plain, line.flat_tiers)) or None for line in lines],
+        wallet.service_start,
     )
 
 
@@ -172,7 +173,9 @@ def _rate_id(line: RatableLine, rate_ids: Mapping[AssetId, Mapping[Any, UUID]]) 
 
 async def ratable_of(tx: Transaction, wallet: StoredWallet, billing: Period) -> list[RatableLine]:
     """Return the ratable lines of a wallet in one billing period, for its liable lines."""
-    args = (tx.tenant_id, wallet.account_id, wallet.id, billing.start, billing.end)
+    length = wallet.frequency.period
+    first = rating_period(wallet.zone, wallet.anchor, length, billing.start)
+    args = (tx.tenant_id, wallet.account_id, wallet.id, billing.start, billing.end, first.start)
     rows = await tx.fetch(SQL["ratable_of_wallet"], *args)
     return [_ratable(wallet, row) for row in rows]
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
+from server.domain.calendar import local_midnight
 from server.domain.ids import (
     AccountId,
     AssetId,
@@ -222,11 +223,15 @@ async def list_usage(
 
 
 def _usage_summary(row: Record) -> UsageSummary:
-    """Return a cell, with its measures in the unit that the resource counts in."""
+    """Return a cell in the unit that the resource counts in, with its period as it is told."""
     values = dict(row)
     by = ratio_of(values.pop("unit_numerator"), values.pop("unit_denominator"))
     for name in ("sum_quantity", "max_quantity"):
         values[name] = counted(values[name], by)
+    service_start = local_midnight(values.pop("time_zone"), values.pop("start_date"))
+    # The first period of a target begins with its first asset.
+    for name in ("origin_start_time", "period_start_time"):
+        values[name] = max(values[name], service_start)
     return UsageSummary(**values)
 
 

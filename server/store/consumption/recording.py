@@ -11,7 +11,13 @@ from enum import StrEnum
 from typing import Any
 
 from server.domain.caches import memoize
-from server.domain.calendar import Delay, DelayUnit, PolicyPeriod, RatingPeriod
+from server.domain.calendar import (
+    Delay,
+    DelayUnit,
+    PolicyPeriod,
+    RatingPeriod,
+    local_midnight,
+)
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.recording import (
     Counted,
@@ -207,6 +213,7 @@ def _meter(row: Any) -> Meter | None:
         unit=_unit(row),
         zone=row["time_zone"],
         anchor=row["anchor_date"],
+        service_start=local_midnight(row["time_zone"], row["start_date"]),
         frequency=_frequency(row["rating_period"], row["waiting_days"], row["waiting_hours"]),
         late_policy=_LATE[row["late_policy"]],
         is_hourly=row["aggregation_period"] == "HOUR",

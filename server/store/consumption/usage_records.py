@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from server.domain.calendar import Period, RatingPeriod
+from server.domain.calendar import Period, RatingPeriod, local_midnight
 from server.domain.consumption.usage_records import RecordState, RecordTrace, UsageRecord
 from server.domain.errors import NotFound
 from server.domain.ids import (
@@ -125,7 +125,7 @@ def _record(row: Any) -> UsageRecord:
             cell_id=CellId(row["usage_summary_id"]),
             period=RatingPeriod(
                 row["period_start_time"], row["period_end_time"], row["period_freeze_time"]
-            ),
+            ).since(local_midnight(row["time_zone"], row["start_date"])),
             is_late=row["origin_start_time"] != row["period_start_time"],
             drawn_quantity=row["drawn_quantity"],
             overage_quantity=row["overage_quantity"],

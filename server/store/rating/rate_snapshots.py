@@ -8,7 +8,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.calendar import PolicyPeriod
+from server.domain.calendar import PolicyPeriod, local_midnight
 from server.domain.ids import (
     AccountId,
     AssetId,
@@ -241,6 +241,7 @@ async def target_rates(
         else TargetRates(
             zone=row["time_zone"],
             anchor=row["anchor_date"],
+            service_start=local_midnight(row["time_zone"], row["service_date"]),
             length=PolicyPeriod(row["rating_period"]),
             additions=tuple(added.get(row["wallet_id"], ())),
         )
@@ -299,6 +300,7 @@ def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> As
     return AssetRates(
         zone=first["time_zone"],
         anchor=first["anchor_date"],
+        service_start=local_midnight(first["time_zone"], first["service_date"]),
         length=PolicyPeriod(first["rating_period"]),
         is_fixed=first["is_fixed"],
         overage=OveragePolicy(first["overage"]),

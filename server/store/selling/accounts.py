@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from asyncpg import Record
 
 from server.domain.audit import Audit
+from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId
+from server.domain.selling.billing_cycles import BillingCycle
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.documents import TEXTS
@@ -24,8 +26,7 @@ class Account:
     display_name: str
     time_zone: str
     currency_code: str
-    billing_anchor_day: int
-    billing_months: int = 1
+    billing: BillingCycle
     labels: dict[str, str]
 
 
@@ -50,8 +51,10 @@ async def add(tx: Transaction, account: Account) -> bool:
         account.display_name,
         account.time_zone,
         account.currency_code,
-        account.billing_anchor_day,
-        account.billing_months,
+        account.billing.interval.unit,
+        account.billing.interval.count,
+        account.billing.day,
+        account.billing.counted_from,
         TEXTS.encode(account.labels),
     )
     return True
@@ -94,6 +97,15 @@ async def save(tx: Transaction, account: Account) -> None:
     await tx.execute(SQL["save_account"], *args)
 
 
+def billing_cycle(row: Record) -> BillingCycle:
+    """Return the billing cycle of an account's row."""
+    return BillingCycle(
+        Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
+        day=row["billing_anchor_day"],
+        counted_from=row["billing_anchor_date"],
+    )
+
+
 def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
     if row is None:
         raise NotFound.of("Account", f"accounts/{account_id}")
@@ -103,8 +115,7 @@ def _kept(account_id: AccountId, row: Record | None) -> KeptAccount:
             display_name=row["display_name"],
             time_zone=row["time_zone"],
             currency_code=row["currency_code"],
-            billing_anchor_day=row["billing_anchor_day"],
-            billing_months=row["billing_months"],
+            billing=billing_cycle(row),
             labels=TEXTS.decode(row["labels"]),
         ),
         revision=row["revision"],

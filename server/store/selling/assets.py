@@ -163,7 +163,8 @@ async def _save_targets(
         [target.zone for target in targets],
         [target.currency_code for target in targets],
         [target.anchor for target in targets],
-        [target.billing_months for target in targets],
+        [target.billing.unit for target in targets],
+        [target.billing.count for target in targets],
         [target.start_date for target in targets],
         [target.end_date for target in targets],
     )
@@ -278,6 +279,7 @@ async def _add_entitlements(
         [each.next_index for each in new],
         [entitlement.refresh_policy.version for _, entitlement in sold],
         [entitlement.rollover_policy.version for _, entitlement in sold],
+        [each.rollover.remainder_percent if each.rollover else None for each in new],
     )
 
 
@@ -337,6 +339,7 @@ def _sold(row: Record) -> SoldEntitlement:
         max_count=row["max_rollovers"],
         max_quantity=row["rollover_max_quantity"],
         max_percent=row["rollover_max_percent"],
+        remainder_percent=row["rollover_remainder_percent"],
     )
     entitlement = Entitlement(
         id=EntitlementId(row["entitlement_id"]),

@@ -7,6 +7,7 @@ from typing import TypeVar
 from asyncpg import Record
 
 from server.domain.audit import Audit
+from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, BindingTargetId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
@@ -81,7 +82,7 @@ class EqualTargets:
     """Targets with equal policies and equal billing periods: their number, and the first names."""
 
     policies: Mapping[ResourceId, PolicyIds]
-    billing_months: int
+    billing: Cadence
     count: int
     names: tuple[str, ...]
 
@@ -92,7 +93,7 @@ async def naming(tx: Transaction, kind: Kind[T], policy_id: str) -> list[EqualTa
     return [
         EqualTargets(
             policies=dict(_policies_by_resource(row)),
-            billing_months=row["billing_months"],
+            billing=Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
             count=row["targets"],
             names=tuple(row["names"]),
         )

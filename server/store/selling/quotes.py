@@ -23,6 +23,7 @@ from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
 from server.store.modeling import used_records
 from server.store.rating.rates import PRICE_BOOK
+from server.store.selling.accounts import billing_cycle
 from server.store.selling.sold_names import sold_names
 from server.store.sql import load
 
@@ -55,8 +56,7 @@ def buyer_from_row(row: Record) -> Buyer:
         id=AccountId(row["account_id"]),
         zone=row["time_zone"],
         currency_code=row["currency_code"],
-        billing_anchor_day=row["billing_anchor_day"],
-        billing_months=row["billing_months"],
+        billing=billing_cycle(row),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from asyncpg import Record
 
-from server.domain.calendar import Delay, DelayUnit, PolicyPeriod
+from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import (
     AccountId,
     EntitlementAccountId,
@@ -65,7 +65,7 @@ def _target(row: Record) -> EntitlementAccount:
         zone=row["time_zone"],
         currency_code=row["currency_code"],
         anchor=row["anchor_date"],
-        billing_months=row["billing_months"],
+        billing=Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
         start_date=row["start_date"],
         end_date=row["end_date"],
     )

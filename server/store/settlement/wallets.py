@@ -16,7 +16,9 @@ from server.domain.calendar import (
     CadenceUnit,
     Delay,
     DelayUnit,
+    Period,
     PolicyPeriod,
+    local_midnight,
     period_after,
     rating_period,
 )
@@ -87,7 +89,8 @@ class WalletFilter:
 class StoredWallet:
     """A wallet with everything its balance is computed from, at `now` in tenant time.
 
-    Its rating periods until `closed` are final.
+    Its rating periods until `closed` are final. The first one is told from `service_start`, with
+    the first asset of its target.
     """
 
     account_id: AccountId
@@ -97,6 +100,7 @@ class StoredWallet:
     target_id: str
     currency_code: str
     anchor: date
+    service_start: datetime
     billing: Cadence
     frequency: RatingFrequency
     late: LatePolicy
@@ -118,6 +122,13 @@ class StoredWallet:
     def zone(self) -> str:
         """The time zone in which its days and periods begin."""
         return self.state.terms.zone
+
+    @property
+    def period(self) -> Period:
+        """The rating period at `now`, or the first one before the service begins, as it is told."""
+        at = max(self.now, self.service_start)
+        whole = rating_period(self.zone, self.anchor, self.frequency.period, at)
+        return whole.since(self.service_start)
 
     @property
     def token_wallet_ids(self) -> list[WalletId]:
@@ -306,7 +317,8 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         target_id=row["target_id"],
         currency_code=row["currency_code"],
         anchor=anchor,
-        billing=Cadence(CadenceUnit.MONTH, row["billing_months"]),
+        billing=Cadence(CadenceUnit(row["billing_unit"]), row["billing_count"]),
+        service_start=local_midnight(row["time_zone"], row["start_date"]),
         frequency=frequency,
         late=LatePolicy(row["late_policy"]),
         head=head_of(row),
@@ -332,6 +344,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     if row["aggregation_method"] == AggregationMethod.TIME_WEIGHTED:
         after = partial(period_after, zone, anchor, length.cadence)
         cells = with_carried(cells, period, after, services, zone)
+    service_start = local_midnight(zone, row["start_date"])
     return WalletState(
         terms=WalletTerms(
             id=wallet_id,
@@ -354,7 +367,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
         rated_before=decode_tallies(row["rated"]),
-        rating_versions=InForce(decode_versions(row["versions"]), zone),
+        rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
     )
 
 

@@ -68,7 +68,7 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     await _refuse_out_of_turn(tx, command, period)
     wallet = await wallets.get(tx, account_id, wallet_id)
     ends = [asset.end_time for asset in wallet.assets]
-    closed = closing(wallet.state, _calendar(wallet), ends, period, reopened=found.reopened)
+    closed = closing(wallet.state, calendar_of(wallet), ends, period, reopened=found.reopened)
 
     await _post(tx, wallet, closed.settlement)
     if closed.lines:
@@ -151,7 +151,7 @@ async def _pass_on(
         own = wallet.rated_in(wallet_id)
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
-            calendar = _calendar(tokens)
+            calendar = calendar_of(tokens)
             taking = (calendar.with_freeze(period) for period in {cell.period for _, cell in cells})
             await periods.open_missing(tx, [_new_period(tokens, period) for period in taking])
             await summaries.add_tokens(tx, tokens, cells)
@@ -169,7 +169,7 @@ async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
         new = [
             _new_liable(assets[owed_line.line.asset_id], currency, owed_line) for owed_line in owed
         ]
-        await summaries.add_liable(tx, wallet, billing, new)
+        await summaries.add_liable(tx, wallet, calendar_of(wallet).told(billing), new)
 
 
 def _new_liable(asset: SoldAsset, currency_code: str, owed: InvoiceReady) -> NewLiable:
@@ -183,10 +183,12 @@ def _new_liable(asset: SoldAsset, currency_code: str, owed: InvoiceReady) -> New
     )
 
 
-def _calendar(wallet: StoredWallet) -> WalletCalendar:
+def calendar_of(wallet: StoredWallet) -> WalletCalendar:
+    """Return the rating and billing calendar of a wallet."""
     return WalletCalendar(
         zone=wallet.zone,
         anchor=wallet.anchor,
+        service_start=wallet.service_start,
         billing=wallet.billing,
         frequency=wallet.frequency,
     )

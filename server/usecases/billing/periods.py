@@ -5,11 +5,11 @@ from datetime import datetime
 
 from server.domain.billing.periods import (
     ResourcePeriods,
-    account_billing_period,
+    begun,
     periods_at,
     same,
 )
-from server.domain.calendar import Period
+from server.domain.calendar import Period, local_date, local_midnight
 from server.domain.ids import AccountId, AssetId
 from server.store.access import tenants
 from server.store.billing import calendars
@@ -45,17 +45,14 @@ async def periods_of(
 
 async def _of_account(tx: Transaction, account_id: AccountId, at: datetime) -> PeriodsAt:
     account = (await accounts.get(tx, account_id)).content
-    # Monthly periods do not depend on the targets, so those are not read: there may be one for each
-    # asset.
-    is_monthly = account.billing_months == 1
-    anchors = [] if is_monthly else await calendars.anchors(tx, account_id)
-    billing = account_billing_period(
-        account.time_zone,
-        account.billing_anchor_day,
-        account.billing_months,
-        anchors,
-        at,
-    )
+    zone, cycle = account.time_zone, account.billing
+    # Targets are read only if the periods depend on them: there may be one for each asset.
+    anchors = [] if cycle.is_fixed else await calendars.anchors(tx, account_id)
+    billing = cycle.period_at(zone, anchors, at)
+    if billing is not None:
+        first = await calendars.first_start(tx, account_id, local_date(zone, billing.start))
+        if first is not None:
+            billing = begun(billing, local_midnight(zone, first), at)
     return PeriodsAt(account_id=account_id, time=at, billing=billing)
 
 

@@ -7,7 +7,7 @@ as if the usage had come in time. Otherwise the usage is handled as under `NEXT_
 from collections.abc import Iterable
 from datetime import datetime
 
-from server.domain.calendar import RatingPeriod, period_containing
+from server.domain.calendar import RatingPeriod
 from server.domain.consumption.placement import may_reopen, reopened_period
 from server.domain.consumption.recording import PeriodKey, Slot
 from server.domain.errors import Aborted
@@ -17,6 +17,7 @@ from server.store.billing.reopening import Reopenable
 from server.store.connection import Transaction
 from server.store.consumption.recording import queue_openers
 from server.store.settlement import wallets
+from server.usecases.billing.closing import calendar_of
 
 
 async def final_of(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
@@ -62,6 +63,5 @@ async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
             message = "a later period is being closed at this moment; nothing happened, try again"
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
         wallet = await wallets.get(tx, reopenable.account_id, reopenable.wallet_id)
-        start = reopenable.period.start
-        billing = period_containing(wallet.zone, wallet.anchor, wallet.billing, start)
+        billing = calendar_of(wallet).billing_of(reopenable.period)
         await store.take_back(tx, reopenable, revision(reopenable.reopened), billing.end)

@@ -6,6 +6,7 @@ compared with the stored amounts: where they differ, the replay returns an error
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from server.domain.billing.replay import Pair, line_before, not_reproduced
@@ -123,7 +124,11 @@ def _compared(
     for id_, parts in after.items():
         key = parts[0].key
         is_asked = command.asset_id in (None, key.asset_id)
-        if id_ not in before and is_asked and command.within.contains(key.period_start):
+        if (
+            id_ not in before
+            and is_asked
+            and command.within.contains(_told(wallet_replay, key.period_start))
+        ):
             found.append(_without_original(wallet_replay, id_, parts))
     return found
 
@@ -162,8 +167,8 @@ def _without_original(
         wallet_id=wallet_replay.wallet.id,
         asset_id=first.key.asset_id,
         resource_id=wallet_replay.wallet.resource_id,
-        start=first.key.period_start,
-        origin_start=first.key.origin_start,
+        start=_told(wallet_replay, first.key.period_start),
+        origin_start=_told(wallet_replay, first.key.origin_start),
         segment_start=first.key.segment_start,
         dimensions=first.key.dimensions,
         overage=ZERO,
@@ -171,6 +176,11 @@ def _without_original(
         unit=UnitId(unit),
     )
     return replace(_with_parts(wallet_replay, line, after), is_new=True)
+
+
+def _told(wallet_replay: WalletReplay, period_start: datetime) -> datetime:
+    """Return the start of a period as it is told: the first one begins with the service."""
+    return max(period_start, wallet_replay.wallet.service_start)
 
 
 @exact

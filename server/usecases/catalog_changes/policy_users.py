@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import UsageError, Violation
 from server.domain.ids import ProductId
 from server.domain.modeling.policies import PolicyLevel, check_period_order
@@ -110,7 +109,7 @@ def _under_target(
         for resource in changed.resources:
             wallet = resource.policies.wallet
             check_period_order(
-                billing=Cadence(CadenceUnit.MONTH, group.billing_months),
+                billing=group.billing,
                 rating=wallet.rating.period,
                 accumulation=wallet.aggregation.period,
             )

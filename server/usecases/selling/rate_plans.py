@@ -49,7 +49,12 @@ async def get(tx: Transaction, command: GetRatePlan) -> RatePlan:
     lines = []
     for held in sorted(asset.resources, key=lambda resource: resource.resource_id):
         wallet = await wallets.get(tx, account_id, held.wallet_id)
-        metering = Metering(zone=wallet.zone, anchor=wallet.anchor, length=wallet.frequency.period)
+        metering = Metering(
+            zone=wallet.zone,
+            anchor=wallet.anchor,
+            service_start=wallet.service_start,
+            length=wallet.frequency.period,
+        )
         segments = wallet.state.rates.get(asset_id, ())
         lines.append(planned(held, segments, metering, versions, day))
     return RatePlan(day=day, lines=tuple(lines))

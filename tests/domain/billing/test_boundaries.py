@@ -29,6 +29,7 @@ JANUARY, FEBRUARY, MARCH = strategies.months("UTC", 3)
 CALENDAR = WalletCalendar(
     zone="UTC",
     anchor=date(2024, 1, 1),
+    service_start=datetime(2024, 1, 1, tzinfo=UTC),
     billing=MONTHLY,
     frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
 )

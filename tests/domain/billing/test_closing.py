@@ -52,6 +52,7 @@ JANUARY, FEBRUARY, MARCH = PERIODS = strategies.months("UTC", 3)
 MONTHS = WalletCalendar(
     zone="UTC",
     anchor=date(2024, 1, 1),
+    service_start=datetime(2024, 1, 1, tzinfo=UTC),
     billing=MONTHLY,
     frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
 )

@@ -46,6 +46,7 @@ METER = Meter(
     unit=EACH,
     zone="Europe/Berlin",
     anchor=date(2024, 1, 15),
+    service_start=datetime(2024, 1, 14, 23, tzinfo=UTC),
     frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
     late_policy=LatePolicy.NEXT_PERIOD,
     is_hourly=False,

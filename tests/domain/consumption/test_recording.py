@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from server.domain.calendar import Delay, PolicyPeriod
 from server.domain.consumption.cells import Measure, merged
 from server.domain.consumption.intake import AHEAD, BEHIND, Intake
+from server.domain.consumption.placement import period_closed
 from server.domain.consumption.recording import (
     ACCEPTED,
     DUPLICATE,
@@ -25,7 +26,6 @@ from server.domain.consumption.recording import (
     Usage,
     fold,
     kept,
-    period_closed,
     repeated,
 )
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -69,6 +69,7 @@ def meter(
         unit=EACH,
         zone=zone,
         anchor=date(2024, 1, 15),
+        service_start=datetime(2024, 1, 15, tzinfo=UTC),
         frequency=RatingFrequency(period=PolicyPeriod.MONTH, delay=Delay(3)),
         late_policy=LatePolicy.NEXT_PERIOD,
         is_hourly=is_hourly,

@@ -33,6 +33,8 @@ WEEKLY, QUARTERLY, YEARLY = PolicyPeriod.WEEK, PolicyPeriod.QUARTER, PolicyPerio
         (Cadence(CadenceUnit.MONTH, 24), YEARLY, YEARLY),
         (MONTH, WEEKLY, DAILY),
         (MONTH, WEEKLY, WEEKLY),
+        (WEEK, WEEKLY, DAILY),
+        (Cadence(CadenceUnit.WEEK, 2), WEEKLY, WEEKLY),
     ],
 )
 def test_periods_that_hold_each_other_are_allowed(billing, rating, accumulation):
@@ -47,7 +49,10 @@ def test_periods_that_hold_each_other_are_allowed(billing, rating, accumulation)
         (QUARTER, QUARTERLY, QUARTERLY),
         (YEAR, YEARLY, YEARLY),
         (MONTH, DAILY, MONTHLY),
+        (WEEK, WEEKLY, WEEKLY),
+        (WEEK, DAILY, WEEKLY),
         (WEEK, MONTHLY, DAILY),
+        (WEEK, QUARTERLY, DAILY),
         (Cadence(CadenceUnit.DAY, 60), MONTHLY, DAILY),
     ],
 )

@@ -56,6 +56,7 @@ def sold(value="3", *, start=JANUARY, end=None, overage=OveragePolicy.CHARGE, zo
     rates = AssetRates(
         zone=zone,
         anchor=JANUARY,
+        service_start=midnight(start),
         length=PolicyPeriod.MONTH,
         is_fixed=False,
         overage=overage,

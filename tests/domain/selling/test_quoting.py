@@ -52,6 +52,7 @@ from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.units import Unit
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import Rate, RateTerms
+from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.bindings import AskedBinding, BoundTarget, binding_of
 from server.domain.selling.overrides import check_in_product, overridden
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
@@ -65,7 +66,7 @@ START, MONTH = date(2024, 1, 31), Cadence(CadenceUnit.MONTH)
 PATH = "quote.lines[0]"
 CALL = Unit(id=UnitId("call"), class_id=UnitClassId("calls"), factor=Decimal(1), scale=0)
 ASSET = AssetId(UUID(int=5))
-BUYER = Buyer(id=AccountId("acme"), zone="UTC", currency_code="USD", billing_anchor_day=1)
+BUYER = Buyer(id=AccountId("acme"), zone="UTC", currency_code="USD", billing=BillingCycle(day=1))
 TERMS = RateTerms(unit=USD, rate=Rate(value=Decimal(2), unit=USD))
 FIXED = CatalogTerms(terms=TERMS, is_fixed=True)
 SELF = BoundTarget(binding=Binding.SELF, target_id=None)

@@ -2,16 +2,22 @@
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import preview_service_pb2 as previews
+from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as rpc
 
 from clients import UsageError
 from clients.values import enum_name
+from tests.stories.preview_words import preview
 from tests.stories.sale_words import plan, to
 from tests.stories.token_words import pack, set_up
-from tests.stories.words import Metered, line, moment, stamp, usage
+from tests.stories.words import Metered, day, line, moment, stamp, usage
 
 INSTANT = timedelta(microseconds=1)
 CALLS = Metered(resource="calls", grant="100", refresh="MONTH", rate="1")
@@ -45,6 +51,15 @@ def span(period) -> tuple[str, str]:
 
 def freeze(period) -> str:
     return period.freeze_time.ToJsonString()
+
+
+def every(unit: str, count: int = 1, **alignment: Any) -> accounts.Account:
+    """Billing periods of some length and alignment."""
+    return accounts.Account(billing_interval=types.Cadence(unit=unit, count=count), **alignment)
+
+
+def asset_start(zone: str, *on: int) -> float:
+    return datetime(*on, tzinfo=ZoneInfo(zone)).timestamp()
 
 
 async def berlin(world):
@@ -204,23 +219,36 @@ async def test_what_is_not_there_has_no_periods(sandbox, name, at, reason):
     assert refused.value.reason == reason
 
 
+LONG = {"calls": "MONTH", "minutes": "DAY", "seats": "QUARTER"}
+SHORT = {"calls": "WEEK", "minutes": "DAY"}
+
+
 @pytest.mark.parametrize(
-    ("zone", "anchor_day"), [("Europe/Berlin", 31), ("America/Santiago", 15), ("Asia/Kolkata", 1)]
+    ("zone", "ratings", "billing"),
+    [
+        ("Europe/Berlin", LONG, every("QUARTER", billing_anchor_day=31)),
+        ("America/Santiago", LONG, every("QUARTER", billing_anchor_day=15)),
+        ("Asia/Kolkata", LONG, every("MONTH", 3, billing_anchor_day=1)),
+        ("Europe/Berlin", LONG, every("QUARTER", billing_calendar_aligned=True)),
+        ("America/Santiago", LONG, every("HALF_YEAR", billing_calendar_aligned=True)),
+        ("Asia/Kolkata", LONG, every("QUARTER", billing_anchor_date=day("2023-08-31"))),
+        ("Pacific/Chatham", LONG, every("YEAR", billing_anchor_date=day("2031-02-28"))),
+        ("Europe/Berlin", SHORT, every("WEEK")),
+        ("America/Santiago", SHORT, every("WEEK", 2, billing_anchor_date=day("2024-04-03"))),
+        ("UTC", SHORT, every("MONTH", billing_calendar_aligned=True)),
+    ],
 )
-async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, anchor_day):
+async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, ratings, billing):
     """At any time, and at both sides of an edge, PeriodAt answers what recording does.
 
-    Late usage is put in a later period, which PeriodAt answers at the start of that.
+    Late usage is put in a later period, which PeriodAt answers at the start of that. No period
+    begins before the asset.
     """
     world = await sandbox("2024-05-20")
     slow = {"rate": "1", "waiting_days": 31}
-    await world.product(
-        "plan",
-        Metered(resource="calls", rating="MONTH", **slow),
-        Metered(resource="minutes", rating="DAY", **slow),
-        Metered(resource="seats", rating="QUARTER", **slow),
-    )
-    account = await world.account("ann", zone=zone, anchor_day=anchor_day, billing_months=3)
+    metered = [Metered(resource=one, rating=by, **slow) for one, by in ratings.items()]
+    await world.product("plan", *metered)
+    account = await world.account("ann", zone=zone, billing=billing)
     [asset] = await world.sell(account, line("plan", "2024-02-10"))
     rng = random.Random(zone)
     first, now = moment("2024-02-11"), moment("2024-05-20")
@@ -234,21 +262,36 @@ async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, anchor_day)
     records = [
         usage(asset, resource, time, 1, f"{resource}-{index}")
         for index, time in enumerate(times)
-        for resource in ("calls", "minutes", "seats")
+        for resource in ratings
     ]
     rng.shuffle(records)
     half = len(records) // 2
     outcomes = await world.record(records[:half])
     # What froze until then is closed, and more usage of it is late.
     await world.advance("2024-06-25")
+    asked = [
+        previews.PreviewLine(
+            asset=one.asset,
+            usage_resource=one.usage_resource,
+            quantity=one.quantity,
+            usage_time=one.usage_time,
+        )
+        for one in records[half:]
+    ]
+    previewed = await preview(world, account, *asked)
     outcomes += await world.record(records[half:])
+    assert [one.late for one in previewed] == [one.late for one in outcomes[half:]]
 
     late = 0
+    service_start = asset_start(zone, 2024, 2, 10)
     for record, outcome in zip(records, outcomes, strict=True):
         became = await kept(world, account, record.record_id)
         resource = record.usage_resource.partition("/")[2]
         time = record.usage_time.ToDatetime(tzinfo=now.tzinfo)
-        own = of(await ask(world, asset.name, time), resource).rating_period
+        at_time = of(await ask(world, asset.name, time), resource)
+        own = at_time.rating_period
+        assert own.start_time.seconds >= service_start
+        assert at_time.billing_period.start_time.seconds >= service_start
         assert own.start_time.ToNanoseconds() <= record.usage_time.ToNanoseconds()
         assert record.usage_time.ToNanoseconds() < own.end_time.ToNanoseconds()
         if became.late:

@@ -155,6 +155,35 @@ async def test_usage_that_is_not_final_is_visible_until_its_line_comes(shell: Sh
     assert (await shell.read("lines acme"))["to_come"] == []
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("", "billed every month, on day 1 of a month"),
+        ("--billing-day 31", "billed every month, on day 31 of a month"),
+        ("--billing-every quarter --billing-calendar", "billed every quarter, by the calendar"),
+        ("--billing-every half-years --billing-day 5", "billed every half-year, on day 5 of"),
+        ("--billing-every week", "billed every week, by the calendar"),
+        (
+            "--billing-every '2 weeks' --billing-from 2026-02-18",
+            "billed every 2 weeks, counted from 2026-02-18",
+        ),
+    ],
+)
+async def test_an_account_tells_when_it_is_billed(shell: Shell, options: str, told: str) -> None:
+    made = await shell.done(
+        f"account create kiel --currency USD --time-zone Europe/Berlin {options}"
+    )
+
+    assert told in made
+    assert told in await shell.done("account show kiel")
+
+
+async def test_an_interval_that_is_none_is_refused_before_it_is_sent(shell: Shell) -> None:
+    ended = await shell("account create kiel --currency USD --time-zone UTC --billing-every moon")
+
+    assert (ended.code, "'moon' is not an interval" in ended.err) == (2, True)
+
+
 async def test_lines_of_two_months_are_told_apart_by_days_of_the_account(shell: Shell) -> None:
     await shell.done("account create kiel --currency USD --time-zone Europe/Berlin")
     await shell.done("sell kiel --start 2026-01-01")

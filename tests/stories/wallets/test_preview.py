@@ -189,7 +189,6 @@ async def test_bad_lines_have_the_refusals_of_recording_and_spoil_no_other(sandb
         "RESOURCE_NOT_ENTITLED": but(usage_resource="usageResources/none"),
         "QUANTITY_NEGATIVE": but(quantity=number(-1)),
         "DECIMAL_FORMAT": but(quantity=number("1e3")),
-        "UNIT_SCALE": but(quantity=number("0.5")),
         "UNIT_OF_MEASURE_NOT_FOUND": but(unit_of_measure="unitsOfMeasure/none"),
         "TIMESTAMP_IN_FUTURE": but(usage_time=stamp(moment("2024-02-01"))),
     }

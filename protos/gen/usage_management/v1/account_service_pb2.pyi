@@ -10,7 +10,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
+from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -53,7 +55,9 @@ class Account(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     BILLING_ANCHOR_DAY_FIELD_NUMBER: _builtins.int
-    BILLING_MONTHS_FIELD_NUMBER: _builtins.int
+    BILLING_INTERVAL_FIELD_NUMBER: _builtins.int
+    BILLING_CALENDAR_ALIGNED_FIELD_NUMBER: _builtins.int
+    BILLING_ANCHOR_DATE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -69,12 +73,17 @@ class Account(_message.Message):
     currency_code: _builtins.str
     """The currency of its purchases: an ISO 4217 code in capitals. It never changes."""
     billing_anchor_day: _builtins.int
-    """The day of the month on which its billing periods begin: 1 to 31; the last day of a shorter month; 1 if
-    absent. It never changes.
+    """The day of the month on which its billing periods begin: 1 to 31; the last day of a shorter month. Periods of
+    several months are counted from the last such day on or before the first sale to each target. 1 if no
+    alignment is given and the interval is not one of weeks. It never changes. Only one of this, of
+    `billing_calendar_aligned` and of `billing_anchor_date` may be given; others fail with INVALID_ARGUMENT
+    (`BILLING_CYCLE`).
     """
-    billing_months: _builtins.int
-    """The number of months in a billing period: 1 to 60; 1 if absent. No rating period of its purchases may be
-    longer. It never changes.
+    billing_calendar_aligned: _builtins.bool
+    """Billing periods begin where those of the calendar do: weeks on Monday, months on the first, quarters on the first
+    of January, April, July and October, half-years on the first of January and July, years on the first of January.
+    For one week, and for intervals that divide a year. An interval of one week is aligned so if no alignment is
+    given. It never changes.
     """
     etag: _builtins.str
     """The etag; it changes whenever the account changes."""
@@ -82,6 +91,24 @@ class Account(_message.Message):
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    @_builtins.property
+    def billing_interval(self) -> _types_pb2.Cadence:
+        """The length of a billing period, in weeks, months, quarters, half-years or years: at most five years; one month
+        if absent. No rating period of its purchases may be longer. It never changes.
+
+        Each billing period begins a whole number of intervals after the same date, never after the previous period, so
+        that the 31st stays the 31st in every month that has one. The rating periods of its purchases are counted from
+        that date too. The first period begins when the first asset of its target does, and ends where it would
+        have ended anyway.
+        """
+
+    @_builtins.property
+    def billing_anchor_date(self) -> _date_pb2.Date:
+        """The date from which billing periods are counted, forwards and backwards, for intervals of any length: quarters
+        from February 15 begin on February 15, May 15, August 15 and November 15. A day that a month lacks becomes its
+        last day. It may be before or after the first sale. It never changes.
+        """
+
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Caller-defined labels: at most 64, with keys of at most 128 and values of at most 1,024 characters."""
@@ -102,7 +129,9 @@ class Account(_message.Message):
         time_zone: _builtins.str = ...,
         currency_code: _builtins.str = ...,
         billing_anchor_day: _builtins.int = ...,
-        billing_months: _builtins.int = ...,
+        billing_interval: _types_pb2.Cadence | None = ...,
+        billing_calendar_aligned: _builtins.bool = ...,
+        billing_anchor_date: _date_pb2.Date | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -110,9 +139,9 @@ class Account(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_date", b"billing_anchor_date", "billing_interval", b"billing_interval", "create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_day", b"billing_anchor_day", "billing_months", b"billing_months", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["billing_anchor_date", b"billing_anchor_date", "billing_anchor_day", b"billing_anchor_day", "billing_calendar_aligned", b"billing_calendar_aligned", "billing_interval", b"billing_interval", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "time_zone", b"time_zone", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,7 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAccount(self, request, context):
-        """Updates the display name and labels of an account; its time zone, currency and billing anchor cannot
+        """Updates the display name and labels of an account; its time zone, currency and billing periods cannot
         change. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -42,7 +42,7 @@ class AccountServiceStub:
     under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
     """
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.Account]
-    """Updates the display name and labels of an account; its time zone, currency and billing anchor cannot
+    """Updates the display name and labels of an account; its time zone, currency and billing periods cannot
     change. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     GetBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetBindingTargetRequest, _account_service_pb2.BindingTarget]
@@ -68,7 +68,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
     """
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.Account]  # type: ignore[assignment]
-    """Updates the display name and labels of an account; its time zone, currency and billing anchor cannot
+    """Updates the display name and labels of an account; its time zone, currency and billing periods cannot
     change. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
     """
     GetBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetBindingTargetRequest, _account_service_pb2.BindingTarget]  # type: ignore[assignment]
@@ -115,7 +115,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.UpdateAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.Account, _abc.Awaitable[_account_service_pb2.Account]]:
-        """Updates the display name and labels of an account; its time zone, currency and billing anchor cannot
+        """Updates the display name and labels of an account; its time zone, currency and billing periods cannot
         change. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
         """
 

@@ -159,6 +159,8 @@ class ErrorDetails(_message.Message):
         """The interval is invalid; its end must be after its start."""
         TIME_ZONE: ErrorDetails._Reason.ValueType  # 135
         """The time zone is unknown; use an IANA time zone such as `Europe/Berlin`, or `UTC`."""
+        BILLING_CYCLE: ErrorDetails._Reason.ValueType  # 162
+        """The billing periods are too long, or cannot be aligned in this way; the violation says how they can be."""
         CLOCK_BACKWARD: ErrorDetails._Reason.ValueType  # 136
         """The time is not after the current time of the clock; choose a later time."""
         VALUE_REFUSED: ErrorDetails._Reason.ValueType  # 137
@@ -519,6 +521,8 @@ class ErrorDetails(_message.Message):
     """The interval is invalid; its end must be after its start."""
     TIME_ZONE: ErrorDetails.Reason.ValueType  # 135
     """The time zone is unknown; use an IANA time zone such as `Europe/Berlin`, or `UTC`."""
+    BILLING_CYCLE: ErrorDetails.Reason.ValueType  # 162
+    """The billing periods are too long, or cannot be aligned in this way; the violation says how they can be."""
     CLOCK_BACKWARD: ErrorDetails.Reason.ValueType  # 136
     """The time is not after the current time of the clock; choose a later time."""
     VALUE_REFUSED: ErrorDetails.Reason.ValueType  # 137

@@ -92,11 +92,15 @@ class AggregationPolicy(_message.Message):
         DAY: AggregationPolicy._Period.ValueType  # 1
         """A local day of the target."""
         MONTH: AggregationPolicy._Period.ValueType  # 2
-        """A month that starts on the target's anchor day. It must be shorter than the billing period."""
+        """A month, counted from the first day that the rating period has as a whole: the first window is cut where the
+        service begins. It must be shorter than the billing period.
+        """
         HOUR: AggregationPolicy._Period.ValueType  # 3
         """An hour, counted from local midnight."""
         WEEK: AggregationPolicy._Period.ValueType  # 4
-        """Seven days, counted from the first day of the rating period; the last window may be shorter."""
+        """Seven days, counted from the first day that the rating period has as a whole: the first window is cut where
+        the service begins, and the last may be shorter too. It must be shorter than the billing period.
+        """
         QUARTER: AggregationPolicy._Period.ValueType  # 5
         """Three months; requires a rating period of the same length."""
         YEAR: AggregationPolicy._Period.ValueType  # 6
@@ -114,11 +118,15 @@ class AggregationPolicy(_message.Message):
     DAY: AggregationPolicy.Period.ValueType  # 1
     """A local day of the target."""
     MONTH: AggregationPolicy.Period.ValueType  # 2
-    """A month that starts on the target's anchor day. It must be shorter than the billing period."""
+    """A month, counted from the first day that the rating period has as a whole: the first window is cut where the
+    service begins. It must be shorter than the billing period.
+    """
     HOUR: AggregationPolicy.Period.ValueType  # 3
     """An hour, counted from local midnight."""
     WEEK: AggregationPolicy.Period.ValueType  # 4
-    """Seven days, counted from the first day of the rating period; the last window may be shorter."""
+    """Seven days, counted from the first day that the rating period has as a whole: the first window is cut where
+    the service begins, and the last may be shorter too. It must be shorter than the billing period.
+    """
     QUARTER: AggregationPolicy.Period.ValueType  # 5
     """Three months; requires a rating period of the same length."""
     YEAR: AggregationPolicy.Period.ValueType  # 6
@@ -236,29 +244,33 @@ class RatingFrequencyPolicy(_message.Message):
         DAY: RatingFrequencyPolicy._Period.ValueType  # 1
         """A local day of the target."""
         MONTH: RatingFrequencyPolicy._Period.ValueType  # 2
-        """A month that starts on the target's anchor day."""
+        """A month; for accounts that are billed by the month or longer."""
         WEEK: RatingFrequencyPolicy._Period.ValueType  # 3
-        """Seven local days, counted from the target's anchor date."""
+        """Seven local days: from Monday if billing is aligned to the calendar."""
         QUARTER: RatingFrequencyPolicy._Period.ValueType  # 4
-        """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+        """Three months; for accounts that are billed by the quarter or longer."""
         YEAR: RatingFrequencyPolicy._Period.ValueType  # 5
-        """A year from the target's anchor date; for accounts that are billed by the year or longer."""
+        """A year; for accounts that are billed by the year or longer."""
 
     class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
-        """The rating period: usage of one period is rated together. New periods may be added."""
+        """The rating period: usage of one period is rated together. Rating periods are counted from the same date as the
+        billing periods of the account, see `Account.billing_interval`: by the calendar, from the anchor date, or from the
+        last anchor day on or before the first sale to the target. They are never counted from the previous period, and
+        the first one begins where the target's first asset does. New periods may be added.
+        """
 
     PERIOD_UNSPECIFIED: RatingFrequencyPolicy.Period.ValueType  # 0
     """Refused."""
     DAY: RatingFrequencyPolicy.Period.ValueType  # 1
     """A local day of the target."""
     MONTH: RatingFrequencyPolicy.Period.ValueType  # 2
-    """A month that starts on the target's anchor day."""
+    """A month; for accounts that are billed by the month or longer."""
     WEEK: RatingFrequencyPolicy.Period.ValueType  # 3
-    """Seven local days, counted from the target's anchor date."""
+    """Seven local days: from Monday if billing is aligned to the calendar."""
     QUARTER: RatingFrequencyPolicy.Period.ValueType  # 4
-    """Three months from the target's anchor date; for accounts that are billed by the quarter or longer."""
+    """Three months; for accounts that are billed by the quarter or longer."""
     YEAR: RatingFrequencyPolicy.Period.ValueType  # 5
-    """A year from the target's anchor date; for accounts that are billed by the year or longer."""
+    """A year; for accounts that are billed by the year or longer."""
 
     class _LatePolicy:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -504,7 +516,9 @@ class RefreshPolicy(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def interval(self) -> _types_pb2.Cadence:
-        """The interval between two issues of a grant, counted from the day the asset starts."""
+        """The interval between two issues of a grant, counted from the day the asset starts, whatever the billing periods
+        of the account are aligned to.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -547,6 +561,7 @@ class RolloverPolicy(_message.Message):
     MAX_ROLLOVERS_FIELD_NUMBER: _builtins.int
     MAX_QUANTITY_FIELD_NUMBER: _builtins.int
     MAX_PERCENT_FIELD_NUMBER: _builtins.int
+    REMAINDER_PERCENT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -585,6 +600,12 @@ class RolloverPolicy(_message.Message):
         """
 
     @_builtins.property
+    def remainder_percent(self) -> _decimal_pb2.Decimal:
+        """The part of each remainder that may roll over, as a percentage of what is left when the grant expires: above
+        0, at most 100; truncated at the unit's scale. The limits above apply to the result. The rest expires.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
 
@@ -600,6 +621,7 @@ class RolloverPolicy(_message.Message):
         max_rollovers: _builtins.int = ...,
         max_quantity: _decimal_pb2.Decimal | None = ...,
         max_percent: _decimal_pb2.Decimal | None = ...,
+        remainder_percent: _decimal_pb2.Decimal | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -608,9 +630,9 @@ class RolloverPolicy(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "remainder_percent", b"remainder_percent", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "remainder_percent", b"remainder_percent", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -120,7 +120,7 @@ class UsageSummary(_message.Message):
 
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period that handles the usage."""
+        """The start of the rating period that handles the usage; the first one of a target begins with its first asset."""
 
     @_builtins.property
     def sum_quantity(self) -> _decimal_pb2.Decimal:
@@ -280,7 +280,9 @@ class RatableSummary(_message.Message):
     """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period."""
+        """The start of the rating period; the first one of a target begins with its first asset. A line keeps the start
+        that it was made with, if an earlier asset is sold to the target later.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -463,7 +465,9 @@ class LiableSummary(_message.Message):
     """The unit of both quantities: `unitsOfMeasure/{unit_of_measure}`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the billing period."""
+        """The start of the billing period; the first one of a target begins with its first asset. A line keeps the start
+        that it was made with, if an earlier asset is sold to the target later.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:

@@ -106,6 +106,10 @@ class Cadence(_message.Message):
         """Three calendar months."""
         YEAR: Cadence._Unit.ValueType  # 4
         """Calendar years."""
+        WEEK: Cadence._Unit.ValueType  # 5
+        """Seven calendar days."""
+        HALF_YEAR: Cadence._Unit.ValueType  # 6
+        """Six calendar months."""
 
     class Unit(_Unit, metaclass=_UnitEnumTypeWrapper):
         """The unit of a calendar interval. New units may be added."""
@@ -120,6 +124,10 @@ class Cadence(_message.Message):
     """Three calendar months."""
     YEAR: Cadence.Unit.ValueType  # 4
     """Calendar years."""
+    WEEK: Cadence.Unit.ValueType  # 5
+    """Seven calendar days."""
+    HALF_YEAR: Cadence.Unit.ValueType  # 6
+    """Six calendar months."""
 
     UNIT_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
@@ -152,7 +160,9 @@ class RatingPeriod(_message.Message):
     FREEZE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start: a local midnight in the time zone of the account."""
+        """The start: a local midnight in the time zone of the account. The first period of a target begins where its first
+        asset does.
+        """
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:

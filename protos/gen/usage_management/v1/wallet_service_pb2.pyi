@@ -89,7 +89,9 @@ class Wallet(_message.Message):
 
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period."""
+        """The start of the rating period, which is the first one until the service begins. That one begins with the first
+        asset of the target.
+        """
 
     @_builtins.property
     def period_end_time(self) -> _timestamp_pb2.Timestamp:
@@ -648,8 +650,10 @@ class PeriodAtResponse(_message.Message):
     @_builtins.property
     def billing_period(self) -> Global___BillingPeriod:
         """The billing period of the account, or of all `resource_periods` of the asset. Billing periods of several
-        months are counted from the first sale to each target, so they may differ between targets: absent if they
-        differ, if nothing was sold to such an account yet, or if an asset has no `resource_periods`.
+        months on a day of the month are counted from the first sale to each target, so they may differ between
+        targets: absent if they differ, if nothing was sold to such an account yet, or if an asset has no
+        `resource_periods`. The first period of an account begins where its first asset does; before that, this is the
+        whole period that contains the time.
         """
 
     @_builtins.property
@@ -729,7 +733,7 @@ class BillingPeriod(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the billing period."""
+        """The start of the billing period; the first one of a target begins where its first asset does."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:

@@ -4,11 +4,14 @@ from usage_management.v1 import account_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import created_from_reader
+from server.api.mapping.modeling.catalog import cadence_from_pb
 from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
 from server.api.masks import read_mask
 from server.api.reader import RequestReader
-from server.api.values import audit_pb, enum_pb, etag
+from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_date_pb
+from server.domain.calendar import CadenceUnit
 from server.domain.ids import AccountId, BindingTargetId
+from server.domain.selling.billing_cycles import MONTH, BillingCycle
 from server.domain.selling.targets import TargetKind
 from server.store.keys import TimeWindow
 from server.store.selling.accounts import Account, KeptAccount
@@ -35,12 +38,27 @@ def create_account_from_pb(request: pb.CreateAccountRequest) -> Account:
         display_name=account.text("display_name"),
         time_zone=account.zone("time_zone"),
         currency_code=account.currency("currency_code"),
-        billing_anchor_day=request.account.billing_anchor_day or 1,
-        billing_months=request.account.billing_months or 1,
+        billing=_billing(account),
         labels=account.labels("labels"),
     )
     reader.done()
     return content
+
+
+def _billing(account: RequestReader) -> BillingCycle:
+    """Return the billing cycle of an account; without an alignment, the usual one."""
+    interval = cadence_from_pb(account, "billing_interval") or MONTH
+    own: pb.Account = account.message
+    day, is_aligned = own.billing_anchor_day or None, own.billing_calendar_aligned
+    start = account.optional_date("billing_anchor_date")
+    if day is None and start is None and not is_aligned and interval.unit is not CadenceUnit.WEEK:
+        day = 1
+    cycle = BillingCycle(interval, day=day, counted_from=start)
+    several = "give one of an anchor day, an anchor date and the alignment to the calendar"
+    fault = several if is_aligned and (day or start) else cycle.fault
+    if fault is not None:
+        account.fault("billing_interval", "BILLING_CYCLE", fault)
+    return cycle
 
 
 def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
@@ -61,14 +79,16 @@ def update_account_from_pb(request: pb.UpdateAccountRequest) -> UpdateAccount:
 
 def account_to_pb(account: KeptAccount) -> pb.Account:
     """Return an account."""
-    content = account.content
+    content, billing = account.content, account.content.billing
     return pb.Account(
         name=names.ACCOUNT.of(content.id),
         display_name=content.display_name,
         time_zone=content.time_zone,
         currency_code=content.currency_code,
-        billing_anchor_day=content.billing_anchor_day,
-        billing_months=content.billing_months,
+        billing_interval=cadence_pb(billing.interval),
+        billing_anchor_day=billing.day or 0,
+        billing_anchor_date=optional_date_pb(billing.counted_from),
+        billing_calendar_aligned=billing.day is None and billing.counted_from is None,
         labels=content.labels,
         **audit_pb(account.audit),
         etag=etag(account.revision),

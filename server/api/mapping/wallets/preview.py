@@ -11,7 +11,7 @@ from server.api.errors import failure_status, status_of
 from server.api.mapping.consumption.recording import late_usage_to_pb, usage_of, usage_time
 from server.api.mapping.rating.terms import step_to_pb, terms_to_pb, unit_pb
 from server.api.values import decimal_pb, optional_decimal_pb
-from server.domain.consumption.recording import Usage
+from server.domain.consumption.recording import Usage, kept
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.ids import AccountId, RecordId
 from server.domain.wallets.preview import Effect
@@ -31,7 +31,7 @@ def preview_to_pb(inputs: PreviewInputs, previewed: Previewed) -> pb.UsagePrevie
         return pb.UsagePreview(status=status_of(previewed.error))
     assert previewed.item is not None, previewed
     assert previewed.place is not None, previewed
-    late = previewed.place.late
+    late = kept(previewed.place).late
     return pb.UsagePreview(
         counted_quantity=decimal_pb(previewed.item.quantity),
         late=None if late is None else late_usage_to_pb(late),

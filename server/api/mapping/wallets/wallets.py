@@ -76,8 +76,8 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
         used_quantity=decimal_pb(balance.used),
         overage_quantity=decimal_pb(balance.overage),
         as_of_time=time_pb(wallet.now),
-        period_start_time=time_pb(wallet.state.period.start),
-        period_end_time=time_pb(wallet.state.period.end),
+        period_start_time=time_pb(wallet.period.start),
+        period_end_time=time_pb(wallet.period.end),
         percent_used=optional_decimal_pb(balance.percent_used),
         create_time=time_pb(wallet.create_time),
     )

@@ -5,8 +5,8 @@
 -- time.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid, $4 time timestamptz
 SELECT h.usage_resource_id, w.wallet_id, w.rating_period, w.waiting_days, w.waiting_hours, e.time_zone,
-       e.anchor_date, e.billing_months, p.start_time AS period_start_time, p.end_time AS period_end_time,
-       p.freeze_time
+       e.anchor_date, e.start_date, e.billing_unit, e.billing_count, p.start_time AS period_start_time,
+       p.end_time AS period_end_time, p.freeze_time
   FROM asset_resources AS h
   JOIN wallets AS w
     ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = h.wallet_id
@@ -18,6 +18,15 @@ SELECT h.usage_resource_id, w.wallet_id, w.rating_period, w.waiting_days, w.wait
         ORDER BY o.start_time DESC LIMIT 1) AS p ON true
  WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = $3
  ORDER BY h.usage_resource_id;
+
+-- name: first_start
+-- The first day of the first asset of an account, unless some asset starts on or before `until`: that one ends the
+-- search, which would otherwise read all targets.
+--   $1 tenant_id uuid, $2 account_id text, $3 until date
+SELECT min(start_date) FROM entitlement_accounts
+ WHERE tenant_id = $1 AND account_id = $2 AND NOT EXISTS (
+       SELECT FROM entitlement_accounts AS e
+        WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.start_date <= $3);
 
 -- name: anchors
 -- The dates from which the periods of an account's targets are counted.

@@ -57,14 +57,14 @@ SELECT $1, $2, c.id, $3, c.asset_id, $4, $8, c.end_time, $8, $8, 0, 0, c.quantit
 --   $17 currency_codes text[], $18 waterfalls text[], $19 error_reasons text[],
 --   $20 segment_start_times timestamptz[], $21 dimensions text[], $22 error_messages text[],
 --   $23 procedure_ids text[], $24 procedure_version_ids text[], $25 execution_id uuid, $26 packages text[],
---   $27 flat_tiers text[], the elements of each array with commas between them
+--   $27 flat_tiers text[], the elements of each array with commas between them, $28 service_start_time timestamptz
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id,
-                               usage_resource_id, asset_rate_id, start_time, end_time, origin_start_time,
-                               segment_start_time, state, used_quantity, drawn_quantity, overage_quantity,
+                               usage_resource_id, asset_rate_id, start_time, end_time, service_start_time,
+                               origin_start_time, segment_start_time, state, used_quantity, drawn_quantity, overage_quantity,
                                tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason,
                                dimensions, error_message, procedure_id, procedure_version_id, execution_id, packages,
                                flat_tiers)
-SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, r.origin_start_time,
+SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, $28, r.origin_start_time,
        r.segment_start_time, CASE WHEN r.amount IS NULL THEN 'RATING_FAILED' ELSE 'RATED' END, r.used, r.drawn,
        r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason,
        r.dimensions, r.error_message, r.procedure_id, r.procedure_version_id, $25, r.packages::jsonb,
@@ -79,9 +79,10 @@ SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6
  ORDER BY r.ratable_summary_id;
 
 -- name: ratable_of_wallet
--- The ratable lines that a billing period sums up.
+-- The ratable lines that a billing period sums up. Of these, only the first can begin before the billing period
+-- does; the lower bound of the key is for the index.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz,
---   $5 end_time timestamptz
+--   $5 end_time timestamptz, $6 from_start_time timestamptz
 SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r.origin_start_time,
        r.segment_start_time, r.used_quantity, r.drawn_quantity, r.overage_quantity, r.tier_quantity,
        r.net_unit_rate, r.amount, r.currency_code, r.error_reason, r.dimensions
@@ -90,7 +91,8 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
        SELECT t.number, t.product_id FROM assets AS t
         WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = r.asset_id LIMIT 1) AS a
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = $3 AND r.start_time > '-infinity'
-   AND r.start_time >= $4 AND r.start_time < $5
+   AND r.start_time >= $6 AND r.start_time < $5
+   AND greatest(r.start_time, r.service_start_time) >= $4 AND greatest(r.start_time, r.service_start_time) < $5
  ORDER BY r.start_time, r.ratable_summary_id;
 
 -- name: add_liable

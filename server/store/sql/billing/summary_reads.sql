@@ -7,13 +7,19 @@
 --   $9 product_id text or null, $10 usage_resource_id text or null, $11 start_time timestamptz or null,
 --   $12 end_time timestamptz or null
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
-       s.origin_start_time, s.period_start_time, p.state AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, p.state AS period_state,
+       s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
+       s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
    AND p.start_time = s.period_start_time
+ CROSS JOIN LATERAL (
+       SELECT e.time_zone, e.start_date FROM wallets AS w
+         JOIN entitlement_accounts AS e ON e.tenant_id = $1 AND e.account_id = $2
+          AND e.entitlement_account_id = w.entitlement_account_id
+        WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = s.wallet_id LIMIT 1) AS f
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND ($3::uuid IS NULL OR s.wallet_id = $3)
    AND ($4::timestamptz IS NULL OR (s.start_time, s.usage_summary_id) > ($4, $5::uuid))
    AND ($7::text IS NULL OR p.state = $7) AND ($8::uuid IS NULL OR s.asset_id = $8)
@@ -27,10 +33,16 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
 -- The cells of some ratable lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
-       s.origin_start_time, s.period_start_time, 'FINAL' AS period_state, s.record_count, s.sum_quantity,
-       s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
+       s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, 'FINAL' AS period_state,
+       s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
+       s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
   FROM usage_summaries AS s
+ CROSS JOIN LATERAL (
+       SELECT e.time_zone, e.start_date FROM wallets AS w
+         JOIN entitlement_accounts AS e ON e.tenant_id = $1 AND e.account_id = $2
+          AND e.entitlement_account_id = w.entitlement_account_id
+        WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = s.wallet_id LIMIT 1) AS f
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
    AND s.ratable_summary_id = ANY ($4::uuid[]) AND s.period_start_time > '-infinity'
    AND s.period_start_time = ANY (ARRAY (
@@ -54,7 +66,9 @@ SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amo
 -- name: find_ratable
 -- One ratable line.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid
-SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
+       greatest(start_time, service_start_time) AS start_time, end_time,
+       greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
        procedure_id, procedure_version_id, execution_id, execution_time, create_time
@@ -62,30 +76,35 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
 -- name: list_ratable
--- Ratable lines of an account, oldest first.
+-- Ratable lines of an account, oldest first. Those of a first period begin with the service.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
 --   $5 limit bigint, $6 state text or null, $7 asset_id uuid or null, $8 usage_resource_id text or null,
 --   $9 start_time timestamptz or null, $10 end_time timestamptz or null, $11 product_id text or null,
 --   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null
-SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
+       greatest(start_time, service_start_time) AS start_time, end_time,
+       greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
        procedure_id, procedure_version_id, execution_id, execution_time, create_time
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
-   AND ($3::timestamptz IS NULL OR (start_time, ratable_summary_id) > ($3, $4::uuid))
+   AND ($3::timestamptz IS NULL OR (greatest(start_time, service_start_time), ratable_summary_id) > ($3, $4::uuid))
    AND ($6::text IS NULL OR state = $6) AND ($7::uuid IS NULL OR asset_id = $7)
    AND ($8::text IS NULL OR usage_resource_id = $8)
-   AND ($9::timestamptz IS NULL OR start_time >= $9) AND ($10::timestamptz IS NULL OR start_time < $10)
+   AND ($9::timestamptz IS NULL OR greatest(start_time, service_start_time) >= $9)
+   AND ($10::timestamptz IS NULL OR greatest(start_time, service_start_time) < $10)
    AND ($11::text IS NULL OR asset_id IN (
        SELECT a.asset_id FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = $2 AND a.product_id = $11))
    AND ($12::timestamptz IS NULL OR create_time >= $12) AND ($13::timestamptz IS NULL OR create_time < $13)
- ORDER BY start_time, ratable_summary_id LIMIT $5;
+ ORDER BY greatest(start_time, service_start_time), ratable_summary_id LIMIT $5;
 
 -- name: ratable_of_liable
 -- The ratable lines of a liable line, by period.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 liable_summary_id uuid
-SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
+       greatest(start_time, service_start_time) AS start_time, end_time,
+       greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
        procedure_id, procedure_version_id, execution_id, execution_time, create_time
@@ -97,7 +116,9 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, e
 -- name: superseded_ratables
 -- The lines of undone closes that one ratable line, or those of an invoice-ready line, replaced.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid or null, $4 liable_summary_id uuid or null
-SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time, origin_start_time,
+SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
+       greatest(start_time, service_start_time) AS start_time, end_time,
+       greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
        procedure_id, procedure_version_id, execution_id, execution_time, create_time

@@ -22,7 +22,7 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
                      AND t.wallet_id = r.token_wallet_id AND t.overage = 'BLOCK') END AS blocking_tokens,
        w.unit_of_measure_id, w.aggregation_method, w.aggregation_period, w.aggregation_label, w.dimensions,
        w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
-       u.unit_class_id, u.factor, u.divisor, u.scale, e.time_zone, e.anchor_date,
+       u.unit_class_id, u.factor, u.divisor, u.scale, e.time_zone, e.anchor_date, e.start_date,
        CASE WHEN r.wallet_id IS NULL
             THEN EXISTS (SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = k.account_id
                                                    AND a.asset_id = k.asset_id)
@@ -39,7 +39,7 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.wallet_id = r.wallet_id
         LIMIT 1) AS w ON true
   LEFT JOIN LATERAL (
-       SELECT a.time_zone, a.anchor_date FROM entitlement_accounts AS a
+       SELECT a.time_zone, a.anchor_date, a.start_date FROM entitlement_accounts AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id
           AND a.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e ON true
   LEFT JOIN units_of_measure AS u

@@ -5,7 +5,8 @@
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, s.drawn_quantity,
+       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
+       f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r
   JOIN usage_summaries AS s
@@ -13,6 +14,11 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
   JOIN rating_periods AS p
     ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = s.wallet_id
    AND p.start_time = s.period_start_time
+ CROSS JOIN LATERAL (
+       SELECT e.time_zone, e.start_date FROM wallets AS w
+         JOIN entitlement_accounts AS e ON e.tenant_id = $1 AND e.account_id = $2
+          AND e.entitlement_account_id = w.entitlement_account_id
+        WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = s.wallet_id LIMIT 1) AS f
   LEFT JOIN ratable_summaries AS q
     ON q.tenant_id = $1 AND q.account_id = $2 AND q.ratable_summary_id = s.ratable_summary_id
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.record_id = $3;
@@ -27,7 +33,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $13 period_state text or null, $14 is_liable boolean
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, s.drawn_quantity,
+       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
+       f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r
  CROSS JOIN LATERAL (
@@ -37,6 +44,11 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
        SELECT o.* FROM rating_periods AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = s.wallet_id
           AND o.start_time = s.period_start_time LIMIT 1) AS p
+ CROSS JOIN LATERAL (
+       SELECT e.time_zone, e.start_date FROM wallets AS w
+         JOIN entitlement_accounts AS e ON e.tenant_id = $1 AND e.account_id = $2
+          AND e.entitlement_account_id = w.entitlement_account_id
+        WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = s.wallet_id LIMIT 1) AS f
   LEFT JOIN LATERAL (
        SELECT l.liable_summary_id FROM ratable_summaries AS l
         WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.ratable_summary_id = s.ratable_summary_id LIMIT 1) AS q

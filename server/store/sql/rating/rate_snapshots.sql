@@ -112,7 +112,7 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 -- missing.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
 SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, t.time_zone,
-       t.anchor_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
+       t.anchor_date, t.start_date AS service_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
        CASE WHEN h.role = 'ANCHOR' THEN h.wallet_id END AS wallet_id,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
@@ -126,7 +126,7 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, t.t
         WHERE l.tenant_id = $1 AND l.account_id = w.account_id
           AND l.wallet_id BETWEEN h.wallet_id AND h.wallet_id ORDER BY l.wallet_id OFFSET 0) AS l ON true
   LEFT JOIN LATERAL (
-       SELECT t.time_zone, t.anchor_date, t.target_kind FROM entitlement_accounts AS t
+       SELECT t.time_zone, t.anchor_date, t.start_date, t.target_kind FROM entitlement_accounts AS t
         WHERE t.tenant_id = $1 AND t.account_id = w.account_id
           AND t.entitlement_account_id BETWEEN l.entitlement_account_id AND l.entitlement_account_id
         ORDER BY t.entitlement_account_id OFFSET 0) AS t ON true
@@ -144,7 +144,8 @@ SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, t.t
 -- The wallets of some targets for a resource: of contracts and custom targets by their ids, of accounts with an
 -- empty id. A missing target has no row.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 target_ids text[], $4 usage_resource_ids text[]
-SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date, l.rating_period
+SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone, t.anchor_date,
+       t.start_date AS service_date, l.rating_period
   FROM unnest($2::text[], $3::text[], $4::text[]) AS w (account_id, target_id, usage_resource_id)
  CROSS JOIN LATERAL (
        SELECT FROM accounts AS a WHERE a.tenant_id = $1 AND a.account_id = w.account_id OFFSET 0) AS a
@@ -153,7 +154,7 @@ SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone,
         WHERE b.tenant_id = $1 AND b.account_id = w.account_id AND b.binding_target_id = w.target_id
        OFFSET 0) AS b ON true
   LEFT JOIN LATERAL (
-       SELECT t.entitlement_account_id, t.time_zone, t.anchor_date FROM entitlement_accounts AS t
+       SELECT t.entitlement_account_id, t.time_zone, t.anchor_date, t.start_date FROM entitlement_accounts AS t
         WHERE t.tenant_id = $1 AND t.account_id = w.account_id
           AND t.target_kind = coalesce(b.kind, 'ACCOUNT') AND t.target_id = w.target_id OFFSET 0) AS t ON true
   LEFT JOIN LATERAL (

@@ -51,12 +51,12 @@ SELECT binding_target_id, display_name, kind, create_time, created_by, update_ti
 -- keeps the planner from reordering), so that every run-time row is found by its account.
 --   $1 tenant_id uuid, $2 kind text, $3 policy_id text
 SELECT w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy_ids, w.overage_policy_ids,
-       w.commitment_policy_ids, w.billing_months, count(*) AS targets,
+       w.commitment_policy_ids, w.billing_unit, w.billing_count, count(*) AS targets,
        (array_agg('accounts/' || c.account_id || '/bindingTargets/' || w.binding_target_id
                   ORDER BY c.account_id, w.binding_target_id))[1:100] AS names
   FROM account_codes AS c
  CROSS JOIN LATERAL (
-       SELECT p.binding_target_id, a.billing_months,
+       SELECT p.binding_target_id, a.billing_unit, a.billing_count,
               array_agg(p.usage_resource_id::text ORDER BY p.usage_resource_id) AS usage_resource_ids,
               array_agg(p.aggregation_policy_id::text ORDER BY p.usage_resource_id) AS aggregation_policy_ids,
               array_agg(p.rating_frequency_policy_id::text ORDER BY p.usage_resource_id)
@@ -66,7 +66,7 @@ SELECT w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy
          FROM binding_target_policies AS p
          JOIN accounts AS a ON a.tenant_id = $1 AND a.account_id = c.account_id
         WHERE p.tenant_id = $1 AND p.account_id = c.account_id
-        GROUP BY p.binding_target_id, a.billing_months
+        GROUP BY p.binding_target_id, a.billing_unit, a.billing_count
        HAVING bool_or($3 = CASE $2
                       WHEN 'AggregationPolicy' THEN p.aggregation_policy_id
                       WHEN 'RatingFrequencyPolicy' THEN p.rating_frequency_policy_id
@@ -75,5 +75,5 @@ SELECT w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy
        OFFSET 0) AS w
  WHERE c.tenant_id = $1
  GROUP BY w.usage_resource_ids, w.aggregation_policy_ids, w.rating_frequency_policy_ids, w.overage_policy_ids,
-          w.commitment_policy_ids, w.billing_months
+          w.commitment_policy_ids, w.billing_unit, w.billing_count
  ORDER BY names;

@@ -68,7 +68,8 @@ SELECT order_id AS sale_id, asset_id, product_id, quantity, start_date, end_date
 -- Activations of one account run one after the other, so that its numbers have no gap and each shared wallet is
 -- created once. Foreign keys to the account do not wait for this lock.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
+SELECT account_id, time_zone, currency_code, billing_unit, billing_count, billing_anchor_day,
+       billing_anchor_date
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2
    FOR NO KEY UPDATE;

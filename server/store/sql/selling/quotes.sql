@@ -3,7 +3,8 @@
 -- name: find_buyer
 -- The fields of an account that a sale needs.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT account_id, time_zone, currency_code, billing_anchor_day, billing_months
+SELECT account_id, time_zone, currency_code, billing_unit, billing_count, billing_anchor_day,
+       billing_anchor_date
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2;
 

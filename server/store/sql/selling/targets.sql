@@ -4,7 +4,7 @@
 -- The existing ones of some targets; an asset stands for the target that it is bound to.
 --   $1 tenant_id uuid, $2 account_id text, $3 kinds text[], $4 target_ids text[]
 SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, e.target_kind, e.target_id,
-       e.time_zone, e.currency_code, e.anchor_date, e.billing_months, e.start_date, e.end_date
+       e.time_zone, e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, e.end_date
   FROM unnest($3::text[], $4::text[]) AS k (kind, target_id)
   JOIN entitlement_accounts AS e
     ON e.tenant_id = $1 AND e.account_id = $2

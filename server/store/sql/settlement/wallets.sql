@@ -36,7 +36,7 @@ wanted AS (
 SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, u.scale, u.rounding, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.create_time, e.target_kind, e.target_id, e.time_zone,
-       e.currency_code, e.anchor_date, e.billing_months, (SELECT now FROM clock) AS now,
+       e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now,
        (SELECT rating_versions($1)) AS versions,
        (SELECT p.end_time FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
@@ -59,7 +59,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    n.entitlement_id, n.asset_id, n.number, n.quantity::text, n.unit_scale, n.start_date,
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
                    n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index,
-                   n.rollover_max_quantity::text, n.rollover_max_percent::text) ORDER BY n.number)::text
+                   n.rollover_max_quantity::text, n.rollover_max_percent::text,
+                   n.rollover_remainder_percent::text) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
        unsettled.cells || (
