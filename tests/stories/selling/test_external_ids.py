@@ -12,6 +12,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients import UsageError
 from clients.values import reason_of
+from server.store.consumption import recording
 from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.words import (
     ACCEPTED,
@@ -113,6 +114,30 @@ async def test_usage_names_an_asset_by_its_external_id(sandbox: Any) -> None:
     assert [figure(one.exact_amount) for one in await world.liable(account)] == [10, 0]
 
 
+async def test_one_look_up_finds_all_assets_of_a_batch(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, account = await shop(sandbox)
+    [asset] = await world.sell(account, own("crm-1"))
+    looked_up = []
+    find = recording.find_external_assets
+
+    async def counting(tx: Any, keys: Any) -> Any:
+        looked_up.append(set(keys))
+        return await find(tx, keys)
+
+    monkeypatch.setattr(recording, "find_external_assets", counting)
+    named = [external(asset, f"crm-{number}") for number in range(20)]
+
+    await world.record([usage(asset, "calls", "2024-01-02", 1) for _ in range(20)])
+    without = len(looked_up)
+    await world.record([usage(one, "calls", "2024-01-02", 1) for one in (*named, *named)])
+
+    assert without == 0
+    assert looked_up == [{("ann", f"crm-{number}") for number in range(20)}]
+
+
+@pytest.mark.capability("M87.asset")
 async def test_an_unknown_external_id_is_an_unknown_asset(sandbox: Any) -> None:
     world, account = await shop(sandbox)
     [asset] = await world.sell(account, own("crm-1"))
