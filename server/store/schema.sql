@@ -874,6 +874,7 @@ CREATE TABLE public.rate_tiers (
     value public.quantity NOT NULL,
     flat_amount public.quantity,
     package_size public.quantity,
+    due_without_usage boolean DEFAULT false NOT NULL,
     CONSTRAINT rate_tiers_flat_amount_check CHECK (((flat_amount)::numeric >= (0)::numeric)),
     CONSTRAINT rate_tiers_lower_check CHECK (((lower)::numeric >= (0)::numeric)),
     CONSTRAINT rate_tiers_package_size_check CHECK (((package_size)::numeric > (0)::numeric)),

@@ -498,6 +498,7 @@ CREATE TABLE rate_tiers (
     value        quantity NOT NULL,
     flat_amount  quantity CHECK (flat_amount >= 0),
     package_size quantity CHECK (package_size > 0),
+    due_without_usage boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, rate_card_id, entry_id, position),
     CONSTRAINT tier_bounds_are_ordered CHECK (lower < upper),
     CONSTRAINT rate_card_entry_exists FOREIGN KEY (tenant_id, rate_card_id, entry_id) REFERENCES rate_card_entries
