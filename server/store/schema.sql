@@ -557,7 +557,8 @@ CREATE TABLE public.policy_versions (
     policy_id public.code NOT NULL,
     version integer NOT NULL,
     content jsonb NOT NULL,
-    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    supersede_date date
 );
 
 ALTER TABLE ONLY public.policy_versions FORCE ROW LEVEL SECURITY;

@@ -257,6 +257,8 @@ CREATE TABLE policy_versions (
     version        integer NOT NULL,
     content        jsonb NOT NULL,
     supersede_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The first local day of the next version, if it begins on a day and not at the time of its revision.
+    supersede_date date,
     PRIMARY KEY (tenant_id, kind, policy_id, version)
 );
 COMMENT ON TABLE policy_versions IS 'catalog: earlier versions of policies';

@@ -1,8 +1,8 @@
 """Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeVar
 
 from server.domain.ids import PolicyId, ProductId, ResourceId
 from server.domain.limits import value_of
@@ -20,27 +20,47 @@ MOST_VERSIONS = value_of("policy.versions")
 T = TypeVar("T")
 
 
-async def supersede(
-    tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T, at: datetime
-) -> None:
-    """Make another version active from `at` on, and store the previous content.
+class Since(NamedTuple):
+    """The beginning of a version: a time, or the local day of each buyer."""
 
-    Raises CONCURRENT_CHANGE.
-    """
+    time: datetime
+    date: date | None
+
+
+class LocalDay(NamedTuple):
+    """A local day, and the time at which it ends."""
+
+    date: date
+    end: datetime
+
+
+async def supersede(
+    tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T, since: Since
+) -> None:
+    """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(current.content)
     # First, because it locks the policy and raises if the policy has changed.
     await records.save(tx, kind, new, revision=current.revision)
     content = DocumentCodec[T](type(current.content)).encode(current.content)
-    args = (tx.tenant_id, kind.name, policy_id, current.version, content, at)
+    args = (tx.tenant_id, kind.name, policy_id, current.version, content, *since)
     await tx.execute(SQL["keep_version"], *args)
     await tx.execute(SQL["raise_version"], tx.tenant_id, kind.name, policy_id)
 
 
+async def pending_day(tx: Transaction, kind: Kind[Any], policy_id: str, today: date) -> date | None:
+    """Return the day on which the newest version of a policy begins, if it is after today."""
+    found: date | None = await tx.fetchval(
+        SQL["pending_day"], tx.tenant_id, kind.name, policy_id, today
+    )
+    return found
+
+
 async def versions_at(
-    tx: Transaction, kind: Kind[Any], content: type[T], ids: Iterable[PolicyId], at: datetime
+    tx: Transaction, kind: Kind[Any], content: type[T], ids: Iterable[PolicyId], day: LocalDay
 ) -> dict[PolicyId, tuple[int, T]]:
-    """Return number and content of the versions in force just before `at`, unless still current."""
-    rows = await tx.fetch(SQL["versions_at"], tx.tenant_id, kind.name, sorted(ids), at)
+    """Return number and content of the versions in force on a day, unless they are the newest."""
+    args = (tx.tenant_id, kind.name, sorted(ids), day.end, day.date)
+    rows = await tx.fetch(SQL["versions_at"], *args)
     codec = DocumentCodec[T](content)
     return {
         PolicyId(row["policy_id"]): (row["version"], codec.decode(row["content"])) for row in rows
@@ -61,8 +81,8 @@ async def anchors_of(tx: Transaction, resource_ids: Iterable[ResourceId]) -> lis
 
 async def list_superseded(
     tx: Transaction, kind: Kind[T], current: StoredRecord[T]
-) -> list[tuple[StoredRecord[T], datetime]]:
-    """Return the earlier versions of a policy, newest first, each with its end time."""
+) -> list[tuple[StoredRecord[T], Since]]:
+    """Return the earlier versions of a policy, newest first, each with what replaced it."""
     [policy_id] = kind.key(current.content)
     codec = DocumentCodec[T](type(current.content))
     # One less, because the current version is the policy's own row.
@@ -76,7 +96,7 @@ async def list_superseded(
                 current.audit,
                 row["version"],
             ),
-            row["supersede_time"],
+            Since(row["supersede_time"], row["supersede_date"]),
         )
         for row in await tx.fetch(SQL["list_versions"], *args)
     ]

@@ -1,7 +1,7 @@
 """The versions of policies that apply to a sale: those of the day on which it starts."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from server.domain.calendar import DAY, local_midnight
@@ -27,6 +27,7 @@ from server.store.modeling.policies import (
     REFRESH,
     ROLLOVER,
 )
+from server.store.modeling.policy_versions import LocalDay
 
 # The kind and the content of the policy that each field of a level or a grant names.
 KINDS: dict[str, tuple[Any, type[Any]]] = {
@@ -48,7 +49,7 @@ async def as_of(tx: Transaction, product: ResolvedProduct, day: date, zone: str)
     """
     # A version replaced before the end of the day does not apply on it.
     end = local_midnight(zone, day + DAY)
-    versions = await _versions(tx, product, end)
+    versions = await _versions(tx, product, LocalDay(day, end))
     if not any(versions.values()):
         return product
     resources = tuple(
@@ -62,7 +63,7 @@ async def as_of(tx: Transaction, product: ResolvedProduct, day: date, zone: str)
     return overridden(replace(product, resources=resources), {})
 
 
-async def _versions(tx: Transaction, product: ResolvedProduct, end: datetime) -> Versions:
+async def _versions(tx: Transaction, product: ResolvedProduct, day: LocalDay) -> Versions:
     """Return the earlier versions that apply, of policies that were revised."""
     revised: dict[str, set[PolicyId]] = {field: set() for field in KINDS}
     for resource in product.resources:
@@ -77,7 +78,7 @@ async def _versions(tx: Transaction, product: ResolvedProduct, end: datetime) ->
                 if source.version > 1:
                     revised[field].add(source.id)
     return {
-        field: await store.versions_at(tx, *KINDS[field], ids, end)
+        field: await store.versions_at(tx, *KINDS[field], ids, day)
         for field, ids in revised.items()
         if ids
     }

@@ -10,7 +10,7 @@ from usage_management.v1 import policy_service_pb2 as rpc
 
 from clients import UsageError
 from tests.stories import catalog_words as words
-from tests.stories.words import Metered, figure, line, money, refusal
+from tests.stories.words import Metered, day, figure, line, money, refusal
 
 CALLS = Metered(resource="calls", grant="10", rate="1")
 COUNTED = "aggregationPolicies/sum-day-combine_unspecified"
@@ -19,10 +19,12 @@ RATED = "ratingFrequencyPolicies/month-3-next_period"
 
 async def revise(world, kind: str, mask: str, **content) -> rpc.RevisePolicyResponse:
     validate_only = content.pop("validate_only", False)
+    start_date = content.pop("start_date", None)
     request = rpc.RevisePolicyRequest(
         policy=rpc.Policy(**{kind: content}),
         update_mask=FieldMask(paths=[mask]),
         validate_only=validate_only,
+        start_date=None if start_date is None else day(start_date),
     )
     return await world.client.policies.RevisePolicy(request)
 
@@ -228,3 +230,65 @@ async def test_a_sale_gets_the_versions_of_its_first_day_and_not_of_today(sandbo
     assert owed == [[20], [20], [0]]
     issued = [len(await world.grants(await world.wallet(who, "calls"))) for who in (bob, eve)]
     assert issued[0] < issued[1]
+
+
+CHARGE = {"name": "overagePolicies/charge"}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
+@pytest.mark.capability("M151")
+async def test_a_version_may_begin_on_a_later_day(sandbox, zone):
+    """From February 1 on usage is free, for who starts then by their own zone."""
+    world = await sandbox("2024-01-15")
+    await world.product("plan", Metered(resource="calls", grant="10", rate="1"))
+    ahead = {"overage": "FREE", "start_date": "2024-02-01"}
+    made = await revise(world, "overage_policy", "overage", **CHARGE, **ahead)
+    accounts_ = [await world.account(name, zone=zone) for name in ("ann", "bob", "eve")]
+    starts = ("2024-01-15", "2024-01-31", "2024-02-01")
+    sold = [
+        (await world.sell(account, line("plan", start)))[0]
+        for account, start in zip(accounts_[:2], starts, strict=False)
+    ]
+    await world.advance("2024-02-10")
+    sold += await world.sell(accounts_[2], line("plan", starts[2]))
+    for asset in sold:
+        await world.use(asset, "calls", "2024-02-09", 15)
+    await world.advance("2024-04-10")
+
+    assert made.policy.overage_policy.version == 2
+    owed = [sum(money(one.amount) for one in await world.liable(who)) for who in accounts_]
+    assert owed == [5, 5, 0]
+    request = rpc.ListPolicyVersionsRequest(name=CHARGE["name"])
+    newest, first = (await world.client.policies.ListPolicyVersions(request)).versions
+    assert (newest.policy.overage_policy.overage, newest.HasField("supersede_date")) == (2, False)
+    assert first.supersede_date == day("2024-02-01")
+
+
+async def test_no_version_begins_before_the_newest_one(sandbox):
+    world = await sandbox("2024-01-15")
+    await world.product("plan", Metered(resource="calls", grant="10", rate="1"))
+    await revise(
+        world, "overage_policy", "overage", **CHARGE, overage="FREE", start_date="2024-02-01"
+    )
+
+    for start in (None, "2024-01-31"):
+        back = revise(
+            world, "overage_policy", "overage", **CHARGE, overage="CHARGE", start_date=start
+        )
+        assert (await refusal(back)).reason == "EFFECTIVITY_OVERLAP"
+    today = revise(
+        world, "overage_policy", "overage", **CHARGE, overage="BLOCK", start_date="2024-01-15"
+    )
+    assert [one.reason for one in (await refusal(today)).violations] == ["RANGE"]
+    await revise(
+        world, "overage_policy", "overage", **CHARGE, overage="CHARGE", start_date="2024-02-01"
+    )
+    assert await versions(world, CHARGE["name"]) == 3
+    # On February 1 the newest of both is in force, and the old one before.
+    charged = [await world.account(name) for name in ("ann", "bob")]
+    found = []
+    for account, start in zip(charged, ("2024-01-15", "2024-02-01"), strict=True):
+        quote = await world.quote(account, line("plan", start))
+        [held] = quote.lines[0].resources
+        found.append(held.overage_policy_version)
+    assert found == [1, 3]

@@ -11,6 +11,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -1108,6 +1109,7 @@ class RevisePolicyRequest(_message.Message):
 
     POLICY_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
@@ -1124,17 +1126,24 @@ class RevisePolicyRequest(_message.Message):
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change, such as `period`; `*` for every field that may change."""
 
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day of the version, for sales that start on this local day or later; after today. If absent, the
+        version begins now.
+        """
+
     def __init__(
         self,
         *,
         policy: Global___Policy | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        start_date: _date_pb2.Date | None = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "start_date", b"start_date", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "request_id", b"request_id", "start_date", b"start_date", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1212,23 +1221,31 @@ class PolicyVersion(_message.Message):
 
     POLICY_FIELD_NUMBER: _builtins.int
     SUPERSEDE_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDE_DATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policy(self) -> Global___Policy:
         """The policy in this version; `version` counts from 1."""
 
     @_builtins.property
     def supersede_time(self) -> _timestamp_pb2.Timestamp:
-        """The time at which the next version replaced this one; absent for the current version."""
+        """The time at which the next version was made; absent for the newest version."""
+
+    @_builtins.property
+    def supersede_date(self) -> _date_pb2.Date:
+        """The first local day of the next version, if it was made with a day; otherwise it replaced this one at
+        `supersede_time`.
+        """
 
     def __init__(
         self,
         *,
         policy: Global___Policy | None = ...,
         supersede_time: _timestamp_pb2.Timestamp | None = ...,
+        supersede_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "supersede_time", b"supersede_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "supersede_date", b"supersede_date", "supersede_time", b"supersede_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "supersede_time", b"supersede_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "supersede_date", b"supersede_date", "supersede_time", b"supersede_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

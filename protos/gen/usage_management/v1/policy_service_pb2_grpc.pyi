@@ -132,12 +132,13 @@ class PolicyServiceStub:
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]
-    """Creates the next version of an active policy of any kind. Sales that start on that day or later use it; a
-    sale that starts earlier gets the version of its first day, and existing sales
-    and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
-    if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
-    policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
-    create method) and ABORTED (`ETAG_MISMATCH`).
+    """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
+    on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
+    and quotes keep the version under which they were made. Other methods return the newest version, also before
+    it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+    `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
+    a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).
     """
     ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListPolicyVersionsRequest, _policy_service_pb2.ListPolicyVersionsResponse]
     """Lists the versions of a policy, newest first."""
@@ -242,12 +243,13 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     FAILED_PRECONDITION (`IN_USE`, with the records that reference it) and ABORTED (`ETAG_MISMATCH`).
     """
     RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]  # type: ignore[assignment]
-    """Creates the next version of an active policy of any kind. Sales that start on that day or later use it; a
-    sale that starts earlier gets the version of its first day, and existing sales
-    and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
-    if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
-    policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
-    create method) and ABORTED (`ETAG_MISMATCH`).
+    """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
+    on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
+    and quotes keep the version under which they were made. Other methods return the newest version, also before
+    it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+    `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
+    a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
+    (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).
     """
     ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListPolicyVersionsRequest, _policy_service_pb2.ListPolicyVersionsResponse]  # type: ignore[assignment]
     """Lists the versions of a policy, newest first."""
@@ -535,12 +537,13 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_service_pb2.RevisePolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.RevisePolicyResponse, _abc.Awaitable[_policy_service_pb2.RevisePolicyResponse]]:
-        """Creates the next version of an active policy of any kind. Sales that start on that day or later use it; a
-        sale that starts earlier gets the version of its first day, and existing sales
-        and quotes keep the version under which they were made. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`,
-        if the policy is not active; `VALIDATION_FAILED`, if an active product or a binding target that uses the
-        policy would break a rule that it keeps now), INVALID_ARGUMENT (`FIELD_MASK_INVALID`, and the reasons of the
-        create method) and ABORTED (`ETAG_MISMATCH`).
+        """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
+        on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
+        and quotes keep the version under which they were made. Other methods return the newest version, also before
+        it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+        `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
+        a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
+        (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

@@ -1,6 +1,5 @@
 """The methods for versions of policies."""
 
-from datetime import datetime
 from typing import Any
 
 from usage_management.v1 import policy_service_pb2 as pb
@@ -11,10 +10,11 @@ from server.api.services.modeling import kinds
 from server.api.services.modeling.kinds import OnWire
 from server.api.services.modeling.records import merging
 from server.api.transactions import list_loaded_rows, run_mutation, run_query
-from server.api.values import optional_time_pb
+from server.api.values import optional_date_pb, optional_time_pb
 from server.domain.errors import InvalidArgument
 from server.domain.modeling.catalog import StoredRecord
 from server.env import Env
+from server.store.modeling.policy_versions import Since
 from server.usecases.catalog_changes import policy_versions
 from server.usecases.modeling.edits import Record
 
@@ -35,6 +35,7 @@ async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.ReviseP
     kind = next(kind for kind in KINDS if kind.field == field)
     own = reader.sub("policy").sub(field)
     key, revision = own.name("name", kind.name), own.etag("etag")
+    start = reader.optional_date("start_date")
     reader.done()
     merge = merging(kind, key, getattr(request.policy, field), request.update_mask)
     record = Record(kind=kind.kind, key=key, revision=revision)
@@ -42,7 +43,7 @@ async def revise_policy(env: Env, request: pb.RevisePolicyRequest) -> pb.ReviseP
         env,
         request,
         pb.RevisePolicyResponse,
-        lambda tx: policy_versions.revise(tx, record, merge),
+        lambda tx: policy_versions.revise(tx, record, merge, start),
         lambda revised: pb.RevisePolicyResponse(
             policy=_policy(kind, revised.policy),
             affected=revised.affected,
@@ -62,9 +63,13 @@ async def list_policy_versions(
 
 
 def _version(
-    kind: OnWire[Any, Any], kept: StoredRecord[Any], until: datetime | None
+    kind: OnWire[Any, Any], kept: StoredRecord[Any], until: Since | None
 ) -> pb.PolicyVersion:
-    return pb.PolicyVersion(policy=_policy(kind, kept), supersede_time=optional_time_pb(until))
+    return pb.PolicyVersion(
+        policy=_policy(kind, kept),
+        supersede_time=optional_time_pb(until.time if until else None),
+        supersede_date=optional_date_pb(until.date if until else None),
+    )
 
 
 def _policy(kind: OnWire[Any, Any], kept: StoredRecord[Any]) -> pb.Policy:

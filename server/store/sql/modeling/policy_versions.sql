@@ -3,9 +3,15 @@
 -- name: keep_version
 -- The content that is about to be replaced.
 --   $1 tenant_id uuid, $2 kind text, $3 policy_id text, $4 version integer, $5 content jsonb,
---   $6 supersede_time timestamptz
-INSERT INTO policy_versions (tenant_id, kind, policy_id, version, content, supersede_time)
-VALUES ($1, $2, $3, $4, $5, $6);
+--   $6 supersede_time timestamptz, $7 supersede_date date or null
+INSERT INTO policy_versions (tenant_id, kind, policy_id, version, content, supersede_time, supersede_date)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: pending_day
+-- The day on which the newest version of a policy begins, if it is after a day.
+--   $1 tenant_id uuid, $2 kind text, $3 policy_id text, $4 day date
+SELECT max(supersede_date) FROM policy_versions
+ WHERE tenant_id = $1 AND kind = $2 AND policy_id = $3 AND supersede_date > $4;
 
 -- name: raise_version
 -- The number of the policy's new version.
@@ -31,15 +37,16 @@ UPDATE commitment_policies SET version = version + 1
 -- name: list_versions
 -- The earlier versions of a policy, newest first.
 --   $1 tenant_id uuid, $2 kind text, $3 policy_id text, $4 limit bigint
-SELECT version, content, supersede_time FROM policy_versions
+SELECT version, content, supersede_time, supersede_date FROM policy_versions
  WHERE tenant_id = $1 AND kind = $2 AND policy_id = $3
  ORDER BY version DESC LIMIT $4;
 
 -- name: versions_at
--- The versions of some policies that were in force just before a time and were replaced later.
---   $1 tenant_id uuid, $2 kind text, $3 policy_ids text[], $4 time timestamptz
+-- The versions of some policies that are in force on a day, which ends at a time, and are replaced after it.
+--   $1 tenant_id uuid, $2 kind text, $3 policy_ids text[], $4 time timestamptz, $5 day date
 SELECT DISTINCT ON (policy_id) policy_id, version, content FROM policy_versions
- WHERE tenant_id = $1 AND kind = $2 AND policy_id = ANY ($3::text[]) AND supersede_time >= $4
+ WHERE tenant_id = $1 AND kind = $2 AND policy_id = ANY ($3::text[])
+   AND CASE WHEN supersede_date IS NULL THEN supersede_time >= $4 ELSE supersede_date > $5 END
  ORDER BY policy_id, version;
 
 -- name: users
