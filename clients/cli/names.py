@@ -18,6 +18,7 @@ from usage_management.v1 import types_pb2 as types
 from clients import UsageClient, UsageError
 from clients.asset_lookup import AssetLookup
 from clients.cli.session import MISUSED, fail
+from clients.intake.cells import used_asset
 from clients.pages import pages
 from clients.screens import last
 from clients.values import date_pb, time, time_pb
@@ -60,6 +61,11 @@ def asset_name(account: str, text: str | None) -> str:
     if not text or text.startswith("accounts/"):
         return text or ""
     return f"{account}/assets/{last(text)}"
+
+
+def used_asset_name(account: str, text: str | None) -> str:
+    """Return the name of the asset of usage, which may be an external id; empty for nothing."""
+    return asset_name(account, used_asset(text) if text and "/" not in text else text)
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from clients.cli.names import (
     metering_asset,
     pair,
     stamp,
+    used_asset_name,
     zone_of,
 )
 from clients.cli.names import day as day_of
@@ -37,8 +38,8 @@ def preview(
     asset: Annotated[
         str | None,
         typer.Option(
-            help="the asset that is used: its id, `external:` and its external id, or its name;"
-            " without it, the only one of the account that meters the resource"
+            help="the asset that is used: its id, its external id or its name; without it, the only"
+            " one of the account that meters the resource"
         ),
     ] = None,
     at: Annotated[
@@ -55,7 +56,7 @@ def preview(
     labels = dict(pair(one) for one in label or ())
     lines = [
         pb.PreviewLine(
-            asset=asset_name(parent, asset),
+            asset=used_asset_name(parent, asset),
             usage_resource=f"usageResources/{last(resource)}",
             quantity=decimal_pb2.Decimal(value=quantity),
             labels=labels,

@@ -89,15 +89,20 @@ def id_of(text: str, column: str, collection: str) -> str:
 
 
 def asset_of(text: str, column: str) -> str:
-    """Return the last part of an asset's name. Raises Fault if the text is no id.
+    """Return the last part of an asset's name. Raises Fault if the text is no id."""
+    found = text.removeprefix("assets/")
+    if not RESOURCE_ID.fullmatch(found.removeprefix(EXTERNAL)):
+        raise Fault(f"{column}: {shown(text)} is not the id of an asset")
+    return used_asset(found)
+
+
+def used_asset(text: str) -> str:
+    """Return the last part of an asset's name.
 
     A UUID is the asset's own id; any other id, or one after `external:`, is the caller's own.
     """
-    found = text.removeprefix("assets/")
-    own = found.removeprefix(EXTERNAL)
-    if not RESOURCE_ID.fullmatch(own):
-        raise Fault(f"{column}: {shown(text)} is not the id of an asset")
-    return found if UUID_ID.fullmatch(found) else f"{EXTERNAL}{own}"
+    is_own = UUID_ID.fullmatch(text) or text.startswith(EXTERNAL)
+    return text if is_own else f"{EXTERNAL}{text}"
 
 
 def quantity_of(row: Row, column: str, *, decimal_comma: bool) -> str:

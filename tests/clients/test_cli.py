@@ -130,7 +130,7 @@ async def test_records_that_are_not_kept_are_4(tmp_path: Path) -> None:
     assert "u.left.csv" in told.err
     found = json.loads(plain.out)
     assert (found["accepted"], found["rejected"], found["refused"][0]["line"]) == (1, 1, 3)
-    assert script.asked[0].records[0].asset == "accounts/acme/assets/x"
+    assert script.asked[0].records[0].asset == "accounts/acme/assets/external:x"
 
 
 async def test_a_mangled_line_stops_everything_before_anything_is_sent(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ async def test_a_preview_asks_and_shows_each_line(tmp_path: Path) -> None:
         "usageResources/calls",
         "usageResources/sms",
     ]
-    assert request.lines[0].asset == "accounts/acme/assets/x"
+    assert request.lines[0].asset == "accounts/acme/assets/external:x"
     assert request.lines[0].usage_time.seconds == 1769860800
 
 

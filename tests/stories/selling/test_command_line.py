@@ -319,3 +319,6 @@ async def test_a_file_may_name_assets_by_the_ids_of_their_owner(shell: Shell) ->
     assert sorted(one["balance"]["value"] for one in wallets) == ["19", "65"]
     listed = await shell.done("account show acme")
     assert [names["crm-1"], "crm-1", "voice"] in [row[:3] for row in words(listed)]
+    previewed = await shell.done("preview acme calls=30 --asset crm-1 --at 2026-01-20")
+    # 19 of 30 are left; 11 cost 0.10.
+    assert "1.1 USD" in previewed
