@@ -194,11 +194,13 @@ async def a_state_costs_the_records_that_are_in_it(owner, app, filled):
 LINES = """
 INSERT INTO liable_summaries (tenant_id, account_id, liable_summary_id, entitlement_account_id,
                               wallet_id, asset_id, product_id, usage_resource_id,
-                              unit_of_measure_id, start_time, end_time, segment_start_time,
-                              is_correction, state, used_quantity, overage_quantity, exact_amount,
-                              amount, currency_code, create_time)
+                              unit_of_measure_id, start_time, end_time, origin_start_time,
+                              origin_end_time, segment_start_time, is_correction, state,
+                              used_quantity, overage_quantity, exact_amount, amount, currency_code,
+                              create_time)
 SELECT $1, 'a' || n % 1000, lpad(to_hex(n), 32, '0')::uuid, w.id, w.id, w.id, 'p', 'r', 'u',
-       '2024-01-01', '2024-02-01', '2024-01-01'::timestamptz + n * interval '1 second', false,
+       '2024-01-01', '2024-02-01', '2024-01-01', '2024-02-01',
+       '2024-01-01'::timestamptz + n * interval '1 second', false,
        'READY_FOR_INVOICING', 1, 1, 1, 1, 'USD',
        '2024-02-04'::timestamptz + n / 100 * interval '1 second'
   FROM generate_series($2::bigint, $3::bigint) AS n,
