@@ -41,12 +41,13 @@ AMOUNTS = st.one_of(
 
 @dataclass(frozen=True)
 class Usage:
-    """What one rated line costs; `late` is the number of months until it is handled."""
+    """The cost of one rated line; `late` is the number of months until it is handled."""
 
     origin: int
     late: int
     asset: int
     dimensions: str
+    segment: int
     amount: Decimal
 
     @property
@@ -62,7 +63,7 @@ class Usage:
             origin.start,
             self.asset,
             ASSET if self.asset == 1 else OTHER,
-            PERIODS[0].start,
+            PERIODS[self.segment].start,
             self.dimensions,
         )
         return replace(RATED, key=key, amount=self.amount)
@@ -74,6 +75,7 @@ USED = st.builds(
     late=st.integers(0, 3),
     asset=st.integers(1, 2),
     dimensions=st.sampled_from(["", "a", "b"]),
+    segment=st.integers(0, 1),
     amount=AMOUNTS,
 )
 
@@ -221,8 +223,8 @@ def test_all_that_was_billed_for_a_billing_period_is_its_rounded_total(used, mor
 
 def test_verification_names_the_lines_that_have_another_share():
     """The cent of three lines at 0.004 is on the first; late usage of 0.004 adds another."""
-    thirds = [Usage(0, 0, 1, name, Decimal("0.004")) for name in ("a", "b", "c")]
-    late = Usage(0, 1, 1, "a", Decimal("0.004"))
+    thirds = [Usage(0, 0, 1, name, 0, Decimal("0.004")) for name in ("a", "b", "c")]
+    late = Usage(0, 1, 1, "a", 0, Decimal("0.004"))
     january = billed_in(0, thirds, (), 2)
     february = billed_in(1, [late], january, 2)
     made = stored([*((0, line) for line in january), *((1, line) for line in february)])
