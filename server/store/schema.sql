@@ -389,6 +389,7 @@ CREATE TABLE public.entitlements (
     max_rollovers integer,
     rollover_max_quantity public.quantity,
     rollover_max_percent public.quantity,
+    rollover_remainder_percent public.quantity,
     rollover_policy_id public.code,
     rollover_policy_version integer DEFAULT 0 NOT NULL,
     next_index integer,
@@ -872,6 +873,7 @@ CREATE TABLE public.rate_tiers (
     value public.quantity NOT NULL,
     flat_amount public.quantity,
     package_size public.quantity,
+    due_without_usage boolean DEFAULT false NOT NULL,
     CONSTRAINT rate_tiers_flat_amount_check CHECK (((flat_amount)::numeric >= (0)::numeric)),
     CONSTRAINT rate_tiers_lower_check CHECK (((lower)::numeric >= (0)::numeric)),
     CONSTRAINT rate_tiers_package_size_check CHECK (((package_size)::numeric > (0)::numeric)),
@@ -1012,6 +1014,7 @@ CREATE TABLE public.rollover_policies (
     max_rollovers integer,
     max_quantity public.quantity,
     max_percent public.quantity,
+    remainder_percent public.quantity,
     state text DEFAULT 'DRAFT'::text NOT NULL,
     revision bigint DEFAULT 1 NOT NULL,
     version integer DEFAULT 1 NOT NULL,
@@ -1022,6 +1025,7 @@ CREATE TABLE public.rollover_policies (
     CONSTRAINT rollover_policies_max_percent_check CHECK ((((max_percent)::numeric > (0)::numeric) AND ((max_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_max_quantity_check CHECK (((max_quantity)::numeric > (0)::numeric)),
     CONSTRAINT rollover_policies_max_rollovers_check CHECK ((max_rollovers > 0)),
+    CONSTRAINT rollover_policies_remainder_percent_check CHECK ((((remainder_percent)::numeric > (0)::numeric) AND ((remainder_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rollover_policies_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text])))
 );
 

@@ -271,6 +271,7 @@ POLICY_VERSIONS: dict[str, Any] = {
         id=PolicyId("thrice"),
         display_name="Thrice",
         max_rollovers=3,
+        remainder_percent=Decimal(60),
         max_quantity=Decimal("1E+2"),
         max_percent=Decimal("12.50"),
     ),

@@ -65,6 +65,7 @@ class Metered:
     max_rollovers: int | None = None
     cap: str | None = None
     cap_percent: str | None = None
+    remainder_percent: str | None = None
     rate: str | None = None
     per: str = "1"
     tiers: tuple[tuple[str, str | None, str], ...] = ()

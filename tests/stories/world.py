@@ -348,13 +348,22 @@ class World:
                 policy_rpc.CreateRolloverPolicyRequest(
                     rollover_policy_id="-".join(
                         str(part)
-                        for part in ("up-to", one.max_rollovers, one.cap, one.cap_percent)
+                        for part in (
+                            "up-to",
+                            one.max_rollovers,
+                            one.cap,
+                            one.cap_percent,
+                            one.remainder_percent and f"rest-{one.remainder_percent}",
+                        )
                         if part is not None
                     ),
                     rollover_policy=policies.RolloverPolicy(
                         max_rollovers=one.max_rollovers,
                         max_quantity=number(one.cap) if one.cap else None,
                         max_percent=number(one.cap_percent) if one.cap_percent else None,
+                        remainder_percent=(
+                            number(one.remainder_percent) if one.remainder_percent else None
+                        ),
                     ),
                 )
             )

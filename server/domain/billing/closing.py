@@ -26,12 +26,12 @@ from server.domain.calendar import (
     rating_period,
 )
 from server.domain.consumption.cells import Cell
-from server.domain.consumption.gauges import carried
 from server.domain.errors import Aborted
 from server.domain.ids import ExecutionId, LiableSummaryId, WalletId, derive
-from server.domain.modeling.policies import AggregationMethod, RatingFrequency
+from server.domain.modeling.policies import RatingFrequency
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.settlement.standing import standing
 from server.domain.settlement.walk import Settlement, revised
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
@@ -77,8 +77,8 @@ class Closing:
     """The outcome of closing a rating period.
 
     `billing` is the billing period that ends with it, or None. `following` is the next rating
-    period to open, or None if nothing can happen in the wallet any more; the cells in `carried`
-    carry the readings of gauges over into it.
+    period to open, or None if nothing can happen in the wallet any more; `standing` are the
+    cells that it begins with.
     """
 
     settlement: Settlement
@@ -86,7 +86,7 @@ class Closing:
     execution_id: ExecutionId
     billing: Period | None
     following: RatingPeriod | None
-    carried: tuple[Cell, ...] = ()
+    standing: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,18 +123,16 @@ def closing(
         execution_id=execution_id(state.terms.id, period, reopened),
         billing=billing if is_billed else None,
         following=following,
-        carried=_carried(state, own, following),
+        standing=_standing(state, own, following),
     )
 
 
-def _carried(
+def _standing(
     state: WalletState, own: Sequence[Cell], following: RatingPeriod | None
 ) -> tuple[Cell, ...]:
-    is_gauge = state.terms.aggregation.method is AggregationMethod.TIME_WEIGHTED
-    if following is None or not is_gauge:
+    if following is None:
         return ()
-    into = Period(following.start, following.end)
-    return tuple(carried(own, into, state.services, state.terms.zone))
+    return standing(state, own, Period(following.start, following.end))
 
 
 def continues_after(

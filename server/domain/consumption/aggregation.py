@@ -234,10 +234,12 @@ def _figures(
     if policy.method is AggregationMethod.TIME_WEIGHTED:
         if not cells:
             return []
-        service = services.get(cells[0].asset_id) or Service(cells[0].origin_start, None)
+        service = services.get(cells[0].asset_id) or Service(0, cells[0].origin_start, None)
         return window_figures(cells, policy.period, zone, service)
     windows: dict[Window, Measure] = {}
     for cell in cells:
+        if not cell.measure.count:
+            continue
         key = window(cell.start, cell.origin_start, policy.period, zone)
         # Records are merged within a window first: an average of the averages of cells would be
         # wrong.

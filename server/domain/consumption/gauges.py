@@ -2,10 +2,10 @@
 
 The figure of a window is the integral of the readings over the window, divided by its length. It is
 0 before the first reading, the last reading lasts to the end of service, and a reading carries over
-into the periods that follow, by a cell without records at the start of each.
+into the periods that follow; see `settlement.standing`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,14 +14,15 @@ from server.domain.calendar import Period, PolicyPeriod, day_of, hour_of, local_
 from server.domain.consumption.cells import Cell, Measure, seconds
 from server.domain.errors import Unimplemented
 from server.domain.exact import PLACES, ZERO, Rounding, divide
-from server.domain.ids import AssetId, CellId, RecordId, derive
+from server.domain.ids import AssetId, RecordId
 
 NO_RECORD = RecordId("")
 
 
 class Service(NamedTuple):
-    """The time for which an asset is sold; without an end it goes on."""
+    """The number of an asset, and the time for which it is sold; without an end it goes on."""
 
+    number: int
     start: datetime
     end: datetime | None
 
@@ -115,79 +116,3 @@ def _windows(whole: Period, length: PolicyPeriod, zone: str) -> Iterator[Period]
             end = local_midnight(zone, length.cadence.nth(first, k))
         yield Period(start, min(end, whole.end))
         start = end
-
-
-def carried(cells: Iterable[Cell], into: Period, services: Services, zone: str) -> list[Cell]:
-    """Return the cells that carry the last readings of a period into the one that follows.
-
-    A series that holds nothing, or whose asset is not in service any more, carries nothing over.
-    """
-    last: dict[tuple[AssetId, str], Cell] = {}
-    for cell in cells:
-        key = (cell.asset_id, cell.dimensions)
-        known = last.get(key)
-        if known is None or _end(known.measure) < _end(cell.measure):
-            last[key] = cell
-    return [
-        _carried(cell, into, zone)
-        for cell in last.values()
-        if cell.measure.last and services[cell.asset_id].within(into)
-    ]
-
-
-def _end(measure: Measure) -> tuple[datetime, RecordId]:
-    return measure.last_time, measure.last_record_id
-
-
-def _carried(cell: Cell, into: Period, zone: str) -> Cell:
-    value = cell.measure.last
-    apart = (cell.dimensions,) if cell.dimensions else ()
-    parts = (cell.asset_id, into.start.isoformat(), *apart)
-    return Cell(
-        id=CellId(derive(cell.wallet_id, "carried", *parts)),
-        wallet_id=cell.wallet_id,
-        asset_id=cell.asset_id,
-        asset_number=cell.asset_number,
-        start=into.start,
-        end=day_of(zone, into.start).end,
-        origin_start=into.start,
-        period=into,
-        measure=Measure(
-            sum=ZERO,
-            count=0,
-            max=value,
-            min=value,
-            last=value,
-            last_time=into.start,
-            last_record_id=NO_RECORD,
-            first_time=into.start,
-            held=ZERO,
-        ),
-        dimensions=cell.dimensions,
-    )
-
-
-def with_carried(
-    cells: Iterable[Cell],
-    current: Period,
-    after: Callable[[Period], Period],
-    services: Services,
-    zone: str,
-) -> tuple[Cell, ...]:
-    """Return cells with those that carry readings over into each period up to the current one.
-
-    `after` returns the rating period after another. Cells that are carried over already stay.
-    """
-    by_start: dict[datetime, dict[CellId, Cell]] = {}
-    for cell in cells:
-        by_start.setdefault(cell.period.start, {})[cell.id] = cell
-    if not by_start:
-        return ()
-    period = next(iter(by_start[min(by_start)].values())).period
-    while period.start < current.start:
-        following = after(period)
-        own = by_start.setdefault(following.start, {})
-        for cell in carried(by_start[period.start].values(), following, services, zone):
-            own.setdefault(cell.id, cell)
-        period = following
-    return tuple(cell for own in by_start.values() for cell in own.values())

@@ -270,6 +270,7 @@ class Rollover:
     max_rollovers: int | None
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
+    remainder_percent: Decimal | None = None
 
 
 def differences(a: object, b: object) -> list[str]:

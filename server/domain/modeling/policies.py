@@ -172,12 +172,13 @@ class RolloverPolicy:
     """A remainder rolls over at most `max_count` times; None means no limit.
 
     All remainders together, at most `max_quantity` and at most `max_percent` of one issue's
-    quantity roll into one window.
+    quantity roll into one window. Of each remainder at most `remainder_percent` rolls over.
     """
 
     max_count: int | None
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
+    remainder_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,10 +143,16 @@ def derived_id(policy: Policy) -> str:
             words = ["overage", overage]
         case Refresh(interval=interval):
             words = ["refresh", str(interval.count), interval.unit]
-        case Rollover(max_rollovers=most, max_quantity=quantity, max_percent=percent):
+        case Rollover(
+            max_rollovers=most,
+            max_quantity=quantity,
+            max_percent=percent,
+            remainder_percent=part,
+        ):
             words = ["rollover", "unlimited" if most is None else str(most)]
             words += [] if quantity is None else ["up", "to", plain(quantity)]
             words += [] if percent is None else [plain(percent), "percent"]
+            words += [] if part is None else [plain(part), "percent", "of", "the", "rest"]
     return "-".join(words).lower().replace("_", "-")
 
 

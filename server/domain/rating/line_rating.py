@@ -29,7 +29,7 @@ def rate_line(line: Line) -> Rated:
     quantity, terms, before = line.quantity, line.terms, line.before
     assert min(quantity, before) >= 0, (quantity, before)
     if quantity == 0 or line.overage is OveragePolicy.FREE:
-        return unpriced(quantity, line.overage)
+        return unpriced(line)
     if terms is None:
         raise no_rate(quantity)
     state = State(

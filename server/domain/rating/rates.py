@@ -77,7 +77,8 @@ class Tier:
     """A range of quantities and its adjustment; without `upper` it is unbounded.
 
     The `flat` amount is charged once for each asset, resource and rating period, in addition to the
-    rate. With a `package` size, the override is charged for every `package` units that are begun.
+    rate; that of a first tier with `is_flat_due` also without usage. With a `package` size, the
+    override is charged for every `package` units that are begun.
     """
 
     lower: Decimal
@@ -85,6 +86,7 @@ class Tier:
     adjustment: Adjustment
     flat: Decimal | None = None
     package: Decimal | None = None
+    is_flat_due: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -148,6 +150,12 @@ class RateTerms:
     def effective_tiers(self) -> tuple[Tier, ...]:
         """The tiers in force."""
         return self.tiers if self.negotiated_tiers is None else self.negotiated_tiers
+
+    @property
+    def due(self) -> Tier | None:
+        """The first tier, if its flat amount is due without usage."""
+        first = next(iter(self.effective_tiers), None)
+        return first if first is not None and first.is_flat_due else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +283,8 @@ def check_tiers(tiers: tuple[Tier, ...], *, scale: int = PLACES, path: str = "ti
 def _tier_fault(tier: Tier, previous: Tier | None) -> str | None:
     if tier.lower < 0:
         return "starts below zero"
+    if tier.is_flat_due and (previous is not None or tier.lower or not tier.flat):
+        return "is due without usage, and only the flat amount of a first tier from zero can be"
     if tier.package is not None and tier.adjustment.kind is not AdjustmentKind.OVERRIDE:
         return "has a package size, and only the price of an OVERRIDE is one for a package"
     if tier.upper is not None and tier.lower >= tier.upper:

@@ -26,6 +26,9 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         return None
     if entitlement.end and local_midnight(zone, entitlement.end) <= grant.expire:
         return None
+    rolling = _rolling(grant, entitlement)
+    if rolling == 0:
+        return None
     index, expire = _later_window(entitlement, zone, grant.index, grant.expire)
     return Grant(
         id=GrantId(derive(grant.id, "rollover")),
@@ -34,11 +37,24 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         kind=GrantKind.ROLLOVER,
         index=index,
         rollovers=grant.rollovers + 1,
-        quantity=grant.balance,
+        quantity=rolling,
         start=grant.expire,
         expire=expire,
-        balance=grant.balance,
+        balance=rolling,
     )
+
+
+def _rolling(grant: Grant, entitlement: Entitlement) -> Decimal:
+    """Return the part of a remainder that may roll over; a share of it is truncated."""
+    policy = entitlement.rollover
+    if policy is None or policy.remainder_percent is None:
+        return grant.balance
+    return _share(grant.balance, policy.remainder_percent, entitlement)
+
+
+def _share(quantity: Decimal, percent: Decimal, entitlement: Entitlement) -> Decimal:
+    places = entitlement.unit_scale
+    return divide(quantity * percent, Decimal(100), places=places, mode=Rounding.DOWN)
 
 
 @exact
@@ -47,9 +63,7 @@ def rollover_cap(entitlement: Entitlement) -> Decimal | None:
     policy = entitlement.rollover
     caps = [] if policy is None or policy.max_quantity is None else [policy.max_quantity]
     if policy is not None and policy.max_percent is not None:
-        part = entitlement.quantity * policy.max_percent
-        places = entitlement.unit_scale
-        caps.append(divide(part, Decimal(100), places=places, mode=Rounding.DOWN))
+        caps.append(_share(entitlement.quantity, policy.max_percent, entitlement))
     return min(caps, default=None)
 
 

@@ -93,18 +93,21 @@ async def add_tokens(
     )
 
 
-async def add_carried(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:
-    """Insert the cells that carry the readings of gauges over into the period that they start."""
+async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:
+    """Insert the standing cells of periods that are open."""
+    if not cells:
+        return
     await tx.execute(
-        SQL["add_carried"],
+        SQL["add_standing"],
         tx.tenant_id,
         wallet.account_id,
         wallet.id,
         wallet.resource_id,
         [cell.id for cell in cells],
         [cell.asset_id for cell in cells],
+        [cell.start for cell in cells],
         [cell.end for cell in cells],
-        cells[0].start,
+        [cell.period.start for cell in cells],
         [cell.measure.last for cell in cells],
         [cell.dimensions for cell in cells],
     )

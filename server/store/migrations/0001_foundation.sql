@@ -226,6 +226,7 @@ CREATE TABLE rollover_policies (
     max_rollovers integer CHECK (max_rollovers > 0),
     max_quantity  quantity CHECK (max_quantity > 0),
     max_percent   quantity CHECK (max_percent > 0 AND max_percent <= 100),
+    remainder_percent quantity CHECK (remainder_percent > 0 AND remainder_percent <= 100),
     state         text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
     revision      bigint NOT NULL DEFAULT 1,
     version       integer NOT NULL DEFAULT 1,
@@ -497,6 +498,7 @@ CREATE TABLE rate_tiers (
     value        quantity NOT NULL,
     flat_amount  quantity CHECK (flat_amount >= 0),
     package_size quantity CHECK (package_size > 0),
+    due_without_usage boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, rate_card_id, entry_id, position),
     CONSTRAINT tier_bounds_are_ordered CHECK (lower < upper),
     CONSTRAINT rate_card_entry_exists FOREIGN KEY (tenant_id, rate_card_id, entry_id) REFERENCES rate_card_entries
@@ -880,6 +882,7 @@ CREATE TABLE entitlements (
     max_rollovers     integer,
     rollover_max_quantity quantity,
     rollover_max_percent  quantity,
+    rollover_remainder_percent quantity,
     rollover_policy_id code,
     rollover_policy_version integer NOT NULL DEFAULT 0,
     next_index        integer,

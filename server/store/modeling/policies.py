@@ -93,6 +93,7 @@ def _rollover(row: Record) -> Rollover:
         max_rollovers=row["max_rollovers"],
         max_quantity=row["max_quantity"],
         max_percent=row["max_percent"],
+        remainder_percent=row["remainder_percent"],
     )
 
 
@@ -200,6 +201,7 @@ ROLLOVER: Kind[Rollover] = Kind(
         "max_rollovers",
         "max_quantity",
         "max_percent",
+        "remainder_percent",
     ),
     is_versioned=True,
     replacement="RevisePolicy makes its next version",
@@ -210,6 +212,7 @@ ROLLOVER: Kind[Rollover] = Kind(
         record.max_rollovers,
         record.max_quantity,
         record.max_percent,
+        record.remainder_percent,
     ),
     from_row=_rollover,
     fields={},

@@ -146,6 +146,7 @@ def tiers_from_rows(rows: Iterable[Record]) -> dict[EntryKey, tuple[Tier, ...]]:
             adjustment=Adjustment(kind=kind, value=row["value"]),
             flat=row["flat_amount"],
             package=row["package_size"],
+            is_flat_due=row["due_without_usage"],
         )
         tiers_by_entry[row["rate_card_id"], row["entry_id"]].append(tier)
     return {key: tuple(tiers) for key, tiers in tiers_by_entry.items()}
@@ -214,6 +215,7 @@ async def _add_tiers(tx: Transaction, entries: Sequence[RateCardEntry]) -> None:
         [tier.adjustment.value for _, _, tier in placed],
         [tier.flat for _, _, tier in placed],
         [tier.package for _, _, tier in placed],
+        [tier.is_flat_due for _, _, tier in placed],
     )
 
 

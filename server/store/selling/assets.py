@@ -267,6 +267,7 @@ async def _add_entitlements(
         [each.next_index for each in new],
         [entitlement.refresh_policy.version for _, entitlement in sold],
         [entitlement.rollover_policy.version for _, entitlement in sold],
+        [each.rollover.remainder_percent if each.rollover else None for each in new],
     )
 
 
@@ -325,6 +326,7 @@ def _sold(row: Record) -> SoldEntitlement:
         max_count=row["max_rollovers"],
         max_quantity=row["rollover_max_quantity"],
         max_percent=row["rollover_max_percent"],
+        remainder_percent=row["rollover_remainder_percent"],
     )
     entitlement = Entitlement(
         id=EntitlementId(row["entitlement_id"]),

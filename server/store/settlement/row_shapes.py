@@ -53,6 +53,7 @@ class EntitlementRow(Row, frozen=True):
     next_index: int | None
     rollover_max_quantity: Decimal | None
     rollover_max_percent: Decimal | None
+    rollover_remainder_percent: Decimal | None
 
 
 class CellRow(Row, frozen=True):

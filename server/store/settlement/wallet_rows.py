@@ -156,6 +156,7 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
             max_count=row.max_rollovers,
             max_quantity=row.rollover_max_quantity,
             max_percent=row.rollover_max_percent,
+            remainder_percent=row.rollover_remainder_percent,
         )
         if row.can_roll_over
         else None,

@@ -22,7 +22,7 @@ from server.domain.calendar import (
     period_after,
     rating_period,
 )
-from server.domain.consumption.gauges import Service, with_carried
+from server.domain.consumption.gauges import Service
 from server.domain.errors import NotFound
 from server.domain.exact import Rounding
 from server.domain.ids import (
@@ -49,6 +49,7 @@ from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import CauseKind, EntryKind, GrantHead, Head, LedgerEntry
+from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import WalletState
@@ -339,13 +340,11 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     zone = row["time_zone"]
     period = rating_period(zone, anchor, length, row["now"])
     services = {
-        one.id: Service(one.start_time, one.end_time) for one in decode_assets(row["assets"])[0]
+        one.id: Service(one.number, one.start_time, one.end_time)
+        for one in decode_assets(row["assets"])[0]
     }
-    if row["aggregation_method"] == AggregationMethod.TIME_WEIGHTED:
-        after = partial(period_after, zone, anchor, length.cadence)
-        cells = with_carried(cells, period, after, services, zone)
     service_start = local_midnight(zone, row["start_date"])
-    return WalletState(
+    state = WalletState(
         terms=WalletTerms(
             id=wallet_id,
             zone=zone,
@@ -369,6 +368,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rated_before=decode_tallies(row["rated"]),
         rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
     )
+    return with_standing(state, partial(period_after, zone, anchor, length.cadence))
 
 
 def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:

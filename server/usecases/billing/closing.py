@@ -83,8 +83,7 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     await periods.finish(tx, account_id, wallet_id, period.start)
     if closed.following is not None:
         await periods.open_missing(tx, [_new_period(wallet, closed.following)])
-    if closed.carried:
-        await summaries.add_carried(tx, wallet, closed.carried)
+    await summaries.add_standing(tx, wallet, closed.standing)
 
 
 async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:

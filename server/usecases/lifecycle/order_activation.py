@@ -6,20 +6,21 @@ from itertools import groupby
 
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
-from server.domain.selling.activation import DuePeriod, activate
+from server.domain.selling.activation import Activation, DuePeriod, activate
 from server.domain.selling.grants import Grant
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
+from server.domain.settlement.standing import standing
 from server.domain.settlement.walk import opening
 from server.env import new_id
 from server.store import jobs
 from server.store.access.tenants import now
-from server.store.billing import periods
+from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
 from server.store.selling import assets, orders
-from server.store.settlement import ledger
+from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing.closing import refresh_job
 from server.usecases.selling.quotes import check_active
@@ -66,11 +67,33 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     heads = await ledger.lock_heads(tx, account_id, touched & old)
     await assets.add(tx, account_id, new)
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
+    await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))
     refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
     await jobs.add(tx, refreshes)
     await orders.mark_active(tx, account_id, order_id=order_id, activate_time=instant)
     return await orders.get(tx, account_id, order_id)
+
+
+async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
+    """Add what new assets owe without usage to the rating periods that are open.
+
+    Later periods begin with it when the ones before them are closed.
+    """
+    terms = [resource.terms for line in order.lines for resource in line.resources]
+    if not any(one is not None and one.due for one in terms):
+        return
+    sold = {asset.id for asset in new.assets}
+    for wallet in new.wallets:
+        stored = await wallets.get(tx, order.account_id, wallet.id)
+        found = [
+            cell
+            for due in new.periods
+            if due.wallet_id == wallet.id
+            for cell in standing(stored.state, (), due.period)
+            if cell.asset_id in sold
+        ]
+        await summaries.add_standing(tx, stored, found)
 
 
 def _check_state(order: Order, revision: int | None) -> None:

@@ -245,6 +245,7 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
             max_count=rollover.max_rollovers,
             max_quantity=rollover.max_quantity,
             max_percent=rollover.max_percent,
+            remainder_percent=rollover.remainder_percent,
         )
         if rollover
         else None,

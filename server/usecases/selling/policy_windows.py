@@ -112,6 +112,7 @@ def _grant(grant: ResolvedGrant, versions: Versions) -> ResolvedGrant:
                 max_count=content.max_rollovers,
                 max_quantity=content.max_quantity,
                 max_percent=content.max_percent,
+                remainder_percent=content.remainder_percent,
             ),
             rollover_policy=replace(grant.rollover_policy, version=version),
         )

@@ -9,10 +9,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.calendar import Period, PolicyPeriod
+from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import combined, increments
 from server.domain.consumption.cells import Cell, Measure, merged
-from server.domain.consumption.gauges import Service, carried, with_carried
+from server.domain.consumption.gauges import Service
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, Combination
 from tests import strategies
 from tests.strategies import cell
@@ -51,13 +51,13 @@ def test_nothing_is_held_before_the_first_reading_and_the_last_one_lasts():
     cells = [reading(30, day(16))]
 
     assert combined(cells, WHOLE, zone="UTC") == 15
-    ended = {cells[0].asset_id: Service(day(1), day(21))}
+    ended = {cells[0].asset_id: Service(1, day(1), day(21))}
     assert combined(cells, WHOLE, zone="UTC", services=ended) == 5
 
 
 def test_no_window_begins_before_the_service():
     cells = [reading(30, day(16))]
-    began = {cells[0].asset_id: Service(day(16), None)}
+    began = {cells[0].asset_id: Service(1, day(16), None)}
 
     assert combined(cells, WHOLE, zone="UTC", services=began) == 30
 
@@ -79,43 +79,10 @@ def test_a_day_of_23_hours_is_a_whole_one():
     assert combined([one], DAILY, zone=zone) == 5
 
 
-def test_a_reading_carries_over_until_it_is_zero_or_the_service_ends():
-    held = reading(7, day(10))
-    gone = [reading(7, day(10), asset=2), reading(0, day(11), asset=2)]
-    ended = reading(7, day(10), asset=3)
-    services = {
-        held.asset_id: Service(day(1), None),
-        gone[0].asset_id: Service(day(1), None),
-        ended.asset_id: Service(day(1), day(1, month=5)),
-    }
-
-    [one] = carried([held, *gone, ended], MAY, services, "UTC")
-
-    assert (one.asset_id, one.start, one.measure.last) == (held.asset_id, MAY.start, 7)
-    assert combined([one], WHOLE, zone="UTC", services=services) == 7
-
-
-def test_what_is_not_settled_is_carried_to_the_current_period_once():
-    services = {reading(1, day(1)).asset_id: Service(day(1, month=3), None)}
-    march = reading(4, day(31, month=3), MARCH)
-
-    def after(period: Period) -> Period:
-        return {MARCH: APRIL, APRIL: MAY}[period]
-
-    found = with_carried([march], MAY, after, services, "UTC")
-    again = with_carried(found, MAY, after, services, "UTC")
-
-    assert [one.period for one in found] == [MARCH, APRIL, MAY]
-    assert {one.id for one in again} == {one.id for one in found}
-    # A reading in April is what May begins with.
-    changed = with_carried([march, reading(9, day(2))], MAY, after, services, "UTC")
-    assert sorted(one.measure.last for one in changed) == [4, 4, 9, 9]
-
-
 def test_it_is_rated_by_the_terms_at_the_end_of_service():
     cells = [reading(3, day(2))]
     goes_on = increments(cells, WHOLE, zone="UTC")
-    services = {cells[0].asset_id: Service(day(1), day(11))}
+    services = {cells[0].asset_id: Service(1, day(1), day(11))}
     ends = increments(cells, WHOLE, zone="UTC", services=services)
 
     assert [item.rated_at for item in (*goes_on, *ends)] == [day(30), day(10)]

@@ -23,11 +23,12 @@ def day(month, number):
     return datetime(2024, month, number, tzinfo=UTC)
 
 
-def policy(count=None, quantity=None, percent=None):
+def policy(count=None, quantity=None, percent=None, remainder=None):
     return RolloverPolicy(
         max_count=count,
         max_quantity=None if quantity is None else Decimal(quantity),
         max_percent=None if percent is None else Decimal(percent),
+        remainder_percent=None if remainder is None else Decimal(remainder),
     )
 
 
@@ -183,3 +184,24 @@ def test_uncounted_remainders_join_one_grant_within_the_cap():
         grant for grant in settlement.grants if grant.rollovers and grant.is_open(day(3, 1))
     )
     assert (joined.quantity, joined.balance) == (120, 120)
+
+
+@pytest.mark.parametrize(
+    ("rollover", "rolled"),
+    [
+        # 30 of 100 are left.
+        (policy(remainder=60), 18),
+        (policy(remainder=100), 30),
+        (policy(remainder=60, quantity=10), 10),
+        # 1 % of 30 is less than a whole unit.
+        (policy(remainder=1), 0),
+    ],
+)
+def test_a_part_of_what_is_left_rolls_over_and_the_rest_expires(rollover, rolled):
+    used = [cell("jan", 70, day(1, 10), period=JANUARY)]
+
+    settlement = walk(entitlement(rollover=rollover), used=used, through=day(2, 1))
+
+    assert opened_at(settlement, day(2, 1)) == [*([(rolled, 1)] if rolled else []), (100, 0)]
+    expired = [int(move.amount) for move in settlement.movements if move.kind.value == "EXPIRY"]
+    assert expired == ([rolled - 30] if rolled < 30 else [])

@@ -134,13 +134,57 @@ async def test_negotiated_tiers_have_flat_amounts_of_their_own(sandbox: Any) -> 
     assert await owed(world, account) == {"data": (210, Decimal(215))}
 
 
+async def test_a_flat_amount_may_be_due_without_usage(sandbox: Any) -> None:
+    """20 a month from the first day of an asset to its last: a month unused, used, and cut short.
+
+    In February 150 units reach the second tier, whose 50 and 30 are owed in place of the 20.
+    """
+    world = await shop(sandbox, Metered(resource="data"))
+    made = tariff("VOLUME")
+    made.tiers.tiers[0].due_without_usage = True
+    await put(world, "tiers/data", made)
+    account = await world.account("ann")
+    start = "2024-01-10"
+    [asset] = await world.sell(account, line("plan", start, end="2024-04-06"))
+    await world.advance("2024-01-31")
+    january = await world.wallet(account, "data")
+    await world.advance("2024-02-10")
+    await world.use(asset, "data", "2024-02-09", 150)
+    await world.advance("2024-06-10")
+
+    assert figure(january.estimated_amount) == 20
+    lines_ = sorted(await world.liable(account), key=lambda one: one.start_time.seconds)
+    assert [money(one.amount) for one in lines_] == [20, 50 + 2 * 30, 20, 20]
+    assert [figure(one.used_quantity) for one in lines_] == [0, 150, 0, 0]
+    trace = await world.trace(lines_[0])
+    assert [figure(one.amount) for one in trace.ratable_summaries] == [20]
+    again = await replay(world, account, price_book="priceBooks/book")
+    assert [figure(one.difference) for one in again.summaries] == [0] * 4
+
+
+async def test_what_is_due_before_today_is_billed_with_a_back_dated_sale(sandbox: Any) -> None:
+    """Sold in April from February 20 on: February and March are closed with it, in turn."""
+    world = await shop(sandbox, Metered(resource="data"))
+    made = tariff("GRADUATED")
+    made.tiers.tiers[0].due_without_usage = True
+    await put(world, "tiers/data", made)
+    account = await world.account("ann")
+    await world.advance("2024-04-15")
+    await world.sell(account, line("plan", "2024-02-20"))
+    await world.advance("2024-05-10")
+
+    assert [money(one.amount) for one in await world.liable(account)] == [20, 20, 20]
+
+
 async def test_an_entry_tells_its_flat_amounts_and_package_sizes(sandbox: Any) -> None:
     world = await shop(sandbox, Metered(resource="data"))
-    name = await put(world, "tiers/data", tariff("VOLUME"))
+    made = tariff("VOLUME")
+    made.tiers.tiers[0].due_without_usage = True
+    name = await put(world, "tiers/data", made)
 
     told = await get(world, name)
 
-    assert told.tiers.tiers == tariff("VOLUME").tiers.tiers
+    assert told.tiers.tiers == made.tiers.tiers
 
 
 async def test_what_a_tier_cannot_have_is_refused(sandbox: Any) -> None:
@@ -158,3 +202,8 @@ async def test_what_a_tier_cannot_have_is_refused(sandbox: Any) -> None:
     ]
 
     assert found == ["RATE_NEGATIVE", "FACTOR_RANGE", "TIERS_INVALID"]
+    due = bad()
+    due.tiers.tiers[0].due_without_usage = True
+    refused = await refusal(add(world, "tiers/bad", due))
+    assert refused.reason == "TIERS_INVALID"
+    assert "only the flat amount of a first tier" in refused.message

@@ -50,6 +50,33 @@ async def test_what_rolls_over_is_capped_by_quantity_and_by_percentage(sandbox):
         assert kinds[name][:2] == [("ROLLOVER", -rolled), ("EXPIRY", rolled - 200)]
 
 
+async def test_a_percentage_of_what_is_left_rolls_over(sandbox):
+    """70 of 100 are used: 60 % of the other 30 roll, once more 60 % of the 18 that nobody uses."""
+    world = await sandbox("2024-01-01")
+    calls = Metered(
+        resource="calls",
+        grant="100",
+        refresh="MONTH",
+        rate="1",
+        max_rollovers=0,
+        remainder_percent="60",
+    )
+    await world.product("plan", calls)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.advance("2024-01-20")
+    await world.use(asset, "calls", "2024-01-10", 70)
+
+    balances = []
+    for day in ("2024-02-10", "2024-03-10"):
+        await world.advance(day)
+        wallet = await world.wallet(account, "calls")
+        balances.append((figure(wallet.balance), figure(wallet.posted_balance)))
+
+    # In March, 60 % of 18 are 10.8 and so 10, and 60 of the 100 of February.
+    assert balances == [(118, 118), (170, 170)]
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -57,6 +84,8 @@ async def test_what_rolls_over_is_capped_by_quantity_and_by_percentage(sandbox):
         ({"max_quantity": number(-1)}, "QUANTITY_NEGATIVE"),
         ({"max_percent": number(0)}, "RANGE"),
         ({"max_percent": number("100.1")}, "RANGE"),
+        ({"remainder_percent": number(0)}, "RANGE"),
+        ({"remainder_percent": number("100.1")}, "RANGE"),
         ({"max_rollovers": 1001}, "RANGE"),
     ],
 )

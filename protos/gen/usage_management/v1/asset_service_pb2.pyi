@@ -157,6 +157,7 @@ class Entitlement(_message.Message):
     MAX_ROLLOVERS_FIELD_NUMBER: _builtins.int
     ROLLOVER_MAX_QUANTITY_FIELD_NUMBER: _builtins.int
     ROLLOVER_MAX_PERCENT_FIELD_NUMBER: _builtins.int
+    ROLLOVER_REMAINDER_PERCENT_FIELD_NUMBER: _builtins.int
     unit_of_measure: _builtins.str
     """The unit of the resource: `unitsOfMeasure/{unit_of_measure}`."""
     product_usage_grant: _builtins.str
@@ -193,6 +194,10 @@ class Entitlement(_message.Message):
     def rollover_max_percent(self) -> _decimal_pb2.Decimal:
         """The maximum quantity that may roll over into one window, in percent of `quantity`; unlimited if absent."""
 
+    @_builtins.property
+    def rollover_remainder_percent(self) -> _decimal_pb2.Decimal:
+        """The part of each remainder that may roll over, as a percentage of what is left; 100 if absent."""
+
     def __init__(
         self,
         *,
@@ -207,10 +212,11 @@ class Entitlement(_message.Message):
         max_rollovers: _builtins.int = ...,
         rollover_max_quantity: _decimal_pb2.Decimal | None = ...,
         rollover_max_percent: _decimal_pb2.Decimal | None = ...,
+        rollover_remainder_percent: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "rollover_remainder_percent", b"rollover_remainder_percent", "start_date", b"start_date", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_roll_over", b"can_roll_over", "end_date", b"end_date", "max_rollovers", b"max_rollovers", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "start_date", b"start_date", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["can_roll_over", b"can_roll_over", "end_date", b"end_date", "max_rollovers", b"max_rollovers", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh", b"refresh", "rollover_max_percent", b"rollover_max_percent", "rollover_max_quantity", b"rollover_max_quantity", "rollover_remainder_percent", b"rollover_remainder_percent", "start_date", b"start_date", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -561,6 +561,7 @@ class RolloverPolicy(_message.Message):
     MAX_ROLLOVERS_FIELD_NUMBER: _builtins.int
     MAX_QUANTITY_FIELD_NUMBER: _builtins.int
     MAX_PERCENT_FIELD_NUMBER: _builtins.int
+    REMAINDER_PERCENT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -599,6 +600,12 @@ class RolloverPolicy(_message.Message):
         """
 
     @_builtins.property
+    def remainder_percent(self) -> _decimal_pb2.Decimal:
+        """The part of each remainder that may roll over, as a percentage of what is left when the grant expires: above
+        0, at most 100; truncated at the unit's scale. The limits above apply to the result. The rest expires.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
 
@@ -614,6 +621,7 @@ class RolloverPolicy(_message.Message):
         max_rollovers: _builtins.int = ...,
         max_quantity: _decimal_pb2.Decimal | None = ...,
         max_percent: _decimal_pb2.Decimal | None = ...,
+        remainder_percent: _decimal_pb2.Decimal | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -622,9 +630,9 @@ class RolloverPolicy(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "remainder_percent", b"remainder_percent", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "remainder_percent", b"remainder_percent", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -318,6 +318,11 @@ class RateTier(_message.Message):
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
     FLAT_AMOUNT_FIELD_NUMBER: _builtins.int
     PACKAGE_SIZE_FIELD_NUMBER: _builtins.int
+    DUE_WITHOUT_USAGE_FIELD_NUMBER: _builtins.int
+    due_without_usage: _builtins.bool
+    """True if `flat_amount` is also due in a rating period without usage to charge, from the first rating period of
+    the asset to its last, each in full. Only for a first tier that starts at zero (`TIERS_INVALID`).
+    """
     @_builtins.property
     def lower(self) -> _decimal_pb2.Decimal:
         """The lower bound, in units of the resource; zero if absent."""
@@ -335,7 +340,7 @@ class RateTier(_message.Message):
         """An amount, in the currency or token of the rate, that the tier costs in addition to the rate: zero or more.
         It is charged in full, once for each asset, resource and rating period, with the first usage that enters the
         tier: under `VOLUME` the amount of the tier that contains the quantity, under `GRADUATED` the amount of each
-        tier entered. Without usage in the tier nothing is charged. Late usage that takes a `VOLUME` quantity into
+        tier entered. Without usage in the tier nothing is charged, unless `due_without_usage` is set. Late usage that takes a `VOLUME` quantity into
         another tier does not charge a second one. Adjustments after the tiers change rates, not this amount. Refused in
         tiers of a commitment (`TIERS_INVALID`).
         """
@@ -355,10 +360,11 @@ class RateTier(_message.Message):
         adjustment: Global___RateAdjustment | None = ...,
         flat_amount: _decimal_pb2.Decimal | None = ...,
         package_size: _decimal_pb2.Decimal | None = ...,
+        due_without_usage: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "flat_amount", b"flat_amount", "lower", b"lower", "package_size", b"package_size", "upper", b"upper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "flat_amount", b"flat_amount", "lower", b"lower", "package_size", b"package_size", "upper", b"upper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "due_without_usage", b"due_without_usage", "flat_amount", b"flat_amount", "lower", b"lower", "package_size", b"package_size", "upper", b"upper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

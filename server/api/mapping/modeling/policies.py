@@ -107,18 +107,20 @@ def rollover_from_pb(request: rpc.CreateRolloverPolicyRequest) -> Rollover:
     """Return a rollover policy. Raises InvalidArgument."""
     reader = RequestReader(request)
     own = reader.sub("rollover_policy")
-    quantity, percent = own.optional_decimal("max_quantity"), own.optional_decimal("max_percent")
+    quantity = own.optional_decimal("max_quantity")
+    percents = {name: own.optional_decimal(name) for name in ("max_percent", "remainder_percent")}
     if quantity is not None and quantity <= 0:
         reason = "QUANTITY_ZERO" if quantity == 0 else "QUANTITY_NEGATIVE"
         own.fault("max_quantity", reason, "must be greater than zero")
-    if percent is not None and not 0 < percent <= HUNDRED:
-        own.fault("max_percent", "RANGE", "must be above 0 and at most 100")
+    for name, percent in percents.items():
+        if percent is not None and not 0 < percent <= HUNDRED:
+            own.fault(name, "RANGE", "must be above 0 and at most 100")
     content = Rollover(
         id=PolicyId(reader.code("rollover_policy_id")),
         display_name=own.text("display_name"),
         max_rollovers=request.rollover_policy.max_rollovers or None,
         max_quantity=quantity,
-        max_percent=percent,
+        **percents,
     )
     reader.done()
     return content
@@ -185,6 +187,7 @@ def rollover_to_pb(record: StoredRecord[Rollover]) -> pb.RolloverPolicy:
         max_rollovers=own.max_rollovers or 0,
         max_quantity=optional_decimal_pb(own.max_quantity),
         max_percent=optional_decimal_pb(own.max_percent),
+        remainder_percent=optional_decimal_pb(own.remainder_percent),
         state=state_pb(record),
         version=record.version,
         **audit_pb(record.audit),

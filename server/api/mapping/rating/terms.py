@@ -207,6 +207,7 @@ def _tier_from_reader(reader: RequestReader) -> Tier:
         adjustment=adjustment_from_reader(reader.sub("adjustment")),
         flat=flat,
         package=package,
+        is_flat_due=reader.message.due_without_usage,
     )
 
 
@@ -217,6 +218,7 @@ def _tier_to_pb(tier: Tier) -> pb.RateTier:
         adjustment=adjustment_to_pb(tier.adjustment),
         flat_amount=optional_decimal_pb(tier.flat),
         package_size=optional_decimal_pb(tier.package),
+        due_without_usage=tier.is_flat_due,
     )
 
 

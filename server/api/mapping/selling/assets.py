@@ -80,4 +80,7 @@ def _entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement
         max_rollovers=(rollover.max_count or 0) if rollover else 0,
         rollover_max_quantity=optional_decimal_pb(rollover.max_quantity if rollover else None),
         rollover_max_percent=optional_decimal_pb(rollover.max_percent if rollover else None),
+        rollover_remainder_percent=optional_decimal_pb(
+            rollover.remainder_percent if rollover else None
+        ),
     )

@@ -114,7 +114,7 @@ class Program:
     def _begin(self, line: Line) -> State | Outcome:
         assert min(line.quantity, line.before) >= 0, line
         if line.quantity == 0 or line.overage is OveragePolicy.FREE:
-            return unpriced(line.quantity, line.overage)
+            return unpriced(line)
         if line.terms is None:
             return no_rate(line.quantity)
         # Attributes of the usage replace those of the sale with the same name.

@@ -22,7 +22,7 @@ from server.domain.rating.procedures.waterfall import (
     RatingFailed,
     WaterfallStep,
 )
-from server.domain.rating.rates import AttributeRow, Rate, RateTerms
+from server.domain.rating.rates import AttributeRow, Rate, RateTerms, Tier
 
 Value = Decimal | str
 
@@ -223,8 +223,15 @@ class State:
         return rate
 
 
-def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
-    """Return the outcome of a line that costs nothing, with the reason."""
+def unpriced(line: Line) -> Rated:
+    """Return the outcome of a line without units to charge, with the reason.
+
+    It costs nothing, or the flat amount that is due without usage.
+    """
+    quantity, overage = line.quantity, line.overage
+    due = line.terms.due if line.terms is not None else None
+    if due is not None and overage is not OveragePolicy.FREE and not line.tier_quantity:
+        return _due_without_usage(due, line.flat_tiers)
     steps: list[WaterfallStep] = []
     note = "nothing to charge" if quantity == 0 else ""
     if overage is OveragePolicy.FREE:
@@ -244,6 +251,28 @@ def unpriced(quantity: Decimal, overage: OveragePolicy) -> Rated:
         )
     )
     return Rated(amount=ZERO, net_unit_rate=ZERO, steps=tuple(steps))
+
+
+def _due_without_usage(tier: Tier, flat_tiers: FlatTiers | None) -> Rated:
+    before = frozenset(flat_tiers or ())
+    flat = charged((FlatAmount(tier.lower, tier.flat or ZERO, True),), before)
+    amount = sum((entered.amount for entered in flat), ZERO)
+    step = WaterfallStep(
+        sequence=1,
+        element=Element.AMOUNT,
+        inputs={"quantity": "0", **_flat_text(flat)},
+        outputs={"amount": plain(amount)},
+        note="the flat amount of the first tier is due without usage" if flat else _CHARGED,
+    )
+    if flat_tiers is not None:
+        flat_tiers.update(entered.lower for entered in flat)
+    return Rated(
+        amount=amount,
+        net_unit_rate=ZERO,
+        steps=(step,),
+        flat_tiers=tuple(entered.lower for entered in flat),
+        flat_before=before,
+    )
 
 
 def no_rate(quantity: Decimal) -> RatingFailed:

@@ -21,7 +21,7 @@ SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity
         GROUP BY m.usage_summary_id) AS r
     ON r.usage_summary_id = s.usage_summary_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
-   -- A cell that carries the reading of a gauge over has no records.
+   -- A standing cell has no records.
    AND NOT (s.record_count = 0 AND s.held_quantity IS NOT NULL AND r.n IS NULL)
    AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
        IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest)

@@ -81,7 +81,7 @@ SELECT policy_id, display_name, interval_unit, interval_count, state, revision, 
 -- name: rollovers
 -- Some rollover policies.
 --   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, state, revision, version,
+SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, remainder_percent, state, revision, version,
        create_time, created_by, update_time, updated_by
   FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 

@@ -70,14 +70,16 @@ RETURNING rate_card_id, entry_id;
 -- name: add_tiers
 -- The tiers of new entries, each with its position.
 --   $1 tenant_id uuid, $2 rate_card_id text[], $3 entry_id text[], $4 position int[], $5 lower numeric[],
---   $6 upper numeric[], $7 kind text[], $8 value numeric[], $9 flat_amount numeric[], $10 package_size numeric[]
+--   $6 upper numeric[], $7 kind text[], $8 value numeric[], $9 flat_amount numeric[], $10 package_size numeric[],
+--   $11 due_without_usage boolean[]
 INSERT INTO rate_tiers (tenant_id, rate_card_id, entry_id, position, lower, upper, kind, value, flat_amount,
-                        package_size)
+                        package_size, due_without_usage)
 SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.value, w.flat_amount,
-       w.package_size
+       w.package_size, w.due_without_usage
   FROM unnest($2::text[], $3::text[], $4::int[], $5::numeric[], $6::numeric[], $7::text[], $8::numeric[],
-              $9::numeric[], $10::numeric[])
-       AS w (rate_card_id, entry_id, position, lower, upper, kind, value, flat_amount, package_size)
+              $9::numeric[], $10::numeric[], $11::boolean[])
+       AS w (rate_card_id, entry_id, position, lower, upper, kind, value, flat_amount, package_size,
+             due_without_usage)
  ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C", w.position;
 
 -- name: find_entries
@@ -93,7 +95,7 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 -- name: tiers
 -- The tiers of some entries, by position.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size, t.due_without_usage
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
   JOIN rate_tiers AS t
     ON t.tenant_id = $1 AND t.rate_card_id = w.rate_card_id AND t.entry_id = w.entry_id

@@ -56,7 +56,7 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
 -- name: all_tiers
 -- The tiers of those entries.
 --   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size, t.due_without_usage
   FROM rate_tiers AS t
   JOIN rate_card_entries AS e
     ON (e.tenant_id, e.rate_card_id, e.entry_id) = (t.tenant_id, t.rate_card_id, t.entry_id)
@@ -94,7 +94,7 @@ SELECT selling_model_id, state FROM selling_models WHERE tenant_id = $1 ORDER BY
 --   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
        e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable,
-       e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
+       e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size, t.due_without_usage
   FROM rate_card_entries AS e
   LEFT JOIN rate_tiers AS t
     ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)

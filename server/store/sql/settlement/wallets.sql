@@ -59,7 +59,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    n.entitlement_id, n.asset_id, n.number, n.quantity::text, n.unit_scale, n.start_date,
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
                    n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index,
-                   n.rollover_max_quantity::text, n.rollover_max_percent::text) ORDER BY n.number)::text
+                   n.rollover_max_quantity::text, n.rollover_max_percent::text,
+                   n.rollover_remainder_percent::text) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
        unsettled.cells || (

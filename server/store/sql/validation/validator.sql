@@ -41,7 +41,7 @@ SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, 
 -- name: tiers
 -- The tiers of those entries.
 --   $1 tenant_id uuid, $2 product_ids text[]
-SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size
+SELECT t.rate_card_id, t.entry_id, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size, t.due_without_usage
   FROM rate_card_entries AS e
   JOIN rate_tiers AS t
     ON (t.tenant_id, t.rate_card_id, t.entry_id) = (e.tenant_id, e.rate_card_id, e.entry_id)

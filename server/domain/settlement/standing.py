@@ -1,0 +1,118 @@
+"""Standing cells: what is there at the start of a rating period without a record in it.
+
+A gauge holds its last reading, and the flat amount of a first tier may be due without usage. Both
+are a cell without records at the start of the period, so that it is drawn, rated, billed and
+verified like all other usage.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from server.domain.calendar import Period, day_of
+from server.domain.consumption.cells import Cell, Measure
+from server.domain.exact import ZERO
+from server.domain.ids import AssetId, CellId, RecordId, derive
+from server.domain.modeling.policies import AggregationMethod, OveragePolicy
+from server.domain.settlement.wallet_states import WalletState
+
+NO_RECORD = RecordId("")
+
+_Series = tuple[AssetId, str]
+
+
+def standing(state: WalletState, own: Iterable[Cell], into: Period) -> tuple[Cell, ...]:
+    """Return the standing cells of a period; `own` are the cells of the period before it.
+
+    A series that holds nothing, or whose asset is not in service any more, carries nothing over.
+    """
+    values: dict[_Series, Decimal] = dict.fromkeys(due(state, into), ZERO)
+    if state.terms.aggregation.method is AggregationMethod.TIME_WEIGHTED:
+        values |= _held(own)
+    return tuple(_standing_cells(state, values, into))
+
+
+def due(state: WalletState, into: Period) -> Iterator[_Series]:
+    """Yield the assets that owe a flat amount without usage in a period."""
+    for asset_id, segments in state.rates.items():
+        service = state.services.get(asset_id)
+        served = service.within(into) if service is not None else None
+        if served is None:
+            continue
+        segment = next((one for one in segments if one.contains(served.start)), None)
+        if segment is None or segment.terms is None or segment.overage is OveragePolicy.FREE:
+            continue
+        if segment.terms.due is not None:
+            yield asset_id, ""
+
+
+def with_standing(state: WalletState, after: Callable[[Period], Period]) -> WalletState:
+    """Return a wallet with the standing cells of its periods up to the current one.
+
+    They begin after the first period with a cell that is not final. `after` returns the rating
+    period after another. Cells that are stored already stay.
+    """
+    by_start: dict[datetime, dict[CellId, Cell]] = {}
+    for cell in state.cells:
+        by_start.setdefault(cell.period.start, {})[cell.id] = cell
+    if not by_start:
+        return state
+    period = next(iter(by_start[min(by_start)].values())).period
+    while period.start < state.period.start:
+        following = after(period)
+        own = by_start.setdefault(following.start, {})
+        for cell in standing(state, by_start[period.start].values(), following):
+            own.setdefault(cell.id, cell)
+        period = following
+    cells = (cell for own in by_start.values() for cell in own.values())
+    return replace(state, cells=tuple(cells))
+
+
+def _held(own: Iterable[Cell]) -> dict[_Series, Decimal]:
+    """Return the last reading of each series that holds something."""
+    last: dict[_Series, Measure] = {}
+    for cell in own:
+        key = (cell.asset_id, cell.dimensions)
+        known = last.get(key)
+        if known is None or _end(known) < _end(cell.measure):
+            last[key] = cell.measure
+    return {key: measure.last for key, measure in last.items() if measure.last}
+
+
+def _end(measure: Measure) -> tuple[datetime, RecordId]:
+    return measure.last_time, measure.last_record_id
+
+
+def _standing_cells(
+    state: WalletState, values: dict[_Series, Decimal], into: Period
+) -> Iterator[Cell]:
+    wallet_id, zone = state.terms.id, state.terms.zone
+    for (asset_id, dimensions), value in values.items():
+        service = state.services[asset_id]
+        served = service.within(into)
+        if served is None:
+            continue
+        apart = (dimensions,) if dimensions else ()
+        yield Cell(
+            id=CellId(derive(wallet_id, "standing", asset_id, into.start.isoformat(), *apart)),
+            wallet_id=wallet_id,
+            asset_id=asset_id,
+            asset_number=service.number,
+            start=served.start,
+            end=day_of(zone, served.start).end,
+            origin_start=into.start,
+            period=into,
+            measure=Measure(
+                sum=ZERO,
+                count=0,
+                max=value,
+                min=value,
+                last=value,
+                last_time=served.start,
+                last_record_id=NO_RECORD,
+                first_time=served.start,
+                held=ZERO,
+            ),
+            dimensions=dimensions,
+        )
