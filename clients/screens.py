@@ -180,7 +180,9 @@ def billed_span(line: summaries.LiableSummary, zone: str) -> str:
 
 def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
     """Lines an invoice can be made of, and what they come to."""
-    title, periods = _periods(title, [billed_span(line, zone) for line in found])
+    # On two lines, so that both periods fit beside the figures.
+    spans = [billed_span(line, zone).replace(", for", "\nfor") for line in found]
+    title, periods = _periods(title, spans)
     table = figures(title, "resource", "used", "beyond", "exact", "amount")
     table.show_footer = True
     if any(periods):

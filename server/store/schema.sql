@@ -478,7 +478,8 @@ CREATE TABLE public.liable_summaries (
     amount public.quantity NOT NULL,
     currency_code text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text])))
+    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text]))),
+    CONSTRAINT only_corrections_are_of_earlier_usage CHECK (((origin_end_time <= end_time) AND (is_correction OR (origin_end_time = end_time))))
 );
 
 ALTER TABLE ONLY public.liable_summaries FORCE ROW LEVEL SECURITY;

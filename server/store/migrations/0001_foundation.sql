@@ -1182,6 +1182,8 @@ CREATE TABLE liable_summaries (
     currency_code          text NOT NULL,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, liable_summary_id),
+    CONSTRAINT only_corrections_are_of_earlier_usage
+        CHECK (origin_end_time <= end_time AND (is_correction OR origin_end_time = end_time)),
     -- Also the index by which late usage finds what was billed for its billing period.
     CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, origin_end_time, start_time,
                                      segment_start_time, is_correction, dimensions),
