@@ -65,13 +65,14 @@ def asset_table(found: Sequence[assets.Asset]) -> Table:
         cells.append(
             (
                 last(asset.name),
+                asset.external_id or NOTHING,
                 product if count == "1" else f"{count} × {product}",
                 dated(asset.start_date),
                 dated(asset.end_date),
                 ", ".join(last(one.usage_resource) for one in asset.resources),
             )
         )
-    return rows(("asset", "product", "from", "until", "resources"), cells)
+    return rows(("asset", "external id", "product", "from", "until", "resources"), cells)
 
 
 def sale_title(sale: quotes.Quote | orders.Order) -> str:

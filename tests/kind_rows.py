@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from server.domain.ids import ProductGrantId, ProductId, ResourceId, SellingModelId
+from server.domain.ids import PolicyId, ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import Category, GrantType, Product, UsageModelType
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.validation import Metered, Parent, Promise, Setup
@@ -125,6 +125,26 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         "GRANT_OVERLAP",
         setup(grants=(promise(), also("more"))),
         setup(grants=(promise(), also("more", selling_model_id=SellingModelId("yearly")))),
+    ),
+    (
+        "GRANT_OVERLAP",
+        setup(grants=(promise(), also("bonus"))),
+        setup(grants=(promise(), also("bonus", refresh_id=PolicyId("monthly")))),
+    ),
+    (
+        "GRANT_OVERLAP",
+        setup(
+            grants=(
+                also("a", refresh_id=PolicyId("monthly")),
+                also("b", refresh_id=PolicyId("monthly")),
+            )
+        ),
+        setup(
+            grants=(
+                also("a", refresh_id=PolicyId("monthly")),
+                also("b", refresh_id=PolicyId("weekly")),
+            )
+        ),
     ),
     (
         "GRANT_OVERLAP",

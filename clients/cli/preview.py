@@ -37,8 +37,8 @@ def preview(
     asset: Annotated[
         str | None,
         typer.Option(
-            help="the asset that is used: its id or its name; without it, the only one of the"
-            " account that meters the resource"
+            help="the asset that is used: its id, `external:` and its external id, or its name;"
+            " without it, the only one of the account that meters the resource"
         ),
     ] = None,
     at: Annotated[

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from clients.intake.cells import RESOURCE_ID
+from clients.intake.cells import EXTERNAL, RESOURCE_ID, asset_of
 from clients.intake.diagnosis import DELIMITERS
 from clients.intake.layout import BadLine, IntakeError, Label, Layout, Line, Measure
 from clients.intake.lines import header_line, read_csv, read_json
@@ -49,8 +49,8 @@ ACCOUNT_COLUMN = Annotated[
 ASSET = Annotated[
     str | None,
     typer.Option(
-        help="the asset that was used: its id or its name; without it, the only one of the account"
-        " that meters the resource"
+        help="the asset that was used: its id, its external id or its name; without it, the only"
+        " one of the account that meters the resource"
     ),
 ]
 ASSET_COLUMN = Annotated[
@@ -221,11 +221,11 @@ def _account_and_asset(options: Options) -> tuple[str, str]:
             raise IntakeError(f"--asset {options.asset} is not of --account {options.account}")
     for option, text, found in (
         ("--account", options.account, account),
-        ("--asset", options.asset, asset),
+        ("--asset", options.asset, asset.removeprefix(EXTERNAL)),
     ):
         if text is not None and not RESOURCE_ID.fullmatch(found):
             raise IntakeError(f"{option} {text}: that is not an id")
-    return account, asset
+    return account, asset_of(asset, "--asset") if asset else ""
 
 
 def _check_not_both(option: str, value: str | None, other: str, column: str | None) -> None:

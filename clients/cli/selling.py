@@ -66,6 +66,9 @@ ATTRIBUTE = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="an attribute of all usage; repeatable"),
 ]
+EXTERNAL_ID = Annotated[
+    str | None, typer.Option(help="your own id of the asset, by which usage can name it")
+]
 QUOTE = Annotated[
     str,
     typer.Argument(
@@ -107,10 +110,11 @@ def create_quote(  # noqa: PLR0913, PLR0917 - an option each
     selling_model: SELLING_MODEL = None,
     target: TARGET = None,
     attribute: ATTRIBUTE = None,
+    external_id: EXTERNAL_ID = None,
 ) -> None:
     """Create a quote, with the rates of the catalog or negotiated ones; it binds nobody."""
     now = session(context)
-    line = _line(now, account, negotiated, selling_model, target, attribute)
+    line = _line(now, account, negotiated, selling_model, target, attribute, external_id)
     terms = _terms(account, product, quantity, start, end, price_book, line)
 
     async def work(client: UsageClient) -> None:
@@ -211,10 +215,11 @@ def sell(  # noqa: PLR0913, PLR0917 - an option each
     selling_model: SELLING_MODEL = None,
     target: TARGET = None,
     attribute: ATTRIBUTE = None,
+    external_id: EXTERNAL_ID = None,
 ) -> None:
     """Quote, order and activate in one go; each step is printed when it is done."""
     now = session(context)
-    line = _line(now, account, negotiated, selling_model, target, attribute)
+    line = _line(now, account, negotiated, selling_model, target, attribute, external_id)
     terms = _terms(account, product, quantity, start, end, price_book, line)
 
     async def work(client: UsageClient) -> None:
@@ -231,13 +236,14 @@ def sell(  # noqa: PLR0913, PLR0917 - an option each
     now.run(work)
 
 
-def _line(
+def _line(  # noqa: PLR0913, PLR0917 - an option each
     now: Session,
     account: str,
     negotiated: Path | None,
     selling_model: str | None,
     target: str | None,
     attribute: list[str] | None,
+    external_id: str | None,
 ) -> quotes.SaleLine:
     """Return a line with what a file and the options say. Ends the program if that is unclear."""
     line = quotes.SaleLine()
@@ -251,6 +257,8 @@ def _line(
     if target:
         line.binding_target = asset_name(account_name(account), target)
     line.attributes.update(dict(map(pair, attribute or ())))
+    if external_id:
+        line.external_id = external_id
     return line
 
 

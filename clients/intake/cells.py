@@ -20,6 +20,8 @@ EXACT = Context(prec=100)
 MOST_DECIMALS = 12
 MOST_EXPONENT = 40
 RECORD_ID = re.compile(r"[\x21-\x7e]{1,128}")
+EXTERNAL = "external:"
+UUID_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 RESOURCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -84,6 +86,18 @@ def id_of(text: str, column: str, collection: str) -> str:
     if not RESOURCE_ID.fullmatch(found):
         raise Fault(f"{column}: {shown(text)} is not an id, or {collection}/ and an id")
     return found
+
+
+def asset_of(text: str, column: str) -> str:
+    """Return the last part of an asset's name. Raises Fault if the text is no id.
+
+    A UUID is the asset's own id; any other id, or one after `external:`, is the caller's own.
+    """
+    found = text.removeprefix("assets/")
+    own = found.removeprefix(EXTERNAL)
+    if not RESOURCE_ID.fullmatch(own):
+        raise Fault(f"{column}: {shown(text)} is not the id of an asset")
+    return found if UUID_ID.fullmatch(found) else f"{EXTERNAL}{own}"
 
 
 def quantity_of(row: Row, column: str, *, decimal_comma: bool) -> str:

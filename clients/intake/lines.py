@@ -108,11 +108,11 @@ def _asset(row: Row, account: str, layout: Layout) -> str:
     text = cells.text_of(row, layout.asset_column)
     of_account, found, asset = text.removeprefix("accounts/").partition("/assets/")
     if not found:
-        return cells.id_of(text, layout.asset_column, "assets")
+        return cells.asset_of(text, layout.asset_column)
     if of_account != account:
         owner = shown(f"accounts/{account}")
         raise Fault(f"{layout.asset_column}: {shown(text)} is not of {owner}")
-    return cells.id_of(asset, layout.asset_column, "assets")
+    return cells.asset_of(asset, layout.asset_column)
 
 
 def _unit(row: Row, layout: Layout) -> str:

@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from server.domain.ids import CODE, RECORD_ID
+from server.domain.ids import CODE, RECORD_ID, ExternalId
 
+EXTERNAL = "external:"
 NIL, MAX = UUID(int=0), UUID(int=2**128 - 1)
 
 
@@ -39,6 +40,12 @@ def uuid(text: str) -> UUID:
     if str(value) != text or value in (NIL, MAX):
         raise BadName("ID_FORMAT", "must be a UUID in lower case with hyphens")
     return value
+
+
+def asset_or_external(text: str) -> UUID | ExternalId:
+    """Return the id of an asset, or the caller's own id of it after `external:`. Raises BadName."""
+    own = text.removeprefix(EXTERNAL)
+    return uuid(text) if own == text else ExternalId(code(own))
 
 
 def record_id(text: str) -> str:
@@ -130,6 +137,8 @@ BINDING_TARGET = _account_and("bindingTargets", code)
 QUOTE = _account_and("quotes")
 ORDER = _account_and("orders")
 ASSET = _account_and("assets")
+# The asset of usage: by its id, or by the caller's own id of it.
+USED_ASSET = _account_and("assets", asset_or_external)
 WALLET = _account_and("wallets")
 GRANT = Name(("accounts", "wallets", "grants"), (code, uuid, uuid))
 ENTRY = Name(("accounts", "wallets", "entries"), (code, uuid, position))

@@ -246,6 +246,7 @@ CREATE TABLE public.assets (
     quantity public.quantity NOT NULL,
     start_date date NOT NULL,
     end_date date,
+    external_id public.code,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
@@ -502,6 +503,7 @@ CREATE TABLE public.order_lines (
     binding text NOT NULL,
     target_id public.byte_text,
     selling_model_id public.code,
+    external_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
@@ -734,6 +736,7 @@ CREATE TABLE public.quote_lines (
     binding text NOT NULL,
     target_id public.byte_text,
     selling_model_id public.code,
+    external_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -1491,6 +1494,9 @@ ALTER TABLE ONLY public.entitlements
 
 ALTER TABLE ONLY public.entitlements
     ADD CONSTRAINT entitlements_pkey PRIMARY KEY (tenant_id, account_id, entitlement_id);
+
+ALTER TABLE ONLY public.assets
+    ADD CONSTRAINT external_id_taken UNIQUE (tenant_id, account_id, external_id);
 
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT grant_chain UNIQUE (tenant_id, account_id, wallet_id, grant_id, grant_seq, grant_after);

@@ -23,6 +23,7 @@ from server.domain.exact import Rounding
 from server.domain.ids import (
     AccountId,
     AssetId,
+    ExternalId,
     PolicyId,
     ProductGrantId,
     ProductId,
@@ -230,6 +231,7 @@ LINES_VALUE = (
         UnitId("each"),
         datetime(2024, 1, 31, 23, 0, 0, 1, tzinfo=UTC),
         {"region": "eu"},
+        ExternalId("crm-1"),
     ),
 )
 RESULTS_VALUE = (

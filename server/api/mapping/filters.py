@@ -5,7 +5,7 @@ from uuid import UUID
 from server.api import names
 from server.api.names import Name
 from server.api.reader import RequestReader
-from server.domain.ids import ProductId, ResourceId
+from server.domain.ids import ExternalId, ProductId, ResourceId
 from server.store.keys import TimeWindow
 
 
@@ -19,6 +19,11 @@ def resource_from_reader(reader: RequestReader) -> ResourceId | None:
     """Return the usage resource that a list is filtered by, if any."""
     ids = reader.optional_name("usage_resource", names.RESOURCE)
     return None if ids is None else ResourceId(ids[0])
+
+
+def external_id_from_reader(reader: RequestReader) -> ExternalId | None:
+    """Return the caller's own id of an asset, if the request has one."""
+    return ExternalId(reader.code("external_id")) if reader.message.external_id else None
 
 
 def id_of_account(reader: RequestReader, field: str, pattern: Name, account_id: str) -> UUID | None:

@@ -11,18 +11,20 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+from uuid import UUID
 
 from server.domain import calendar
 from server.domain.caches import memoize
 from server.domain.calendar import Period, PolicyPeriod, RatingPeriod
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.dimensions import NONE
-from server.domain.errors import AlreadyExists, UsageError
+from server.domain.errors import AlreadyExists, NotFound, UsageError
 from server.domain.exact import ZERO, exact
 from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
+    ExternalId,
     RecordId,
     ResourceId,
     UnitId,
@@ -33,7 +35,9 @@ from server.domain.modeling.policies import LatePolicy, RatingFrequency
 from server.domain.modeling.units import SAME, Ratio, Unit
 
 OWN_UNIT = UnitId("")
+NO_ASSET = AssetId(UUID(int=0))
 
+ExternalKey = tuple[AccountId, ExternalId]
 MeterKey = tuple[AccountId, AssetId, ResourceId]
 RecordKey = tuple[AccountId, RecordId]
 WalletKey = tuple[AccountId, WalletId]
@@ -43,7 +47,8 @@ PeriodKey = tuple[AccountId, WalletId, datetime]
 class Usage(NamedTuple):
     """A record as it was sent; `unit_id` is empty for the resource's own unit.
 
-    `labels` is None if there are none. The time is truncated to the microsecond.
+    `labels` is None if there are none. The time is truncated to the microsecond. If the asset was
+    named by its `external_id`, `asset_id` is NO_ASSET until `named` resolves it.
     """
 
     account_id: AccountId
@@ -54,6 +59,17 @@ class Usage(NamedTuple):
     unit_id: UnitId
     time: datetime
     labels: Mapping[str, str] | None
+    external_id: ExternalId | None = None
+
+    def named(self, assets: Mapping[ExternalKey, AssetId]) -> "Usage":
+        """Return the usage with the asset that its external id names. Raises ASSET_NOT_FOUND."""
+        if self.external_id is None:
+            return self
+        asset_id = assets.get((self.account_id, self.external_id))
+        if asset_id is None:
+            name = f"accounts/{self.account_id}/assets/external:{self.external_id}"
+            raise NotFound.of("Asset", name)
+        return self._replace(asset_id=asset_id)
 
     @property
     def key(self) -> RecordKey:

@@ -167,6 +167,7 @@ class _Plan:
                 start_date=line.start_date,
                 end_date=line.end_date,
                 resources=held,
+                external_id=line.external_id,
             )
         )
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from server.domain.calendar import Cadence
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ProductId, ResourceId, SellingModelId
+from server.domain.ids import ExternalId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import (
     CatalogState,
     PolicyIds,
@@ -53,6 +53,7 @@ class AskedLine:
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     negotiated: tuple[Negotiated, ...] = ()
+    external_id: ExternalId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         binding=inputs.to.binding,
         target_id=inputs.to.target_id,
         selling_model_id=asked.selling_model_id,
+        external_id=asked.external_id,
         resources=resources_by_id,
     )
 

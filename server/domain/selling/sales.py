@@ -4,18 +4,19 @@ Quantities are in the resource's unit, dates are civil dates in the account's zo
 exclusive. `activation` decides what an order creates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from server.domain.audit import Audit
-from server.domain.errors import InvalidArgument
+from server.domain.errors import AlreadyExists, InvalidArgument, Subject
 from server.domain.exact import exact
 from server.domain.ids import (
     AccountId,
     AssetId,
+    ExternalId,
     OrderId,
     PriceBookId,
     ProductGrantId,
@@ -103,7 +104,7 @@ class SaleLine:
     """One product with a quantity, for a span of days. Quotes and orders have the same lines.
 
     `target_id` is the asset, contract or custom target to which it is bound; for a commitment, its
-    anchor.
+    anchor. `external_id` is the caller's own id of the asset that it becomes.
     """
 
     product_id: ProductId
@@ -114,6 +115,7 @@ class SaleLine:
     binding: Binding = Binding.SELF
     target_id: str | None = None
     selling_model_id: SellingModelId | None = None
+    external_id: ExternalId | None = None
     resources: tuple[LineResource, ...] = ()
 
     @property
@@ -203,7 +205,35 @@ class Asset:
     start_date: date
     end_date: date | None
     resources: tuple[AssetResource, ...]
+    external_id: ExternalId | None = None
     audit: Audit | None = None
+
+
+def check_external_ids(
+    account_id: AccountId,
+    asked: Iterable[ExternalId | None],
+    taken: Mapping[ExternalId, AssetId],
+) -> None:
+    """Raise CODE_TAKEN for the first line whose external id an asset or an earlier line has."""
+    seen: dict[ExternalId, int] = {}
+    for index, external_id in enumerate(asked):
+        if external_id is None:
+            continue
+        if external_id in taken:
+            name = f"accounts/{account_id}/assets/{taken[external_id]}"
+            raise AlreadyExists(
+                "CODE_TAKEN",
+                f"the external id {external_id} is that of {name}",
+                {"field": f"lines[{index}].external_id", "external_id": external_id, "name": name},
+                subject=Subject("Asset", name),
+            )
+        if external_id in seen:
+            raise AlreadyExists(
+                "CODE_TAKEN",
+                f"the external id {external_id} is that of line {seen[external_id] + 1} as well",
+                {"field": f"lines[{index}].external_id", "external_id": external_id},
+            )
+        seen[external_id] = index
 
 
 @exact

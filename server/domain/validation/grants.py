@@ -90,7 +90,8 @@ def _rollover_unreachable(setup: Setup) -> Iterator[Finding]:
 
 
 def _grant_overlap(setup: Setup) -> Iterator[Finding]:
-    # Grants for different selling models, or for one and for all, add up on purpose.
+    # Grants for different selling models, or for one and for all, add up on purpose; so do a grant
+    # that is issued once and one that is issued again.
     ordered = sorted(setup.grants, key=lambda promise: (promise.key, promise.days, promise.name))
     for _, same in groupby(ordered, key=lambda promise: promise.key):
         for earlier, later in combinations(same, 2):
@@ -155,7 +156,7 @@ GRANTS = (
     Rule(
         "GRANT_OVERLAP",
         Severity.ERROR,
-        "Grants of one resource, type and selling model do not overlap.",
+        "Grants of one resource, type, selling model and refresh policy do not overlap.",
         "End the earlier one as the later one starts, by SupersedeProductUsageGrant.",
         _grant_overlap,
     ),

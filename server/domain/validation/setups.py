@@ -145,10 +145,13 @@ class Promise:
         return EffectiveDays.of(self.grant.content.start_date, self.grant.content.end_date)
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """The product's resource, the type and the selling model; no two grants share them."""
+    def key(self) -> tuple[str, str, str, str]:
+        """The product's resource, the type, the selling model and the refresh policy.
+
+        No two grants of one day share them.
+        """
         grant = self.grant.content
-        return grant.held_id, grant.type, grant.selling_model_id or ""
+        return grant.held_id, grant.type, grant.selling_model_id or "", grant.refresh_id or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from server.domain.calendar import (
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.recording import (
     Counted,
+    ExternalKey,
     Meter,
     MeterKey,
     PeriodKey,
@@ -30,7 +31,7 @@ from server.domain.consumption.recording import (
     Usage,
     WalletKey,
 )
-from server.domain.ids import AccountId, RecordId, UnitClassId, UnitId, WalletId
+from server.domain.ids import AccountId, AssetId, RecordId, UnitClassId, UnitId, WalletId
 from server.domain.modeling.policies import AggregationMethod, LatePolicy, RatingFrequency
 from server.domain.modeling.units import Unit
 from server.store.connection import Transaction
@@ -60,6 +61,14 @@ async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKe
         for row in rows
         if row["is_asset"]
     }
+
+
+async def find_external_assets(
+    tx: Transaction, keys: Iterable[ExternalKey]
+) -> dict[ExternalKey, AssetId]:
+    """Return the assets that exist, by account and external id."""
+    rows = await tx.fetch(SQL["find_external_assets"], tx.tenant_id, *_columns(keys, 2))
+    return {(row["account_id"], row["external_id"]): row["asset_id"] for row in rows}
 
 
 async def find_units(

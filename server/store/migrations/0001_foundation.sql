@@ -667,6 +667,7 @@ CREATE TABLE quote_lines (
     binding    text NOT NULL,
     target_id  byte_text,
     selling_model_id code,
+    external_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -711,6 +712,7 @@ CREATE TABLE order_lines (
     binding    text NOT NULL,
     target_id  byte_text,
     selling_model_id code,
+    external_id code,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
@@ -723,7 +725,7 @@ CREATE TABLE order_lines (
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
 
 -- `number` counts the assets of an account: the older asset is drawn first. `line_version` is the version of its
--- line that is in force; product, quantity and dates repeat that version.
+-- line that is in force; product, quantity and dates repeat that version. `external_id` is the caller's own id.
 CREATE TABLE assets (
     tenant_id   uuid NOT NULL,
     account_id  code NOT NULL,
@@ -734,9 +736,11 @@ CREATE TABLE assets (
     quantity    quantity NOT NULL CHECK (quantity > 0),
     start_date  date NOT NULL,
     end_date    date,
+    external_id code,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id),
     CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number),
+    CONSTRAINT external_id_taken UNIQUE (tenant_id, account_id, external_id),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT order_line_exists FOREIGN KEY (tenant_id, account_id, asset_id, line_version)
         REFERENCES order_lines (tenant_id, account_id, asset_id, version),

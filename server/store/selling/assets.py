@@ -13,6 +13,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     EntitlementId,
+    ExternalId,
     OrderId,
     PolicyId,
     ProductGrantId,
@@ -54,6 +55,7 @@ class AssetFilter:
     """The filters of a list of assets; None for any."""
 
     product_id: ProductId | None = None
+    external_id: ExternalId | None = None
     resource_id: ResourceId | None = None
     day: date | None = None
     created: TimeWindow = ANY_TIME
@@ -118,8 +120,17 @@ async def list_assets(
         only.day,
         only.created.start,
         only.created.end,
+        only.external_id,
     )
     return await _whole(tx, account_id, rows)
+
+
+async def find_external(
+    tx: Transaction, account_id: AccountId, external_ids: Sequence[ExternalId]
+) -> dict[ExternalId, AssetId]:
+    """Return the assets of an account that have one of these external ids."""
+    rows = await tx.fetch(SQL["find_external"], tx.tenant_id, account_id, external_ids)
+    return {ExternalId(row["external_id"]): AssetId(row["asset_id"]) for row in rows}
 
 
 async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[Asset]) -> None:
@@ -133,6 +144,7 @@ async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[A
         [asset.quantity for asset in assets],
         [asset.start_date for asset in assets],
         [asset.end_date for asset in assets],
+        [asset.external_id for asset in assets],
     )
 
 
@@ -296,6 +308,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
         start_date=row["start_date"],
         end_date=row["end_date"],
         resources=resources,
+        external_id=row["external_id"],
         audit=audit_of(row),
     )
 

@@ -7,7 +7,14 @@ from uuid import UUID
 from asyncpg import Record
 
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, PriceBookId, ProductId, QuoteId, SellingModelId
+from server.domain.ids import (
+    AccountId,
+    ExternalId,
+    PriceBookId,
+    ProductId,
+    QuoteId,
+    SellingModelId,
+)
 from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.selling.sales import Buyer, LineResource, Quote, QuoteState, SaleLine
 from server.store.audit import audit_of
@@ -88,6 +95,7 @@ async def add(
         [line.role for line in lines],
         [line.target_id for line in lines],
         [line.selling_model_id for line in lines],
+        [line.external_id for line in lines],
     )
     await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
     return Quote(
@@ -150,6 +158,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             binding=Binding(row["binding"]),
             target_id=row["target_id"],
             selling_model_id=_optional_model(row["selling_model_id"]),
+            external_id=_optional_external(row["external_id"]),
             resources=RESOURCES.decode(row["resources"]),
         )
         lines.setdefault(row["sale_id"], []).append(line)
@@ -158,6 +167,10 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
 
 def _optional_model(id_: str | None) -> SellingModelId | None:
     return None if id_ is None else SellingModelId(id_)
+
+
+def _optional_external(id_: str | None) -> ExternalId | None:
+    return None if id_ is None else ExternalId(id_)
 
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Quote]:

@@ -154,7 +154,7 @@ async def _make(making: Making, wanted: SetUpProduct) -> None:
         await making.all(PRICE_BOOK, [wanted.book], _create_book)
     entries = (*(entry for part in wanted.held for entry in part.entries), *wanted.blankets)
     for priced in entries:
-        entry = SetupPart(priced.path, await dated_entry(making.tx, priced.content))
+        entry = await dated_entry(making.tx, priced)
         make = partial(create_rate, most=making.most)
         await making.all(RATE_ENTRY, [entry], make, is_shared=False)
 

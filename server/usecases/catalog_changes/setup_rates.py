@@ -16,25 +16,30 @@ from server.store.modeling import records
 from server.store.rating import rate_entries as store
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.usecases.catalog_changes.setup_days import with_end_of
+from server.usecases.catalog_changes.setup_parts import SetupPart
 from server.usecases.catalog_changes.succession import Succession, supersede
 from server.usecases.modeling.edits import Record
 from server.usecases.modeling.records import create
 from server.usecases.rating.rate_entries import check_entering, check_entry
 
 
-async def dated_entry(tx: Transaction, wanted: RateCardEntry) -> RateCardEntry:
-    """Return the entry, with its first day in the id if its id is that of an earlier rate."""
+async def dated_entry(tx: Transaction, part: SetupPart[RateCardEntry]) -> SetupPart[RateCardEntry]:
+    """Return the entry, with its first day in the id if its id is that of an earlier rate.
+
+    Raises CODE_FORMAT if the id is too long for that.
+    """
+    wanted = part.content
     found = await records.find(tx, RATE_ENTRY, wanted.card_id, wanted.id)
     if found is None or wanted.start is None:
-        return wanted
+        return part
     begins_earlier = found.content.start is None or found.content.start < wanted.start
     if not begins_earlier:
-        return wanted
+        return part
     dated = RateEntryId(f"{wanted.id}-{wanted.start}")
     if CODE.fullmatch(dated) is None:
         fault = f"is too long to take the day of a new rate, as in {dated}; choose a shorter id"
-        raise InvalidArgument.at("rate_card_entry.name", "CODE_FORMAT", fault)
-    return replace(wanted, id=dated)
+        raise InvalidArgument.at(f"{part.path}.name", "CODE_FORMAT", fault)
+    return replace(part, content=replace(wanted, id=dated))
 
 
 async def create_rate(

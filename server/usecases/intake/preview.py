@@ -51,6 +51,7 @@ from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
+from server.usecases.intake.assets import with_assets
 from server.usecases.intake.recording import intake_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
@@ -103,9 +104,9 @@ async def read_inputs(
     """
     account_id = command.account_id
     await accounts.get(tx, account_id)
-    usages = [line for line in command.lines if isinstance(line, Usage)]
-    intake = await intake_of(tx, usages)
-    lines = tuple(_assessed(intake.assess, line, intake.now) for line in command.lines)
+    asked = await with_assets(tx, command.lines)
+    intake = await intake_of(tx, [line for line in asked if isinstance(line, Usage)])
+    lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
     items = [line for line in lines if isinstance(line, Counted)]
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)

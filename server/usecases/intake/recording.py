@@ -50,6 +50,7 @@ from server.store.consumption.recording import PeriodState
 from server.store.consumption.uniques import lock_cells, measure_again
 from server.store.transaction import Savepoint
 from server.usecases.billing.reopening import final_of, reopen
+from server.usecases.intake.assets import with_assets
 from server.usecases.intake.blocking import Placed, refuse_blocked
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
@@ -94,7 +95,7 @@ async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
     """
     outcomes: dict[int, Outcome] = {}
     usages: dict[int, Usage] = {}
-    for index, item in enumerate(command.records):
+    for index, item in enumerate(await with_assets(tx, command.records)):
         if isinstance(item, UsageError):
             outcomes[index] = rejected(item)
         else:

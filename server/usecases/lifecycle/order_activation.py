@@ -23,7 +23,7 @@ from server.store.selling import assets, orders
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing.closing import refresh_job
-from server.usecases.selling.quotes import check_active
+from server.usecases.selling.quotes import check_active, check_external_ids
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
 UNKNOWN_ASSET = "-"
@@ -42,7 +42,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     """Activate a draft order: open wallets, post first grants, open rating periods.
 
     Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE, POLICY_CONFLICT,
-    BACKDATED_TOO_FAR, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
     """
     account_id, order_id = command.account_id, command.order_id
     # Activations of one account run one after the other, so that its numbers have no gap and a
@@ -53,6 +53,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
     # A product may have been deactivated since the quote.
     await check_active(tx, sold)
+    # Another order may have taken an id since the quote; none can while the account is locked.
+    await check_external_ids(tx, account_id, [line.external_id for line in order.lines])
     bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in order.lines]
     keys = [key for key in bound if key[1] != UNKNOWN_ASSET]
     before = await assets.before(tx, account_id, keys)

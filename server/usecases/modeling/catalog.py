@@ -65,6 +65,11 @@ async def check_default_unit(tx: Transaction, wanted: UnitClass) -> UnitClass:
     """
     if wanted.default_unit_id is None:
         return wanted
+    found = await store.find(tx, UNIT_CLASS, wanted.id)
+    if found is not None and found.state is not CatalogState.DRAFT:
+        # It was checked when it was named, and cannot change. If nothing counts in it, it may have
+        # been withdrawn since then.
+        return wanted
     path, name = "unit_class.default_unit", UNIT.resource_name(wanted.default_unit_id)
     unit = await store.find(tx, UNIT, wanted.default_unit_id)
     if unit is None or unit.content.id != wanted.default_unit_id:

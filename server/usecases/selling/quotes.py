@@ -7,6 +7,7 @@ from datetime import date
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
     AccountId,
+    ExternalId,
     PriceBookId,
     ProductId,
     QuoteId,
@@ -16,6 +17,7 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import SellingModel, StoredRecord
 from server.domain.modeling.roles import ProductRole
 from server.domain.rating.cached_terms import CatalogTerms
+from server.domain.selling import sales
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Quote
 from server.env import new_id
@@ -23,7 +25,7 @@ from server.store.connection import Transaction
 from server.store.keys import TimeKey
 from server.store.modeling import records
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.selling import orders, quotes
+from server.store.selling import assets, orders, quotes
 from server.store.selling.quotes import QuoteFilter
 from server.usecases.modeling.resolution import resolved_product
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
@@ -52,10 +54,12 @@ async def create(tx: Transaction, command: CreateQuote) -> Quote:
     BINDING_TARGET, ASSET_NOT_FOUND, BINDING_TARGET_NOT_FOUND, RESOURCE_NOT_OPTIONAL, TIERS_INVALID,
     TOKEN_RESOURCE, POLICY_CONFLICT, DECIMAL_RANGE, RATE_NOT_FOUND, NOT_NEGOTIABLE, RESOURCE_TWICE,
     RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, PERIOD_ORDER, PROCEDURE_NOT_IN_FORCE, RATE_NEGATIVE,
-    RATE_UNREACHABLE.
+    RATE_UNREACHABLE, CODE_TAKEN.
     """
     buyer = await quotes.get_buyer(tx, command.account_id)
     await quotes.check_price_book(tx, command.price_book_id)
+    external_ids = [line.external_id for line in command.lines]
+    await check_external_ids(tx, buyer.id, external_ids)
     products = {
         product_id: await resolved_product(tx, product_id)
         for product_id in dict.fromkeys(line.product_id for line in command.lines)
@@ -108,6 +112,16 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
             f"{resource} of {product} is not active",
             {"product": product, "usage_resource": resource},
         )
+
+
+async def check_external_ids(
+    tx: Transaction, account_id: AccountId, asked: Sequence[ExternalId | None]
+) -> None:
+    """Raise CODE_TAKEN for the first external id that an asset or an earlier line has."""
+    wanted = [external_id for external_id in asked if external_id is not None]
+    if wanted:
+        taken = await assets.find_external(tx, account_id, wanted)
+        sales.check_external_ids(account_id, asked, taken)
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:

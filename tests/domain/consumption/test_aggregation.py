@@ -235,6 +235,23 @@ def test_a_sum_in_another_unit_is_converted_once():
     assert combined([one], SUM, zone="UTC") == Decimal("3.016666666667")
 
 
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=30), st.data())
+def test_any_split_of_a_quantity_counts_the_same(parts, data):
+    """Seconds are 1/3600 of an hour: no split of them rounds more than once."""
+    seconds = Ratio(Decimal(1), Decimal(3600))
+    cut = data.draw(st.integers(0, len(parts)))
+    measures = [Measure.of(Decimal(n) / 8, day(1), str(k)) for k, n in enumerate(parts)]
+    stored = merged([merged(half) for half in (measures[:cut], measures[cut:]) if half])
+    whole = Measure.of(sum((one.sum for one in measures), Decimal(0)), day(1), "whole")
+
+    one, other = (
+        replace(in_minutes("a", 0, day(1)), measure=measure, ratio=seconds)
+        for measure in (stored, whole)
+    )
+
+    assert combined([one], SUM, zone="UTC") == combined([other], SUM, zone="UTC")
+
+
 def test_figures_of_several_units_are_compared_as_counted():
     cells = [cell("a", 2, day(1), period=JANUARY), in_minutes("b", 90, day(1, 1))]
 

@@ -75,3 +75,27 @@ async def test_the_last_refusals_are_kept_up_to_a_number(sandbox):
     assert len(found) == MOST_KEPT
     # The calls before the last ten have given way.
     assert len({record.content_hash for record in found}) == MOST_KEPT // MOST_OF_A_CALL
+
+
+async def test_the_refusals_of_a_call_are_in_the_order_of_its_request(sandbox):
+    world, asset = await shop(sandbox)
+    sent = [f"{name}-{place:02}" for name in ("one", "two") for place in range(50)]
+
+    for ids in (sent[:50], sent[50:]):
+        # Refused by reading, by the sale and by the clock in turn, with what is accepted between.
+        await world.record(
+            [
+                usage(asset, "calls", "2024-01-10", -1, record_id)
+                if place % 3 == 0
+                else usage(asset, "none", "2024-01-10", 1, record_id)
+                if place % 3 == 1
+                else usage(asset, "calls", "2024-02-10", 1, record_id)
+                for place, record_id in enumerate(ids)
+            ]
+            + [usage(asset, "calls", "2024-01-10", 1)]
+        )
+    found = await refused(world)
+
+    assert [record.record_id for record in reversed(found)] == sent
+    reasons = [record.reason for record in reversed(found)][:3]
+    assert reasons == ["QUANTITY_NEGATIVE", "RESOURCE_NOT_ENTITLED", "TIMESTAMP_IN_FUTURE"]

@@ -8,7 +8,7 @@ import pytest
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from server.api.services.consumption import consumption
-from tests.stories.words import REJECTED, Metered, codes, figure, line, usage
+from tests.stories.words import ACCEPTED, REJECTED, Metered, codes, figure, line, usage
 from tests.stories.world import World
 
 UNIQUE = {"method": "UNIQUE_COUNT", "unique_label": "user"}
@@ -148,3 +148,23 @@ async def test_records_of_a_value_that_a_cap_refuses_are_refused_together(sandbo
 
     assert codes(both) == [REJECTED, REJECTED]
     assert codes(alone) == [REJECTED]
+
+
+@pytest.mark.parametrize(("overage", "counted"), [("CHARGE", (1, 0)), ("BLOCK", (0, 1))])
+async def test_a_wallet_that_blocks_takes_no_count_over(sandbox, overage, counted):
+    """The grants of an earlier day may not cover what those of a later day did."""
+    world, asset = await shop(sandbox, window="WEEK", grant="5", overage=overage)
+    account = asset.name.rpartition("/assets/")[0]
+
+    outcomes = [
+        *await world.record([seen(asset, "u1", "2024-01-10T10:00", "eu", "a")]),
+        *await world.record([seen(asset, "u1", "2024-01-09T10:00", "eu", "b")]),
+    ]
+
+    assert codes(outcomes) == [ACCEPTED, ACCEPTED]
+    assert await cells(world, account) == {
+        ("2024-01-09 00:00:00", "eu"): (counted[0], 1),
+        ("2024-01-10 00:00:00", "eu"): (counted[1], 1),
+    }
+    wallet = await world.wallet(account, "users")
+    assert (figure(wallet.used_quantity), figure(wallet.balance)) == (1, 4)

@@ -28,7 +28,7 @@ async def minutes(world: World) -> None:
     await move(world, ACTIVE, "unitsOfMeasure/minute")
 
 
-@pytest.mark.capability("M10.ratio")
+@pytest.mark.capability("M10.ratio", "M86.split")
 async def test_minutes_are_counted_in_hours_without_a_remainder(sandbox):
     """181 minutes sent one by one, in 3 days: 181/60 hours of a day are converted once."""
     world = await sandbox("2024-01-31")

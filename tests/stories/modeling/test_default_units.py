@@ -100,6 +100,25 @@ async def test_a_unit_that_something_active_counts_in_cannot_be_withdrawn(sandbo
     assert await move(world, INACTIVE, *together) == together
 
 
+async def test_a_class_whose_default_unit_was_withdrawn_can_be_renamed(sandbox):
+    world = await sandbox("2024-01-01")
+    await world.product("plan", Metered(resource="calls", rate="1"))
+    gone = ["products/plan/usageResources/calls", "usageResources/calls"]
+    await move(world, INACTIVE, *gone, "unitsOfMeasure/calls-unit")
+    renamed = catalog.UnitClass(name="unitClasses/calls-class", display_name="Calls")
+    update = rpc.UpdateUnitClassRequest(
+        unit_class=renamed, update_mask=FieldMask(paths=["display_name"])
+    )
+
+    found = await world.client.catalog.UpdateUnitClass(update)
+    named = await refusal(name_default(world, "calls-class", "calls-unit-2"))
+
+    assert (found.display_name, found.default_unit) == ("Calls", "unitsOfMeasure/calls-unit")
+    assert found.state == types.CATALOG_STATE_ACTIVE
+    assert named.reason == "ACTIVE_IMMUTABLE"
+    assert named.facts["fields"] == "default_unit"
+
+
 async def test_the_default_unit_of_a_class_is_not_moved_to_another(sandbox):
     world = await sandbox("2024-01-01")
     await counted(world, "mass", "kg", scale=3)

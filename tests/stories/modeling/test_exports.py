@@ -314,6 +314,7 @@ async def test_a_fault_is_named_by_its_place(sandbox, change, reason, field):
                     name="products/plan/grants/twice",
                     product_usage_resource="products/plan/usageResources/pings",
                     quantity=number(1),
+                    refresh_policy="refreshPolicies/every-1-month",
                 )
             ),
             "EFFECTIVITY_OVERLAP",

@@ -9,7 +9,7 @@ from usage_management.v1 import policy_service_pb2 as policy_rpc
 from usage_management.v1 import types_pb2 as types
 
 from tests.stories.catalog_words import move
-from tests.stories.words import Metered, day, line, number, refusal
+from tests.stories.words import Metered, day, figure, line, number, refusal
 
 HELD = "products/plan/usageResources/calls"
 
@@ -119,6 +119,29 @@ async def test_a_grant_of_a_selling_model_is_beside_that_of_every_sale(sandbox):
     quote = await world.quote(account, sold, line("plan", "2024-01-01"))
 
     assert [len(one.resources[0].grants) for one in quote.lines] == [2, 1]
+
+
+async def test_a_bonus_is_granted_once_beside_what_is_granted_every_month(sandbox):
+    world = await sandbox("2024-01-01")
+    monthly = Metered(resource="calls", grant="100", refresh="MONTH", rate="1")
+    await world.product("plan", monthly, activate=False)
+    await grant(world, "bonus")
+    await world.activate("plan")
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "calls", "2024-01-01", 105)
+
+    wallet = await world.wallet(account, "calls")
+    await grant(world, "again")
+    error = await refusal(world.activate("plan"))
+    await world.advance("2024-02-04")
+    later = await world.wallet(account, "calls")
+
+    # 100 of the month and a bonus of 10: 5 are left, of which the bonus stays.
+    assert figure(wallet.balance) == 5
+    assert error.reason == "EFFECTIVITY_OVERLAP"
+    assert (error.facts["name"], error.facts["other"]) == ("products/plan/grants/again", "bonus")
+    assert figure(later.balance) == 105
 
 
 async def test_a_withdrawn_grant_does_not_come_back_beside_its_successor(sandbox):

@@ -1,6 +1,7 @@
 """A product with all it needs in one call: shared policies, plans, repeats, two at once."""
 
 import asyncio
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -248,6 +249,37 @@ def telecom_at(rate: str, start: str | None) -> Any:
 
 
 TEXTS = "rateCards/list/entries/telecom-plan-texts"
+
+
+@pytest.mark.parametrize("length", [53, 54, 64])
+async def test_an_id_that_takes_no_day_is_refused_when_its_rate_changes(sandbox, length):
+    """An id has at most 64 characters, of which a day and its hyphen take 11."""
+    world = await sandbox("2026-01-01")
+    setup = world.client.setup.SetUpProduct
+    entry_id = "t" * length
+
+    def renamed(asked: Any) -> Any:
+        for held in asked.product_usage_resources:
+            for one in held.rate_card_entries:
+                if one.name == TEXTS:
+                    one.name = f"rateCards/list/entries/{entry_id}"
+        return asked
+
+    await setup(renamed(telecom_at("0.75", None)))
+    changed = setup(renamed(telecom_at("0.80", "2026-03-01")))
+
+    if length == 53:
+        created = by_action(await changed)["CREATED"]
+        assert created == [f"rateCards/list/entries/{entry_id}-2026-03-01"]
+        return
+    error = await refusal(changed)
+    [fault] = error.violations
+    assert (error.reason, fault.reason) == ("CODE_FORMAT", "CODE_FORMAT")
+    assert re.fullmatch(r"product_usage_resources\[\d\]\.rate_card_entries\[0\]\.name", fault.field)
+    assert fault.description == (
+        f"is too long to take the day of a new rate, as in {entry_id}-2026-03-01;"
+        " choose a shorter id"
+    )
 
 
 @pytest.mark.capability("M42")

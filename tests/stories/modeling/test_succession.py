@@ -159,6 +159,27 @@ async def test_a_resource_of_a_product_is_replaced_together_with_its_grants(sand
     assert [len(one.grants) for one in sold] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("of", "to"), [("calls grant", "calls-2"), ("calls-grant", "-calls"), ("calls-grant", "")]
+)
+async def test_malformed_ids_of_grants_are_refused(sandbox, of, to):
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS)
+    before = await grants_of(world)
+    request = rpc.SupersedeProductUsageResourceRequest(
+        name="products/plan/usageResources/calls",
+        product_usage_resource_id="calls-2",
+        start_date=day("2024-03-01"),
+        grant_ids={of: to},
+    )
+
+    error = await refusal(world.client.catalog.SupersedeProductUsageResource(request))
+
+    assert (error.reason, error.facts["field"]) == ("CODE_FORMAT", "grant_ids")
+    assert error.message == "grant_ids: must match [A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+    assert await grants_of(world) == before
+
+
 async def test_policies_are_those_of_the_window_of_a_sale_and_not_of_today(sandbox):
     world = await sandbox("2024-01-10")
     await world.product("plan", CALLS)

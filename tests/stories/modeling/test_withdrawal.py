@@ -34,6 +34,35 @@ async def test_what_is_withdrawn_comes_back(sandbox):
     assert figure(quote.lines[0].resources[0].grants[0].quantity) == 10
 
 
+async def test_a_refusal_says_what_puts_a_product_in_force(sandbox):
+    """A draft is activated with its records, and a withdrawn product by ChangeStates."""
+    world: World = await sandbox("2024-01-15")
+    await world.product("plan", CALLS, activate=False)
+    account = await world.account("acme")
+    names = [*await grants(world), HELD, "products/plan"]
+
+    draft = await refusal(world.quote(account, line("plan", "2024-02-01")))
+    alone = await refusal(move(world, ACTIVE, *names))
+    await world.activate("plan")
+    await move(world, INACTIVE, *names)
+    withdrawn = await refusal(world.quote(account, line("plan", "2024-02-01")))
+    again = await refusal(world.activate("plan"))
+    await move(world, ACTIVE, *names)
+    quote = await world.quote(account, line("plan", "2024-02-01"))
+
+    assert (draft.reason, draft.facts["state"]) == ("RESOURCE_INACTIVE", "DRAFT")
+    assert "products/plan is DRAFT; ActivateProduct puts it in force" in str(draft)
+    assert (alone.reason, alone.facts["from"]) == ("STATE_TRANSITION", "DRAFT")
+    assert "activated for the first time with its product, by ActivateProduct" in str(alone)
+    assert (withdrawn.reason, withdrawn.facts["state"]) == ("RESOURCE_INACTIVE", "INACTIVE")
+    assert "products/plan is INACTIVE; ChangeStates puts it in force" in str(withdrawn)
+    [fault] = again.violations
+    assert (again.reason, fault.field) == ("VALIDATION_FAILED", "products/plan")
+    assert fault.reason == "RESOURCE_INACTIVE"
+    assert fault.description == "was withdrawn; ChangeStates activates it again"
+    assert len(quote.lines) == 1
+
+
 async def test_what_comes_back_keeps_the_rules_of_its_product(sandbox):
     """Another stretch of the same resource is in force meanwhile."""
     world: World = await sandbox("2024-01-15")

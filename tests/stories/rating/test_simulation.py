@@ -126,6 +126,36 @@ async def test_what_is_negotiated_keeps_the_parts_that_are_not_named(sandbox):
     assert amounts(outcomes) == ["500", "253.75", "500", "105", "105", "75", "75", "15"]
 
 
+async def test_tiers_with_both_bounds_inside_are_tried_as_an_entry_stores_them(sandbox):
+    world = await sandbox("2024-01-31")
+    tried = [SETTING, BASE, {"volume_tiers": {}}, {"negotiated_tiers": {}}]
+    inside = {"bounds": "UPPER_INCLUSIVE"}
+    whole = tiers((0, 10, "OVERRIDE", 5), (11, None, "OVERRIDE", 2), **inside)
+    cents = tiers((0, 10, "OVERRIDE", 5), ("10.01", None, "OVERRIDE", 2), **inside)
+    own = tiers((1, 10, "OVERRIDE", 3), (11, None, "OVERRIDE", 1))
+    listed = {"tiers": tiers((0, 20, "OVERRIDE", 5), (21, None, "OVERRIDE", 4), **inside)}
+
+    outcomes = await simulate(
+        world,
+        tried,
+        line(10, tiers=whole),
+        line(11, tiers=whole),
+        line("10.5", tiers=whole),
+        line(10, tiers=cents, unit_scale=2),
+        line("10.01", tiers=cents, unit_scale=2),
+        # Negotiated tiers without bounds have those of the catalog's.
+        line(10, **listed, asset_tiers=own),
+        line(11, **listed, target_tiers=own),
+    )
+    finer = await refusal(simulate(world, tried, line(1, tiers=cents)))
+    coarser = await refusal(simulate(world, tried, line(1, tiers=whole, unit_scale=2)))
+
+    assert amounts(outcomes) == ["50", "22", "21", "50", "20.02", "30", "11"]
+    for error in (finer, coarser):
+        place = error.violations[0].field
+        assert (error.reason, place) == ("TIERS_INVALID", "lines[0].tiers.tiers[1]")
+
+
 async def test_what_cannot_be_tried_is_refused_by_its_field(sandbox):
     world = await sandbox("2024-01-31")
     plain = [SETTING, BASE]

@@ -156,8 +156,9 @@ async def test_a_flat_amount_may_be_due_without_usage(sandbox: Any) -> None:
     lines_ = sorted(await world.liable(account), key=lambda one: one.start_time.seconds)
     assert [money(one.amount) for one in lines_] == [20, 50 + 2 * 30, 20, 20]
     assert [figure(one.used_quantity) for one in lines_] == [0, 150, 0, 0]
-    trace = await world.trace(lines_[0])
-    assert [figure(one.amount) for one in trace.ratable_summaries] == [20]
+    [source] = (await world.trace(lines_[0])).sources
+    assert figure(source.ratable_summary.amount) == 20
+    assert [one.usage_summary.record_count for one in source.usage_summaries] == [0]
     again = await replay(world, account, price_book="priceBooks/book")
     assert [figure(one.difference) for one in again.summaries] == [0] * 4
 

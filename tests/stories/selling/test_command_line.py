@@ -294,3 +294,28 @@ async def test_the_clock_moves_forward_only(shell: Shell) -> None:
     assert "CLOCK_BACKWARD" in await shell.refused("clock advance 2026-01-01")
     assert (await shell("clock advance soon")).code == 2
     assert (await shell("sell acme --start soon")).code == 2
+
+
+async def test_a_file_may_name_assets_by_the_ids_of_their_owner(shell: Shell) -> None:
+    await shell.done("sell acme --external-id crm-1")
+    await shell.done("quote create acme --external-id crm-2")
+    await shell.done("order create acme")
+    await shell.done("order activate acme")
+    bought = (await shell.read("account show acme"))["assets"]
+    names = {one["external_id"]: one["name"].rpartition("/")[2] for one in bought}
+    rows = ["id,asset,at,minutes", "a,crm-1,2026-01-05,80", "b,external:crm-2,2026-01-05,30"]
+    rows += [f"c,{names['crm-2']},2026-01-06,5", f"a,{names['crm-1']},2026-01-05,80"]
+    (shell.home / "calls.csv").write_text("\n".join(rows) + "\n")
+    await shell.done("clock advance 2026-01-31")
+    record = "record calls.csv --account acme --time at --measure minutes=calls --id id"
+    report = await shell.read(f"{record} --asset-column asset --time-zone UTC")
+    (shell.home / "calls.csv").write_text("id,at,minutes\na,2026-01-05,80\nd,2026-01-07,1\n")
+    again = await shell.read(f"{record} --asset crm-1 --time-zone UTC")
+
+    assert (report["accepted"], report["duplicates"]) == (3, 1)
+    assert (again["accepted"], again["duplicates"]) == (1, 1)
+    wallets = (await shell.read("wallet show acme"))["wallets"]
+    # Of 100 that each asset includes, 81 and 35 are used.
+    assert sorted(one["balance"]["value"] for one in wallets) == ["19", "65"]
+    listed = await shell.done("account show acme")
+    assert [names["crm-1"], "crm-1", "voice"] in [row[:3] for row in words(listed)]

@@ -39,6 +39,7 @@ class Asset(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
@@ -49,6 +50,8 @@ class Asset(_message.Message):
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    external_id: _builtins.str
+    """The caller's own id of the asset, as in the line that was sold; empty if it has none."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The number of units of the product that were bought."""
@@ -87,10 +90,11 @@ class Asset(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        external_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -258,6 +262,7 @@ class ListAssetsRequest(_message.Message):
     ON_DATE_FIELD_NUMBER: _builtins.int
     START_CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -268,6 +273,8 @@ class ListAssetsRequest(_message.Message):
     """The product filter: only assets of this product: `products/{product}`."""
     usage_resource: _builtins.str
     """The usage resource filter: only assets that hold this resource: `usageResources/{usage_resource}`."""
+    external_id: _builtins.str
+    """The external id filter: only the asset with this `external_id`, if there is one."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
         """The day filter: only assets in effect on this day: started, and not ended."""
@@ -291,10 +298,11 @@ class ListAssetsRequest(_message.Message):
         on_date: _date_pb2.Date | None = ...,
         start_create_time: _timestamp_pb2.Timestamp | None = ...,
         end_create_time: _timestamp_pb2.Timestamp | None = ...,
+        external_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "on_date", b"on_date", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "external_id", b"external_id", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -759,7 +759,7 @@ class ProductUsageGrant(_message.Message):
     selling_model: _builtins.str
     """The selling model under which a sale receives the grant: `sellingModels/{selling_model}`; every sale if
     absent. A sale receives the grants for its model and those for every sale. Two active grants of the same
-    resource, type and selling model do not overlap.
+    resource, type, selling model and refresh policy do not overlap.
     """
     state: _types_pb2.CatalogState.ValueType
     """The state of the product usage grant."""

@@ -239,7 +239,9 @@ class UsageRecordInput(_message.Message):
     the account for as long as the record exists.
     """
     asset: _builtins.str
-    """The asset that was used: `accounts/{account}/assets/{asset}`."""
+    """The asset that was used: `accounts/{account}/assets/{asset}`, or, by the caller's own id,
+    `accounts/{account}/assets/external:{external_id}`. Both name the same content: a repeat may use the other.
+    """
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str

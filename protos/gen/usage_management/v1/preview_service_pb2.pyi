@@ -59,7 +59,9 @@ class PreviewLine(_message.Message):
     USAGE_TIME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     asset: _builtins.str
-    """The asset that is used, of the parent account: `accounts/{account}/assets/{asset}`."""
+    """The asset that is used, of the parent account: `accounts/{account}/assets/{asset}`, or, by the caller's own
+    id, `accounts/{account}/assets/external:{external_id}`.
+    """
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str
@@ -610,7 +612,9 @@ class RatingLine(_message.Message):
     USAGE_TIME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     asset: _builtins.str
-    """The asset that is used, of the parent account: `accounts/{account}/assets/{asset}`."""
+    """The asset that is used, of the parent account: `accounts/{account}/assets/{asset}`, or, by the caller's own
+    id, `accounts/{account}/assets/external:{external_id}`.
+    """
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     unit_of_measure: _builtins.str

@@ -779,12 +779,17 @@ class SimulatedLine(_message.Message):
     COMMITMENTS_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    UNIT_SCALE_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency of all rates: an ISO 4217 code in capitals. Required unless `token_unit` is set."""
     token_unit: _builtins.str
     """The token of all rates, instead of a currency: `unitsOfMeasure/{unit_of_measure}`."""
     overage: _policy_resources_pb2.OveragePolicy.Overage.ValueType
     """The treatment of overage; charged if unspecified."""
+    unit_scale: _builtins.int
+    """The scale of the unit of the quantities: its decimal places, 0 to 12. It says how wide the gap between tiers
+    is that are written with both bounds inside, such as 0–10, 11–60 at scale 0, or 0–10, 10.01–60 at scale 2.
+    """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity to charge, zero or more."""
@@ -867,10 +872,11 @@ class SimulatedLine(_message.Message):
         commitments: _abc.Iterable[Global___SimulatedLine.Commitment] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         attribute_adjustments: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
+        unit_scale: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "currency_code", b"currency_code", "denomination", b"denomination", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "attribute_adjustments", b"attribute_adjustments", "attributes", b"attributes", "commitments", b"commitments", "currency_code", b"currency_code", "denomination", b"denomination", "overage", b"overage", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_rate", b"asset_rate", "asset_tiers", b"asset_tiers", "attribute_adjustments", b"attribute_adjustments", "attributes", b"attributes", "commitments", b"commitments", "currency_code", b"currency_code", "denomination", b"denomination", "overage", b"overage", "quantity", b"quantity", "quantity_before", b"quantity_before", "rate", b"rate", "target_rate", b"target_rate", "target_tiers", b"target_tiers", "tier_per", b"tier_per", "tier_quantity", b"tier_quantity", "tiers", b"tiers", "token_unit", b"token_unit", "unit_scale", b"unit_scale", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

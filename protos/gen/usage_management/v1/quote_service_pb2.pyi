@@ -148,6 +148,7 @@ class SaleLine(_message.Message):
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     product: _builtins.str
@@ -166,6 +167,11 @@ class SaleLine(_message.Message):
     selling_model: _builtins.str
     """The selling model, which must be active: `sellingModels/{selling_model}`. Its term defines the end of the
     line; grants of other selling models are not included, and rates of this selling model come before others.
+    """
+    external_id: _builtins.str
+    """The caller's own id of the asset that the line becomes: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`. It is unique among
+    the assets of the account, including those that have ended. Usage can name the asset by it:
+    `accounts/{account}/assets/external:{external_id}`.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -222,12 +228,13 @@ class SaleLine(_message.Message):
         selling_model: _builtins.str = ...,
         policies: _abc.Iterable[_catalog_resources_pb2.PolicyOverride] | None = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        external_id: _builtins.str = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

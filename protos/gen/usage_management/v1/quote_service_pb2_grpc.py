@@ -79,7 +79,8 @@ class QuoteServiceServicer:
         that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
         `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
         resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
-        resource of which it grants nothing.
+        resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
+        another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

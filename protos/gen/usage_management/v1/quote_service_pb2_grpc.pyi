@@ -46,7 +46,8 @@ class QuoteServiceStub:
     that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
     `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
     resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
-    resource of which it grants nothing.
+    resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
+    another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
     """
 
 @_typing.type_check_only
@@ -67,7 +68,8 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
     `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
     resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
-    resource of which it grants nothing.
+    resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
+    another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
     """
 
 class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,7 +105,8 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
         `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
         resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
-        resource of which it grants nothing.
+        resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
+        another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
         """
 
 def add_QuoteServiceServicer_to_server(servicer: QuoteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -107,7 +107,9 @@ class UsageSummary(_message.Message):
     state: Global___UsageSummary.State.ValueType
     """The state of the usage summary."""
     record_count: _builtins.int
-    """The number of usage records."""
+    """The number of usage records. 0 for a summary with which a rating period begins: what a gauge still holds, or a
+    flat amount that is due without usage.
+    """
     source_usage_summary: _builtins.str
     """The usage summary whose overage became these tokens, and which has the records; for tokens only."""
     @_builtins.property

@@ -4,6 +4,7 @@ from usage_management.v1 import preview_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import failure_status, status_of
+from server.api.mapping.consumption.recording import used_asset_name
 from server.api.mapping.rating.terms import step_to_pb, unit_pb
 from server.api.mapping.wallets.preview import line_usage
 from server.api.reader import RequestReader, placed_at, refuse
@@ -18,7 +19,6 @@ from server.api.values import (
 from server.domain.billing.rating_batches import LineResult, RatingBatch
 from server.domain.consumption.recording import OWN_UNIT, Usage
 from server.domain.errors import Violation
-from server.domain.ids import AccountId
 from server.usecases.intake.preview import AT_PRESENT
 from server.usecases.intake.rating_batches import CreateRatingBatch
 
@@ -45,7 +45,7 @@ def rating_batch_to_pb(batch: RatingBatch) -> pb.RatingBatch:
     """Return a batch with its state and results."""
     return pb.RatingBatch(
         name=names.RATING_BATCH.of(batch.account_id, batch.id),
-        lines=[_line(batch.account_id, item) for item in batch.lines],
+        lines=[_line(item) for item in batch.lines],
         skips_waterfall=batch.skips_waterfall,
         state=enum_pb(pb.RatingBatch.State, batch.state),
         results=[_result(item) for item in batch.results],
@@ -55,9 +55,9 @@ def rating_batch_to_pb(batch: RatingBatch) -> pb.RatingBatch:
     )
 
 
-def _line(account_id: AccountId, line: Usage) -> pb.RatingLine:
+def _line(line: Usage) -> pb.RatingLine:
     return pb.RatingLine(
-        asset=names.ASSET.of(account_id, line.asset_id),
+        asset=used_asset_name(line),
         usage_resource=names.RESOURCE.of(line.resource_id),
         quantity=decimal_pb(line.quantity),
         unit_of_measure="" if line.unit_id == OWN_UNIT else names.UNIT.of(line.unit_id),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from usage_management.v1 import consumption_service_pb2 as pb
 from usage_management.v1.policy_resources_pb2 import RatingFrequencyPolicy
@@ -18,10 +19,25 @@ from server.api.names import BadName, Name
 from server.api.reader import FAULTS, BadTime, all_faults, instant, labels_fault
 from server.api.values import enum_pb, rating_period_pb
 from server.domain.caches import memoize
-from server.domain.consumption.recording import OWN_UNIT, LateUsage, Outcome, OutcomeCode, Usage
+from server.domain.consumption.recording import (
+    NO_ASSET,
+    OWN_UNIT,
+    LateUsage,
+    Outcome,
+    OutcomeCode,
+    Usage,
+)
 from server.domain.errors import InvalidArgument, UsageError
 from server.domain.exact import ZERO, DecimalError, parse_decimal
-from server.domain.ids import RECORD_ID, AccountId, AssetId, RecordId, ResourceId, UnitId
+from server.domain.ids import (
+    RECORD_ID,
+    AccountId,
+    AssetId,
+    ExternalId,
+    RecordId,
+    ResourceId,
+    UnitId,
+)
 from server.usecases.intake.recording import RecordUsage
 
 # Stands for an invalid record id while the other fields are read.
@@ -66,7 +82,7 @@ def _record_id(record: pb.UsageRecordInput) -> None:
 def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime]) -> Usage:
     """Return the usage that a message describes. Raises InvalidArgument with all faults."""
     try:
-        account_id, asset_id = _asset(record.asset)
+        account_id, asset_id, external_id = _asset(record.asset)
         return Usage(
             account_id,
             record_id,
@@ -76,6 +92,7 @@ def usage_of(record: Any, record_id: RecordId, time_of: Callable[[Any], datetime
             _unit_of(record),
             time_of(record),
             (_labels(record) or None) if record.labels else None,
+            external_id,
         )
     except InvalidArgument:
         raise all_faults(
@@ -95,9 +112,18 @@ def _unit_of(record: Any) -> UnitId:
 
 # A malformed name raises and is not cached, so faulty requests cannot fill these caches.
 @memoize(entries=65_536, entry_bytes=1_024)
-def _asset(text: str) -> tuple[AccountId, AssetId]:
-    account_id, asset_id = _ids("asset", text, names.ASSET)
-    return AccountId(account_id), AssetId(asset_id)
+def _asset(text: str) -> tuple[AccountId, AssetId, ExternalId | None]:
+    account_id, found = _ids("asset", text, names.USED_ASSET)
+    if isinstance(found, UUID):
+        return AccountId(account_id), AssetId(found), None
+    return AccountId(account_id), NO_ASSET, ExternalId(found)
+
+
+def used_asset_name(usage: Usage) -> str:
+    """Return the name of the asset of a usage, as it was sent."""
+    if usage.external_id is None:
+        return names.ASSET.of(usage.account_id, usage.asset_id)
+    return names.ASSET.of(usage.account_id, names.EXTERNAL + usage.external_id)
 
 
 @memoize(entries=4_096, entry_bytes=1_024)

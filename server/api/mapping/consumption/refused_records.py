@@ -73,7 +73,7 @@ def refusal_to_pb(row: tuple[UUID, Refusal]) -> pb.RefusedRecord:
 
 def _account_of(asset: str) -> AccountId:
     try:
-        return AccountId(names.ASSET.parse(asset)[0])
+        return AccountId(names.USED_ASSET.parse(asset)[0])
     except BadName:
         return AccountId("")
 

@@ -36,6 +36,7 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
     check_tiers,
+    close_gaps,
 )
 
 Tiers = tuple[TierBounds, TierMode, tuple[Tier, ...]]
@@ -116,19 +117,20 @@ def _line(reader: RequestReader) -> Line:
 
 def _listed(reader: RequestReader, unit: UnitId) -> RateTerms:
     """Return the terms of the catalog for a line."""
-    rate, tiers = _rate(reader, "rate", unit), _tiers(reader, "tiers")
+    rate, tiers = _rate(reader, "rate", unit), _tiers(reader, "tiers", _scale(reader))
     return _terms(unit, rate, tiers, per_from_reader(reader, "tier_per"))
 
 
 def _own_terms(reader: RequestReader, listed: RateTerms) -> RateTerms:
     """Return the terms of the asset; unnamed modes and bounds are those of the listed tiers."""
-    own = _tiers(reader, "asset_tiers", listed)
+    scale = _scale(reader)
+    own = _tiers(reader, "asset_tiers", scale, listed)
     if listed.tiers and own and own[:2] != (listed.bounds, listed.mode):
         text = "must have the mode and the bounds of tiers"
         reader.fault("asset_tiers", "TIERS_INVALID", text)
     unit = listed.unit
     commitments = tuple(
-        _terms(unit, _rate(commitment, "rate", unit), _tiers(commitment, "tiers"))
+        _terms(unit, _rate(commitment, "rate", unit), _tiers(commitment, "tiers", scale))
         for commitment in reader.subs("commitments")
     )
     rate = _rate_parts(reader, "asset_rate", unit)
@@ -138,7 +140,7 @@ def _own_terms(reader: RequestReader, listed: RateTerms) -> RateTerms:
 def _target(reader: RequestReader, listed: RateTerms) -> RateTerms | None:
     """Return the terms negotiated for the target, if any."""
     rate = _rate_parts(reader, "target_rate", listed.unit)
-    tiers = _tiers(reader, "target_tiers", listed)
+    tiers = _tiers(reader, "target_tiers", _scale(reader), listed)
     return None if rate is None and tiers is None else _negotiated(listed, rate, tiers)
 
 
@@ -152,6 +154,12 @@ def _negotiated(listed: RateTerms, rate: RateParts | None, tiers: Tiers | None) 
     if tiers is None:
         return terms
     return replace(terms, bounds=tiers[0], mode=tiers[1], negotiated_tiers=tiers[2])
+
+
+def _scale(reader: RequestReader) -> int:
+    """Return the decimals of the unit of a line's quantities."""
+    scale: int = reader.message.unit_scale
+    return scale
 
 
 def _quantity(reader: RequestReader, name: str, default: Decimal | None) -> Decimal:
@@ -184,8 +192,10 @@ def _is_in(rated: UnitId, unit: UnitId, reader: RequestReader, name: str) -> boo
     return False
 
 
-def _tiers(reader: RequestReader, name: str, listed: RateTerms | None = None) -> Tiers | None:
-    """Return checked tiers, or None.
+def _tiers(
+    reader: RequestReader, name: str, scale: int, listed: RateTerms | None = None
+) -> Tiers | None:
+    """Return checked tiers, with the gaps of inclusive tiers closed as in an entry, or None.
 
     Tiers are checked against each other only if each is valid by itself. Unnamed bounds and modes
     are those of the `listed` tiers.
@@ -193,8 +203,11 @@ def _tiers(reader: RequestReader, name: str, listed: RateTerms | None = None) ->
     if not reader.has(name):
         return None
     own, faults = reader.sub(name), len(reader.faults)
-    bounds, mode, tiers = tiers_from_reader(own)
-    if len(reader.faults) == faults:
-        check_tiers(tiers, path=f"{own.path}.tiers")
+    asked_bounds, mode, tiers = tiers_from_reader(own)
     kept = NO_TIERS if listed is None else (listed.bounds, listed.mode)
-    return bounds or kept[0], mode or kept[1], tiers
+    bounds = asked_bounds or kept[0]
+    if len(reader.faults) == faults:
+        if bounds is TierBounds.UPPER_INCLUSIVE:
+            tiers = close_gaps(tiers, scale=scale)
+        check_tiers(tiers, path=f"{own.path}.tiers")
+    return bounds, mode or kept[1], tiers

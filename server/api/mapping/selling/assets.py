@@ -5,6 +5,7 @@ from usage_management.v1 import asset_service_pb2 as pb
 from server.api import names
 from server.api.mapping.filters import (
     created_from_reader,
+    external_id_from_reader,
     product_from_reader,
     resource_from_reader,
 )
@@ -32,6 +33,7 @@ def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, Asset
         resource_id=resource_from_reader(reader),
         day=reader.optional_date("on_date"),
         created=created_from_reader(reader),
+        external_id=external_id_from_reader(reader),
     )
     reader.done()
     return AccountId(account_id), only
@@ -48,6 +50,7 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         start_date=date_pb(asset.start_date),
         end_date=optional_date_pb(asset.end_date),
         resources=[_resource_to_pb(resource, account_id) for resource in asset.resources],
+        external_id=asset.external_id or "",
         **audit_pb(asset.audit),
     )
 

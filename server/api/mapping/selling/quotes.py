@@ -7,7 +7,11 @@ from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
-from server.api.mapping.filters import created_from_reader, product_from_reader
+from server.api.mapping.filters import (
+    created_from_reader,
+    external_id_from_reader,
+    product_from_reader,
+)
 from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
 from server.api.mapping.rating.terms import (
     rate_parts_from_reader,
@@ -97,6 +101,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         ],
         policies=overrides_to_pb(_overridden(line)),
         attributes=line.attributes,
+        external_id=line.external_id or "",
         resources=[_resource_to_pb(line, resource) for resource in line.resources],
     )
 
@@ -147,6 +152,7 @@ def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine
         ),
         policies=overrides_from_reader(reader),
         attributes=reader.labels("attributes"),
+        external_id=external_id_from_reader(reader),
         negotiated=tuple(
             _negotiated_from_reader(asked_rate) for asked_rate in reader.subs("negotiated_rates")
         ),

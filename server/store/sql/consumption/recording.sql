@@ -1,5 +1,15 @@
 -- The writes of recording. Locks are taken in the order periods, records, cells, each by key.
 
+-- name: find_external_assets
+-- The assets that records name by the caller's own ids, each looked up by key.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 external_ids text[]
+SELECT a.account_id, a.external_id, a.asset_id
+  FROM unnest($2::text[], $3::text[]) AS k (account_id, external_id)
+ CROSS JOIN LATERAL (
+       SELECT s.account_id, s.external_id, s.asset_id FROM assets AS s
+        WHERE s.tenant_id = $1 AND s.account_id = k.account_id AND s.external_id = k.external_id LIMIT 1) AS a
+ ORDER BY a.account_id COLLATE "C", a.external_id COLLATE "C";
+
 -- name: find_meters
 -- The wallets and policies for the usage of some resources of some assets. A row has nulls if the asset does
 -- not have the resource; only then is the existence of the asset checked. Each LIMIT 1 forces a look-up by key:

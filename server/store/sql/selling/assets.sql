@@ -10,12 +10,12 @@ SELECT coalesce((SELECT max(number) FROM assets WHERE tenant_id = $1 AND account
 -- name: add_assets
 -- All assets of an order, under the first versions of their lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 numbers bigint[], $5 product_ids text[],
---   $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[]
+--   $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[], $9 external_ids text[]
 INSERT INTO assets (tenant_id, account_id, asset_id, line_version, number, product_id, quantity, start_date,
-                    end_date)
-SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, a.end_date
-  FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::date[], $8::date[])
-       AS a (asset_id, number, product_id, quantity, start_date, end_date)
+                    end_date, external_id)
+SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, a.end_date, a.external_id
+  FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::date[], $8::date[], $9::text[])
+       AS a (asset_id, number, product_id, quantity, start_date, end_date, external_id)
  ORDER BY a.asset_id;
 
 -- name: save_targets
@@ -126,8 +126,8 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
 -- name: find_asset
 -- One asset without its resources; its order is that of the line in force.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
-SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, create_time, created_by,
-       update_time, updated_by,
+SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
+       created_by, update_time, updated_by,
        (SELECT l.order_id FROM order_lines AS l
          WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
            AND l.version = assets.line_version) AS order_id
@@ -138,9 +138,10 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
 -- An account's assets, oldest first, after the last number seen.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
---   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null
-SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, create_time, created_by,
-       update_time, updated_by,
+--   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null,
+--   $10 external_id text or null
+SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
+       created_by, update_time, updated_by,
        (SELECT l.order_id FROM order_lines AS l
          WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
            AND l.version = assets.line_version) AS order_id
@@ -153,8 +154,17 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
           AND h.usage_resource_id = $6))
    AND ($7::date IS NULL OR daterange(start_date, end_date) @> $7)
    AND ($8::timestamptz IS NULL OR create_time >= $8) AND ($9::timestamptz IS NULL OR create_time < $9)
+   AND ($10::text IS NULL OR external_id = $10)
  ORDER BY number
  LIMIT $4;
+
+-- name: find_external
+-- The assets of an account that have one of these external ids.
+--   $1 tenant_id uuid, $2 account_id text, $3 external_ids text[]
+SELECT external_id, asset_id
+  FROM assets
+ WHERE tenant_id = $1 AND account_id = $2 AND external_id = ANY ($3::text[])
+ ORDER BY external_id;
 
 -- name: held_resources
 -- The resources of some assets, with the last terms of each.

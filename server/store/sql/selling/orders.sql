@@ -13,9 +13,10 @@ SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_cod
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid, $5 asset_ids uuid[], in the order
 --   of the lines
 INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity, start_date,
-                         end_date, role, binding, target_id, selling_model_id, resources)
+                         end_date, role, binding, target_id, selling_model_id, external_id, resources)
 SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORDER BY position))::integer],
-       product_id, quantity, start_date, end_date, role, binding, target_id, selling_model_id, resources
+       product_id, quantity, start_date, end_date, role, binding, target_id, selling_model_id, external_id,
+       resources
   FROM quote_lines
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4
  ORDER BY position;
@@ -58,7 +59,7 @@ SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, acti
 -- The lines of some orders, in their order.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
 SELECT order_id AS sale_id, asset_id, product_id, quantity, start_date, end_date, role, binding, target_id,
-       selling_model_id, resources
+       selling_model_id, external_id, resources
   FROM order_lines
  WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
  ORDER BY order_id, position;
