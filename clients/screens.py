@@ -171,9 +171,17 @@ def waterfall_table(summary: summaries.RatableSummary, zone: str = "UTC") -> Tab
     return table
 
 
+def billed_span(line: summaries.LiableSummary, zone: str) -> str:
+    """The period of a line, and that of its usage if it was late."""
+    period = span(line.start_time, line.end_time, zone)
+    usage = span(line.origin_start_time, line.origin_end_time, zone)
+    return period if usage == period else f"{period}, for {usage}"
+
+
 def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str = "UTC") -> Table:
     """Lines an invoice can be made of, and what they come to."""
-    spans = [span(line.start_time, line.end_time, zone) for line in found]
+    # On two lines, so that both periods fit beside the figures.
+    spans = [billed_span(line, zone).replace(", for", "\nfor") for line in found]
     title, periods = _periods(title, spans)
     table = figures(title, "resource", "used", "beyond", "exact", "amount")
     table.show_footer = True
@@ -197,7 +205,7 @@ def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str
 def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -> Tree:
     """A line down to its days and what paid for each of them."""
     line = trace.liable_summary
-    about = f"{last(line.usage_resource)}, {span(line.start_time, line.end_time, zone)}"
+    about = f"{last(line.usage_resource)}, {billed_span(line, zone)}"
     root = Tree(Text(f"{amount(line.amount)}  {about}", style="bold"))
     for source in trace.sources:
         one = source.ratable_summary

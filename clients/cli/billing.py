@@ -173,8 +173,7 @@ async def _only_line(client: UsageClient, request: pb.ListLiableSummariesRequest
     zone = await zone_of(client, request.parent)
 
     def shown(line: pb.LiableSummary) -> str:
-        period = screens.span(line.start_time, line.end_time, zone)
-        return f"{line.name}  {last(line.usage_resource)}, {period}"
+        return f"{line.name}  {last(line.usage_resource)}, {screens.billed_span(line, zone)}"
 
     found = await only(
         pages(client.summaries.ListLiableSummaries, request),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from decimal import (
     ROUND_05UP,
+    ROUND_FLOOR,
     Context,
     Decimal,
     DivisionByZero,
@@ -106,6 +107,11 @@ def round_to(value: Decimal, places: int, mode: Rounding = Rounding.HALF_UP) -> 
 @cache
 def _quantum(places: int) -> Decimal:
     return Decimal((0, (1,), -places))
+
+
+def floor_to(value: Decimal, places: int) -> Decimal:
+    """Return the largest number with `places` decimals that is not above `value`."""
+    return value.quantize(_quantum(places), rounding=ROUND_FLOOR, context=_WIDE)
 
 
 def truncate(value: Decimal, places: int) -> Decimal:

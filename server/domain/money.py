@@ -1,4 +1,4 @@
-"""Money: the range of amounts. It is rounded in `server.domain.billing.liable_lines` only."""
+"""Money: the range of amounts. Only `server.domain.billing.liable_lines` rounds it."""
 
 from decimal import Decimal
 

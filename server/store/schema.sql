@@ -467,6 +467,8 @@ CREATE TABLE public.liable_summaries (
     unit_of_measure_id public.code NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
+    origin_start_time timestamp with time zone NOT NULL,
+    origin_end_time timestamp with time zone NOT NULL,
     segment_start_time timestamp with time zone NOT NULL,
     dimensions text DEFAULT ''::text NOT NULL,
     is_correction boolean NOT NULL,
@@ -477,7 +479,8 @@ CREATE TABLE public.liable_summaries (
     amount public.quantity NOT NULL,
     currency_code text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text])))
+    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text]))),
+    CONSTRAINT only_corrections_are_of_earlier_usage CHECK (((origin_end_time <= end_time) AND (is_correction OR (origin_end_time = end_time))))
 );
 
 ALTER TABLE ONLY public.liable_summaries FORCE ROW LEVEL SECURITY;
@@ -1521,7 +1524,7 @@ ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT one_entry_a_cause UNIQUE (tenant_id, account_id, cause_kind, cause_id, cause_revision, leg);
 
 ALTER TABLE ONLY public.liable_summaries
-    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions);
+    ADD CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, origin_end_time, start_time, segment_start_time, is_correction, dimensions);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT one_order_a_quote UNIQUE (tenant_id, account_id, quote_id);

@@ -71,13 +71,38 @@ def test_a_wallet_fits_into_eighty_columns() -> None:
         assert part in text
 
 
-def test_a_period_stands_in_the_title_when_it_is_that_of_all_rows() -> None:
-    def line(month: int) -> summaries.LiableSummary:
-        first, behind = (datetime(2026, one, 1, tzinfo=BERLIN) for one in (month, month + 1))
-        return summaries.LiableSummary(start_time=time_pb(first), end_time=time_pb(behind))
+def line(month: int, origin: int, day: int = 1) -> summaries.LiableSummary:
+    """A line of a month, of the usage of the same month or of an earlier one."""
+    times = (datetime(2026, one, day, tzinfo=BERLIN) for one in (month, month + 1))
+    first, behind, began, ended = (
+        time_pb(one)
+        for one in (*times, *(datetime(2026, n, day, tzinfo=BERLIN) for n in (origin, origin + 1)))
+    )
+    return summaries.LiableSummary(
+        start_time=first,
+        end_time=behind,
+        origin_start_time=began,
+        origin_end_time=ended,
+        usage_resource="usageResources/calls",
+        amount=Money(currency_code="EUR", units=15_875_458),
+        state=summaries.LiableSummary.READY_FOR_INVOICING,
+    )
 
-    one = shown(screens.liable_table([line(1), line(1)], "Lines", "Europe/Berlin"))
-    two = shown(screens.liable_table([line(1), line(2)], "Lines", "Europe/Berlin"))
+
+def test_a_line_of_late_usage_names_the_period_of_the_usage() -> None:
+    late = shown(screens.liable_table([line(2, 1), line(2, 2)], "Lines", "Europe/Berlin"))
+    trace = summaries.TraceLiableSummaryResponse(liable_summary=line(2, 1))
+
+    assert [late.count(text) for text in ("Feb 2026", "for Jan 2026", "for Feb")] == [2, 1, 0]
+    assert "calls, Feb 2026, for Jan 2026" in shown(screens.trace_tree(trace, "Europe/Berlin"))
+    wide = shown(screens.liable_table([line(2, 1, 15), line(2, 2)], "Lines", "Europe/Berlin"))
+    for part in ("calls", "15,875,458", "2026-02-15 → 2026-03-15", "for 2026-01-15 → "):
+        assert part in wide
+
+
+def test_a_period_stands_in_the_title_when_it_is_that_of_all_rows() -> None:
+    one = shown(screens.liable_table([line(1, 1), line(1, 1)], "Lines", "Europe/Berlin"))
+    two = shown(screens.liable_table([line(1, 1), line(2, 2)], "Lines", "Europe/Berlin"))
 
     assert ("Lines, Jan 2026" in one, one.count("Jan 2026")) == (True, 1)
     assert ("Lines, " in two, two.count("Jan 2026"), two.count("Feb 2026")) == (False, 1, 1)

@@ -5,12 +5,17 @@ every boundary through its end, and the overage is rated. At the end of a billin
 amounts become liable lines.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
 
-from server.domain.billing.liable_lines import LiableLine, liable_group, liable_lines
+from server.domain.billing.liable_lines import (
+    Billed,
+    BilledKey,
+    LiableKey,
+    LiableLine,
+    liable_lines,
+)
 from server.domain.calendar import (
     Cadence,
     Period,
@@ -18,10 +23,10 @@ from server.domain.calendar import (
     freeze_time,
     period_after,
     period_containing,
+    rating_period,
 )
 from server.domain.consumption.cells import Cell
 from server.domain.errors import Aborted
-from server.domain.exact import ZERO
 from server.domain.ids import ExecutionId, LiableSummaryId, WalletId, derive
 from server.domain.modeling.policies import RatingFrequency
 from server.domain.selling.grants import Grant
@@ -47,6 +52,10 @@ class WalletCalendar:
         Like rating periods, it is whole here; only `told` cuts the first one.
         """
         return period_containing(self.zone, self.anchor, self.billing, self.told(period).start)
+
+    def origin_of(self, start: datetime) -> Period:
+        """Return the billing period of the usage of a rating period that starts at `start`."""
+        return self.billing_of(rating_period(self.zone, self.anchor, self.frequency.period, start))
 
     def told(self, period: Period) -> Period:
         """Return a period as it is told: the first one begins where the service does."""
@@ -82,10 +91,9 @@ class Closing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceReady:
-    """A liable line and its id; `is_whole` is False if part of it could not be rated."""
+    """A liable line and its id."""
 
     id: LiableSummaryId
-    is_whole: bool
     line: LiableLine
 
 
@@ -152,34 +160,51 @@ def out_of_turn(earlier: datetime) -> Aborted:
     return Aborted("PREVIOUS_PERIOD_OPEN", message, {"start_time": earlier.isoformat()})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """A billing period of a wallet that ends, and the currency of its lines with its places."""
+
+    wallet_id: WalletId
+    calendar: WalletCalendar
+    period: Period
+    currency_code: str
+    places: int
+
+    def origins(self, lines: Iterable[RatableLine]) -> dict[datetime, Period]:
+        """Return the billing periods in which the usage of `lines` happened, by rating period."""
+        own: dict[datetime, Period] = {}
+        late: dict[datetime, Period] = {}
+        for start, is_late in {(line.key.origin_start, line.key.is_correction) for line in lines}:
+            if is_late:
+                late[start] = self.calendar.origin_of(start)
+            else:
+                own[start] = self.period
+        return late | own
+
+    def owed(self, lines: Iterable[RatableLine]) -> list[RatableLine]:
+        """Return the lines that are billed. Amounts in tokens are owed through their wallet."""
+        return [line for line in lines if not _is_in_tokens(line, self.currency_code)]
+
+
+def corrected(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
+    """Return the assets and earlier billing periods that late usage corrects."""
+    origins = bill.origins(lines)
+    keys = {LiableKey.of(line, origins) for line in lines if line.key.is_correction}
+    return {key.billed_key for key in keys if key.origin != bill.period}
+
+
 def invoice_ready(
-    wallet_id: WalletId,
-    billing: Period,
-    lines: Sequence[RatableLine],
-    *,
-    currency_code: str,
-    places: int,
+    bill: Bill, lines: Sequence[RatableLine], billed: Mapping[BilledKey, Billed]
 ) -> list[InvoiceReady]:
     """Return a liable line for each asset, terms segment, and own usage or correction.
 
-    A line with usage that could not be rated has the amount of the rest and is marked as failed; so
-    is a line whose amount exceeds the range of money. Amounts in tokens are left out: they are owed
-    through the token's wallet.
+    `billed` is what was billed before for what is `corrected`. A line with usage that could not be
+    rated has the amount of the rest.
     """
-    owed = [line for line in lines if not _is_in_tokens(line, currency_code)]
-    ordered = sorted(owed, key=lambda line: liable_group(line.key))
-    found = []
-    for _, members in groupby(ordered, key=lambda line: liable_group(line.key)):
-        group = list(members)
-        [line] = liable_lines(map(_summable, group), places=places)
-        found.append(
-            InvoiceReady(
-                id=_liable_id(wallet_id, billing, line),
-                is_whole=line.is_money and all(member.failure is None for member in group),
-                line=line,
-            )
-        )
-    return found
+    return [
+        InvoiceReady(id=_liable_id(bill, line.key), line=line)
+        for line in liable_lines(lines, bill.origins(lines), billed, places=bill.places)
+    ]
 
 
 def _is_in_tokens(line: RatableLine, currency_code: str) -> bool:
@@ -188,12 +213,8 @@ def _is_in_tokens(line: RatableLine, currency_code: str) -> bool:
     return line.failure is None and not is_money
 
 
-def _summable(line: RatableLine) -> RatableLine:
-    # A line that failed adds nothing; `is_whole` of the liable line says that a part is missing.
-    return line if line.failure is None else replace(line, amount=ZERO)
-
-
-def _liable_id(wallet_id: WalletId, billing: Period, line: LiableLine) -> LiableSummaryId:
-    parts = (line.asset_id, billing.start.isoformat(), line.segment_start.isoformat())
-    apart = (line.dimensions,) if line.dimensions else ()
-    return LiableSummaryId(derive(wallet_id, "liable", *parts, line.is_correction, *apart))
+def _liable_id(bill: Bill, key: LiableKey) -> LiableSummaryId:
+    times = (bill.period.start, key.origin.start, key.segment_start)
+    parts = (key.asset_id, *(time.isoformat() for time in times), key.is_correction)
+    apart = (key.dimensions,) if key.dimensions else ()
+    return LiableSummaryId(derive(bill.wallet_id, "liable", *parts, *apart))

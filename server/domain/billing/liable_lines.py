@@ -1,33 +1,75 @@
-"""Liable lines: the rounded amounts that an asset owes for a resource and a period."""
+"""Liable lines: the amounts in money that an asset owes for a resource and a period.
 
-from collections.abc import Iterable
+Money is rounded once for each asset, resource and billing period in which the usage happened, the
+origin. What is late is billed as the difference from what the origin was billed before.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from server.domain.errors import FailedPrecondition
-from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
+from server.domain.calendar import Period
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, floor_to, round_to
 from server.domain.ids import (
     AssetId,
     RatableSummaryId,
     UnitId,
 )
 from server.domain.money import MOST_AMOUNT
-from server.domain.settlement.ratable_lines import RatableKey, RatableLine
+from server.domain.settlement.ratable_lines import RatableLine
+
+BilledKey = tuple[AssetId, datetime]
+"""An asset, and the end of a billing period in which it was used."""
+
+
+class Billed(NamedTuple):
+    """The sums of lines that were made before: their exact amounts, and their amounts in money."""
+
+    exact_amount: Decimal = ZERO
+    amount: Decimal = ZERO
+
+
+NOTHING = Billed()
+
+
+class LiableKey(NamedTuple):
+    """The key of a liable line; lines are sorted by it, and the first of equal remainders wins.
+
+    `origin` is the billing period of the usage: an earlier one, if the usage was late.
+    """
+
+    asset_number: int
+    asset_id: AssetId
+    origin: Period
+    segment_start: datetime
+    dimensions: str
+    is_correction: bool
+
+    @property
+    def billed_key(self) -> BilledKey:
+        """The key of everything that is rounded together."""
+        return self.asset_id, self.origin.end
+
+    @staticmethod
+    def of(line: RatableLine, origins: Mapping[datetime, Period]) -> "LiableKey":
+        """Return the key of the liable line that a ratable line belongs to."""
+        key = line.key
+        origin = origins[key.origin_start]
+        asset = (key.asset_number, key.asset_id)
+        return LiableKey(*asset, origin, key.segment_start, key.dimensions, key.is_correction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiableLine:
-    """An invoice-ready line: summed quantities, and `amount` rounded once to money.
+    """An invoice-ready line: summed quantities, the exact amount, and its share in money.
 
-    An amount beyond the range of money cannot be invoiced.
+    It is whole if all its usage was rated and its amount is within the range of money. Otherwise it
+    cannot be invoiced.
     """
 
-    asset_id: AssetId
-    asset_number: int
-    segment_start: datetime
-    is_correction: bool
-    dimensions: str = ""
+    key: LiableKey
     unit: UnitId | None
     used: Decimal
     drawn: Decimal
@@ -35,60 +77,85 @@ class LiableLine:
     exact_amount: Decimal
     amount: Decimal
     net_unit_rate: Decimal
+    is_whole: bool
     ratable_ids: tuple[RatableSummaryId, ...]
-
-    @property
-    def is_money(self) -> bool:
-        """True if the amount is within the range of money."""
-        return abs(self.amount) < MOST_AMOUNT
 
 
 @exact
 def liable_lines(
-    lines: Iterable[RatableLine], *, places: int, mode: Rounding = Rounding.HALF_UP
+    lines: Iterable[RatableLine],
+    origins: Mapping[datetime, Period],
+    billed: Mapping[BilledKey, Billed],
+    *,
+    places: int,
 ) -> tuple[LiableLine, ...]:
-    """Return the liable lines of one billing period.
+    """Return the liable lines of one billing period, with `places` decimals, in order.
 
-    There is one for each asset, terms segment, set of dimension values, and own usage or
-    correction. Raises `RATING_FAILED` if a line has no amount.
+    There is one for each asset, origin, terms segment, set of dimension values, and own usage or
+    correction. `origins` are the billing periods by the start of a rating period, and `billed` is
+    what was billed for them before. A line that failed adds nothing.
     """
-    groups: dict[tuple[int, AssetId, datetime, bool, str], list[RatableLine]] = {}
+    groups: dict[LiableKey, list[RatableLine]] = {}
     for line in sorted(lines, key=lambda line: (line.key, line.id)):
-        key = line.key
-        group = liable_group(key)
-        groups.setdefault(group, []).append(line)
-    return tuple(_liable_line(groups[group], places, mode) for group in sorted(groups))
+        groups.setdefault(LiableKey.of(line, origins), []).append(line)
+    exact_amounts: dict[BilledKey, dict[LiableKey, Decimal]] = {}
+    for key in sorted(groups, key=_order):
+        amounts_of = (line.amount for line in groups[key] if line.amount is not None)
+        exact_amounts.setdefault(key.billed_key, {})[key] = sum(amounts_of, ZERO)
+    found: list[LiableLine] = []
+    for billed_key, of_key in exact_amounts.items():
+        before = billed.get(billed_key, NOTHING)
+        amounts = shares(list(of_key.values()), before, places=places)
+        found += (
+            _liable_line(key, groups[key], of_key[key], amount)
+            for key, amount in zip(of_key, amounts, strict=True)
+        )
+    return tuple(found)
 
 
-def liable_group(key: RatableKey) -> tuple[int, AssetId, datetime, bool, str]:
-    """Return the group key that ratable lines of one liable line share."""
-    asset = (key.asset_number, key.asset_id)
-    return (*asset, key.segment_start, key.is_correction, key.dimensions)
+@exact
+def shares(
+    exact_amounts: Sequence[Decimal], billed: Billed = NOTHING, *, places: int
+) -> list[Decimal]:
+    """Return the amount in money of each of one or more lines, with `places` decimals.
+
+    Together with `billed` they come to the total of all exact amounts, rounded half up. Each line
+    is rounded toward minus infinity, and the minor units that are missing go to the largest
+    remainders, of equal ones to the first.
+    """
+    total = round_to(billed.exact_amount + sum(exact_amounts, ZERO), places)
+    amounts = [floor_to(one, places) for one in exact_amounts]
+    missing = int((total - billed.amount - sum(amounts, ZERO)).scaleb(places))
+    remainders = [one - floor for one, floor in zip(exact_amounts, amounts, strict=True)]
+    # At most one for each line and none taken back, unless a correction turns half a minor unit
+    # owed into half a one due, or the reverse.
+    each, rest = divmod(missing, len(amounts))
+    by_remainder = sorted(range(len(amounts)), key=lambda n: (-remainders[n], n))
+    for rank, n in enumerate(by_remainder):
+        amounts[n] += Decimal(each + (rank < rest)).scaleb(-places)
+    return amounts
 
 
-def _liable_line(lines: list[RatableLine], places: int, mode: Rounding) -> LiableLine:
-    failed = next((line for line in lines if line.amount is None), None)
-    if failed:
-        message = f"ratable summary {failed.id} has no amount: {failed.failure}"
-        facts = {"ratable_summary": str(failed.id), "failure": failed.failure or ""}
-        raise FailedPrecondition("RATING_FAILED", message, facts)
-    first = lines[0]
-    # Exact amounts are added and then rounded once, so that rounding errors do not add up.
-    amount = sum((line.amount for line in lines if line.amount is not None), ZERO)
+def _order(key: LiableKey) -> tuple[object, ...]:
+    asset_number, asset_id, origin, *rest = key
+    return (asset_number, asset_id, origin.start, *rest)
+
+
+def _liable_line(
+    key: LiableKey, lines: Sequence[RatableLine], exact_amount: Decimal, amount: Decimal
+) -> LiableLine:
+    terms = lines[0].terms
     overage = sum((line.overage for line in lines), ZERO)
     return LiableLine(
-        asset_id=first.key.asset_id,
-        asset_number=first.key.asset_number,
-        segment_start=first.key.segment_start,
-        is_correction=first.key.is_correction,
-        dimensions=first.key.dimensions,
-        unit=first.terms.unit if first.terms else None,
+        key=key,
+        unit=terms.unit if terms else None,
         used=sum((line.used for line in lines), ZERO),
         drawn=sum((line.drawn for line in lines), ZERO),
         overage=overage,
-        exact_amount=amount,
-        amount=round_to(amount, places, mode),
-        net_unit_rate=_display_rate(amount, overage),
+        exact_amount=exact_amount,
+        amount=amount,
+        net_unit_rate=_display_rate(exact_amount, overage),
+        is_whole=abs(amount) < MOST_AMOUNT and all(line.failure is None for line in lines),
         ratable_ids=tuple(line.id for line in lines),
     )
 

@@ -1,10 +1,14 @@
 """Verification: the expected content of a cache compared with the stored content."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 
+from server.domain.billing.liable_lines import NOTHING, Billed, shares
 from server.domain.exact import ZERO, exact, plain
+from server.domain.ids import AssetId, WalletId
 from server.domain.rating.procedures.packages import Packages
 from server.domain.settlement.ratable_lines import RatableLine
 
@@ -40,6 +44,61 @@ class Verified:
             records=self.records + other.records,
             findings=self.findings + other.findings,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BilledLine:
+    """A stored invoice-ready line, made in the billing period that ends at `end_time`.
+
+    Its usage happened in the billing period that ends at `origin_end_time`.
+    """
+
+    name: str
+    wallet_id: WalletId
+    asset_id: AssetId
+    origin_end_time: datetime
+    end_time: datetime
+    segment_start_time: datetime
+    dimensions: str
+    is_correction: bool
+    exact_amount: Decimal
+    amount: Decimal
+    currency_code: str
+
+    @property
+    def origin(self) -> tuple[WalletId, AssetId, datetime]:
+        """The key of all lines that are rounded together."""
+        return self.wallet_id, self.asset_id, self.origin_end_time
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The key by which lines are billed, one billing period after the other."""
+        in_period = (self.segment_start_time, self.dimensions, self.is_correction)
+        return (*self.origin, self.end_time, *in_period)
+
+
+@exact
+def differing_shares(
+    lines: Iterable[BilledLine], places_of: Callable[[str], int]
+) -> list[Difference]:
+    """Return the lines whose amount is not their share in the rounded total of their origin.
+
+    `places_of` returns the decimals of a currency.
+    """
+    found: list[Difference] = []
+    for _, of_origin in groupby(sorted(lines, key=lambda line: line.order), lambda one: one.origin):
+        billed = NOTHING
+        for _, bill in groupby(of_origin, lambda line: line.end_time):
+            made = list(bill)
+            exact_amounts = [line.exact_amount for line in made]
+            due = shares(exact_amounts, billed, places=places_of(made[0].currency_code))
+            for line, share in zip(made, due, strict=True):
+                found += different("amount", line.name, share, line.amount)
+            # What is due, so that one wrong amount is one difference.
+            billed = Billed(
+                billed.exact_amount + sum(exact_amounts, ZERO), billed.amount + sum(due, ZERO)
+            )
+    return found
 
 
 def different(

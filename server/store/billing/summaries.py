@@ -1,6 +1,6 @@
 """The writes of summaries: cells, ratable lines and invoice-ready lines of a closed period."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.billing.liable_lines import LiableLine
+from server.domain.billing.liable_lines import Billed, BilledKey, LiableLine
 from server.domain.calendar import Period, rating_period
 from server.domain.consumption.cells import Cell
 from server.domain.exact import plain
@@ -36,13 +36,13 @@ SQL = load("billing/summaries.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLiable:
-    """An invoice-ready line to insert; `is_whole` is False if a part could not be rated."""
+    """An invoice-ready line to insert, with the billing period of its usage as it is told."""
 
     id: LiableSummaryId
     product_id: ProductId
     definition_product_id: ProductId | None
     currency_code: str
-    is_whole: bool
+    origin: Period
     line: LiableLine
 
 
@@ -183,6 +183,24 @@ async def ratable_of(tx: Transaction, wallet: StoredWallet, billing: Period) -> 
     return [_ratable(wallet, row) for row in rows]
 
 
+async def billed_before(
+    tx: Transaction, wallet: StoredWallet, keys: Collection[BilledKey]
+) -> dict[BilledKey, Billed]:
+    """Return what was billed for assets of a wallet in the billing periods that end then."""
+    if not keys:
+        return {}
+    columns = [list(column) for column in zip(*sorted(keys), strict=True)]
+    rows = await tx.fetch(
+        SQL["billed_before"], tx.tenant_id, wallet.account_id, wallet.id, *columns
+    )
+    return {
+        (AssetId(row["asset_id"]), row["origin_end_time"]): Billed(
+            row["exact_amount"], row["amount"]
+        )
+        for row in rows
+    }
+
+
 async def add_liable(
     tx: Transaction,
     wallet: StoredWallet,
@@ -191,6 +209,7 @@ async def add_liable(
 ) -> None:
     """Insert the invoice-ready lines of a billing period, and link their ratable lines."""
     lines = [liable.line for liable in new]
+    keys = [line.key for line in lines]
     await tx.execute(
         SQL["add_liable"],
         tx.tenant_id,
@@ -201,18 +220,20 @@ async def add_liable(
         billing.start,
         billing.end,
         [liable.id for liable in new],
-        [line.asset_id for line in lines],
+        [key.asset_id for key in keys],
         [liable.product_id for liable in new],
-        [line.segment_start for line in lines],
-        [line.is_correction for line in lines],
-        ["READY_FOR_INVOICING" if liable.is_whole else "FAILED" for liable in new],
+        [key.segment_start for key in keys],
+        [key.is_correction for key in keys],
+        ["READY_FOR_INVOICING" if line.is_whole else "FAILED" for line in lines],
         [line.used for line in lines],
         [line.overage for line in lines],
         [line.exact_amount for line in lines],
         [line.amount for line in lines],
         [liable.currency_code for liable in new],
         [liable.definition_product_id for liable in new],
-        [line.dimensions for line in lines],
+        [key.dimensions for key in keys],
+        [liable.origin.start for liable in new],
+        [liable.origin.end for liable in new],
     )
     links = [(ratable_id, liable.id) for liable in new for ratable_id in liable.line.ratable_ids]
     await tx.execute(

@@ -186,6 +186,8 @@ class LiableSummary:
     unit_of_measure_id: UnitId
     start_time: datetime
     end_time: datetime
+    origin_start_time: datetime
+    origin_end_time: datetime
     state: str
     used_quantity: Decimal
     overage_quantity: Decimal

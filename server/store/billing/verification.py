@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncpg import Record
 
-from server.domain.billing.verification import Difference
+from server.domain.billing.verification import BilledLine, Difference
 from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
@@ -57,19 +57,13 @@ async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
     return {WalletId(row["wallet_id"]): head_of(row) for row in rows}
 
 
-async def amounts(
-    tx: Transaction, account_id: AccountId
-) -> list[tuple[str, Decimal, Decimal, str]]:
-    """Return the name, exact amount, rounded amount and currency of each invoice-ready line."""
-    rows = await tx.fetch(SQL["liable_amounts"], tx.tenant_id, account_id)
+async def billed_lines(tx: Transaction, account_id: AccountId) -> list[BilledLine]:
+    """Return the invoice-ready lines of an account, without their quantities."""
+    prefix = f"accounts/{account_id}/liableSummaries"
+    rows = await tx.fetch(SQL["billed_lines"], tx.tenant_id, account_id)
     return [
-        (
-            f"accounts/{account_id}/liableSummaries/{row['liable_summary_id']}",
-            row["exact_amount"],
-            row["amount"],
-            row["currency_code"],
-        )
-        for row in rows
+        BilledLine(name=f"{prefix}/{id_}", **values)
+        for id_, values in ((one.pop("liable_summary_id"), one) for one in map(dict, rows))
     ]
 
 

@@ -1174,6 +1174,9 @@ CREATE TABLE liable_summaries (
     unit_of_measure_id     code NOT NULL,
     start_time             timestamptz NOT NULL,
     end_time               timestamptz NOT NULL,
+    -- The billing period of the usage; money is rounded once for all lines of an asset with the same one.
+    origin_start_time      timestamptz NOT NULL,
+    origin_end_time        timestamptz NOT NULL,
     segment_start_time     timestamptz NOT NULL,
     dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
@@ -1185,8 +1188,11 @@ CREATE TABLE liable_summaries (
     currency_code          text NOT NULL,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, liable_summary_id),
-    CONSTRAINT one_live_line UNIQUE
-        (tenant_id, account_id, wallet_id, asset_id, start_time, segment_start_time, is_correction, dimensions),
+    CONSTRAINT only_corrections_are_of_earlier_usage
+        CHECK (origin_end_time <= end_time AND (is_correction OR origin_end_time = end_time)),
+    -- Also the index by which late usage finds what was billed for its billing period.
+    CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, origin_end_time, start_time,
+                                     segment_start_time, is_correction, dimensions),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
 COMMENT ON TABLE liable_summaries IS 'run-time: invoice-ready lines';

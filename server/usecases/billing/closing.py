@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.billing.closing import (
+    Bill,
     InvoiceReady,
     WalletCalendar,
     closing,
+    corrected,
     invoice_ready,
     out_of_turn,
 )
@@ -158,26 +160,31 @@ async def _pass_on(
 
 async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
     """Make the liable lines at the end of a billing period."""
-    currency = wallet.currency_code
-    lines = await summaries.ratable_of(tx, wallet, billing)
-    owed = invoice_ready(
-        wallet.id, billing, lines, currency_code=currency, places=minor_places(currency)
+    bill = Bill(
+        wallet_id=wallet.id,
+        calendar=calendar_of(wallet),
+        period=billing,
+        currency_code=wallet.currency_code,
+        places=minor_places(wallet.currency_code),
     )
-    if owed:
+    lines = bill.owed(await summaries.ratable_of(tx, wallet, billing))
+    if lines:
+        billed = await summaries.billed_before(tx, wallet, corrected(bill, lines))
         assets = {asset.id: asset for asset in wallet.assets}
         new = [
-            _new_liable(assets[owed_line.line.asset_id], currency, owed_line) for owed_line in owed
+            _new_liable(assets[owed.line.key.asset_id], bill, owed)
+            for owed in invoice_ready(bill, lines, billed)
         ]
-        await summaries.add_liable(tx, wallet, calendar_of(wallet).told(billing), new)
+        await summaries.add_liable(tx, wallet, bill.calendar.told(billing), new)
 
 
-def _new_liable(asset: SoldAsset, currency_code: str, owed: InvoiceReady) -> NewLiable:
+def _new_liable(asset: SoldAsset, bill: Bill, owed: InvoiceReady) -> NewLiable:
     return NewLiable(
         id=owed.id,
         product_id=asset.product_id,
         definition_product_id=asset.definition_product_id,
-        currency_code=currency_code,
-        is_whole=owed.is_whole,
+        currency_code=bill.currency_code,
+        origin=bill.calendar.told(owed.line.key.origin),
         line=owed.line,
     )
 

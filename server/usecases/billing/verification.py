@@ -8,9 +8,10 @@ from server.domain.billing.verification import (
     different,
     differing_flat_amounts,
     differing_packages,
+    differing_shares,
 )
 from server.domain.consumption.cells import Cell
-from server.domain.exact import plain, round_to
+from server.domain.exact import plain
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
@@ -39,7 +40,7 @@ async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
         entries += count
         findings += [fault] if fault else []
         findings += await _settled(tx, account_id, wallet_id)
-    findings += await _rounding(tx, account_id)
+    findings += differing_shares(await store.billed_lines(tx, account_id), minor_places)
     return Verified(
         accounts=1,
         wallets=len(heads),
@@ -139,12 +140,4 @@ async def _tokens(
     for cell_id, quantity in kept.items():
         name = f"accounts/{account_id}/usageSummaries/{cell_id}"
         found += different("tokens", name, None, quantity)
-    return found
-
-
-async def _rounding(tx: Transaction, account_id: AccountId) -> list[Difference]:
-    """Return the liable lines whose amount is not their exact amount, rounded once."""
-    found: list[Difference] = []
-    for name, exact, amount, currency in await store.amounts(tx, account_id):
-        found += different("amount", name, round_to(exact, minor_places(currency)), amount)
     return found

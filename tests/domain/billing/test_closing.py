@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.domain.billing.closing import (
+    Bill,
     Closing,
     WalletCalendar,
     closing,
@@ -262,20 +263,24 @@ def ratable(*named: tuple[str, str | None], unit: str = "USD"):
     return rated(wallet, walked(wallet, cells, through=JANUARY.end).results)
 
 
-def invoiced(lines, currency: str = "USD"):
-    return invoice_ready(WALLET, JANUARY, lines, currency_code=currency, places=2)
+def bill(period=JANUARY, calendar=MONTHS) -> Bill:
+    return Bill(wallet_id=WALLET, calendar=calendar, period=period, currency_code="USD", places=2)
+
+
+def invoiced(lines):
+    return invoice_ready(bill(), bill().owed(lines), {})
 
 
 def test_what_failed_is_on_its_line_and_the_line_is_not_whole():
     found = invoiced(ratable(("3", "2"), ("5", None)))
 
-    assert [(one.line.amount, one.is_whole) for one in found] == [(6, True), (0, False)]
+    assert [(one.line.amount, one.line.is_whole) for one in found] == [(6, True), (0, False)]
 
 
 def test_an_amount_that_is_no_money_is_not_whole():
     [found] = invoiced(ratable(("1000", "99999999999999999999999")))
 
-    assert not found.is_whole
+    assert not found.line.is_whole
 
 
 def test_what_came_to_tokens_is_owed_elsewhere():
@@ -310,22 +315,22 @@ def test_lines_that_are_owed_apart_have_ids_of_their_own():
     lines = rated(wallet, walked(wallet, cells, through=MARCH.end).results)
 
     quarter, other = (
-        invoice_ready(WALLET, billing, lines, currency_code="USD", places=2)
+        invoice_ready(bill(billing, QUARTERS), lines, {})
         for billing in (Period(JANUARY.start, MARCH.end), Period(day(1, 2), MARCH.end))
     )
 
     figures = [
-        (one.line.asset_number, one.line.segment_start, one.line.is_correction, one.line.amount)
-        for one in quarter
+        (one.key.asset_number, one.key.segment_start, one.key.is_correction, one.amount)
+        for one in (owed.line for owed in quarter)
     ]
     assert figures == [
         (1, day(1, 1), False, 4),  # usage of January and February in the first segment
-        (1, day(1, 1), False, 2),
         (1, day(1, 1), True, 2),
+        (1, day(1, 1), False, 2),
         (1, day(2, 15), False, 3),
         (2, day(1, 1), False, 2),
     ]
-    assert [one.line.dimensions for one in quarter] == ["", '{"region":"eu"}', "", "", ""]
+    assert [one.line.key.dimensions for one in quarter] == ["", "", '{"region":"eu"}', "", ""]
     assert len({one.id for one in (*quarter, *other)}) == 10
 
 
@@ -337,7 +342,7 @@ def test_a_line_is_not_whole_if_a_part_of_it_failed():
 
     [found] = invoiced([january, failed])
 
-    assert (found.is_whole, found.line.amount, found.line.used) == (False, 2, 3)
+    assert (found.line.is_whole, found.line.amount, found.line.used) == (False, 2, 3)
 
 
 def test_a_failed_line_in_tokens_is_shown_with_the_usage():
@@ -345,7 +350,7 @@ def test_a_failed_line_in_tokens_is_shown_with_the_usage():
 
     [found] = invoiced([replace(line, amount=None, failure="TIME_LIMIT")])
 
-    assert (found.is_whole, found.line.amount) == (False, 0)
+    assert (found.line.is_whole, found.line.amount) == (False, 0)
 
 
 @pytest.mark.parametrize(("february", "is_whole"), [(2**62 - 1, True), (2**62, False)])
@@ -358,7 +363,7 @@ def test_a_sum_of_more_than_63_bits_cannot_be_invoiced(february, is_whole):
 
     [found] = invoiced(rated(wallet, walked(wallet, cells, through=MARCH.end).results))
 
-    assert (found.line.amount, found.is_whole) == (2**62 + february, is_whole)
+    assert (found.line.amount, found.line.is_whole) == (2**62 + february, is_whole)
 
 
 def test_an_earlier_period_is_named_with_its_start():

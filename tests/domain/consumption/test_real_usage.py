@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 
-from server.domain.billing.liable_lines import liable_lines
 from server.domain.consumption.aggregation import increments
 from server.domain.consumption.cells import Measure, merged
 from server.domain.ids import RecordId
@@ -16,6 +15,7 @@ from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.settlement.ratable_lines import ratable_lines
 from server.domain.settlement.walk import WalletTerms, settle
 from tests import strategies
+from tests.domain.settlement.summary_words import owed
 from tests.strategies import ASSET, WALLET, cell, grant
 from tests.trace import trace_rows
 
@@ -71,7 +71,7 @@ def test_a_real_day_becomes_two_lines(
     )
     rates = {ASSET: (RateSegment(start=NOVEMBER.start, terms=terms),)}
     (ratable,) = ratable_lines(WALLET, settled.results, rates)
-    (liable,) = liable_lines([ratable], places=2)
+    (liable,) = owed([ratable])
 
     assert (ratable.used, ratable.overage) == (used, overage)
     assert ratable.amount == Decimal(exact)

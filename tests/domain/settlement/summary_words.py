@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from server.domain.billing.liable_lines import liable_lines
+from server.domain.calendar import Period
 from server.domain.consumption.aggregation import increments
 from server.domain.consumption.dimensions import dimensions_text
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
@@ -31,6 +33,13 @@ def results(cells, *grants):
 
 def lines(cells, rates, *grants, **more):
     return ratable_lines(WALLET, results(cells, *grants), rates, **more)
+
+
+def owed(found, billed=()):
+    """The liable lines in dollars, all of one quarter."""
+    quarter = Period(JANUARY.start, MARCH.end)
+    origins = {line.key.origin_start: quarter for line in found}
+    return liable_lines(found, origins, dict(billed), places=2)
 
 
 def halves(first: RateTerms, second: RateTerms, **more: OveragePolicy) -> dict:

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.domain.billing.liable_lines import liable_lines
-from server.domain.errors import FailedPrecondition
 from server.domain.ids import ProcedureId
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.modeling.units import LIMIT
@@ -25,7 +23,15 @@ from server.domain.rating.procedures.elements import (
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
 from server.domain.settlement.ratable_lines import Tally, ratable_lines
 from tests import strategies
-from tests.domain.settlement.summary_words import FEBRUARY, JANUARY, MARCH, day, lines, results
+from tests.domain.settlement.summary_words import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    day,
+    lines,
+    owed,
+    results,
+)
 from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
 
 
@@ -71,9 +77,7 @@ def flat(price, **more):
 def test_usage_beyond_the_grant_becomes_an_invoice_line(granted, used, price, overage, amount):
     cells = [cell("a", used, day(1, 10), period=JANUARY)]
 
-    (line,) = liable_lines(
-        lines(cells, flat(price), grant("g", granted, day(1, 1), day(2, 1))), places=2
-    )
+    (line,) = owed(lines(cells, flat(price), grant("g", granted, day(1, 1), day(2, 1))))
 
     assert (line.used, line.overage) == (used, overage)
     assert str(line.amount) == amount
@@ -83,7 +87,7 @@ def test_free_overage_is_on_the_line_at_nothing():
     segment = RateSegment(start=day(1, 1), terms=terms("0.75"), overage=OveragePolicy.FREE)
     cells = [cell("a", 500, day(1, 10), period=JANUARY)]
 
-    (line,) = liable_lines(lines(cells, {ASSET: (segment,)}), places=2)
+    (line,) = owed(lines(cells, {ASSET: (segment,)}))
 
     assert (line.overage, line.amount) == (500, 0)
 
@@ -98,7 +102,7 @@ def test_a_rate_amended_in_the_middle_of_a_period_makes_two_lines():
     }
     cells = [cell(n, 2, day(1, n), period=JANUARY) for n in (14, 15)]
 
-    first, second = liable_lines(lines(cells, rates), places=2)
+    first, second = owed(lines(cells, rates))
 
     assert (first.amount, second.amount) == (20, 18)
 
@@ -137,20 +141,19 @@ def test_a_correction_is_rated_where_it_came_from_and_goes_on_in_its_tiers():
     assert line.tier_quantity == 130
 
 
-def test_without_a_rate_there_is_a_failure_and_no_invoice_line():
+def test_without_a_rate_there_is_a_failure_and_nothing_to_invoice():
     found = lines([cell("a", 5, day(1, 5), period=JANUARY)], {})
 
     assert (found[0].amount, found[0].failure) == (None, "RATE_NOT_FOUND")
-    with pytest.raises(FailedPrecondition) as refusal:
-        liable_lines(found, places=2)
-    assert refusal.value.reason == "RATING_FAILED"
+    [line] = owed(found)
+    assert (line.is_whole, line.used, line.amount) == (False, 5, 0)
 
 
-def test_a_line_is_rounded_once_and_a_total_is_the_sum_of_lines():
+def test_assets_are_rounded_apart_and_a_total_is_the_sum_of_lines():
     cells = [cell(n, 1, day(1, n), period=JANUARY, asset=n) for n in (1, 2)]
     rates = {c.asset_id: (RateSegment(start=day(1, 1), terms=terms("0.005")),) for c in cells}
 
-    found = liable_lines(lines(cells, rates), places=2)
+    found = owed(lines(cells, rates))
 
     assert [line.amount for line in found] == [Decimal("0.01"), Decimal("0.01")]
     assert sum(line.amount for line in found) == Decimal("0.02")
@@ -297,12 +300,8 @@ def test_a_line_shows_what_a_unit_costs_and_nothing_without_overage():
     included = grant("g", 10, day(1, 1), day(2, 1))
 
     [line] = lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included)
-    [beyond] = liable_lines(
-        lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included), places=2
-    )
-    [within] = liable_lines(
-        lines([cell("a", 8, day(1, 5), period=JANUARY)], rates, included), places=2
-    )
+    [beyond] = owed(lines([cell("a", 13, day(1, 5), period=JANUARY)], rates, included))
+    [within] = owed(lines([cell("a", 8, day(1, 5), period=JANUARY)], rates, included))
 
     assert (beyond.used, beyond.drawn, beyond.overage, beyond.amount) == (13, 10, 3, 2)
     assert beyond.unit == USD
@@ -319,7 +318,7 @@ def test_lines_account_for_every_unit_and_cell_once(cells, granted):
     rates = {one.asset_id: segments for one in cells}
 
     found = ratable_lines(WALLET, settled, rates)
-    liable = liable_lines(found, places=2)
+    liable = owed(found)
 
     used = sum((r.increment.quantity for r in settled), Decimal(0))
     assert sum(line.used for line in found) == sum(line.used for line in liable) == used

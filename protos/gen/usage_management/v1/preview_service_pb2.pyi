@@ -176,7 +176,7 @@ class WalletPreview(_message.Message):
 
     @_builtins.property
     def amount(self) -> _decimal_pb2.Decimal:
-        """The cost of the overage, exact to 24 decimal places; absent if `error` is set."""
+        """The cost of the overage, exact to 24 decimal places and not rounded to money; absent if `error` is set."""
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:

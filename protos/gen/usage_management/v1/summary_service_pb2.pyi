@@ -385,7 +385,16 @@ Global___RatableSummary: _TypeAlias = RatableSummary  # noqa: Y015
 
 @_typing.final
 class LiableSummary(_message.Message):
-    """A liable summary: an invoice-ready line for one asset and resource in one billing period."""
+    """A liable summary: an invoice-ready line for one asset and resource in one billing period. The usage of each set of
+    dimension values and of each span with the same terms has a line of its own, and so has late usage, for each
+    billing period in which it happened.
+
+    Money is rounded once for each asset, resource and billing period in which usage happened (the origin): the exact
+    amounts of all lines of the origin add up to a total, which is rounded to the decimals of the currency, half up.
+    Each line is rounded down, and the minor units that are missing go to the lines with the largest remainders, so
+    that the lines add up to the total. Late usage is billed as the rounded total of its origin with everything that
+    is known now, less what was billed for the origin before; lines already made keep their amount.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -449,6 +458,8 @@ class LiableSummary(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
+    ORIGIN_START_TIME_FIELD_NUMBER: _builtins.int
+    ORIGIN_END_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/liableSummaries/{liable_summary}`."""
     asset: _builtins.str
@@ -485,11 +496,13 @@ class LiableSummary(_message.Message):
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The amount due: the sum of the ratable amounts, rounded once to the decimals of the currency, half up."""
+        """The amount due: the share of the line in the rounded total of its origin. It may differ from `exact_amount`
+        rounded alone, by at most one minor unit of the currency. Usage that could not be rated adds nothing.
+        """
 
     @_builtins.property
     def exact_amount(self) -> _decimal_pb2.Decimal:
-        """The amount before rounding."""
+        """The sum of the ratable amounts, before rounding."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -502,6 +515,16 @@ class LiableSummary(_message.Message):
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The values of the resource's dimensions."""
+
+    @_builtins.property
+    def origin_start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the billing period in which the usage happened; earlier than `start_time` for late usage that was
+        recorded after that billing period.
+        """
+
+    @_builtins.property
+    def origin_end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the billing period in which the usage happened, exclusive."""
 
     def __init__(
         self,
@@ -523,10 +546,12 @@ class LiableSummary(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         superseded: _abc.Iterable[Global___SupersededSummary] | None = ...,
         dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        origin_start_time: _timestamp_pb2.Timestamp | None = ...,
+        origin_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,7 +81,9 @@ class Wallet(_message.Message):
 
     @_builtins.property
     def estimated_amount(self) -> _decimal_pb2.Decimal:
-        """The amount that the overage would cost if the period ended now, exact; absent if it cannot be rated."""
+        """The amount that the overage would cost if the period ended now; absent if it cannot be rated. It is exact, not
+        rounded to money as invoice-ready lines are.
+        """
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:

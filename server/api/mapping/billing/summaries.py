@@ -217,6 +217,8 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
         wallet=names.WALLET.of(account_id, line.wallet_id),
         start_time=time_pb(line.start_time),
         end_time=time_pb(line.end_time),
+        origin_start_time=time_pb(line.origin_start_time),
+        origin_end_time=time_pb(line.origin_end_time),
         state=enum_pb(pb.LiableSummary.State, line.state),
         used_quantity=decimal_pb(line.used_quantity),
         overage_quantity=decimal_pb(line.overage_quantity),

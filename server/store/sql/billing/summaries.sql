@@ -101,6 +101,18 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
    AND greatest(r.start_time, r.service_start_time) >= $4 AND greatest(r.start_time, r.service_start_time) < $5
  ORDER BY r.start_time, r.ratable_summary_id;
 
+-- name: billed_before
+-- The sums of what was billed for some assets of a wallet in some earlier billing periods, which are known by their
+-- ends: the first one begins earlier once an earlier asset is sold.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_ids uuid[], $5 origin_end_times timestamptz[]
+SELECT o.asset_id, o.origin_end_time, b.exact_amount, b.amount
+  FROM unnest($4::uuid[], $5::timestamptz[]) AS o (asset_id, origin_end_time)
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(l.exact_amount), 0) AS exact_amount, coalesce(sum(l.amount), 0) AS amount
+         FROM liable_summaries AS l
+        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.wallet_id = $3 AND l.asset_id = o.asset_id
+          AND l.origin_end_time = o.origin_end_time) AS b;
+
 -- name: add_liable
 -- The invoice-ready lines of one billing period of a wallet.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
@@ -109,19 +121,21 @@ SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r
 --   $11 segment_start_times timestamptz[], $12 are_corrections boolean[], $13 states text[],
 --   $14 used numeric[], $15 overages numeric[], $16 exact_amounts numeric[], $17 amounts numeric[],
 --   $18 currency_codes text[], $19 definition_product_ids text[],
---   $20 dimensions text[]
+--   $20 dimensions text[], $21 origin_start_times timestamptz[], $22 origin_end_times timestamptz[]
 INSERT INTO liable_summaries (tenant_id, account_id, liable_summary_id, entitlement_account_id, wallet_id,
                               asset_id, product_id, definition_product_id, usage_resource_id, unit_of_measure_id, start_time,
                               end_time, segment_start_time, is_correction, state, used_quantity,
-                              overage_quantity, exact_amount, amount, currency_code, dimensions)
+                              overage_quantity, exact_amount, amount, currency_code, dimensions,
+                              origin_start_time, origin_end_time)
 SELECT $1, $2, l.liable_summary_id, w.entitlement_account_id, $3, l.asset_id, l.product_id,
        l.definition_product_id, $4, $5, $6, $7, l.segment_start_time, l.is_correction, l.state, l.used, l.overage, l.exact_amount, l.amount,
-       l.currency_code, l.dimensions
+       l.currency_code, l.dimensions, l.origin_start_time, l.origin_end_time
   FROM unnest($8::uuid[], $9::uuid[], $10::text[], $11::timestamptz[], $12::boolean[], $13::text[],
               $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::text[], $19::text[],
-              $20::text[])
+              $20::text[], $21::timestamptz[], $22::timestamptz[])
        AS l (liable_summary_id, asset_id, product_id, segment_start_time, is_correction, state, used,
-             overage, exact_amount, amount, currency_code, definition_product_id, dimensions)
+             overage, exact_amount, amount, currency_code, definition_product_id, dimensions, origin_start_time,
+             origin_end_time)
   JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
  ORDER BY l.liable_summary_id;
 

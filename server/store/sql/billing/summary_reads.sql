@@ -130,7 +130,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
 -- One invoice-ready line.
 --   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
-       unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+       unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
+       overage_quantity, exact_amount, amount, currency_code,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text
@@ -147,7 +148,8 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
 --   $9 usage_resource_id text or null, $10 start_time timestamptz or null, $11 end_time timestamptz or null,
 --   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
-       unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+       unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
+       overage_quantity, exact_amount, amount, currency_code,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text
@@ -179,7 +181,8 @@ SELECT set_config('enable_sort', 'off', true);
 --   $11 start_time timestamptz or null, $12 end_time timestamptz or null,
 --   $13 end_create_time timestamptz
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
-       unit_of_measure_id, start_time, end_time, state, used_quantity, overage_quantity, exact_amount, amount, currency_code,
+       unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
+       overage_quantity, exact_amount, amount, currency_code,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text

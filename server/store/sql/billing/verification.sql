@@ -97,10 +97,12 @@ SELECT l.liable_summary_id, l.exact_amount, coalesce(r.amount, 0) AS amount
  WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.exact_amount <> coalesce(r.amount, 0)
  ORDER BY l.liable_summary_id;
 
--- name: liable_amounts
--- The exact and the rounded amount of each invoice-ready line.
+-- name: billed_lines
+-- The exact and the rounded amount of each invoice-ready line, and what it is rounded with.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT liable_summary_id, exact_amount, amount, currency_code FROM liable_summaries
+SELECT liable_summary_id, wallet_id, asset_id, origin_end_time, end_time, segment_start_time, dimensions,
+       is_correction, exact_amount, amount, currency_code
+  FROM liable_summaries
  WHERE tenant_id = $1 AND account_id = $2 ORDER BY liable_summary_id;
 
 -- name: periods_out_of_turn
