@@ -36,7 +36,13 @@ _READ_RUN_TIME = {
 _WRITE_CATALOG = {"catalog.write", "catalog.activate"}
 _SET_UP = {"catalog.setup"}  # writes and activates the catalog, and writes rates
 _WRITE_RATES = {"rates.write"}
-_WRITE_RUN_TIME = {"accounts.write", "sales.write", "sales.activate", "usage.record"}
+_WRITE_RUN_TIME = {
+    "accounts.write",
+    "sales.write",
+    "sales.activate",
+    "usage.record",
+    "summaries.write",
+}
 _ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}
 
 PERMISSIONS: dict[Role, frozenset[str]] = {

@@ -473,13 +473,16 @@ CREATE TABLE public.liable_summaries (
     dimensions text DEFAULT ''::text NOT NULL,
     is_correction boolean NOT NULL,
     state text NOT NULL,
+    invoice text,
+    invoice_time timestamp with time zone,
     used_quantity public.total NOT NULL,
     overage_quantity public.total NOT NULL,
     exact_amount public.exact_amount NOT NULL,
     amount public.quantity NOT NULL,
     currency_code text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text]))),
+    CONSTRAINT invoiced_has_invoice CHECK ((((state = 'INVOICED'::text) = (invoice IS NOT NULL)) AND ((invoice IS NULL) = (invoice_time IS NULL)))),
+    CONSTRAINT liable_summaries_state_check CHECK ((state = ANY (ARRAY['READY_FOR_INVOICING'::text, 'FAILED'::text, 'INVOICED'::text]))),
     CONSTRAINT only_corrections_are_of_earlier_usage CHECK (((origin_end_time <= end_time) AND (is_correction OR (origin_end_time = end_time))))
 );
 
@@ -2386,6 +2389,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.grants TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.jobs TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.liable_summaries TO usage_app;
+
+GRANT UPDATE(state) ON TABLE public.liable_summaries TO usage_app;
+
+GRANT UPDATE(invoice) ON TABLE public.liable_summaries TO usage_app;
+
+GRANT UPDATE(invoice_time) ON TABLE public.liable_summaries TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 

@@ -99,6 +99,13 @@ async def has_final_follower(tx: Transaction, period: Reopenable) -> bool:
     return is_there
 
 
+async def is_invoiced(tx: Transaction, period: Reopenable, billing_end: datetime) -> bool:
+    """Lock the lines of a billing period; return True if an invoice has one of them."""
+    args = (tx.tenant_id, period.account_id, period.wallet_id, billing_end)
+    found: bool = await tx.fetchval(SQL["lock_billed"], *args)
+    return found
+
+
 async def posted_by_close(tx: Transaction, period: Reopenable, revision: int) -> list[LedgerEntry]:
     """Return the ledger entries of the last close of a period, newest first."""
     rows = await tx.fetch(SQL["posted_by_close"], tx.tenant_id, *period.key, revision)

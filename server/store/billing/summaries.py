@@ -1,7 +1,8 @@
 """The writes of summaries: cells, ratable lines and invoice-ready lines of a closed period."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.rates import RateTerms
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine
 from server.domain.settlement.walk import SettledIncrement
+from server.store.billing.summary_reads import LiableKey
 from server.store.connection import Transaction
 from server.store.rating.rate_documents import WATERFALL
 from server.store.settlement.wallet_rows import encode_packages
@@ -91,6 +93,25 @@ async def add_tokens(
         [cell.period.start for cell in own],
         [cell.measure.sum for cell in own],
     )
+
+
+async def lock_liables(
+    tx: Transaction, keys: Iterable[LiableKey]
+) -> dict[LiableKey, tuple[str, str | None]]:
+    """Lock the lines that exist; return the state and the invoice of each."""
+    columns = [list(column) for column in zip(*sorted(set(keys)), strict=True)]
+    return {
+        (row["account_id"], row["liable_summary_id"]): (row["state"], row["invoice"])
+        for row in await tx.fetch(SQL["lock_liables"], tx.tenant_id, *columns)
+    }
+
+
+async def mark_invoiced(
+    tx: Transaction, keys: Iterable[LiableKey], invoice: str, at: datetime
+) -> None:
+    """Mark lines that are locked as invoiced."""
+    columns = [list(column) for column in zip(*sorted(set(keys)), strict=True)]
+    await tx.execute(SQL["mark_invoiced"], tx.tenant_id, *columns, invoice, at)
 
 
 async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:

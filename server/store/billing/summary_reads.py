@@ -38,6 +38,7 @@ from server.store.sql import load
 SQL = load("billing/summary_reads.sql")
 
 After = TimeKey | None
+LiableKey = tuple[AccountId, LiableSummaryId]
 
 
 NO_ID = UUID(int=0)
@@ -65,6 +66,7 @@ class LiableState(StrEnum):
 
     READY_FOR_INVOICING = "READY_FOR_INVOICING"
     FAILED = "FAILED"
+    INVOICED = "INVOICED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,8 @@ class LiableSummary:
     exact_amount: Decimal
     amount: Decimal
     currency_code: str
+    invoice: str | None
+    invoice_time: datetime | None
     create_time: datetime
     superseded: tuple[Superseded, ...]
     dimensions: str
@@ -317,6 +321,15 @@ async def find_liable(
     """Return one invoice-ready line; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_liable"], tx.tenant_id, account_id, liable_id)
     return None if row is None else _liable(row)
+
+
+async def find_liables(
+    tx: Transaction, keys: Iterable[LiableKey]
+) -> dict[LiableKey, LiableSummary]:
+    """Return the invoice-ready lines that exist, by account and id."""
+    columns = [list(column) for column in zip(*sorted(set(keys)), strict=True)]
+    lines = [_liable(row) for row in await tx.fetch(SQL["find_liables"], tx.tenant_id, *columns)]
+    return {(line.account_id, line.liable_summary_id): line for line in lines}
 
 
 async def list_liable(

@@ -1180,7 +1180,9 @@ CREATE TABLE liable_summaries (
     segment_start_time     timestamptz NOT NULL,
     dimensions             text NOT NULL DEFAULT '',
     is_correction          boolean NOT NULL,
-    state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED')),
+    state                  text NOT NULL CHECK (state IN ('READY_FOR_INVOICING', 'FAILED', 'INVOICED')),
+    invoice                text,
+    invoice_time           timestamptz,
     used_quantity          total NOT NULL,
     overage_quantity       total NOT NULL,
     exact_amount           exact_amount NOT NULL,
@@ -1191,6 +1193,8 @@ CREATE TABLE liable_summaries (
     CONSTRAINT only_corrections_are_of_earlier_usage
         CHECK (origin_end_time <= end_time AND (is_correction OR origin_end_time = end_time)),
     -- Also the index by which late usage finds what was billed for its billing period.
+    CONSTRAINT invoiced_has_invoice CHECK (
+        (state = 'INVOICED') = (invoice IS NOT NULL) AND (invoice IS NULL) = (invoice_time IS NULL)),
     CONSTRAINT one_live_line UNIQUE (tenant_id, account_id, wallet_id, asset_id, origin_end_time, start_time,
                                      segment_start_time, is_correction, dimensions),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
@@ -1339,6 +1343,8 @@ GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.
 GRANT UPDATE ON refused_records TO usage_app;
 GRANT UPDATE (counted_quantity) ON usage_records TO usage_app;
+-- An invoice-ready line changes only in that an invoice has it.
+GRANT UPDATE (state, invoice, invoice_time) ON liable_summaries TO usage_app;
 GRANT DELETE ON refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,

@@ -64,4 +64,9 @@ async def _take_back(tx: Transaction, reopened: Iterable[Reopenable]) -> None:
             raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
         wallet = await wallets.get(tx, reopenable.account_id, reopenable.wallet_id)
         billing = calendar_of(wallet).billing_of(reopenable.period)
+        if await store.is_invoiced(tx, reopenable, billing.end):
+            message = (
+                "a line of the period was invoiced at this moment; nothing happened, try again"
+            )
+            raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
         await store.take_back(tx, reopenable, revision(reopenable.reopened), billing.end)

@@ -355,6 +355,8 @@ class ErrorDetails(_message.Message):
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
         """
+        ALREADY_INVOICED: ErrorDetails._Reason.ValueType  # 456
+        """Another invoice has the line already; the message names both."""
         EFFECTIVITY_OVERLAP: ErrorDetails._Reason.ValueType  # 450
         """The dates overlap with those of another record; change the dates of one, or the rank of one of the
         versions of a procedure.
@@ -717,6 +719,8 @@ class ErrorDetails(_message.Message):
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.
     """
+    ALREADY_INVOICED: ErrorDetails.Reason.ValueType  # 456
+    """Another invoice has the line already; the message names both."""
     EFFECTIVITY_OVERLAP: ErrorDetails.Reason.ValueType  # 450
     """The dates overlap with those of another record; change the dates of one, or the rank of one of the
     versions of a procedure.

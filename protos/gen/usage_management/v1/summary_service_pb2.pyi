@@ -410,6 +410,8 @@ class LiableSummary(_message.Message):
         """The billing period is over and all usage is rated."""
         FAILED: LiableSummary._State.ValueType  # 2
         """Some of the usage could not be rated."""
+        INVOICED: LiableSummary._State.ValueType  # 3
+        """An invoice has the line; see `invoice`."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The state of a liable summary. New states may be added."""
@@ -420,6 +422,8 @@ class LiableSummary(_message.Message):
     """The billing period is over and all usage is rated."""
     FAILED: LiableSummary.State.ValueType  # 2
     """Some of the usage could not be rated."""
+    INVOICED: LiableSummary.State.ValueType  # 3
+    """An invoice has the line; see `invoice`."""
 
     @_typing.final
     class DimensionsEntry(_message.Message):
@@ -460,6 +464,8 @@ class LiableSummary(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     ORIGIN_START_TIME_FIELD_NUMBER: _builtins.int
     ORIGIN_END_TIME_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    INVOICE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/liableSummaries/{liable_summary}`."""
     asset: _builtins.str
@@ -476,6 +482,8 @@ class LiableSummary(_message.Message):
     """The state of the liable summary."""
     unit_of_measure: _builtins.str
     """The unit of both quantities: `unitsOfMeasure/{unit_of_measure}`."""
+    invoice: _builtins.str
+    """The reference of the invoice that has the line, as it was given to MarkInvoiced; empty if there is none."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the billing period; the first one of a target begins with its first asset. A line keeps the start
@@ -526,6 +534,10 @@ class LiableSummary(_message.Message):
     def origin_end_time(self) -> _timestamp_pb2.Timestamp:
         """The end of the billing period in which the usage happened, exclusive."""
 
+    @_builtins.property
+    def invoice_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the line was marked as invoiced; absent if it is not."""
+
     def __init__(
         self,
         *,
@@ -548,10 +560,12 @@ class LiableSummary(_message.Message):
         dimensions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         origin_start_time: _timestamp_pb2.Timestamp | None = ...,
         origin_end_time: _timestamp_pb2.Timestamp | None = ...,
+        invoice: _builtins.str = ...,
+        invoice_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "invoice_time", b"invoice_time", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "name", b"name", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "invoice", b"invoice", "invoice_time", b"invoice_time", "name", b"name", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -604,6 +618,62 @@ class SupersededSummary(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SupersededSummary: _TypeAlias = SupersededSummary  # noqa: Y015
+
+@_typing.final
+class MarkInvoicedRequest(_message.Message):
+    """Request message for MarkInvoiced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIABLE_SUMMARIES_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    invoice: _builtins.str
+    """The caller's reference of the invoice that has them, such as its number: 1 to 128 characters."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def liable_summaries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The liable summaries, of any accounts: `accounts/{account}/liableSummaries/{liable_summary}`."""
+
+    def __init__(
+        self,
+        *,
+        liable_summaries: _abc.Iterable[_builtins.str] | None = ...,
+        invoice: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "liable_summaries", b"liable_summaries", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkInvoicedRequest: _TypeAlias = MarkInvoicedRequest  # noqa: Y015
+
+@_typing.final
+class MarkInvoicedResponse(_message.Message):
+    """Response message for MarkInvoiced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIABLE_SUMMARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def liable_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiableSummary]:
+        """The liable summaries, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        liable_summaries: _abc.Iterable[Global___LiableSummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["liable_summaries", b"liable_summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkInvoicedResponse: _TypeAlias = MarkInvoicedResponse  # noqa: Y015
 
 @_typing.final
 class ListUsageSummariesRequest(_message.Message):

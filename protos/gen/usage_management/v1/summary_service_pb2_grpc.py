@@ -60,6 +60,11 @@ class SummaryServiceStub:
                 request_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.FromString,
                 _registered_method=True)
+        self.MarkInvoiced = channel.unary_unary(
+                '/usage_management.v1.SummaryService/MarkInvoiced',
+                request_serializer=usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedResponse.FromString,
+                _registered_method=True)
         self.GetRateWaterfall = channel.unary_unary(
                 '/usage_management.v1.SummaryService/GetRateWaterfall',
                 request_serializer=usage__management_dot_v1_dot_summary__service__pb2.GetRateWaterfallRequest.SerializeToString,
@@ -117,6 +122,17 @@ class SummaryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkInvoiced(self, request, context):
+        """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
+        is billed in the next period. Marking a line again with the same invoice changes nothing.
+
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRateWaterfall(self, request, context):
         """Gets the rate waterfall of a ratable summary, or of all ratable summaries of a liable summary: the
         calculation steps in order, by line and execution.
@@ -163,6 +179,11 @@ def add_SummaryServiceServicer_to_server(servicer, server):
                     servicer.ListLiableSummaries,
                     request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.SerializeToString,
+            ),
+            'MarkInvoiced': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkInvoiced,
+                    request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedResponse.SerializeToString,
             ),
             'GetRateWaterfall': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRateWaterfall,
@@ -311,6 +332,33 @@ class SummaryService:
             '/usage_management.v1.SummaryService/ListLiableSummaries',
             usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesRequest.SerializeToString,
             usage__management_dot_v1_dot_summary__service__pb2.ListLiableSummariesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkInvoiced(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SummaryService/MarkInvoiced',
+            usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedRequest.SerializeToString,
+            usage__management_dot_v1_dot_summary__service__pb2.MarkInvoicedResponse.FromString,
             options,
             channel_credentials,
             insecure,

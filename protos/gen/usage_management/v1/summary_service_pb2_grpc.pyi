@@ -50,6 +50,13 @@ class SummaryServiceStub:
     only when the transaction that created it ends. A line that late usage changes is created again, under the
     same name.
     """
+    MarkInvoiced: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.MarkInvoicedRequest, _summary_service_pb2.MarkInvoicedResponse]
+    """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
+    is billed in the next period. Marking a line again with the same invoice changes nothing.
+
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
+    """
     GetRateWaterfall: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]
     """Gets the rate waterfall of a ratable summary, or of all ratable summaries of a liable summary: the
     calculation steps in order, by line and execution.
@@ -83,6 +90,13 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
     only when the transaction that created it ends. A line that late usage changes is created again, under the
     same name.
+    """
+    MarkInvoiced: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.MarkInvoicedRequest, _summary_service_pb2.MarkInvoicedResponse]  # type: ignore[assignment]
+    """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
+    is billed in the next period. Marking a line again with the same invoice changes nothing.
+
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
     """
     GetRateWaterfall: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]  # type: ignore[assignment]
     """Gets the rate waterfall of a ratable summary, or of all ratable summaries of a liable summary: the
@@ -144,6 +158,19 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
         only when the transaction that created it ends. A line that late usage changes is created again, under the
         same name.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkInvoiced(
+        self,
+        request: _summary_service_pb2.MarkInvoicedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_summary_service_pb2.MarkInvoicedResponse, _abc.Awaitable[_summary_service_pb2.MarkInvoicedResponse]]:
+        """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
+        is billed in the next period. Marking a line again with the same invoice changes nothing.
+
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
         """
 
     @_abc_1.abstractmethod

@@ -15,9 +15,16 @@ from server.api.mapping.filters import (
 )
 from server.api.mapping.rating.terms import step_to_pb, unit_pb
 from server.api.reader import RequestReader
-from server.api.values import decimal_pb, enum_pb, money_pb, optional_decimal_pb, time_pb
+from server.api.values import (
+    decimal_pb,
+    enum_pb,
+    money_pb,
+    optional_decimal_pb,
+    optional_time_pb,
+    time_pb,
+)
 from server.domain.consumption.dimensions import dimensions_of
-from server.domain.ids import AccountId, AssetId, WalletId
+from server.domain.ids import AccountId, AssetId, LiableSummaryId, WalletId
 from server.domain.money import MOST_AMOUNT
 from server.domain.rating.compiled_rating import SHIPPED_KEY
 from server.store.billing.summary_reads import (
@@ -31,6 +38,7 @@ from server.store.billing.summary_reads import (
     UsageFilter,
     UsageSummary,
 )
+from server.usecases.billing.invoicing import MarkInvoiced
 from server.usecases.billing.summaries import Executions, SummaryTrace
 
 # The fields of a line that a waterfall repeats: its input figures, its output figures, and others.
@@ -205,6 +213,18 @@ def _version(line: RatableSummary) -> str:
     return names.PROCEDURE_VERSION.of(line.procedure_id, line.procedure_version_id)
 
 
+def mark_invoiced_from_pb(request: pb.MarkInvoicedRequest) -> MarkInvoiced:
+    """Return the lines to mark. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    keys = reader.names("liable_summaries", names.LIABLE_SUMMARY)
+    command = MarkInvoiced(
+        lines=tuple((AccountId(account), LiableSummaryId(line)) for account, line in keys),
+        invoice=reader.text("invoice"),
+    )
+    reader.done()
+    return command
+
+
 def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
     """Return an invoice-ready line."""
     account_id, definition = line.account_id, line.definition_product_id
@@ -228,6 +248,8 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
         if abs(line.amount) < MOST_AMOUNT
         else None,
         exact_amount=decimal_pb(line.exact_amount),
+        invoice=line.invoice or "",
+        invoice_time=optional_time_pb(line.invoice_time),
         create_time=time_pb(line.create_time),
         superseded=[
             pb.SupersededSummary(

@@ -13,22 +13,23 @@ from server.api.mapping.billing.summaries import (
     list_liable_from_pb,
     list_ratable_from_pb,
     list_usage_from_pb,
+    mark_invoiced_from_pb,
     ratable_to_pb,
     trace_to_pb,
     usage_to_pb,
     waterfall_to_pb,
 )
 from server.api.reader import RequestReader, named
-from server.api.transactions import of_account, run_list, run_query
+from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.domain.ids import AccountId, ExecutionId
 from server.env import Env
 from server.store.billing import summary_reads as store
 from server.store.billing.summary_reads import LiableFilter
-from server.usecases.billing import summaries
+from server.usecases.billing import invoicing, summaries
 
 
 class SummaryService(rpc.SummaryServiceServicer):
-    """Reads usage, ratable and liable summaries, and explains their amounts."""
+    """Reads and explains usage, ratable and liable summaries, and marks invoiced lines."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -79,6 +80,20 @@ class SummaryService(rpc.SummaryServiceServicer):
             shape=(datetime, UUID),
         )
         return pb.ListRatableSummariesResponse(ratable_summaries=messages, next_page_token=token)
+
+    async def MarkInvoiced(
+        self, request: pb.MarkInvoicedRequest, context: Any
+    ) -> pb.MarkInvoicedResponse:
+        command = mark_invoiced_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.MarkInvoicedResponse,
+            lambda tx: invoicing.mark_invoiced(tx, command),
+            lambda lines: pb.MarkInvoicedResponse(
+                liable_summaries=[liable_to_pb(line) for line in lines]
+            ),
+        )
 
     async def GetLiableSummary(
         self, request: pb.GetLiableSummaryRequest, context: Any

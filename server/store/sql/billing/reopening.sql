@@ -12,7 +12,7 @@ SELECT p.account_id, p.wallet_id, p.start_time
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: reopenable
--- The final periods that no later final period of their target follows.
+-- The final periods that no later final period of their target follows, and that are in no invoice.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
 SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
        (SELECT min(n.freeze_time) FROM rating_periods AS n
@@ -29,6 +29,11 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
          JOIN rating_periods AS l ON l.tenant_id = $1 AND l.account_id = o.account_id
           AND l.wallet_id = o.wallet_id AND l.start_time > k.start_time AND l.state <> 'OPEN'
         WHERE w.tenant_id = $1 AND w.account_id = k.account_id AND w.wallet_id = k.wallet_id)
+   AND NOT EXISTS (
+       SELECT FROM liable_summaries AS i
+        WHERE i.tenant_id = $1 AND i.account_id = k.account_id AND i.wallet_id = k.wallet_id
+          AND i.start_time < p.end_time AND i.end_time > p.start_time AND i.start_time > '-infinity'
+          AND i.state = 'INVOICED')
  ORDER BY p.account_id, p.wallet_id, p.start_time;
 
 -- name: has_final_follower
@@ -37,6 +42,15 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.end_time, p.reopen_count,
 SELECT EXISTS (SELECT FROM rating_periods
                 WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > $4
                   AND state <> 'OPEN');
+
+-- name: lock_billed
+-- True if an invoice has one of the lines of a billing period, which are locked.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 billing_end_time timestamptz
+WITH locked AS (
+    SELECT state FROM liable_summaries
+     WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND end_time = $4
+     ORDER BY liable_summary_id FOR UPDATE)
+SELECT coalesce(bool_or(state = 'INVOICED'), false) FROM locked;
 
 -- name: reopen
 -- The period takes usage again, until `freeze_time`.

@@ -146,3 +146,22 @@ UPDATE ratable_summaries AS r SET liable_summary_id = l.liable_summary_id
   FROM unnest($3::uuid[], $4::uuid[]) AS l (ratable_summary_id, liable_summary_id)
  WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.ratable_summary_id = l.ratable_summary_id
    AND r.ratable_summary_id = ANY ($3::uuid[]);
+
+-- name: lock_liables
+-- The state and the invoice of some lines, which are locked in the order of their keys.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 liable_summary_ids uuid[]
+SELECT l.account_id, l.liable_summary_id, l.state, l.invoice
+  FROM (SELECT u.account_id, u.liable_summary_id
+          FROM unnest($2::text[], $3::uuid[]) AS u (account_id, liable_summary_id)
+         ORDER BY u.account_id COLLATE "C", u.liable_summary_id) AS k
+ CROSS JOIN LATERAL (
+       SELECT o.account_id, o.liable_summary_id, o.state, o.invoice FROM liable_summaries AS o
+        WHERE o.tenant_id = $1 AND o.account_id = k.account_id AND o.liable_summary_id = k.liable_summary_id
+          FOR UPDATE) AS l;
+
+-- name: mark_invoiced
+-- Lines that are locked, and ready for invoicing.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 liable_summary_ids uuid[], $4 invoice text, $5 time timestamptz
+UPDATE liable_summaries AS l SET state = 'INVOICED', invoice = $4, invoice_time = $5
+  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, liable_summary_id)
+ WHERE l.tenant_id = $1 AND l.account_id = k.account_id AND l.liable_summary_id = k.liable_summary_id;

@@ -131,7 +131,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
 --   $1 tenant_id uuid, $2 account_id text, $3 liable_summary_id uuid
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
-       overage_quantity, exact_amount, amount, currency_code,
+       overage_quantity, exact_amount, amount, currency_code, invoice, invoice_time,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text
@@ -141,6 +141,25 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
   FROM liable_summaries AS l
  WHERE tenant_id = $1 AND account_id = $2 AND liable_summary_id = $3;
 
+-- name: find_liables
+-- Some invoice-ready lines.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 liable_summary_ids uuid[]
+SELECT l.liable_summary_id, l.account_id, l.wallet_id, l.asset_id, l.product_id, l.definition_product_id,
+       l.usage_resource_id, l.unit_of_measure_id, l.start_time, l.end_time, l.origin_start_time, l.origin_end_time,
+       l.state, l.used_quantity, l.overage_quantity, l.exact_amount, l.amount, l.currency_code, l.invoice,
+       l.invoice_time, l.create_time, (SELECT json_agg(json_build_array(
+                            s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
+                            s.supersede_time) ORDER BY s.revision)::text
+                       FROM superseded_liables AS s
+                      WHERE s.tenant_id = $1 AND s.account_id = l.account_id
+                        AND s.liable_summary_id = l.liable_summary_id) AS superseded, l.dimensions
+  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, liable_summary_id)
+ CROSS JOIN LATERAL (
+       SELECT o.* FROM liable_summaries AS o
+        WHERE o.tenant_id = $1 AND o.account_id = k.account_id AND o.liable_summary_id = k.liable_summary_id
+        LIMIT 1) AS l
+ ORDER BY l.account_id, l.liable_summary_id;
+
 -- name: list_liable
 -- Invoice-ready lines of an account, oldest first.
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
@@ -149,7 +168,7 @@ SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definitio
 --   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
-       overage_quantity, exact_amount, amount, currency_code,
+       overage_quantity, exact_amount, amount, currency_code, invoice, invoice_time,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text
@@ -182,7 +201,7 @@ SELECT set_config('enable_sort', 'off', true);
 --   $13 end_create_time timestamptz
 SELECT liable_summary_id, account_id, wallet_id, asset_id, product_id, definition_product_id, usage_resource_id,
        unit_of_measure_id, start_time, end_time, origin_start_time, origin_end_time, state, used_quantity,
-       overage_quantity, exact_amount, amount, currency_code,
+       overage_quantity, exact_amount, amount, currency_code, invoice, invoice_time,
        create_time, (SELECT json_agg(json_build_array(
                             s.used_quantity::text, s.overage_quantity::text, s.amount::text, s.create_time,
                             s.supersede_time) ORDER BY s.revision)::text
