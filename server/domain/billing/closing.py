@@ -47,18 +47,18 @@ class WalletCalendar:
     frequency: RatingFrequency
 
     def billing_of(self, period: Period) -> Period:
-        """Return the billing period that contains the start of a rating period, as it is told.
+        """Return the billing period that contains the start of a rating period, cut to the service.
 
-        Like rating periods, it is whole here; only `told` cuts the first one.
+        Like rating periods, it is whole here; only `served` cuts the first one.
         """
-        return period_containing(self.zone, self.anchor, self.billing, self.told(period).start)
+        return period_containing(self.zone, self.anchor, self.billing, self.served(period).start)
 
     def origin_of(self, start: datetime) -> Period:
         """Return the billing period of the usage of a rating period that starts at `start`."""
         return self.billing_of(rating_period(self.zone, self.anchor, self.frequency.period, start))
 
-    def told(self, period: Period) -> Period:
-        """Return a period as it is told: the first one begins where the service does."""
+    def served(self, period: Period) -> Period:
+        """Return the part of a period in service: the first one begins where the service does."""
         return period.since(self.service_start)
 
     def following(self, period: Period) -> RatingPeriod:

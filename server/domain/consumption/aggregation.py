@@ -122,15 +122,17 @@ def _rounded(
     The difference goes on the latest cells, none of which falls below zero. `before` is what final
     cells added.
     """
-    by_whole: dict[AssetPeriod, list[int]] = {}
+    parts: dict[tuple[AssetPeriod, datetime], list[int]] = {}
     for index, item in enumerate(added):
-        by_whole.setdefault((item.asset_id, item.origin_start), []).append(index)
+        whole = (item.asset_id, item.origin_start)
+        parts.setdefault((whole, item.period_start), []).append(index)
+    totals = dict(before)
     quantities = [item.quantity for item in added]
-    for whole, indexes in by_whole.items():
-        old = before.get(whole, ZERO)
-        total = sum((quantities[index] for index in indexes), old)
-        due = round_to(total, *rounding) - round_to(old, *rounding)
-        left = due - (total - old)
+    # In the order of the periods that handle the usage: each adds what the rounded total grows by.
+    for (whole, _), indexes in sorted(parts.items(), key=lambda part: part[0][1]):
+        old = totals.get(whole, ZERO)
+        totals[whole] = total = sum((quantities[index] for index in indexes), old)
+        left = round_to(total, *rounding) - round_to(old, *rounding) - (total - old)
         for index in reversed(indexes):
             quantity = max(quantities[index] + left, ZERO)
             left -= quantity - quantities[index]
@@ -212,6 +214,8 @@ def _added_at_the_end(
 
 def _end_of_service(cell: Cell, zone: str, services: Services) -> datetime:
     """Return the last civil day of a cell's origin period on which its asset is in service."""
+    if cell.is_correction:
+        return cell.start
     whole = Period(cell.origin_start, cell.period.end)
     service = services.get(cell.asset_id)
     served = whole if service is None else service.within(whole)

@@ -11,6 +11,9 @@ from server.domain.exact import EXACT, ZERO
 from server.domain.ids import AssetId, CellId, RecordId, WalletId
 from server.domain.modeling.units import SAME, Ratio, counted
 
+NO_RECORD = RecordId("")
+"""Stands for the record of a cell without records."""
+
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS_A_SECOND = Decimal("0.000001")
 

@@ -5,7 +5,7 @@ The figure of a window is the integral of the readings over the window, divided 
 into the periods that follow; see `settlement.standing`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,8 +15,6 @@ from server.domain.consumption.cells import Cell, Measure, seconds
 from server.domain.errors import Unimplemented
 from server.domain.exact import PLACES, ZERO, Rounding, divide
 from server.domain.ids import AssetId, RecordId
-
-NO_RECORD = RecordId("")
 
 
 class Service(NamedTuple):
@@ -41,46 +39,47 @@ def window_figures(
 ) -> list[Decimal]:
     """Return the figure of each window of the rating period of one series, to 12 places.
 
-    No window begins before the service. Raises NOT_SUPPORTED for readings whose order within a day
-    is not known.
+    Windows count from the first day of the rating period, and the first one begins no earlier than
+    the service. Raises NOT_SUPPORTED for readings whose order within a day is not known.
     """
     whole = Period(cells[0].origin_start, cells[0].period.end)
     served = service.within(whole)
     if served is None:
         return []
-    windows = list(_windows(Period(served.start, whole.end), length, zone))
-    integrals = [ZERO] * len(windows)
-    for held in _held(cells, served):
-        _add(integrals, windows, held)
+    windows = [
+        Period(max(window.start, served.start), window.end)
+        for window in _windows(whole, length, zone)
+        if window.end > served.start
+    ]
+    integrals = _integrals(windows, _spans(cells, served))
     return [
         divide(integral, seconds(window.end - window.start), places=PLACES, mode=Rounding.HALF_EVEN)
         for integral, window in zip(integrals, windows, strict=True)
     ]
 
 
-class _Held(NamedTuple):
-    """The integral over a time: of one value, if it may lie in several windows."""
+class _Span(NamedTuple):
+    """A time, and what was held in it: `value` all the time, or else the integral of a cell."""
 
     start: datetime
     end: datetime
     value: Decimal | None
-    integral: Decimal
+    integral: Decimal = ZERO
 
 
-def _held(cells: Sequence[Cell], served: Period) -> Iterator[_Held]:
-    """Yield what the cells held, and what was held from each of them to the next or the end."""
+def _spans(cells: Sequence[Cell], served: Period) -> Iterator[_Span]:
+    """Yield the time of each cell, and the time from it to the next one or the end, in order."""
     measures = sorted((cell.measure for cell in cells), key=_order)
     for index, measure in enumerate(measures):
         if measure.held is None:
             text = "a reading before the last one of its day can be recorded, but not previewed"
             raise Unimplemented("NOT_SUPPORTED", text)
-        yield _Held(measure.first_time, measure.last_time, None, measure.held)
+        yield _Span(measure.first_time, measure.last_time, None, measure.held)
         is_last = index + 1 == len(measures)
         until = served.end if is_last else measures[index + 1].first_time
         until = min(until, served.end)
         if until > measure.last_time:
-            integral = measure.last * seconds(until - measure.last_time)
-            yield _Held(measure.last_time, until, measure.last, integral)
+            yield _Span(measure.last_time, until, measure.last)
 
 
 def _order(measure: Measure) -> tuple[datetime, datetime, RecordId]:
@@ -88,14 +87,23 @@ def _order(measure: Measure) -> tuple[datetime, datetime, RecordId]:
     return measure.first_time, measure.last_time, measure.last_record_id
 
 
-def _add(integrals: list[Decimal], windows: Sequence[Period], held: _Held) -> None:
-    for index, window in enumerate(windows):
-        if held.value is None and window.contains(held.start):
+def _integrals(windows: Sequence[Period], spans: Iterable[_Span]) -> list[Decimal]:
+    """Return the integral over each window; windows and spans are in order of time."""
+    integrals = [ZERO] * len(windows)
+    at = 0
+    for span in spans:
+        while at + 1 < len(windows) and windows[at].end <= span.start:
+            at += 1
+        if span.value is None:
             # A cell lies within one window.
-            integrals[index] += held.integral
-        elif held.value is not None and window.start < held.end and held.start < window.end:
-            part = min(held.end, window.end) - max(held.start, window.start)
-            integrals[index] += held.value * seconds(part)
+            integrals[at] += span.integral
+            continue
+        index = at
+        while index < len(windows) and windows[index].start < span.end:
+            part = min(span.end, windows[index].end) - max(span.start, windows[index].start)
+            integrals[index] += span.value * seconds(part)
+            index += 1
+    return integrals
 
 
 def _windows(whole: Period, length: PolicyPeriod, zone: str) -> Iterator[Period]:
@@ -103,6 +111,7 @@ def _windows(whole: Period, length: PolicyPeriod, zone: str) -> Iterator[Period]
     if length is PolicyPeriod.RATING_PERIOD:
         yield whole
         return
+    first = local_date(zone, whole.start)
     start = whole.start
     k = 0
     while start < whole.end:
@@ -112,7 +121,6 @@ def _windows(whole: Period, length: PolicyPeriod, zone: str) -> Iterator[Period]
         elif length is PolicyPeriod.DAY:
             end = day_of(zone, start).end
         else:
-            first = local_date(zone, whole.start)
             end = local_midnight(zone, length.cadence.nth(first, k))
         yield Period(start, min(end, whole.end))
         start = end

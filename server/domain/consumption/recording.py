@@ -86,7 +86,7 @@ class Usage(NamedTuple):
 class Meter:
     """The wallet, time span and rating calendar of one resource of one asset.
 
-    Its rating periods are whole here, but outcomes tell the first one from `service_start` on.
+    Its rating periods are whole here, but outcomes show the first one from `service_start` on.
     The wallets in `blocking` refuse usage that they cannot cover. What a gauge holds is weighted by
     time. With a `unique_label`, its distinct values in each window of `unique_period` are counted.
     """
@@ -279,8 +279,8 @@ def kept(place: Place) -> Outcome:
     """Return the outcome of a record that is stored and counted at `place`."""
     if place.late is None:
         return ACCEPTED
-    told = place.late.period.since(place.slot.meter.service_start)
-    return Outcome(OutcomeCode.LATE, late=place.late._replace(period=told))
+    shown = place.late.period.since(place.slot.meter.service_start)
+    return Outcome(OutcomeCode.LATE, late=place.late._replace(period=shown))
 
 
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:

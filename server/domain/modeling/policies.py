@@ -224,29 +224,6 @@ def check_period_order(
     raise FailedPrecondition("PERIOD_ORDER", fault, dict(facts))
 
 
-def check_token(
-    frequency: RatingFrequency,
-    token: RatingFrequency,
-    method: AggregationMethod,
-    late: LatePolicy = LatePolicy.NEXT_PERIOD,
-) -> None:
-    """Raise `POLICY_CONFLICT` if tokens would be rated before the usage that is rated in them."""
-    fault = None
-    if method is not AggregationMethod.SUM:
-        fault = f"tokens are summed; a token cannot be aggregated by {method}"
-    elif frequency.period.length > token.period.length:
-        fault = f"a resource rated by {frequency.period} needs a token rated by the same or longer"
-        fault += f" period, not by {token.period}"
-    elif (frequency.delay.unit, frequency.delay.count) != (token.delay.unit, token.delay.count):
-        fault = "a token and the resources rated in it need one rating delay; use the same policy"
-    elif late is LatePolicy.REOPEN:
-        fault = (
-            "a resource rated in a token cannot reopen its periods: the tokens are drawn already"
-        )
-    if fault is not None:
-        raise FailedPrecondition("POLICY_CONFLICT", fault)
-
-
 def longest_gap(validity: Cadence, refresh: Cadence) -> int:
     """Return the most days between the end of an issue of a grant and the next issue."""
     days = 0

@@ -6,8 +6,9 @@ from dataclasses import replace
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState
-from server.domain.modeling.policies import check_method, check_token
+from server.domain.modeling.policies import check_method
 from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
+from server.domain.modeling.sold_policies import check_token
 
 Overrides = Mapping[ResourceId, tuple[LevelPolicies | None, ...]]
 """The policies of stronger levels by resource, the strongest level first."""
@@ -45,11 +46,10 @@ def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
 
 def _check_tokens(product: ResolvedProduct) -> None:
     """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
-    wallets = {resource.resource_id: resource.policies.wallet for resource in product.resources}
+    sold = {resource.resource_id: resource.policies for resource in product.resources}
     for resource in product.resources:
         if resource.token_resource_id is not None:
-            own, token = wallets[resource.resource_id], wallets[resource.token_resource_id]
-            check_token(own.rating, token.rating, token.aggregation.method, own.late)
+            check_token(resource.policies, sold[resource.token_resource_id])
 
 
 def _check_in_force(levels: LevelPolicies | None) -> None:

@@ -5,19 +5,17 @@ are a cell without records at the start of the period, so that it is drawn, rate
 verified like all other usage.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.calendar import Period, day_of
-from server.domain.consumption.cells import Cell, Measure
+from server.domain.calendar import Period, day_of, period_after
+from server.domain.consumption.cells import NO_RECORD, Cell, Measure
 from server.domain.exact import ZERO
 from server.domain.ids import AssetId, CellId, RecordId, derive
 from server.domain.modeling.policies import AggregationMethod, OveragePolicy
 from server.domain.settlement.wallet_states import WalletState
-
-NO_RECORD = RecordId("")
 
 _Series = tuple[AssetId, str]
 
@@ -29,8 +27,15 @@ def standing(state: WalletState, own: Iterable[Cell], into: Period) -> tuple[Cel
     """
     values: dict[_Series, Decimal] = dict.fromkeys(due(state, into), ZERO)
     if state.terms.aggregation.method is AggregationMethod.TIME_WEIGHTED:
-        values |= _held(own)
+        values |= _last_readings(own)
     return tuple(_standing_cells(state, values, into))
+
+
+def late_cell(cell: Cell, first_open: Period | None) -> Cell:
+    """Return a standing cell as a correction in the first open period, if its own is final."""
+    if first_open is None or cell.period.start >= first_open.start:
+        return cell
+    return replace(cell, period=first_open)
 
 
 def due(state: WalletState, into: Period) -> Iterator[_Series]:
@@ -47,29 +52,57 @@ def due(state: WalletState, into: Period) -> Iterator[_Series]:
             yield asset_id, ""
 
 
-def with_standing(state: WalletState, after: Callable[[Period], Period]) -> WalletState:
+def with_standing(state: WalletState) -> WalletState:
     """Return a wallet with the standing cells of its periods up to the current one.
 
-    They begin after the first period with a cell that is not final. `after` returns the rating
-    period after another. Cells that are stored already stay.
+    Those of its first open period are stored. The later ones follow from the usage of the periods
+    before them, which may have changed since they were made.
     """
-    by_start: dict[datetime, dict[CellId, Cell]] = {}
-    for cell in state.cells:
-        by_start.setdefault(cell.period.start, {})[cell.id] = cell
-    if not by_start:
+    terms = state.terms
+    if not state.cells or terms.anchor is None or terms.rating is None:
         return state
-    period = next(iter(by_start[min(by_start)].values())).period
+    by_start: dict[datetime, list[Cell]] = {}
+    for cell in state.cells:
+        by_start.setdefault(cell.period.start, []).append(cell)
+    period = by_start[min(by_start)][0].period
     while period.start < state.period.start:
-        following = after(period)
-        own = by_start.setdefault(following.start, {})
-        for cell in standing(state, by_start[period.start].values(), following):
-            own.setdefault(cell.id, cell)
+        following = period_after(terms.zone, terms.anchor, terms.rating.cadence, period)
+        used = (cell for cell in by_start.get(following.start, ()) if not _is_standing(cell))
+        made = standing(state, by_start.get(period.start, ()), following)
+        by_start[following.start] = [*made, *used]
         period = following
-    cells = (cell for own in by_start.values() for cell in own.values())
+    cells = (cell for own in by_start.values() for cell in own)
     return replace(state, cells=tuple(cells))
 
 
-def _held(own: Iterable[Cell]) -> dict[_Series, Decimal]:
+def carried_over(
+    state: WalletState, cells: Iterable[Cell]
+) -> Iterator[tuple[CellId, Decimal, Decimal]]:
+    """Yield the readings that were carried over from each final period to the next: due, and found.
+
+    `cells` are the final cells of a wallet; 0 stands for a cell that is not there.
+    """
+    if state.terms.aggregation.method is not AggregationMethod.TIME_WEIGHTED:
+        return
+    by_start: dict[datetime, list[Cell]] = {}
+    for cell in cells:
+        by_start.setdefault(cell.period.start, []).append(cell)
+    for own in by_start.values():
+        following = by_start.get(own[0].period.end, [])
+        if not following:
+            continue
+        due_now = {cell.id: cell.measure.last for cell in standing(state, own, following[0].period)}
+        found = {cell.id: cell.measure.last for cell in following if _is_standing(cell)}
+        for cell_id in due_now.keys() | found.keys():
+            yield cell_id, due_now.get(cell_id, ZERO), found.get(cell_id, ZERO)
+
+
+def _is_standing(cell: Cell) -> bool:
+    # What a sale of the past owes without usage is a correction, which no earlier usage changes.
+    return cell.measure.count == 0 and not cell.is_correction
+
+
+def _last_readings(own: Iterable[Cell]) -> dict[_Series, Decimal]:
     """Return the last reading of each series that holds something."""
     last: dict[_Series, Measure] = {}
     for cell in own:

@@ -12,17 +12,15 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from server.domain.calendar import Period, PolicyPeriod, rating_period
-from server.domain.consumption.cells import Cell, Measure
+from server.domain.consumption.cells import NO_RECORD, Cell, Measure
 from server.domain.consumption.dimensions import dimensions_of
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
-from server.domain.ids import AssetId, CellId, RecordId, UnitId, WalletId, derive
+from server.domain.ids import AssetId, CellId, UnitId, WalletId, derive
 from server.domain.rating.line_rating import rate_line
 from server.domain.rating.procedures.packages import before
 from server.domain.rating.procedures.state import Line
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.walk import SettledIncrement
-
-NO_RECORD = RecordId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ Settling periods one after the other gives the same result as settling them at o
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from heapq import heappop, heappush
 
+from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import Increment, turn
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, EntitlementId, GrantId, WalletId
@@ -34,13 +35,18 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletTerms:
-    """The aggregation and drawdown policies of one wallet, and the rounding of its usage."""
+    """The aggregation and drawdown policies of one wallet, and the rounding of its usage.
+
+    `anchor` and `rating` are the calendar of its rating periods.
+    """
 
     id: WalletId
     zone: str
     aggregation: AggregationPolicy
     order: DrawdownOrder = DrawdownOrder.EXPIRING_FIRST
     rounding: ScaleRounding | None = None
+    anchor: date | None = None
+    rating: PolicyPeriod | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

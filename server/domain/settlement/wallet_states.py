@@ -6,7 +6,7 @@ drawdown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -73,7 +73,7 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
         terms,
         wallet.grants,
         wallet.entitlements,
-        _increments(wallet, cells, wallet.settled),
+        _drawn_at_the_end(terms, _increments(wallet, cells, wallet.settled), through),
         through=through,
         commitments=wallet.commitments,
     )
@@ -85,7 +85,7 @@ def walked_anew(
 ) -> tuple[SettledIncrement, ...]:
     """Return the payment of all usage of a wallet, computed from its first grant on."""
     terms = wallet.terms
-    added = _increments(wallet, cells)
+    added = _drawn_at_the_end(terms, _increments(wallet, cells), None)
     ends = {cell.period.start: cell.period.end for cell in cells}
     return settled_anew(terms, wallet.entitlements, added, ends, commitments)
 
@@ -132,3 +132,20 @@ def _increments(
         rounding=terms.rounding,
         services=wallet.services,
     )
+
+
+def _drawn_at_the_end(
+    terms: WalletTerms, added: tuple[Increment, ...], through: datetime | None
+) -> tuple[Increment, ...]:
+    """Draw figures that can fall at the end of service in their period, when they are known.
+
+    Until then they are drawn at `through`, as if they were final.
+    """
+    if terms.aggregation.method.only_grows:
+        return added
+    found = []
+    for item in added:
+        end = item.rated_at if through is None else min(item.rated_at, through)
+        at = max(item.at, end)
+        found.append(replace(item, at=at, used_at=max(item.used_at, at)))
+    return tuple(found)

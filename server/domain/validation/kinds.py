@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import Category, GrantType, UsageModelType
-from server.domain.modeling.policies import CommitmentRate, check_token
+from server.domain.modeling.policies import CommitmentRate
+from server.domain.modeling.sold_policies import check_token
 from server.domain.validation.rules import Finding, Rule, Severity
 from server.domain.validation.setups import Metered, Setup, entry_name
 
@@ -43,9 +44,8 @@ def _token_periods(setup: Setup) -> Iterator[Finding]:
     for metered, token in _in_tokens(setup):
         if token is None or token.sold is None or metered.sold is None:
             continue
-        own, held = metered.sold.wallet, token.sold.wallet
         try:
-            check_token(own.rating, held.rating, held.aggregation.method, own.late)
+            check_token(metered.sold, token.sold)
         except UsageError as error:
             refused = Violation(setup.name, error.reason, error.message)
             yield Finding(error.message, (metered.name, token.name), refused)

@@ -14,6 +14,7 @@ from server.domain.consumption.recording import Counted, WalletKey
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import ZERO, exact, plain
 from server.domain.ids import ResourceId
+from server.domain.settlement.standing import with_standing
 from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.balances import project
 
@@ -73,7 +74,7 @@ def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
     """Return the wallet with more usage, its own or that of its sources."""
     own = [cell for cell in cells if cell.wallet_id == state.terms.id]
     if own:
-        state = replace(state, cells=_merged(state.cells, own))
+        state = with_standing(replace(state, cells=_merged(state.cells, own)))
     if len(own) == len(cells):
         return state
     return replace(state, sources=tuple(_with_own(source, cells) for source in state.sources))

@@ -38,7 +38,7 @@ SQL = load("billing/summaries.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLiable:
-    """An invoice-ready line to insert, with the billing period of its usage as it is told."""
+    """An invoice-ready line to insert, with the billing period of its usage, cut to the service."""
 
     id: LiableSummaryId
     product_id: ProductId
@@ -115,7 +115,7 @@ async def mark_invoiced(
 
 
 async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:
-    """Insert the standing cells of periods that are open."""
+    """Insert the standing cells of open periods, unless they are there."""
     if not cells:
         return
     await tx.execute(
@@ -128,6 +128,7 @@ async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Ce
         [cell.asset_id for cell in cells],
         [cell.start for cell in cells],
         [cell.end for cell in cells],
+        [cell.origin_start for cell in cells],
         [cell.period.start for cell in cells],
         [cell.measure.last for cell in cells],
         [cell.dimensions for cell in cells],

@@ -229,7 +229,7 @@ async def list_usage(
 
 
 def _usage_summary(row: Record) -> UsageSummary:
-    """Return a cell in the unit that the resource counts in, with its period as it is told."""
+    """Return a cell in the unit that the resource counts in, with its period cut to the service."""
     values = dict(row)
     by = ratio_of(values.pop("unit_numerator"), values.pop("unit_denominator"))
     for name in ("sum_quantity", "max_quantity"):

@@ -36,6 +36,7 @@ CELL_FIGURES = (
     ("peak", "max_quantity", "largest"),
     ("least", "min_quantity", "smallest"),
     ("latest", "last_quantity", "latest"),
+    ("held", "held_quantity", "held"),
 )
 
 

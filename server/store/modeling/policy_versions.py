@@ -20,7 +20,7 @@ MOST_VERSIONS = value_of("policy.versions")
 T = TypeVar("T")
 
 
-class Since(NamedTuple):
+class VersionStart(NamedTuple):
     """The beginning of a version: a time, or the local day of each buyer."""
 
     time: datetime
@@ -35,7 +35,7 @@ class LocalDay(NamedTuple):
 
 
 async def supersede(
-    tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T, since: Since
+    tx: Transaction, kind: Kind[T], current: StoredRecord[T], new: T, since: VersionStart
 ) -> None:
     """Make another version active, and store the previous content. Raises CONCURRENT_CHANGE."""
     [policy_id] = kind.key(current.content)
@@ -81,7 +81,7 @@ async def anchors_of(tx: Transaction, resource_ids: Iterable[ResourceId]) -> lis
 
 async def list_superseded(
     tx: Transaction, kind: Kind[T], current: StoredRecord[T]
-) -> list[tuple[StoredRecord[T], Since]]:
+) -> list[tuple[StoredRecord[T], VersionStart]]:
     """Return the earlier versions of a policy, newest first, each with what replaced it."""
     [policy_id] = kind.key(current.content)
     codec = DocumentCodec[T](type(current.content))
@@ -96,7 +96,7 @@ async def list_superseded(
                 current.audit,
                 row["version"],
             ),
-            Since(row["supersede_time"], row["supersede_date"]),
+            VersionStart(row["supersede_time"], row["supersede_date"]),
         )
         for row in await tx.fetch(SQL["list_versions"], *args)
     ]

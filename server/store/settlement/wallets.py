@@ -6,7 +6,6 @@ One statement reads all of it, so that the parts are of the same moment.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 from uuid import UUID
 
 from asyncpg import Record
@@ -19,7 +18,6 @@ from server.domain.calendar import (
     Period,
     PolicyPeriod,
     local_midnight,
-    period_after,
     rating_period,
 )
 from server.domain.consumption.gauges import Service
@@ -90,7 +88,7 @@ class WalletFilter:
 class StoredWallet:
     """A wallet with everything its balance is computed from, at `now` in tenant time.
 
-    Its rating periods until `closed` are final. The first one is told from `service_start`, with
+    Its rating periods until `closed` are final. The first one is shown from `service_start`, with
     the first asset of its target.
     """
 
@@ -126,7 +124,7 @@ class StoredWallet:
 
     @property
     def period(self) -> Period:
-        """The rating period at `now`, or the first one before the service begins, as it is told."""
+        """The rating period at `now` or else the first one, cut to the service."""
         at = max(self.now, self.service_start)
         whole = rating_period(self.zone, self.anchor, self.frequency.period, at)
         return whole.since(self.service_start)
@@ -356,6 +354,8 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
             ),
             order=DrawdownOrder(row["drawdown_order"]),
             rounding=row["rounding"] and ScaleRounding(row["scale"], Rounding(row["rounding"])),
+            anchor=anchor,
+            rating=length,
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
@@ -368,7 +368,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rated_before=decode_tallies(row["rated"]),
         rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
     )
-    return with_standing(state, partial(period_after, zone, anchor, length.cadence))
+    return with_standing(state)
 
 
 def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:

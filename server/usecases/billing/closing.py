@@ -175,7 +175,7 @@ async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
             _new_liable(assets[owed.line.key.asset_id], bill, owed)
             for owed in invoice_ready(bill, lines, billed)
         ]
-        await summaries.add_liable(tx, wallet, bill.calendar.told(billing), new)
+        await summaries.add_liable(tx, wallet, bill.calendar.served(billing), new)
 
 
 def _new_liable(asset: SoldAsset, bill: Bill, owed: InvoiceReady) -> NewLiable:
@@ -184,7 +184,7 @@ def _new_liable(asset: SoldAsset, bill: Bill, owed: InvoiceReady) -> NewLiable:
         product_id=asset.product_id,
         definition_product_id=asset.definition_product_id,
         currency_code=bill.currency_code,
-        origin=bill.calendar.told(owed.line.key.origin),
+        origin=bill.calendar.served(owed.line.key.origin),
         line=owed.line,
     )
 

@@ -127,7 +127,7 @@ def _compared(
         if (
             id_ not in before
             and is_asked
-            and command.within.contains(_told(wallet_replay, key.period_start))
+            and command.within.contains(_served_start(wallet_replay, key.period_start))
         ):
             found.append(_without_original(wallet_replay, id_, parts))
     return found
@@ -167,8 +167,8 @@ def _without_original(
         wallet_id=wallet_replay.wallet.id,
         asset_id=first.key.asset_id,
         resource_id=wallet_replay.wallet.resource_id,
-        start=_told(wallet_replay, first.key.period_start),
-        origin_start=_told(wallet_replay, first.key.origin_start),
+        start=_served_start(wallet_replay, first.key.period_start),
+        origin_start=_served_start(wallet_replay, first.key.origin_start),
         segment_start=first.key.segment_start,
         dimensions=first.key.dimensions,
         overage=ZERO,
@@ -178,8 +178,8 @@ def _without_original(
     return replace(_with_parts(wallet_replay, line, after), is_new=True)
 
 
-def _told(wallet_replay: WalletReplay, period_start: datetime) -> datetime:
-    """Return the start of a period as it is told: the first one begins with the service."""
+def _served_start(wallet_replay: WalletReplay, period_start: datetime) -> datetime:
+    """Return the start of a period; the first one begins with the service."""
     return max(period_start, wallet_replay.wallet.service_start)
 
 

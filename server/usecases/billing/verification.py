@@ -16,6 +16,7 @@ from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.rating.compiled_rating import AsRated
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
 from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
+from server.domain.settlement.standing import carried_over
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.walk import SettledIncrement
 from server.domain.settlement.wallet_states import as_drawn
@@ -96,6 +97,9 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
     cells = [one.cell for one in kept.values()]
     found: list[Difference] = []
+    for cell_id, due, carried in carried_over(wallet.state, cells):
+        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
+        found += different("carried over", name, due, carried)
     results = as_drawn(wallet.state, kept.values())
     for increment in (result.increment for result in results):
         name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"

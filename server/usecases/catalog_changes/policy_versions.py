@@ -16,7 +16,7 @@ from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
 from server.store.modeling import records
-from server.store.modeling.policy_versions import Since
+from server.store.modeling.policy_versions import VersionStart
 from server.store.modeling.records import Kind
 from server.usecases.catalog_changes.policy_users import find_users
 from server.usecases.modeling.edits import Record, current
@@ -65,7 +65,7 @@ async def revise(
     return Revised(found, users.names(MOST_AFFECTED), users.count)
 
 
-async def _since(tx: Transaction, record: Record[T], start: date | None) -> Since:
+async def _since(tx: Transaction, record: Record[T], start: date | None) -> VersionStart:
     """Return the beginning of the next version: not before that of the newest one."""
     now = await tenants.now(tx)
     today = now.date()
@@ -79,12 +79,12 @@ async def _since(tx: Transaction, record: Record[T], start: date | None) -> Sinc
         raise FailedPrecondition(
             "EFFECTIVITY_OVERLAP", text, {"name": record.name, "start_date": str(pending)}
         )
-    return Since(now, start)
+    return VersionStart(now, start)
 
 
 async def list_versions(
     tx: Transaction, kind: Kind[T], *key: str
-) -> list[tuple[StoredRecord[T], Since | None]]:
+) -> list[tuple[StoredRecord[T], VersionStart | None]]:
     """Return the versions of a policy, the current one first. Raises `…_NOT_FOUND`."""
     found = await records.get(tx, kind, *key)
     before = await store.list_superseded(tx, kind, found)

@@ -11,7 +11,7 @@ from server.domain.selling.grants import Grant
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
-from server.domain.settlement.standing import standing
+from server.domain.settlement.standing import late_cell, standing
 from server.domain.settlement.walk import opening
 from server.env import new_id
 from server.store import jobs
@@ -78,22 +78,26 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
-    """Add what new assets owe without usage to the rating periods that are open.
+    """Add what assets owe without usage from this sale on to the rating periods that are open.
 
-    Later periods begin with it when the ones before them are closed.
+    What they owe in final periods is billed as a correction. Later periods begin with it when the
+    ones before them are closed.
     """
     terms = [resource.terms for line in order.lines for resource in line.resources]
     if not any(one is not None and one.due for one in terms):
         return
-    sold = {asset.id for asset in new.assets}
     for wallet in new.wallets:
+        own = [due.period for due in new.periods if due.wallet_id == wallet.id]
+        if not own:
+            continue
+        end = max(period.end for period in own)
+        start = await periods.first_unsettled(tx, order.account_id, wallet.id, end)
+        first_open = next((period for period in own if period.start == start), None)
         stored = await wallets.get(tx, order.account_id, wallet.id)
         found = [
-            cell
-            for due in new.periods
-            if due.wallet_id == wallet.id
-            for cell in standing(stored.state, (), due.period)
-            if cell.asset_id in sold
+            late_cell(cell, first_open)
+            for period in own
+            for cell in standing(stored.state, (), period)
         ]
         await summaries.add_standing(tx, stored, found)
 

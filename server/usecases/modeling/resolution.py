@@ -13,6 +13,7 @@ from server.domain.ids import (
     ProductId,
     ProductResourceId,
     ResourceId,
+    UnitId,
 )
 from server.domain.modeling.catalog import (
     CatalogState,
@@ -27,18 +28,14 @@ from server.domain.modeling.catalog import (
     default_unit,
 )
 from server.domain.modeling.policies import (
-    AggregationMethod,
-    LatePolicy,
     PolicyLevel,
     PolicySource,
-    RatingFrequency,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
     assumed_billing,
     check_method,
     check_period_order,
-    check_token,
 )
 from server.domain.modeling.resolved import (
     LevelPolicies,
@@ -51,7 +48,7 @@ from server.domain.modeling.resolved import (
     sold_policies,
 )
 from server.domain.modeling.roles import ProductRole
-from server.domain.modeling.sold_policies import SoldPolicies
+from server.domain.modeling.sold_policies import SoldPolicies, check_token
 from server.domain.modeling.units import Unit, convert
 from server.store.connection import Transaction
 from server.store.modeling import records
@@ -116,19 +113,12 @@ def check_tokens(graph: Graph, held: Sequence[ProductResource]) -> None:
         if token_id not in own:
             text = f"{name}/usageResources/{resource.id} is rated in {token_id}; add that too"
             raise FailedPrecondition("TOKEN_RESOURCE", text, {"product": name})
-        method, rating, _ = _terms_of(graph, own[token_id])
-        _, own_rating, late = _terms_of(graph, resource)
-        check_token(own_rating, rating, method, late)
+        check_token(_terms_of(graph, resource), _terms_of(graph, own[token_id]))
 
 
-def _terms_of(
-    graph: Graph, held: ProductResource
-) -> tuple[AggregationMethod, RatingFrequency, LatePolicy]:
-    """Return the aggregation method, the rating frequency and the late policy of a resource."""
-    policies = resolve(levels_of(graph, held))
-    rating = policies.rating_frequency.policy.content
-    frequency = RatingFrequency(period=rating.period, delay=rating.delay)
-    return policies.aggregation.policy.content.method, frequency, rating.late
+def _terms_of(graph: Graph, held: ProductResource) -> SoldPolicies:
+    """Return the policies of a resource, whose unit does not matter here."""
+    return sold_policies(resolve(levels_of(graph, held)), UnitId(""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,7 @@ def test_a_rating_period_is_in_the_billing_period_that_its_told_start_is_in(cale
     assert found is not None
     whole = rating_period(calendar.zone, calendar.anchor, calendar.frequency.period, at)
 
-    billed = wallet.told(wallet.billing_of(whole))
+    billed = wallet.served(wallet.billing_of(whole))
 
     assert billed.start >= calendar.service_start
     assert billed.contains(found.rating.start)

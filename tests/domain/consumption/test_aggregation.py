@@ -312,3 +312,27 @@ def test_late_usage_is_rounded_with_what_is_final():
 
     # 1.4 were billed as 1, and 1.6 are 2.
     assert found.quantity == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(0, 2)), min_size=1, max_size=8),
+    st.sampled_from(Rounding),
+)
+def test_what_was_rounded_period_by_period_is_rounded_the_same_at_once(said, mode):
+    """Usage of January that January, February and March took in, a close after the other."""
+    rounding = ScaleRounding(0, mode)
+    periods = (JANUARY, FEBRUARY, MARCH)
+    cells = [
+        cell(n, Decimal(hundredths) / 100, day(5, n), period=periods[at], origin=JANUARY)
+        for n, (hundredths, at) in enumerate(said)
+    ]
+    closed = {}
+    for at, period in enumerate(periods):
+        own = [one for one in cells if one.period == period]
+        before = [one for one in cells if one.period in periods[:at]]
+        found = increments(own, SUM, zone="UTC", settled=before, rounding=rounding)
+        closed |= {item.cell_id: item.quantity for item in found}
+
+    again = increments(cells, SUM, zone="UTC", rounding=rounding)
+
+    assert {item.cell_id: item.quantity for item in again} == closed

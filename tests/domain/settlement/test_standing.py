@@ -1,12 +1,12 @@
 """Standing cells: readings that carry over, and flat amounts that are due without usage."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
-from server.domain.calendar import Period, PolicyPeriod
+from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.aggregation import combined
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.gauges import Service
@@ -34,7 +34,13 @@ def day(number, hour=0, month=4):
 
 def wallet(*cells, policy=WHOLE, period=MAY, **more):
     return WalletState(
-        terms=WalletTerms(id=WALLET, zone="UTC", aggregation=policy),
+        terms=WalletTerms(
+            id=WALLET,
+            zone="UTC",
+            aggregation=policy,
+            anchor=date(2024, 1, 1),
+            rating=PolicyPeriod.MONTH,
+        ),
         grants=(),
         entitlements=(),
         cells=cells,
@@ -47,10 +53,6 @@ def reading(value, time, period=APRIL, **more):
     start = datetime(time.year, time.month, time.day, tzinfo=UTC)
     one = cell(time.isoformat(), value, start, period=period, **more)
     return replace(one, measure=Measure.of(Decimal(value), time, time.isoformat()))
-
-
-def after(period: Period) -> Period:
-    return {MARCH: APRIL, APRIL: MAY}[period]
 
 
 def test_a_reading_carries_over_until_it_is_zero_or_the_service_ends():
@@ -74,13 +76,13 @@ def test_what_is_not_settled_is_carried_to_the_current_period_once():
     services = {reading(1, day(1)).asset_id: Service(1, day(1, month=3), None)}
     march = reading(4, day(31, month=3), MARCH)
 
-    found = with_standing(wallet(march, services=services), after)
-    again = with_standing(found, after)
+    found = with_standing(wallet(march, services=services))
+    again = with_standing(found)
 
     assert [one.period for one in found.cells] == [MARCH, APRIL, MAY]
     assert {one.id for one in again.cells} == {one.id for one in found.cells}
     # A reading in April is what May begins with.
-    changed = with_standing(wallet(march, reading(9, day(2)), services=services), after)
+    changed = with_standing(wallet(march, reading(9, day(2)), services=services))
     assert sorted(one.measure.last for one in changed.cells) == [4, 4, 9, 9]
 
 

@@ -109,7 +109,7 @@ async def test_usage_and_lines_of_the_first_period_begin_with_the_service(sandbo
     assert span(source.ratable_summary) == FIRST
     [of_day] = source.usage_summaries
     assert of_day.usage_summary.period_start_time == ratable.start_time
-    # The filters see the start that is told.
+    # The filters see the start of service.
     january = stamp(moment("2024-01-01"))
     for listing, name in ((listed, ratable.name), (billed, liable.name)):
         assert await listing.names(start_time=january) == [name]

@@ -177,6 +177,24 @@ async def test_what_is_due_before_today_is_billed_with_a_back_dated_sale(sandbox
     assert [money(one.amount) for one in await world.liable(account)] == [20, 20, 20]
 
 
+async def test_what_final_periods_owe_is_billed_as_a_correction(sandbox: Any) -> None:
+    """The second asset of a target is sold on April 15, from January 1 on: 3 months are final."""
+    world = await shop(sandbox, Metered(resource="data"))
+    made = tariff("GRADUATED")
+    made.tiers.tiers[0].due_without_usage = True
+    await put(world, "tiers/data", made)
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01", binding="ACCOUNT"))
+    await world.advance("2024-04-15")
+    [second] = await world.sell(account, line("plan", "2024-01-01", binding="ACCOUNT"))
+    await world.advance("2024-05-10")
+
+    own = [one for one in await world.liable(account) if one.asset == second.name]
+    origins = sorted(one.origin_start_time.ToJsonString()[:7] for one in own)
+    assert origins == ["2024-01", "2024-02", "2024-03", "2024-04"]
+    assert [money(one.amount) for one in own] == [20] * 4
+
+
 async def test_an_entry_tells_its_flat_amounts_and_package_sizes(sandbox: Any) -> None:
     world = await shop(sandbox, Metered(resource="data"))
     made = tariff("VOLUME")

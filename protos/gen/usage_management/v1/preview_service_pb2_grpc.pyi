@@ -44,6 +44,9 @@ class PreviewServiceStub:
     A line that would reopen its rating period is previewed as if it had arrived in time. After such a line,
     late usage for another period is refused: preview it in a separate call.
 
+    A reading of a gauge (`TIME_WEIGHTED`) before another of the same local day can be recorded, but not previewed:
+    its line has a status with the reason `NOT_SUPPORTED`.
+
     Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
     call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
     """
@@ -53,7 +56,8 @@ class PreviewServiceStub:
     before those of the catalog. Packs and commitments also get the terms of the price book, and the pack or
     commitment whose rate applies is determined again. Drawdown does not change, unless usage would cost a
     different number of tokens, or a commitment to tokens had another discount: then the entire drawdown is
-    repeated from the first grant on.
+    repeated from the first grant on. Flat amounts that are due without usage are replayed where they were due;
+    a price book that makes others due adds nothing to periods without usage.
 
     A summary that cannot be replayed has a status and no amount. This happens when the stored results cannot
     be reproduced at the original rates, for example for a wallet whose grants were changed after usage was
@@ -84,6 +88,9 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     A line that would reopen its rating period is previewed as if it had arrived in time. After such a line,
     late usage for another period is refused: preview it in a separate call.
 
+    A reading of a gauge (`TIME_WEIGHTED`) before another of the same local day can be recorded, but not previewed:
+    its line has a status with the reason `NOT_SUPPORTED`.
+
     Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
     call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
     """
@@ -93,7 +100,8 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
     before those of the catalog. Packs and commitments also get the terms of the price book, and the pack or
     commitment whose rate applies is determined again. Drawdown does not change, unless usage would cost a
     different number of tokens, or a commitment to tokens had another discount: then the entire drawdown is
-    repeated from the first grant on.
+    repeated from the first grant on. Flat amounts that are due without usage are replayed where they were due;
+    a price book that makes others due adds nothing to periods without usage.
 
     A summary that cannot be replayed has a status and no amount. This happens when the stored results cannot
     be reproduced at the original rates, for example for a wallet whose grants were changed after usage was
@@ -127,6 +135,9 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         A line that would reopen its rating period is previewed as if it had arrived in time. After such a line,
         late usage for another period is refused: preview it in a separate call.
 
+        A reading of a gauge (`TIME_WEIGHTED`) before another of the same local day can be recorded, but not previewed:
+        its line has a status with the reason `NOT_SUPPORTED`.
+
         Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
         call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
         """
@@ -142,7 +153,8 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
         before those of the catalog. Packs and commitments also get the terms of the price book, and the pack or
         commitment whose rate applies is determined again. Drawdown does not change, unless usage would cost a
         different number of tokens, or a commitment to tokens had another discount: then the entire drawdown is
-        repeated from the first grant on.
+        repeated from the first grant on. Flat amounts that are due without usage are replayed where they were due;
+        a price book that makes others due adds nothing to periods without usage.
 
         A summary that cannot be replayed has a status and no amount. This happens when the stored results cannot
         be reproduced at the original rates, for example for a wallet whose grants were changed after usage was

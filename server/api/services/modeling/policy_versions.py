@@ -14,7 +14,7 @@ from server.api.values import optional_date_pb, optional_time_pb
 from server.domain.errors import InvalidArgument
 from server.domain.modeling.catalog import StoredRecord
 from server.env import Env
-from server.store.modeling.policy_versions import Since
+from server.store.modeling.policy_versions import VersionStart
 from server.usecases.catalog_changes import policy_versions
 from server.usecases.modeling.edits import Record
 
@@ -63,7 +63,7 @@ async def list_policy_versions(
 
 
 def _version(
-    kind: OnWire[Any, Any], kept: StoredRecord[Any], until: Since | None
+    kind: OnWire[Any, Any], kept: StoredRecord[Any], until: VersionStart | None
 ) -> pb.PolicyVersion:
     return pb.PolicyVersion(
         policy=_policy(kind, kept),

@@ -31,28 +31,26 @@ SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, 
  ORDER BY c.id;
 
 -- name: add_standing
--- The cells without records with which periods begin, unless these are final. A close that is repeated adds them
--- again.
+-- The cells without records with which periods begin, unless these are final.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
 --   $5 usage_summary_ids uuid[], $6 asset_ids uuid[], $7 start_times timestamptz[], $8 end_times timestamptz[],
---   $9 period_start_times timestamptz[], $10 quantities numeric[], $11 dimensions text[]
-INSERT INTO usage_summaries AS s
+--   $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[], $11 quantities numeric[],
+--   $12 dimensions text[]
+INSERT INTO usage_summaries
        (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
         origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
         last_quantity, last_time, last_record_id, first_time, held_quantity, dimensions)
-SELECT $1, $2::code, c.id, $3, c.asset_id, $4, c.start_time, c.end_time, c.period_start_time, c.period_start_time, 0, 0,
+SELECT $1, $2::code, c.id, $3, c.asset_id, $4, c.start_time, c.end_time, c.origin_start_time, c.period_start_time, 0, 0,
        c.quantity, c.quantity, c.quantity, c.start_time, '', c.start_time, 0, c.dimensions
-  FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::numeric[],
-              $11::text[])
-       AS c (id, asset_id, start_time, end_time, period_start_time, quantity, dimensions)
+  FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
+              $11::numeric[], $12::text[])
+       AS c (id, asset_id, start_time, end_time, origin_start_time, period_start_time, quantity, dimensions)
  WHERE EXISTS (
        SELECT FROM rating_periods AS p
-        WHERE p.tenant_id = $1 AND p.account_id = $2::code AND p.wallet_id = $3 AND p.start_time = c.period_start_time
-          AND p.state <> 'FINAL')
+        WHERE p.tenant_id = $1 AND p.account_id = $2::code AND p.wallet_id = $3
+          AND p.start_time = c.period_start_time AND p.state <> 'FINAL')
  ORDER BY c.id
-    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
-   SET max_quantity = excluded.max_quantity, min_quantity = excluded.min_quantity,
-       last_quantity = excluded.last_quantity;
+    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO NOTHING;
 
 -- name: add_ratable
 -- The lines of one closed period.

@@ -2,16 +2,21 @@
 -- differences, or the rows that a pure function compares.
 
 -- name: cells_and_records
--- Cells whose figures differ from their records. A cell of another unit has what was sent.
+-- Cells whose figures differ from their records. A cell of another unit has what was sent; only those of gauges
+-- have what was held.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity, r.total,
-       s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest
+       s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest, s.held_quantity,
+       CASE WHEN s.held_quantity IS NOT NULL THEN r.held END AS held
   FROM usage_summaries AS s
   LEFT JOIN (
        SELECT m.usage_summary_id, count(*) AS n, sum(m.measured) AS total, max(m.measured) AS largest,
               min(m.measured) AS smallest,
-              (array_agg(m.measured ORDER BY m.usage_time DESC, m.record_id DESC))[1] AS latest
+              (array_agg(m.measured ORDER BY m.usage_time DESC, m.record_id DESC))[1] AS latest,
+              coalesce(sum(m.measured * extract(epoch FROM m.next_time - m.usage_time)), 0) AS held
          FROM (SELECT u.usage_summary_id, u.usage_time, u.record_id,
+                      lead(u.usage_time) OVER (
+                          PARTITION BY u.usage_summary_id ORDER BY u.usage_time, u.record_id) AS next_time,
                       CASE WHEN c.unit_numerator = c.unit_denominator THEN u.counted_quantity
                            ELSE u.quantity END AS measured
                  FROM usage_records AS u
@@ -23,8 +28,9 @@ SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
    -- A standing cell has no records.
    AND NOT (s.record_count = 0 AND s.held_quantity IS NOT NULL AND r.n IS NULL)
-   AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity)
-       IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest)
+   AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity, s.held_quantity)
+       IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest,
+                         CASE WHEN s.held_quantity IS NOT NULL THEN r.held END)
  ORDER BY s.usage_summary_id;
 
 -- name: records_without_cell
