@@ -119,3 +119,36 @@ async def test_what_was_played_agrees_and_what_was_tampered_with_is_named(
 
 def undone(statement: str) -> str:
     return statement.replace(" + 1", " - 1").replace("time + interval", "time - interval")
+
+
+async def test_what_a_gauge_held_and_carried_over_is_measured_again(database: str):
+    async with serving(database) as service:
+        name, key = await add_tenant(service, moment("2024-01-31"))
+        async with UsageClient(service.address, key) as client:
+            world = World(client)
+            stored = {"method": "TIME_WEIGHTED", "window": "RATING_PERIOD", "late": "REJECT"}
+            await world.product("plan", Metered(resource="disk", rate="2", **stored))
+            account = await world.account(ANN)
+            [asset] = await world.sell(account, line("plan", "2024-01-01"))
+            for hour in (1, 7):
+                await world.use(asset, "disk", f"2024-01-05T{hour:02}:00:00", hour)
+            await world.advance("2024-03-10")
+    pool = await open_pool(as_service(database), size=2)
+    superuser = await asyncpg.connect(database)
+
+    async def found() -> list[str]:
+        tenant_id = tenant_id_of(name)
+        verified = await read(pool, tenant_id, lambda tx: verify_account(tx, ANN), snapshot=True)
+        return [finding.what for finding in verified.findings]
+
+    assert await found() == []
+    for statement, named in (
+        ("SET held_quantity = held_quantity + 1 WHERE record_count > 0", "held"),
+        ("SET last_quantity = last_quantity + 1 WHERE record_count = 0", "carried over"),
+    ):
+        await superuser.execute(f"UPDATE usage_summaries {statement}")
+        assert named in await found()
+        await superuser.execute(f"UPDATE usage_summaries {undone(statement)}")
+        assert await found() == []
+    await superuser.close()
+    await pool.close()
