@@ -123,11 +123,13 @@ def _name_of(function: Callable[..., object]) -> str:
 class BoundedCache(Generic[K, V]):
     """The newest `entries` values by key, none of which takes more than `entry_bytes`."""
 
-    __slots__ = ("__weakref__", "_bytes", "_entries", "_name", "_values")
+    __slots__ = ("__weakref__", "_bytes", "_entries", "_name", "_values", "get")
 
     def __init__(self, name: str, *, entries: int, entry_bytes: int) -> None:
         self._name, self._entries, self._bytes = name, entries, entries * entry_bytes
         self._values: OrderedDict[K, V] = OrderedDict()
+        # Hot: the method of the dictionary itself returns the value of a key, or None.
+        self.get: Callable[[K], V | None] = self._values.get
         register(self)
 
     def __len__(self) -> int:
@@ -137,10 +139,6 @@ class BoundedCache(Generic[K, V]):
     def state(self) -> CacheState:
         """The entries and the bounds."""
         return CacheState(self._name, len(self._values), self._entries, self._bytes)
-
-    def get(self, key: K) -> V | None:
-        """Return the value of a key, if there is one."""
-        return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
         """Add a value as the newest, and remove the oldest if there are too many."""
