@@ -23,6 +23,8 @@ REASONS = {
     "repeated.max_items": "TOO_MANY_ITEMS",
     "map.min_pairs": "FIELD_REQUIRED",
     "map.max_pairs": "TOO_MANY_ITEMS",
+    "repeated.unique": "RANGE",
+    "string.min_len": "FIELD_REQUIRED",
     "string.max_len": "TEXT_TOO_LONG",
     "string.max_bytes": "TEXT_TOO_LONG",
     "enum.not_in": "ENUM_UNSPECIFIED",

@@ -1,6 +1,7 @@
 """The quick look agrees with the rules: it is never sure of what they refuse."""
 
 import pytest
+from buf.validate import validate_pb2
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import wallet_service_pb2 as wallets
 
-from server.api.validation import surely_valid
+from server.api.validation import REASONS, surely_valid
 from server.app import SERVICES
 
 VALIDATOR = Validator()
@@ -43,3 +44,33 @@ def test_the_hot_methods_are_looked_at_quickly():
     assert not surely_valid(consumption.RecordUsageRequest.DESCRIPTOR)(
         consumption.RecordUsageRequest()
     )
+
+
+def rules_of(field) -> set[str]:
+    """The names of a field's rules, as violations have them."""
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    kind = rules.WhichOneof("type")
+    if kind is None:
+        return set()
+    names = {one.name for one, _ in getattr(rules, kind).ListFields()}
+    if {"gte", "lte"} <= names:
+        names = names - {"gte", "lte"} | {"gte_lte"}
+    # Items and values of maps have rules of their own.
+    return {f"{kind}.{name}" for name in names - {"items", "keys", "values"}}
+
+
+def test_every_rule_of_the_protos_has_a_reason():
+    seen: set[str] = set()
+    asked = [method.input_type for method in METHODS]
+    done = set()
+    while asked:
+        message = asked.pop()
+        if message.full_name in done or not message.full_name.startswith("usage_management."):
+            continue
+        done.add(message.full_name)
+        for field in message.fields:
+            seen |= rules_of(field)
+            asked += [field.message_type] if field.message_type else []
+
+    assert {"string.min_len", "repeated.unique", "repeated.max_items"} <= seen
+    assert seen - REASONS.keys() == set()

@@ -297,7 +297,8 @@ def _rated_line(wallet_id: WalletId, sized: _Sized, outcome: Outcome) -> Ratable
         flat_tiers=rated.flat_tiers if rated else (),
         flat_before=rated.flat_before if rated else frozenset(),
         origin_used=sizes.used,
-        net_unit_rate=rated.net_unit_rate if rated else None,
+        # For display only: a large flat amount on a tiny quantity has no rate that can be stored.
+        net_unit_rate=rated.net_unit_rate if rated and rated.net_unit_rate < LIMIT else None,
         amount=rated.amount if rated else None,
         steps=outcome.steps,
         failure=failed.reason if failed else None,

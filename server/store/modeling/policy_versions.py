@@ -1,7 +1,8 @@
 """Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
-from collections.abc import Iterable
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from server.domain.ids import PolicyId, ProductId, ResourceId
@@ -65,6 +66,25 @@ async def versions_at(
     return {
         PolicyId(row["policy_id"]): (row["version"], codec.decode(row["content"])) for row in rows
     }
+
+
+async def in_force(
+    tx: Transaction, kind: Kind[T], stored: Sequence[StoredRecord[T]], today: date
+) -> list[StoredRecord[T]]:
+    """Return policies with the contents in force today; the newest version may begin later."""
+    revised = [PolicyId(kind.key(one.content)[0]) for one in stored if one.version > 1]
+    if not revised:
+        return list(stored)
+    # Versions that were replaced at once, and not on a day, are not in force any more.
+    day = LocalDay(today, datetime.max.replace(tzinfo=UTC))
+    found = await versions_at(tx, kind, type(stored[0].content), revised, day)
+    result = []
+    for one in stored:
+        version = found.get(PolicyId(kind.key(one.content)[0]))
+        result.append(
+            one if version is None else replace(one, content=version[1], version=version[0])
+        )
+    return result
 
 
 async def users(tx: Transaction, kind: Kind[T], policy_id: str) -> list[ProductId]:

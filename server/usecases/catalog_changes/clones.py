@@ -1,7 +1,8 @@
 """Copies of a product, a rate card or a price book, with the records that belong to it.
 
 Copies are drafts and keep the days of what they copy. Withdrawn records are left out, because a
-copy of them would come into force with the others. A clone can be repeated like a create.
+copy of them would come into force with the others. A clone can be repeated like a create: equal
+drafts are returned.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -87,7 +88,10 @@ async def clone_card(
     outcomes = [outcome]
     for start in range(0, len(entries), PAGE):
         copies = [replace(entry, card_id=card_id) for entry in entries[start : start + PAGE]]
-        outcomes += [done for _, done in await create_entries(tx, copies, most)]
+        try:
+            outcomes += [done for _, done in await create_entries(tx, copies, most)]
+        except AlreadyExists as error:
+            raise _taken(RATE_CARD, wanted, "has other entries under the same ids") from error
     _check_whole(RATE_CARD, card, outcomes)
     return card
 
@@ -151,8 +155,16 @@ def _check_whole(
     The first outcome is that of the record itself.
     """
     first, *others = outcomes
-    if first is BatchOutcome.UNCHANGED and BatchOutcome.CREATED in others:
-        name = kind.resource_name(*kind.key(record.content))
-        text = f"{name} is there without all records of the copy; choose another id"
-        facts = {"name": name, "fields": "name"}
-        raise AlreadyExists("CODE_TAKEN", text, facts, subject=Subject(kind.name, name))
+    if first is BatchOutcome.CREATED:
+        return
+    if kind.has_states and record.state is not CatalogState.DRAFT:
+        raise _taken(kind, record.content, f"is {record.state}; a copy is a draft")
+    if BatchOutcome.CREATED in others:
+        raise _taken(kind, record.content, "is there without all records of the copy")
+
+
+def _taken(kind: Kind[T], content: T, fault: str) -> AlreadyExists:
+    name = kind.resource_name(*kind.key(content))
+    facts = {"name": name, "fields": "name"}
+    text = f"{name} {fault}; choose another id"
+    return AlreadyExists("CODE_TAKEN", text, facts, subject=Subject(kind.name, name))

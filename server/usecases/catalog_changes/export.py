@@ -6,8 +6,10 @@ from typing import Any
 from server.domain.ids import ProcedureId
 from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.procedures.versions import ProcedureUsage
+from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
+from server.store.modeling.policy_versions import in_force
 from server.store.modeling.records import Kind
 from server.store.rating import procedures
 from server.usecases.catalog_changes.catalog_setup import KINDS
@@ -15,10 +17,14 @@ from server.usecases.catalog_changes.catalog_setup import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A record of the catalog: its kind, by its position among the kinds, and its content."""
+    """A record of the catalog: its kind, by its position among the kinds, and its content.
+
+    `newest` is the number of its newest version, which may begin on a later day.
+    """
 
     position: int
     record: StoredRecord[Any]
+    newest: int
 
     @property
     def kind(self) -> Kind[Any]:
@@ -35,7 +41,10 @@ class Exported:
 async def list_catalog(
     tx: Transaction, after: tuple[int, str, str] | None, limit: int
 ) -> list[Exported]:
-    """Return records of the catalog after the key of the last one seen."""
+    """Return records of the catalog after the key of the last one seen.
+
+    Policies have the version that is in force today.
+    """
     position, *last = after or (0, "", "")
     found: list[Exported] = []
     while position < len(KINDS) and len(found) < limit:
@@ -46,7 +55,13 @@ async def list_catalog(
             after=tuple(last[: kind.pattern.count("{}")]),
             limit=limit - len(found),
         )
-        found += [Exported(position, record) for record in page]
+        shown = page
+        if kind.is_versioned:
+            shown = await in_force(tx, kind, page, (await tenants.now(tx)).date())
+        found += [
+            Exported(position, record, stored.version)
+            for record, stored in zip(shown, page, strict=True)
+        ]
         position, last = position + 1, ["", ""]
     return found
 

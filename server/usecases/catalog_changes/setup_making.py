@@ -6,11 +6,13 @@ from typing import Any, TypeVar
 
 from server.domain.errors import AlreadyExists, UsageError
 from server.domain.ids import PolicyId
-from server.domain.modeling.catalog import StoredRecord
+from server.domain.modeling.catalog import StoredRecord, differences
 from server.domain.modeling.setup import P, SetupStep, chosen, decide, placed
 from server.domain.rating.rate_cards import CardSize
+from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
+from server.store.modeling.policy_versions import in_force
 from server.store.modeling.records import Kind
 from server.usecases.catalog_changes.setup_days import with_end_of_succession
 from server.usecases.catalog_changes.setup_parts import SetupPart
@@ -43,8 +45,14 @@ class Making:
         for part in parts:
             key = kind.key(part.content)
             there = await records.find(self.tx, kind, *key)
-            making = make(self.tx, await with_end_of_succession(self.tx, kind, part.content))
             name = kind.resource_name(*key)
+            if there is not None and kind.is_versioned:
+                [now] = await in_force(self.tx, kind, [there], (await tenants.now(self.tx)).date())
+                if now is not there and not differences(now.content, part.content):
+                    # A version that begins on a later day changes nothing today.
+                    self.keep(part, name, there, is_shared=is_shared)
+                    continue
+            making = make(self.tx, await with_end_of_succession(self.tx, kind, part.content))
             await self._take(part, name, there, making, is_shared=is_shared)
 
     async def check(
@@ -125,5 +133,6 @@ class Making:
             page = await records.list_records(self.tx, kind, after=after, limit=PAGE)
             known += page
             if len(page) < PAGE:
-                return known
+                today = (await tenants.now(self.tx)).date()
+                return await in_force(self.tx, kind, known, today)
             after = (kind.key(page[-1].content)[-1],)

@@ -267,3 +267,20 @@ async def test_a_first_week_is_billed_with_the_month_that_the_service_begins_in(
     assert weeks[:2] == [("2024-02-01", "2024-02-05"), ("2024-02-05", "2024-02-12")]
     # The week from 26 February holds 2 March.
     assert (span(february), money(february.amount)) == (("2024-02-01", "2024-03-01"), 4)
+
+
+async def test_late_usage_goes_after_final_periods_though_earlier_ones_are_open(sandbox):
+    """March 10 to 15 is final; a second asset from February 10 opens periods before it again."""
+    world = await sandbox("2024-03-20")
+    await world.product("plan", Metered(resource="calls", rate="1"))
+    account = await world.account("ann", anchor_day=15)
+    [first] = await world.sell(account, line("plan", "2024-03-10", binding="ACCOUNT"))
+    await world.use(first, "calls", "2024-03-12", 1)
+    await world.advance("2024-04-20")
+    await world.sell(account, line("plan", "2024-02-10", binding="ACCOUNT"))
+
+    [late] = await world.record([usage(first, "calls", "2024-03-12", 2)])
+    await world.advance("2024-06-20")
+
+    assert late.late.period.start_time.ToJsonString() == "2024-04-15T00:00:00Z"
+    assert [figure(one.used_quantity) for one in await world.liable(account)] == [1, 2]

@@ -60,6 +60,20 @@ async def test_one_unknown_line_marks_none(sandbox):
     assert [one.state for one in await world.liable(account)] == [READY, READY]
 
 
+@pytest.mark.parametrize("invoice", ["", "  "])
+async def test_an_invoice_has_a_reference(sandbox, invoice):
+    world, account, _ = await billed(sandbox)
+    [first, _] = [one.name for one in await world.liable(account)]
+
+    refused = await refusal(mark(world, first, invoice=invoice))
+
+    assert [(one.field, one.reason) for one in refused.violations] == [
+        ("invoice", "FIELD_REQUIRED")
+    ]
+    [done] = await mark(world, first, invoice=" INV-7 ")
+    assert done.invoice == "INV-7"
+
+
 async def test_two_invoices_at_once_leave_a_line_in_one_of_them(sandbox):
     world, account, _ = await billed(sandbox)
     names = [one.name for one in await world.liable(account)]

@@ -134,14 +134,15 @@ async def test_a_clone_can_be_repeated_and_is_not_put_over_something_else(sandbo
     )
     taken = await refusal(clone(world, "empty"))
     renamed = await refusal(clone(world, display_name="Another"))
-    itself = await clone(world, "plan")
+    itself = await refusal(clone(world, "plan"))
 
     assert (preview.name, missing.reason) == (made.name, "PRODUCT_NOT_FOUND")
     assert made == again == keyed
     assert [one.reason for one in (taken, renamed)] == ["CODE_TAKEN"] * 2
     assert renamed.facts["fields"] == "display_name"
     assert await held_of(world, "empty") == []
-    assert itself.state == ACTIVE
+    assert itself.reason == "CODE_TAKEN"
+    assert "is ACTIVE; a copy is a draft" in itself.message
 
 
 async def test_a_clone_of_a_product_has_at_most_two_hundred_records(sandbox):
@@ -276,3 +277,14 @@ async def test_a_clone_that_cannot_be_made_is_refused(sandbox, request_, reason)
     call = world.client.rates.CloneRateCard if is_card else world.client.rates.ClonePriceBook
 
     assert (await refusal(call(request_))).reason == reason
+
+
+async def test_a_rate_card_with_other_entries_under_the_same_ids_is_no_copy(sandbox):
+    world = await shop(sandbox, CALLS)
+    await world.activate("plan")
+    await card(world, "other", "BASE")
+    await put(world, "other/calls", priced("calls", "7"))
+    request = rates.CloneRateCardRequest(name="rateCards/base", rate_card_id="other")
+    onto = await refusal(world.client.rates.CloneRateCard(request))
+
+    assert (onto.reason, onto.facts["name"]) == ("CODE_TAKEN", "rateCards/other")

@@ -7,6 +7,7 @@ from usage_management.v1 import catalog_resources_pb2 as catalog
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as rpc
+from usage_management.v1 import setup_service_pb2 as setup_rpc
 
 from clients import UsageError
 from tests.stories import catalog_words as words
@@ -292,3 +293,26 @@ async def test_no_version_begins_before_the_newest_one(sandbox):
         [held] = quote.lines[0].resources
         found.append(held.overage_policy_version)
     assert found == [1, 3]
+
+
+async def test_a_version_of_a_later_day_is_in_no_setup_and_no_export_before_it(sandbox):
+    """The file says CHARGE, which is in force: it is reused, and exported."""
+    world = await sandbox("2024-01-15")
+    await world.product("plan", Metered(resource="calls", grant="10", rate="1"))
+    await revise(
+        world, "overage_policy", "overage", **CHARGE, overage="FREE", start_date="2024-02-01"
+    )
+
+    exported = await world.client.setup.ExportCatalog(
+        setup_rpc.ExportCatalogRequest(page_size=1000)
+    )
+    [policy] = [one for one in exported.catalog.overage_policies if one.name == CHARGE["name"]]
+    again = await world.client.setup.SetUpCatalog(
+        setup_rpc.SetUpCatalogRequest(catalog=exported.catalog)
+    )
+
+    assert policy.overage == policies.OveragePolicy.CHARGE
+    assert [(one.name, one.description) for one in exported.omissions] == [
+        (CHARGE["name"], "version 2, which begins on a later day, is left out")
+    ]
+    assert {one.action for one in again.steps} == {setup_rpc.SetupStep.REUSED}

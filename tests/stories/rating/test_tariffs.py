@@ -195,6 +195,33 @@ async def test_what_final_periods_owe_is_billed_as_a_correction(sandbox: Any) ->
     assert [money(one.amount) for one in own] == [20] * 4
 
 
+@pytest.mark.parametrize("is_due", [True, False])
+async def test_amounts_without_bounds_fail_their_line_and_never_the_close(
+    sandbox: Any, is_due: bool
+) -> None:
+    """A flat amount of 26 digits fails its line; one of 10^14 for 10^-12 units has no unit rate."""
+    world = await shop(sandbox, Metered(resource="data"))
+    made = tariff("GRADUATED")
+    made.tiers.tiers[0].due_without_usage = is_due
+    made.tiers.tiers[0].flat_amount.CopyFrom(number("9" * 26 if is_due else 10**14))
+    await put(world, "tiers/data", made)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.advance("2024-01-31")
+    if not is_due:
+        await world.use(asset, "data", "2024-01-05", "0.000000000001")
+    await world.advance("2024-02-10")
+
+    [rated] = await world.ratable(account)
+    if is_due:
+        assert rated.error.message.startswith("the amount would be 9")
+    else:
+        assert (figure(rated.amount), rated.HasField("net_unit_rate")) == (
+            Decimal("100000000000000.000000000001"),
+            False,
+        )
+
+
 async def test_an_entry_tells_its_flat_amounts_and_package_sizes(sandbox: Any) -> None:
     world = await shop(sandbox, Metered(resource="data"))
     made = tariff("VOLUME")

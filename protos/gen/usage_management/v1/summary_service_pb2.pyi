@@ -629,7 +629,9 @@ class MarkInvoicedRequest(_message.Message):
     INVOICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     invoice: _builtins.str
-    """The caller's reference of the invoice that has them, such as its number: 1 to 128 characters."""
+    """The caller's reference of the invoice that has them, such as its number: 1 to 128 characters. Spaces at both
+    ends do not count.
+    """
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
     @_builtins.property

@@ -126,7 +126,8 @@ class SummaryServiceServicer:
         """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
         is billed in the next period. Marking a line again with the same invoice changes nothing.
 
-        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
+        under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
         invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

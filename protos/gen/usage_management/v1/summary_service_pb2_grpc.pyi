@@ -54,7 +54,8 @@ class SummaryServiceStub:
     """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
     is billed in the next period. Marking a line again with the same invoice changes nothing.
 
-    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
+    under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
     invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
     """
     GetRateWaterfall: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]
@@ -95,7 +96,8 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
     is billed in the next period. Marking a line again with the same invoice changes nothing.
 
-    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
+    under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
     invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
     """
     GetRateWaterfall: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]  # type: ignore[assignment]
@@ -169,7 +171,8 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
         is billed in the next period. Marking a line again with the same invoice changes nothing.
 
-        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
+        under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
         invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
         """
 

@@ -217,9 +217,12 @@ def mark_invoiced_from_pb(request: pb.MarkInvoicedRequest) -> MarkInvoiced:
     """Return the lines to mark. Raises InvalidArgument."""
     reader = RequestReader(request)
     keys = reader.names("liable_summaries", names.LIABLE_SUMMARY)
+    invoice = reader.text("invoice").strip()
+    if not invoice:
+        reader.fault("invoice", "FIELD_REQUIRED", "is required")
     command = MarkInvoiced(
         lines=tuple((AccountId(account), LiableSummaryId(line)) for account, line in keys),
-        invoice=reader.text("invoice"),
+        invoice=invoice,
     )
     reader.done()
     return command

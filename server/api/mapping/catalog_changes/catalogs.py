@@ -109,6 +109,9 @@ def exported_to_pb(exported: Exported) -> pb.ExportCatalogResponse:
     if record.version > 1:
         text = f"it is version {record.version}; the versions before it are left out"
         page.omissions.add(name=message.name, description=text)
+    if exported.newest > record.version:
+        text = f"version {exported.newest}, which begins on a later day, is left out"
+        page.omissions.add(name=message.name, description=text)
     return page
 
 

@@ -140,7 +140,9 @@ class State:
             amount = sum((entered.amount for entered in flat), amount)
         # The amount has to fit into the money type of the API.
         if abs(amount) >= MOST_AMOUNT:
-            raise self._beyond_money(amount)
+            failure = beyond_money(amount)
+            failure.steps = tuple(self.steps)
+            raise failure
         net = _net_unit_rate(parts, amount, self.quantity, is_flat=bool(flat))
         notes = [_GOES_ON] if any(package.started == 0 for package in packaged) else []
         notes += [_CHARGED] if len(flat) < len(self.flat_amounts) else []
@@ -176,12 +178,6 @@ class State:
             )
         if self.flat_tiers is not None:
             self.flat_tiers.update(entered.lower for entered in flat)
-
-    def _beyond_money(self, amount: Decimal) -> RatingFailed:
-        text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
-        failure = RatingFailed("AMOUNT_RANGE", text)
-        failure.steps = tuple(self.steps)
-        return failure
 
     def value(self, name: str) -> Value:
         """Return a variable. Raises RATE_NOT_FOUND if it is a rate and there is none yet."""
@@ -257,6 +253,8 @@ def _due_without_usage(tier: Tier, flat_tiers: FlatTiers | None) -> Rated:
     before = frozenset(flat_tiers or ())
     flat = charged((FlatAmount(tier.lower, tier.flat or ZERO, True),), before)
     amount = sum((entered.amount for entered in flat), ZERO)
+    if amount >= MOST_AMOUNT:
+        raise beyond_money(amount)
     step = WaterfallStep(
         sequence=1,
         element=Element.AMOUNT,
@@ -273,6 +271,12 @@ def _due_without_usage(tier: Tier, flat_tiers: FlatTiers | None) -> Rated:
         flat_tiers=tuple(entered.lower for entered in flat),
         flat_before=before,
     )
+
+
+def beyond_money(amount: Decimal) -> RatingFailed:
+    """Return the failure for an amount that does not fit into the money type of the API."""
+    text = f"the amount would be {plain(amount)}; it must be below {MOST_AMOUNT}"
+    return RatingFailed("AMOUNT_RANGE", text)
 
 
 def no_rate(quantity: Decimal) -> RatingFailed:

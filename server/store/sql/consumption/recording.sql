@@ -91,14 +91,18 @@ SELECT k.account_id, k.wallet_id, k.start_time, f.state
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
 
 -- name: lock_first_open
--- The period that handles late usage: the first open one of each wallet, kept open by the lock.
+-- The period that handles late usage: the first open one of each wallet after all final ones, kept open by the
+-- lock. A sale of the past may have opened earlier ones.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
 SELECT k.account_id, k.wallet_id, f.start_time, f.end_time, f.freeze_time
   FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
  CROSS JOIN LATERAL (
        SELECT p.start_time, p.end_time, p.freeze_time FROM rating_periods AS p
         WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-          AND p.state = 'OPEN'
+          AND p.state = 'OPEN' AND NOT EXISTS (
+              SELECT FROM rating_periods AS l
+               WHERE l.tenant_id = $1 AND l.account_id = k.account_id AND l.wallet_id = k.wallet_id
+                 AND l.start_time > p.start_time AND l.state <> 'OPEN')
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
 
 -- name: find_closed_ends

@@ -1,12 +1,16 @@
 -- The reads of a preview beside the wallets. Nothing is locked.
 
 -- name: first_open
--- The first open period of each wallet that has one: it handles late usage.
+-- The first open period of each wallet after all final ones: it handles late usage.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
-SELECT DISTINCT ON (wallet_id) wallet_id, start_time, end_time, freeze_time
-  FROM rating_periods
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN'
- ORDER BY wallet_id, start_time;
+SELECT DISTINCT ON (p.wallet_id) p.wallet_id, p.start_time, p.end_time, p.freeze_time
+  FROM rating_periods AS p
+ WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = ANY ($3::uuid[]) AND p.state = 'OPEN'
+   AND NOT EXISTS (
+       SELECT FROM rating_periods AS l
+        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.wallet_id = p.wallet_id AND l.start_time > p.start_time
+          AND l.state <> 'OPEN')
+ ORDER BY p.wallet_id, p.start_time;
 
 -- name: known_values
 -- The values that have been counted in their windows.
