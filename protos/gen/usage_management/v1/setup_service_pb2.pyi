@@ -649,7 +649,7 @@ class ExportCatalogResponse(_message.Message):
 
     @_builtins.property
     def omissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportOmission]:
-        """What these records have and the export leaves out: the earlier versions of policies that were revised."""
+        """What these records have and the export leaves out: the versions of policies that are not in force today."""
 
     def __init__(
         self,
