@@ -3,35 +3,39 @@
 
 -- name: cells_and_records
 -- Cells whose figures differ from their records. A cell of another unit has what was sent; only those of gauges
--- have what was held.
+-- have what was held. The records are measured once: joined as they are, they could be measured for each cell.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT s.usage_summary_id, s.record_count, coalesce(r.n, 0) AS n, s.sum_quantity, r.total,
-       s.max_quantity, r.largest, s.min_quantity, r.smallest, s.last_quantity, r.latest, s.held_quantity,
-       CASE WHEN s.held_quantity IS NOT NULL THEN r.held END AS held
-  FROM usage_summaries AS s
-  LEFT JOIN (
-       SELECT m.usage_summary_id, count(*) AS n, sum(m.measured) AS total, max(m.measured) AS largest,
-              min(m.measured) AS smallest,
-              (array_agg(m.measured ORDER BY m.usage_time DESC, m.record_id DESC))[1] AS latest,
-              coalesce(sum(m.measured * extract(epoch FROM m.next_time - m.usage_time)), 0) AS held
-         FROM (SELECT u.usage_summary_id, u.usage_time, u.record_id,
-                      lead(u.usage_time) OVER (
-                          PARTITION BY u.usage_summary_id ORDER BY u.usage_time, u.record_id) AS next_time,
-                      CASE WHEN c.unit_numerator = c.unit_denominator THEN u.counted_quantity
-                           ELSE u.quantity END AS measured
-                 FROM usage_records AS u
-                 JOIN usage_summaries AS c
-                   ON c.tenant_id = $1 AND c.account_id = $2 AND c.usage_summary_id = u.usage_summary_id
-                WHERE u.tenant_id = $1 AND u.account_id = $2) AS m
-        GROUP BY m.usage_summary_id) AS r
-    ON r.usage_summary_id = s.usage_summary_id
- WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
-   -- A standing cell has no records.
-   AND NOT (s.record_count = 0 AND s.held_quantity IS NOT NULL AND r.n IS NULL)
-   AND (s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity, s.held_quantity)
-       IS DISTINCT FROM (coalesce(r.n, 0), r.total, r.largest, r.smallest, r.latest,
-                         CASE WHEN s.held_quantity IS NOT NULL THEN r.held END)
- ORDER BY s.usage_summary_id;
+WITH timed AS (
+    SELECT u.usage_summary_id, u.usage_time, u.record_id, u.counted_quantity, u.quantity,
+           lead(u.usage_time) OVER (
+               PARTITION BY u.usage_summary_id ORDER BY u.usage_time, u.record_id) AS next_time
+      FROM usage_records AS u
+     WHERE u.tenant_id = $1 AND u.account_id = $2),
+records AS MATERIALIZED (
+    SELECT t.usage_summary_id, count(*) AS n,
+           ARRAY[sum(t.counted_quantity), max(t.counted_quantity), min(t.counted_quantity),
+                 (array_agg(t.counted_quantity ORDER BY t.usage_time DESC, t.record_id DESC))[1]] AS counted,
+           ARRAY[sum(t.quantity), max(t.quantity), min(t.quantity),
+                 (array_agg(t.quantity ORDER BY t.usage_time DESC, t.record_id DESC))[1]] AS sent,
+           coalesce(sum(t.counted_quantity * extract(epoch FROM t.next_time - t.usage_time)), 0) AS held
+      FROM timed AS t
+     GROUP BY t.usage_summary_id),
+cells AS MATERIALIZED (
+    SELECT s.usage_summary_id, s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity,
+           s.held_quantity, r.n, CASE WHEN s.held_quantity IS NOT NULL THEN r.held END AS held,
+           CASE WHEN s.unit_numerator = s.unit_denominator THEN r.counted ELSE r.sent END AS measured
+      FROM usage_summaries AS s
+      LEFT JOIN records AS r ON r.usage_summary_id = s.usage_summary_id
+     WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
+       -- A standing cell has no records.
+       AND NOT (s.record_count = 0 AND s.held_quantity IS NOT NULL AND r.n IS NULL))
+SELECT c.usage_summary_id, c.record_count, coalesce(c.n, 0) AS n, c.sum_quantity, c.measured[1] AS total,
+       c.max_quantity, c.measured[2] AS largest, c.min_quantity, c.measured[3] AS smallest, c.last_quantity,
+       c.measured[4] AS latest, c.held_quantity, c.held
+  FROM cells AS c
+ WHERE (c.record_count, c.sum_quantity, c.max_quantity, c.min_quantity, c.last_quantity, c.held_quantity)
+       IS DISTINCT FROM (coalesce(c.n, 0), c.measured[1], c.measured[2], c.measured[3], c.measured[4], c.held)
+ ORDER BY c.usage_summary_id;
 
 -- name: records_without_cell
 -- Records without a cell.
