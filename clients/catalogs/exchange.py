@@ -74,9 +74,10 @@ def parts(catalog: pb.Catalog, most: int = MOST_RECORDS) -> list[Part]:
             records = getattr(part.catalog, name)
             part.places[f"{name}[{len(records)}]"] = f"{name}[{index}]"
             records.append(record)
-            state = states.pop(record.name, None)  # type: ignore[attr-defined] # all have one
+            called: str = record.name  # type: ignore[attr-defined] # all kinds of records have one
+            state = states.pop(called, None)
             if state is not None:
-                getattr(part.catalog, state).append(record.name)  # type: ignore[attr-defined]
+                getattr(part.catalog, state).append(called)
     last = found[-1].catalog
     last.default_procedures.extend(catalog.default_procedures)
     for name, state in states.items():
