@@ -1,0 +1,199 @@
+"""The model against the rulings' figures, and against the domain for usage that is in time."""
+
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+
+from tests.oracle import cases
+from tests.oracle.compare import assert_moved_alike, assert_same
+from tests.oracle.ledger import Ledger
+from tests.oracle.naive import Account, account
+from tests.oracle.plans import (
+    FIRST,
+    Entitlement,
+    Plan,
+    Record,
+    Rollover,
+    Service,
+    Terms,
+    Tier,
+    Wallet,
+)
+
+
+@settings(max_examples=300)
+@given(cases.in_time())
+def test_what_is_in_time_is_closed_as_the_model_has_it(case):
+    plan, records = case
+    ledger = Ledger(plan)
+    for record in records:
+        ledger.record(record)
+    for month in range(plan.months):
+        ledger.close(month)
+
+    found, due = ledger.account(), account(plan, records)
+
+    ledger.check()
+    assert_same(plan, found, due)
+    assert_moved_alike(plan, found, due)
+
+
+def day(month: int, number: int, hour: int = 0) -> datetime:
+    return datetime(2024, month, number, hour, tzinfo=UTC)
+
+
+def used(
+    time: datetime, quantity: int, asset: int = 1, wallet: str = "usage", **more: str
+) -> Record:
+    name = f"{wallet} {asset} {time} {quantity} {more}"
+    return Record(name, wallet, asset, time, Fraction(quantity), **more)
+
+
+def at(*steps: tuple[int, object], **more) -> tuple[Terms, ...]:
+    """Terms with a tier from each lower bound on."""
+    tiers = tuple(Tier(lower, Fraction(str(rate))) for lower, rate in steps)
+    return (Terms(FIRST, tiers, **more),)
+
+
+def monthly(quantity: int, rollover: Rollover | None = None) -> Entitlement:
+    return Entitlement("monthly", quantity, FIRST, rollover=rollover)
+
+
+def one_wallet(months: int, prices, *held: Entitlement) -> Plan:
+    return Plan(months, {1: Service()}, (Wallet("usage", held, {1: prices}),))
+
+
+def moved(found: Account, kind: str) -> list[tuple[int, int]]:
+    """The month and the quantity of each movement of a kind, by the start of its grant."""
+    moves = [
+        (key[2].month, int(amount)) for (key, own), amount in found.moved.items() if own == kind
+    ]
+    return sorted(moves)
+
+
+def owed(found: Account) -> list[Fraction]:
+    return [amount for amount in found.rounded.values() if amount]
+
+
+def test_scenario_a_a_remainder_within_its_cap_rolls_whole():
+    plan = one_wallet(2, at((0, 1)), monthly(100, Rollover(percent=50)))
+    in_time = [used(day(1, 10), 30), used(day(2, 10), 120)]
+
+    before = account(plan, in_time)
+    found = account(plan, [*in_time, used(day(1, 20), 40)])
+
+    assert sum(before.balances.values()) == 130
+    assert moved(before, "expired") == [(1, -20)]
+    assert sum(found.balances.values()) == 110
+    assert moved(found, "rolled out") == [(1, -30), (2, -10)]
+    assert moved(found, "expired") == []
+
+
+def test_scenario_b_one_more_unit_makes_tokens_cheaper_and_nothing_is_owed():
+    usage = Wallet("usage", (), {1: at((0, 10), (16, 5))}, token="credits")
+    tokens = Wallet("credits", (monthly(100),), {1: at((0, "0.20"))})
+    plan = Plan(1, {1: Service()}, (usage, tokens))
+    in_time = [used(day(1, 10), 15)]
+
+    before = account(plan, in_time)
+    found = account(plan, [*in_time, used(day(1, 20), 1)])
+
+    assert before.exact == {("usage", 1, 0): 150, ("credits", 1, 0): 10}
+    assert moved(before, "drawn") == [(1, -100)]
+    assert found.exact == {("usage", 1, 0): 80, ("credits", 1, 0): 0}
+    assert moved(found, "drawn") == [(1, -80)]
+    assert moved(found, "expired") == [(1, -20)]
+    assert (owed(before), owed(found)) == ([10], [])
+
+
+def test_scenario_c_the_commitment_serves_the_usage_of_the_earlier_day():
+    commitment = Entitlement("commitment", 1000, FIRST, is_monthly=False, discount=((0, 20),))
+    shared = Wallet("usage", (commitment,), {1: at((0, 12)), 2: at((0, 10))})
+    assets = {1: Service(end=date(2024, 7, 1)), 2: Service(end=date(2025, 1, 1))}
+    plan = Plan(1, assets, (shared,))
+    in_time = [used(day(1, 10), 800, 2), used(day(1, 20), 800, 1)]
+
+    before = account(plan, in_time)
+    found = account(plan, [*in_time, used(day(1, 5), 100, 1)])
+
+    assert before.rounded == {("usage", 1, 0): 4200, ("usage", 2, 0): 0}
+    assert found.rounded == {("usage", 1, 0): 5400, ("usage", 2, 0): 0}
+
+
+@pytest.mark.parametrize(
+    ("count", "expired", "owed_before", "owed_after", "left"),
+    [(1, (-10, -35), 20, 20, 0), (None, (0, 0), 10, 0, 15)],
+)
+def test_scenario_d_a_void_gives_back_what_had_rolled_over(
+    count, expired, owed_before, owed_after, left
+):
+    plan = one_wallet(3, at((0, 1)), monthly(100, Rollover(count)))
+    kept = [used(day(1, 10), 35), used(day(2, 10), 30), used(day(3, 10), 220)]
+
+    before = account(plan, [*kept, used(day(1, 20), 25)])
+    found = account(plan, kept)
+
+    gone = [sum(quantity for _, quantity in moved(one, "expired")) for one in (before, found)]
+    assert gone == list(expired)
+    assert (sum(owed(before)), sum(owed(found))) == (owed_before, owed_after)
+    assert sum(found.balances.values()) == 100 + left
+
+
+def test_a_unit_that_takes_a_month_to_another_tier_makes_all_units_cheaper():
+    plan = one_wallet(1, at((0, 10), (16, 5)))
+
+    assert owed(account(plan, [used(day(1, 10), 15)])) == [150]
+    assert owed(account(plan, [used(day(1, 10), 15), used(day(1, 20), 1)])) == [80]
+
+
+def test_late_units_are_paid_for_by_the_grant_of_their_own_month():
+    plan = one_wallet(2, at((0, 2)), monthly(10))
+
+    assert owed(account(plan, [used(day(1, 10), 12), used(day(2, 10), 10)])) == [4]
+
+
+@pytest.mark.parametrize(("rate", "amount"), [("0.004", 4), ("0.006", 6)])
+def test_a_thousand_labels_are_rounded_once(rate, amount):
+    plan = one_wallet(1, at((0, rate)))
+
+    found = account(plan, [used(day(1, 10), 1, dimensions=str(n)) for n in range(1000)])
+
+    assert owed(found) == [amount]
+
+
+@pytest.mark.parametrize(
+    ("method", "by_day", "whole"),
+    [
+        ("SUM", 67, 67),
+        ("COUNT", 5, 5),
+        ("PEAK", 30 + 10 + 12, 30),
+        ("UNIQUE_COUNT", 2 + 1 + 1, 3),
+        ("LATEST", 30 + 10 + 12, 12),
+        ("MINIMUM", 5 + 10 + 10, 5),
+        ("AVERAGE", Fraction("17.5") + 10 + 11, Fraction("13.4")),
+        # 12 hours each of 5 and 30; 30 for a day, with 12 hours of 10 on the third; 12 from the 21st.
+        ("TIME_WEIGHTED", None, None),
+    ],
+)
+def test_each_method_counts_by_the_day_and_by_the_month(method, by_day, whole):
+    records = [
+        used(day(1, 1, 0), 5, value="a"),
+        used(day(1, 1, 12), 30, value="b"),
+        used(day(1, 3, 0), 10, value="a"),
+        used(day(1, 21, 0), 10, value="c"),
+        used(day(1, 21, 1), 12, value="c"),
+    ]
+    if method == "TIME_WEIGHTED":
+        # Held for half a day, 1.5 days, 18 days, an hour, and the rest of 31 days.
+        hours = 5 * 12 + 30 * 36 + 10 * 18 * 24 + 10 + 12 * (11 * 24 - 1)
+        by_day, whole = Fraction(hours, 24), Fraction(hours, 24 * 31)
+    found = []
+    for is_whole in (False, True):
+        wallet = Wallet("usage", (), {1: at((0, 1))}, method, is_whole_period=is_whole)
+        found.append(account(Plan(1, {1: Service()}, (wallet,)), records).exact["usage", 1, 0])
+
+    assert [
+        abs(one - due) < Fraction(1, 10**9) for one, due in zip(found, (by_day, whole), strict=True)
+    ] == [True, True]
