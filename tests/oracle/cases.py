@@ -4,6 +4,7 @@ Grants that could pay in either order begin on different days, and usage of diff
 could be drawn in either order is on different days, so that every case has one answer.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
@@ -23,8 +24,12 @@ from tests.oracle.plans import (
     Terms,
     Tier,
     Wallet,
+    month_of,
     month_start,
 )
+
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
+"""The number of cases of each property; more of them find rarer faults."""
 
 FALLING = ("LATEST", "MINIMUM", "AVERAGE", "TIME_WEIGHTED")
 CREDITS = "credits"
@@ -102,54 +107,59 @@ def services(draw: st.DrawFn, months: int) -> Service:
 
 
 @st.composite
+def plain_pricings(draw: st.DrawFn) -> tuple[Terms, ...]:
+    """One price for every unit, so that it is clear which asset is the dearer one."""
+    per = draw(st.sampled_from([1, 1, 10]))
+    return (Terms(FIRST, (Tier(0, draw(prices), package=draw(packages)),), per=per),)
+
+
+@st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """A wallet of one or two assets, and perhaps one of tokens in which its overage is rated."""
-    billing = draw(st.sampled_from([1, 1, 3]))
-    months = 3 if billing == 3 else draw(st.integers(2, 5))
+    """Wallets of one or two assets, and perhaps one of tokens in which their overage is rated."""
+    months = draw(st.integers(2, 5))
     has_tokens = draw(st.booleans())
+    numbers = draw(st.sampled_from([(1,), (1, 2)]))
     method = draw(st.sampled_from(GROWING if has_tokens else GROWING + FALLING))
-    assets = {1: draw(services(months))}
-    pricing = {1: draw(pricings())}
-    if draw(st.booleans()):
-        # Figures that are drawn at the same time are drawn in the order of end, rate and number.
-        is_tied = method in FALLING
-        assets[2] = assets[1] if is_tied else draw(services(months))
-        pricing[2] = pricing[1] if is_tied else draw(pricings())
-        if has_tokens:
+    is_plain = draw(st.booleans()) or (len(numbers) > 1 and method in FALLING)
+    assets = {number: draw(services(months)) for number in numbers}
+
+    def wallet(name: str, **more: object) -> Wallet:
+        pricing = {number: draw(plain_pricings() if is_plain else pricings()) for number in numbers}
+        if has_tokens and len(numbers) > 1:
             # Both would be due at the same moment, in tokens that one grant may pay for.
-            pricing = {number: _without_due(terms) for number, terms in pricing.items()}
-    wallet = Wallet(
-        name="usage",
-        entitlements=draw(entitlements(months)),
-        prices=pricing,
-        method=method,
-        is_whole_period=method not in ("SUM", "COUNT") and draw(st.booleans()),
-        order=draw(st.sampled_from(["EXPIRING_FIRST", "GRANTED_FIRST", "GRANTED_LAST"])),
-        token=CREDITS if has_tokens else None,
-    )
-    if not has_tokens:
-        return Plan(months, assets, (wallet,), billing)
-    tokens = Wallet(
-        name=CREDITS,
-        entitlements=draw(entitlements(months)),
-        prices={number: draw(pricings()) for number in assets},
-    )
-    return Plan(months, assets, (wallet, tokens), billing)
+            pricing = {number: without_due(terms) for number, terms in pricing.items()}
+        return Wallet(
+            name,
+            draw(entitlements(months)),
+            pricing,
+            order=draw(st.sampled_from(["EXPIRING_FIRST", "GRANTED_FIRST", "GRANTED_LAST"])),
+            **more,
+        )
+
+    is_whole = method not in ("SUM", "COUNT") and draw(st.booleans())
+    names = ["usage", "more"] if has_tokens and draw(st.integers(0, 3)) == 3 else ["usage"]
+    token = CREDITS if has_tokens else None
+    found = [wallet(name, method=method, is_whole_period=is_whole, token=token) for name in names]
+    if has_tokens:
+        found.append(wallet(CREDITS))
+    return Plan(months, assets, tuple(found), draw(st.sampled_from([1, 1, 3])))
 
 
-def _without_due(pricing: tuple[Terms, ...]) -> tuple[Terms, ...]:
+def without_due(pricing: tuple[Terms, ...]) -> tuple[Terms, ...]:
+    """Return terms under which nothing is due without usage."""
     return tuple(terms._replace(is_due=False) for terms in pricing)
 
 
 @st.composite
-def records(draw: st.DrawFn, plan: Plan, record_id: str) -> Record:
-    """A record of the first wallet of a plan. Assets of a pool are used on days of their own."""
-    wallet = plan.wallets[0]
-    asset = draw(st.sampled_from(sorted(plan.assets)))
+def records(draw: st.DrawFn, plan: Plan, record_id: str, asset: int | None = None) -> Record:
+    """A record of a plan's usage, of a certain asset or of any."""
+    wallet = draw(st.sampled_from([one for one in plan.wallets if one.name != CREDITS]))
+    asset = asset or draw(st.sampled_from(sorted(plan.assets)))
     start, end = plan.assets[asset]
     last = min(end or month_start(plan.months), month_start(plan.months))
-    days = [n for n in range((last - start).days) if (start + n * DAY).toordinal() % 2 == asset % 2]
-    day = start + draw(st.sampled_from(days)) * DAY
+    days = [start + number * DAY for number in range((last - start).days)]
+    if not all(_is_plain(one) for one in plan.wallets):
+        days = [day for day in days if day.toordinal() % 2 == asset % 2]
     # Two readings at one moment would have no order that a gauge could know.
     minute = int(record_id) if wallet.method == "TIME_WEIGHTED" else 0
     moment = timedelta(hours=draw(st.integers(0, 23)), minutes=minute)
@@ -159,10 +169,17 @@ def records(draw: st.DrawFn, plan: Plan, record_id: str) -> Record:
         id=record_id,
         wallet=wallet.name,
         asset=asset,
-        time=datetime.combine(day, time(), UTC) + moment,
+        time=datetime.combine(draw(st.sampled_from(days)), time(), UTC) + moment,
         quantity=Fraction(draw(st.integers(0, 100)), places),
         dimensions=draw(st.sampled_from(labels)),
         value=draw(st.sampled_from("abc")),
+    )
+
+
+def _is_plain(wallet: Wallet) -> bool:
+    return all(
+        len(terms) == 1 and len(terms[0].tiers) == 1 and not terms[0].tiers[0].flat
+        for terms in wallet.prices.values()
     )
 
 
@@ -173,74 +190,110 @@ def _has_dimensions(wallet: Wallet) -> bool:
 
 
 class Act(NamedTuple):
-    """Something that arrives: a record or a repeat, its amendment, or its void."""
+    """Something that arrives: a record or a repeat, its amendment, or its void.
+
+    Or an entitlement that is sold, or terms that replace those of an asset. TAKE_IN arrives too:
+    everything that is pending is taken in.
+    """
 
     kind: str
-    record: Record
+    record: Record | None = None
+    wallet: str = ""
+    sold: Entitlement | None = None
+    asset: int = 0
+    terms: tuple[Terms, ...] = ()
+
+
+TAKE_IN = Act("take in")
+FATES = (
+    *[("record",)] * 5,
+    ("record", "repeat"),
+    *[("record", "amend")] * 2,
+    ("record", "repeat", "amend", "repeat", "amend"),
+    ("record", "void"),
+    ("record", "amend", "void", "repeat"),
+)
 
 
 @dataclass(frozen=True)
 class History:
-    """What arrives before each close and after the last one, and the records that remain.
+    """What is sold at first, and what arrives until the close of each month and after the last one.
 
-    After the acts in `taken` all that is pending is taken in.
+    Of the next batch, the first `early` acts arrive when tokens are still open and the usage rated
+    in them is final. `plan` and `records` are all that is known in the end.
     """
 
-    plan: Plan
+    sold_first: Plan
     batches: tuple[tuple[Act, ...], ...]
-    taken: frozenset[tuple[int, int]]
-    remaining: tuple[Record, ...]
+    early: tuple[int, ...]
+    plan: Plan
+    records: tuple[Record, ...]
 
 
 @st.composite
 def in_time(draw: st.DrawFn) -> tuple[Plan, tuple[Record, ...]]:
     """A plan and its records."""
     plan = draw(plans())
-    count = draw(st.sampled_from([*range(13), 6, 7, 8, 9, 10, 11, 12]))
+    count = draw(st.sampled_from([*range(13), *range(5, 13)]))
     return plan, tuple(draw(records(plan, str(number))) for number in range(count))
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Records of a plan in any order, late or in time, some of them repeated, amended or voided."""
+    """Records of a plan in any order, late or in time, some of them repeated, amended or voided.
+
+    Some of what is sold is known late, too.
+    """
     plan, originals = draw(in_time())
-    batches: list[list[tuple[int, Act]]] = [[] for _ in range(plan.months + 1)]
+    batches: list[list[tuple[object, Act]]] = [[] for _ in range(plan.months + 1)]
     remaining = []
-    for number, original in enumerate(originals):
-        acts = [Act("record", original)]
-        latest: Record | None = original
-        for step in draw(st.lists(st.sampled_from(["repeat", "amend", "void"]), max_size=2)):
-            if step == "repeat":
-                acts.append(Act("record", original))
-            elif step == "amend":
-                latest = draw(records(plan, original.id))._replace(asset=original.asset)
-                latest = (
-                    latest
-                    if latest.time.toordinal() % 2 == original.time.toordinal() % 2
-                    else original
-                )
-                acts.append(Act("amend", latest))
-            else:
-                latest = None
-                acts.append(Act("void", original))
-                break
-        if latest is not None:
-            remaining.append(latest)
-        batch = 0
-        for act in acts:
-            first = max(batch, (act.record.time.year - FIRST.year) * 12 + act.record.time.month - 1)
-            batch = draw(st.integers(first, plan.months))
-            batches[batch].append((number, act))
+    for original in originals:
+        record, place = original, 0
+        fate = draw(st.sampled_from(FATES))
+        for kind in fate:
+            if kind == "amend":
+                record = draw(records(plan, original.id, original.asset))
+                record = record._replace(wallet=original.wallet)
+            place = draw(st.integers(max(place, month_of(record.time.date())), plan.months))
+            act = Act("record", original) if kind == "repeat" else Act(kind, record)
+            batches[place].append((original.id, act))
+        if "void" not in fate:
+            remaining.append(record)
+    first = draw(_known_late(plan, batches))
+    for batch in batches:
+        batch += [(("taken", number), TAKE_IN) for number in range(draw(st.integers(0, 1)))]
     mixed = tuple(tuple(_mixed(draw, batch)) for batch in batches)
-    places = [(n, at) for n, batch in enumerate(mixed) for at in range(len(batch))]
-    taken = draw(st.sets(st.sampled_from(places), max_size=3)) if places else set()
-    return History(plan, mixed, frozenset(taken), tuple(remaining))
+    early = tuple(draw(st.integers(0, 3)) for _ in range(plan.months))
+    return History(first, mixed, early, plan, tuple(remaining))
 
 
-def _mixed(draw: st.DrawFn, batch: list[tuple[int, Act]]) -> list[Act]:
-    """Return the acts of a batch in any order that keeps the acts of one record in theirs."""
-    order = draw(st.permutations([number for number, _ in batch]))
-    queues: dict[int, list[Act]] = {}
-    for number, act in batch:
-        queues.setdefault(number, []).append(act)
-    return [queues[number].pop(0) for number in order]
+@st.composite
+def _known_late(draw: st.DrawFn, plan: Plan, batches: list[list[tuple[object, Act]]]) -> Plan:
+    """Add the acts by which a part of a plan becomes known, and return the rest of it."""
+    wallets = []
+    for wallet in plan.wallets:
+        kept = []
+        for held in wallet.entitlements:
+            first = month_of(held.start)
+            if first > plan.months or draw(st.integers(0, 3)):
+                kept.append(held)
+                continue
+            act = Act("sell", wallet=wallet.name, sold=held)
+            batches[draw(st.integers(first, plan.months))].append((held, act))
+        prices = dict(wallet.prices)
+        asset = draw(st.sampled_from(sorted(prices)))
+        if _is_plain(wallet) and draw(st.integers(0, 3)) == 3:
+            act = Act("price", wallet=wallet.name, asset=asset, terms=prices[asset])
+            prices[asset] = draw(plain_pricings())
+            batches[draw(st.integers(0, plan.months))].append((wallet.name, act))
+        wallets.append(wallet._replace(entitlements=tuple(kept), prices=prices))
+    return plan._replace(wallets=tuple(wallets))
+
+
+def _mixed(draw: st.DrawFn, batch: list[tuple[object, Act]]) -> list[Act]:
+    """Return the acts of a batch in any order that keeps the acts of one thing in theirs."""
+    order = draw(st.permutations([thing for thing, _ in batch]))
+    queues: dict[object, list[Act]] = {}
+    for thing, act in batch:
+        queues.setdefault(thing, []).append(act)
+    return [queues[thing].pop(0) for thing in order]

@@ -4,12 +4,10 @@
 domain's own functions. What is known of the usage is always everything that has arrived.
 """
 
-from dataclasses import replace
 from fractions import Fraction
 
 from server.domain.billing.closing import closing
 from server.domain.billing.corrections import FinalBooks, cells_to_save, correction
-from server.domain.consumption.cells import Cell
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import Head, LedgerEntry, check_chain
 from server.domain.settlement.rewinding import rewound
@@ -31,12 +29,14 @@ class Ledger:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.records: dict[str, Record] = {}
+        self.known: set[str] = set()
         self.purses = {wallet.name: _purse(plan, wallet) for wallet in plan.wallets}
         self.pending: dict[str, int] = {}
 
     def record(self, record: Record) -> None:
         """Accept a record. A repeat of one that is known, or was, changes nothing."""
-        if record.id not in self.records:
+        if record.id not in self.known:
+            self.known.add(record.id)
             self.records[record.id] = record
             self._mark(record)
 
@@ -50,10 +50,35 @@ class Ledger:
         self.records[record.id] = record
         self._mark(record)
 
-    def close(self, month: int, *, wallets: tuple[str, ...] | None = None) -> None:
-        """Make a month final, in all wallets or in some."""
+    def sell(self, name: str, held: plans.Entitlement) -> None:
+        """Sell an entitlement of a wallet, from today on or from an earlier day."""
+        purse = self.purses[name]
+        self._plan(purse.wallet._replace(entitlements=(*purse.wallet.entitlements, held)))
+        purse.issue(states.instant(plans.month_start(purse.final)))
+        self._mark_month(name, month_of(held.start))
+
+    def price(self, name: str, asset: int, terms: tuple[plans.Terms, ...]) -> None:
+        """Replace the terms of an asset, from the first day on."""
+        wallet = self.purses[name].wallet
+        self._plan(wallet._replace(prices=wallet.prices | {asset: terms}))
+        self._mark_month(name, 0)
+
+    def close(self, month: int) -> None:
+        """Make a month final in all wallets."""
+        self.close_usage(month)
+        self.close_tokens(month)
+
+    def close_usage(self, month: int) -> None:
+        """Make a month final in the wallets of usage that is rated in tokens."""
+        self._close(month, is_in_tokens=True)
+
+    def close_tokens(self, month: int) -> None:
+        """Make a month final in the wallets that are rated in money."""
+        self._close(month, is_in_tokens=False)
+
+    def _close(self, month: int, *, is_in_tokens: bool) -> None:
         for name, purse in self.purses.items():
-            if wallets is not None and name not in wallets:
+            if bool(purse.wallet.token) is not is_in_tokens:
                 continue
             assert purse.final == month, (name, month)
             purse.issue(states.instant(plans.month_start(month + 1)))
@@ -123,9 +148,18 @@ class Ledger:
             assert len({line.id for line in purse.lines}) == len(purse.lines)
 
     def _mark(self, record: Record) -> None:
-        month = month_of(record.time.date())
-        if month < self.purses[record.wallet].final:
-            self.pending[record.wallet] = min(month, self.pending.get(record.wallet, month))
+        self._mark_month(record.wallet, month_of(record.time.date()))
+
+    def _mark_month(self, name: str, month: int) -> None:
+        if month < self.purses[name].final:
+            self.pending[name] = min(month, self.pending.get(name, month))
+
+    def _plan(self, wallet: plans.Wallet) -> None:
+        """Let a wallet be sold otherwise."""
+        others = tuple(wallet if one.name == wallet.name else one for one in self.plan.wallets)
+        self.plan = self.plan._replace(wallets=others)
+        purse = self.purses[wallet.name]
+        purse.wallet, purse.state = wallet, _purse(self.plan, wallet).state
 
     def _load(self, purse: Purse, since: int) -> WalletState:
         return purse.load(states.cells(purse.wallet, self.records.values()), since)
@@ -155,16 +189,14 @@ class Ledger:
         assets = {states.asset_id(number) for number in purse.wallet.prices}
         due = tokens_of(states.token_wallet(into.wallet.name), assets, cells, results, lines)
         start = states.period(month).start
-        known = [cell for cell in into.tokens.values() if cell.period.start >= start]
+        own = into.tokens.setdefault(purse.wallet.name, {})
+        known = [cell for cell in own.values() if cell.period.start >= start]
         changed, gone = cells_to_save(known, [cell for _, cell in due])
         gone = tuple(cell for cell in gone if not cell.is_empty)
-        into.tokens |= {cell.id: cell for cell in changed}
-        into.tokens |= {cell.id: emptied(cell) for cell in gone}
-        months = [month_of(cell.period.start.date()) for cell in (*changed, *gone)]
-        final = [one for one in months if one < into.final]
-        if final:
-            name = into.wallet.name
-            self.pending[name] = min([*final, self.pending.get(name, final[0])])
+        own |= {cell.id: cell for cell in changed}
+        own |= {cell.id: emptied(cell) for cell in gone}
+        for cell in (*changed, *gone):
+            self._mark_month(into.wallet.name, month_of(cell.period.start.date()))
 
 
 def _purse(plan: Plan, wallet: plans.Wallet) -> Purse:

@@ -115,8 +115,9 @@ class _Life:
         self.found.balances.update(left)
 
     def _turn(self, used: Usage) -> tuple:
-        dearest = max(tier.rate for tier in terms_on(self.wallet, used).tiers)
-        return (self.plan.assets[used.asset].end or date.max, -dearest, used.asset, used.dimensions)
+        terms = terms_on(self.wallet, used)
+        rate = terms.tiers[0].rate / (terms.tiers[0].package or terms.per)
+        return (self.plan.assets[used.asset].end or date.max, -rate, used.asset, used.dimensions)
 
     def _issue(self, held: Entitlement, day: date) -> None:
         index = month_of(day) - month_of(held.start)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 
 from server.domain.billing.closing import (
     Bill,
@@ -17,7 +16,7 @@ from server.domain.billing.liable_lines import NOTHING, Billed, BilledKey
 from server.domain.calendar import Period
 from server.domain.consumption.cells import Cell
 from server.domain.exact import EXACT, ZERO
-from server.domain.ids import CorrectionId, EntitlementId, GrantId, derive
+from server.domain.ids import CellId, CorrectionId, EntitlementId, GrantId, derive
 from server.domain.selling.grants import Entitlement, Grant, due_issues
 from server.domain.settlement.ledger import (
     CauseKind,
@@ -42,7 +41,7 @@ PLACES = 2
 class Purse:
     """One wallet: its grants, ledger, cells and lines, and how many of its months are final.
 
-    `state` has what never changes. `tokens` are the cells of tokens that usage of other wallets
+    `state` has what is sold. `tokens` are the cells of tokens that the usage of each other wallet
     costs, and `standing` those with which months begin. `waiting` are lines that no bill has yet.
     """
 
@@ -55,8 +54,8 @@ class Purse:
     entries: list[LedgerEntry] = field(default_factory=list)
     next_index: dict[EntitlementId, int] = field(default_factory=dict)
     standing: dict[int, tuple[Cell, ...]] = field(default_factory=dict)
-    tokens: dict[object, Cell] = field(default_factory=dict)
-    seen: dict[object, Cell] = field(default_factory=dict)
+    tokens: dict[str, dict[CellId, Cell]] = field(default_factory=dict)
+    seen: dict[CellId, Cell] = field(default_factory=dict)
     lines: list[RatableLine] = field(default_factory=list)
     waiting: list[RatableLine] = field(default_factory=list)
     billed: dict[BilledKey, Billed] = field(default_factory=lambda: defaultdict(lambda: NOTHING))
@@ -85,7 +84,8 @@ class Purse:
         gone = [emptied(cell) for key, cell in self.seen.items() if key not in now]
         begun = (cell for cells in self.standing.values() for cell in cells)
         first = states.period(since)
-        cells = [cell for cell in (*begun, *now.values(), *gone, *self.tokens.values())]
+        tokens = (cell for own in self.tokens.values() for cell in own.values())
+        cells = (*begun, *now.values(), *gone, *tokens)
         return replace(
             self.state,
             grants=tuple(self.grants.values()),
@@ -212,9 +212,7 @@ class Purse:
 
 def emptied(cell: Cell) -> Cell:
     """Return a cell whose records are all gone."""
-    measure = replace(
-        cell.measure, sum=ZERO, count=0, max=ZERO, min=ZERO, last=ZERO, held=ZERO
-    )
+    measure = replace(cell.measure, sum=ZERO, count=0, max=ZERO, min=ZERO, last=ZERO, held=ZERO)
     return replace(cell, measure=measure, is_empty=True)
 
 

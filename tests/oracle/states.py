@@ -1,6 +1,6 @@
 """The domain's values of a plan and its records, as the store would load them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
