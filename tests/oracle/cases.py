@@ -71,18 +71,23 @@ rollovers = st.none() | st.builds(
 
 
 @st.composite
-def entitlements(draw: st.DrawFn, months: int) -> tuple[Entitlement, ...]:
+def entitlements(
+    draw: st.DrawFn, months: int, *, is_committed: bool = False
+) -> tuple[Entitlement, ...]:
     """Grants that are issued each month, packs that are issued once, and perhaps a commitment."""
-    begin = draw(st.lists(st.integers(1, 28), max_size=3, unique=True))
+    days = st.integers(1, 28)
+    begin = draw(st.lists(days, min_size=int(is_committed), max_size=3, unique=True))
     found = []
     for number, day in enumerate(begin):
         start = month_start(draw(st.integers(0, min(2, months - 1)))) + (day - 1) * DAY
         ends = st.integers(1, 120).map(lambda days, start=start: start + days * DAY)
         kind = draw(st.sampled_from(["monthly", "monthly", "pack", "commitment"]))
-        if kind == "commitment" and any(one.discount for one in found):
+        if is_committed and number == 0:
+            kind = "commitment"
+        elif kind == "commitment" and any(one.discount for one in found):
             kind = "pack"
         steps = [(0, draw(st.sampled_from([0, 10, 20, 50])))]
-        if draw(st.booleans()):
+        if is_committed or draw(st.booleans()):
             steps.append((draw(st.integers(1, 100)), draw(st.sampled_from([0, 25, 30]))))
         found.append(
             Entitlement(
@@ -102,7 +107,7 @@ def entitlements(draw: st.DrawFn, months: int) -> tuple[Entitlement, ...]:
 def services(draw: st.DrawFn, months: int) -> Service:
     """The service of an asset: from early in January, perhaps not to the end."""
     start = FIRST + draw(st.integers(0, 9)) * DAY
-    end = draw(st.none() | st.integers(15, 31 * months - 10))
+    end = draw(st.none() | st.integers(22, 31 * months - 10))
     return Service(start, None if end is None else FIRST + end * DAY)
 
 
@@ -113,13 +118,23 @@ def plain_pricings(draw: st.DrawFn) -> tuple[Terms, ...]:
     return (Terms(FIRST, (Tier(0, draw(prices), package=draw(packages)),), per=per),)
 
 
+KINDS = {
+    "growing": GROWING,
+    "falling": (*FALLING, "TIME_WEIGHTED"),
+    "tokens": GROWING,
+    "committed": GROWING,
+}
+"""The methods of each kind of plan."""
+
+
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn, kind: str | None = None) -> Plan:
     """Wallets of one or two assets, and perhaps one of tokens in which their overage is rated."""
+    kind = kind or draw(st.sampled_from(list(KINDS)))
     months = draw(st.integers(2, 5))
-    has_tokens = draw(st.booleans())
+    has_tokens = kind == "tokens"
     numbers = draw(st.sampled_from([(1,), (1, 2)]))
-    method = draw(st.sampled_from(GROWING if has_tokens else GROWING + FALLING))
+    method = draw(st.sampled_from(KINDS[kind]))
     is_plain = draw(st.booleans()) or (len(numbers) > 1 and method in FALLING)
     assets = {number: draw(services(months)) for number in numbers}
 
@@ -130,7 +145,7 @@ def plans(draw: st.DrawFn) -> Plan:
             pricing = {number: without_due(terms) for number, terms in pricing.items()}
         return Wallet(
             name,
-            draw(entitlements(months)),
+            draw(entitlements(months, is_committed=kind == "committed")),
             pricing,
             order=draw(st.sampled_from(["EXPIRING_FIRST", "GRANTED_FIRST", "GRANTED_LAST"])),
             **more,
@@ -158,6 +173,8 @@ def records(draw: st.DrawFn, plan: Plan, record_id: str, asset: int | None = Non
     start, end = plan.assets[asset]
     last = min(end or month_start(plan.months), month_start(plan.months))
     days = [start + number * DAY for number in range((last - start).days)]
+    # A few days of each month, so that assets are used on the same day, and at the ends of months.
+    days = [day for day in days if day.day in (1, 2, 9, 10, 19, 20) or (day + 2 * DAY).day < 3]
     if not all(_is_plain(one) for one in plan.wallets):
         days = [day for day in days if day.toordinal() % 2 == asset % 2]
     # Two readings at one moment would have no order that a gauge could know.
@@ -193,7 +210,7 @@ class Act(NamedTuple):
     """Something that arrives: a record or a repeat, its amendment, or its void.
 
     Or an entitlement that is sold, or terms that replace those of an asset. TAKE_IN arrives too:
-    everything that is pending is taken in.
+    everything that is pending is taken in; and INVOICE: all bills are invoiced.
     """
 
     kind: str
@@ -205,6 +222,7 @@ class Act(NamedTuple):
 
 
 TAKE_IN = Act("take in")
+INVOICE = Act("invoice")
 FATES = (
     *[("record",)] * 5,
     ("record", "repeat"),
@@ -220,10 +238,12 @@ class History:
     """What is sold at first, and what arrives until the close of each month and after the last one.
 
     Of the next batch, the first `early` acts arrive when tokens are still open and the usage rated
-    in them is final. `plan` and `records` are all that is known in the end.
+    in them is final. `plan` and `records` are all that is known in the end. Changes are booked in
+    the next billing period, unless the account `reopens` what is not invoiced.
     """
 
     sold_first: Plan
+    reopens: bool
     batches: tuple[tuple[Act, ...], ...]
     early: tuple[int, ...]
     plan: Plan
@@ -231,40 +251,42 @@ class History:
 
 
 @st.composite
-def in_time(draw: st.DrawFn) -> tuple[Plan, tuple[Record, ...]]:
+def in_time(draw: st.DrawFn, kind: str | None = None) -> tuple[Plan, tuple[Record, ...]]:
     """A plan and its records."""
-    plan = draw(plans())
+    plan = draw(plans(kind))
     count = draw(st.sampled_from([*range(13), *range(5, 13)]))
     return plan, tuple(draw(records(plan, str(number))) for number in range(count))
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, kind: str | None = None) -> History:
     """Records of a plan in any order, late or in time, some of them repeated, amended or voided.
 
     Some of what is sold is known late, too.
     """
-    plan, originals = draw(in_time())
+    plan, originals = draw(in_time(kind))
     batches: list[list[tuple[object, Act]]] = [[] for _ in range(plan.months + 1)]
     remaining = []
     for original in originals:
         record, place = original, 0
         fate = draw(st.sampled_from(FATES))
-        for kind in fate:
-            if kind == "amend":
+        for step in fate:
+            if step == "amend":
                 record = draw(records(plan, original.id, original.asset))
                 record = record._replace(wallet=original.wallet)
             place = draw(st.integers(max(place, month_of(record.time.date())), plan.months))
-            act = Act("record", original) if kind == "repeat" else Act(kind, record)
+            act = Act("record", original) if step == "repeat" else Act(step, record)
             batches[place].append((original.id, act))
         if "void" not in fate:
             remaining.append(record)
     first = draw(_known_late(plan, batches))
     for batch in batches:
-        batch += [(("taken", number), TAKE_IN) for number in range(draw(st.integers(0, 1)))]
+        batch += [
+            (act, act) for act in draw(st.lists(st.sampled_from([TAKE_IN, INVOICE]), max_size=2))
+        ]
     mixed = tuple(tuple(_mixed(draw, batch)) for batch in batches)
     early = tuple(draw(st.integers(0, 3)) for _ in range(plan.months))
-    return History(first, mixed, early, plan, tuple(remaining))
+    return History(first, draw(st.booleans()), mixed, early, plan, tuple(remaining))
 
 
 @st.composite

@@ -22,6 +22,7 @@ def assert_same(found: Account, due: Account) -> None:
 def assert_moved_alike(plan: Plan, found: Account, due: Account) -> None:
     """Assert that every grant was issued, drawn, rolled over and expired alike."""
     assert _moves(plan, found) == _moves(plan, due)
+    assert _some(found.paid) == _some(due.paid)
 
 
 def _some(amounts: dict) -> dict:

@@ -26,12 +26,14 @@ class Ledger:
     `pending` has the earliest final month of each wallet in which something changed.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, reopens: bool = False) -> None:
         self.plan = plan
         self.records: dict[str, Record] = {}
         self.known: set[str] = set()
         self.purses = {wallet.name: _purse(plan, wallet) for wallet in plan.wallets}
         self.pending: dict[str, int] = {}
+        for purse in self.purses.values():
+            purse.reopens = reopens
 
     def record(self, record: Record) -> None:
         """Accept a record. A repeat of one that is known, or was, changes nothing."""
@@ -100,6 +102,11 @@ class Ledger:
                 self._correct(purse, since)
         assert not self.pending, self.pending
 
+    def invoice(self) -> None:
+        """Invoice all bills that are ready."""
+        for purse in self.purses.values():
+            purse.invoiced |= purse.bills.keys()
+
     def bill(self) -> None:
         """Bill what no bill has yet, in the first open billing period."""
         for purse in self.purses.values():
@@ -122,6 +129,9 @@ class Ledger:
                 grant = purse.grants[entry.grant_id]
                 key = _grant_key(purse, names[grant.entitlement_id], grant)
                 found.moved[key, _kind(entry)] += Fraction(entry.amount)
+                if _kind(entry) == "drawn":
+                    paid = -entry.amount if entry.covered is None else entry.covered
+                    found.paid[key] += Fraction(paid)
             for line in purse.lines:
                 assert line.amount is not None, line
                 month = month_of(line.key.origin_start.date())
@@ -180,7 +190,7 @@ class Ledger:
         purse.begin(state.cells, month)
         if purse.wallet.token:
             self._pass_on(purse, fixed.cells, fixed.results, fixed.lines, month)
-        purse.correct(fixed, month)
+        purse.correct(fixed)
 
     def _pass_on(self, purse: Purse, cells, results, lines, month: int) -> None:
         """Replace the tokens that the usage of some months costs."""

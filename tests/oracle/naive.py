@@ -35,12 +35,16 @@ Owed = dict[tuple[str, int, int], Fraction]
 
 @dataclass
 class Account:
-    """What is left of each grant that is not empty, how grants moved, and what is owed."""
+    """What is left of each grant that is not empty, how grants moved, and what is owed.
+
+    `paid` is the usage that each grant paid for, which may be more than it gave.
+    """
 
     balances: dict[GrantKey, Fraction] = field(default_factory=dict)
     moved: dict[tuple[GrantKey, str], Fraction] = field(
         default_factory=lambda: defaultdict(Fraction)
     )
+    paid: dict[GrantKey, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     exact: Owed = field(default_factory=lambda: defaultdict(Fraction))
     rounded: Owed = field(default_factory=dict)
 
@@ -175,6 +179,7 @@ class _Life:
             if taken > grant.balance:
                 taken, paid = grant.balance, min(left, down(grant.balance / ratio))
             self._move(grant.key, grant.entitlement, grant.expire, "drawn", -taken)
+            self.found.paid[grant.key] += paid
             left -= paid
         return left
 

@@ -11,8 +11,8 @@ from server.domain.billing.closing import (
     billed_keys,
     invoice_ready,
 )
-from server.domain.billing.corrections import Booked, Correction, in_next_period, revised
-from server.domain.billing.liable_lines import NOTHING, Billed, BilledKey
+from server.domain.billing.corrections import Booked, Correction, in_next_period, in_place, revised
+from server.domain.billing.liable_lines import NOTHING, Billed, BilledKey, LiableLine
 from server.domain.calendar import Period
 from server.domain.consumption.cells import Cell
 from server.domain.exact import EXACT, ZERO
@@ -42,7 +42,8 @@ class Purse:
     """One wallet: its grants, ledger, cells and lines, and how many of its months are final.
 
     `state` has what is sold. `tokens` are the cells of tokens that the usage of each other wallet
-    costs, and `standing` those with which months begin. `waiting` are lines that no bill has yet.
+    costs, and `standing` those with which months begin. What changes is booked in the next billing
+    period, unless the wallet `reopens` billing periods that are not `invoiced`.
     """
 
     wallet: plans.Wallet
@@ -57,8 +58,9 @@ class Purse:
     tokens: dict[str, dict[CellId, Cell]] = field(default_factory=dict)
     seen: dict[CellId, Cell] = field(default_factory=dict)
     lines: list[RatableLine] = field(default_factory=list)
-    waiting: list[RatableLine] = field(default_factory=list)
-    billed: dict[BilledKey, Billed] = field(default_factory=lambda: defaultdict(lambda: NOTHING))
+    bills: dict[Period, list[LiableLine]] = field(default_factory=dict)
+    invoiced: set[Period] = field(default_factory=set)
+    reopens: bool = False
     corrections: int = 0
     final: int = 0
 
@@ -120,19 +122,30 @@ class Purse:
         """Make the next month final."""
         self.post(settlement.movements, settlement.opened)
         self.lines += lines
-        self.waiting += lines
         self.final += 1
         self.standing[self.final] = following
 
-    def correct(self, fixed: Correction, since: int) -> None:
-        """Book a correction of the months from `since` on."""
+    def correct(self, fixed: Correction) -> None:
+        """Book a correction: post its movements, and book the lines that changed."""
         self.corrections += 1
         self.post(revised(fixed.movements, self.corrections), fixed.opened)
         correction_id = CorrectionId(derive(self.state.terms.id, "correction", self.corrections))
-        handling = states.period(self.final)
-        lines = [in_next_period(line, handling, correction_id) for line in fixed.changes]
-        self.lines += lines
-        self.waiting += lines
+        whole = {line.key.usage: line for line in fixed.lines}
+        again: set[Period] = set()
+        for change in fixed.changes:
+            start = max(change.key.origin_start, self.calendar.service_start)
+            line = replace(change, billed_from=change.billed_from or start)
+            billing = self.calendar.origin_of(line.billed_from)
+            if self.reopens and billing not in self.invoiced:
+                replacing = in_place(line, whole)
+                self.lines = [one for one in self.lines if one.id != replacing.id]
+                self.lines.append(replacing)
+                again.add(billing)
+            else:
+                handling = states.period(self.final)
+                self.lines.append(in_next_period(line, handling, correction_id))
+        for billing in again & self.bills.keys():
+            self.bill(billing)
 
     def begin(self, cells: Iterable[Cell], after: int) -> None:
         """Keep the cells with which the months after one begin, through the first open one."""
@@ -185,7 +198,7 @@ class Purse:
         return {effect: moved for effect, moved in found.items() if moved.amount or moved.paid}
 
     def bill(self, period: Period) -> None:
-        """Bill all lines that wait, for a billing period."""
+        """Make the lines of a billing period, or make them again."""
         bill = Bill(
             wallet_id=self.state.terms.id,
             calendar=self.calendar,
@@ -193,14 +206,24 @@ class Purse:
             currency_code=states.DOLLARS,
             places=PLACES,
         )
-        lines, self.waiting = bill.owed(self.waiting), []
-        before = {key: self.billed[key] for key in billed_keys(bill, lines)}
-        for ready in invoice_ready(bill, lines, before):
-            line = ready.line
-            exact, amount = self.billed[line.key.billed_key]
-            self.billed[line.key.billed_key] = Billed(
-                EXACT.add(exact, line.exact_amount), EXACT.add(amount, line.amount)
-            )
+        assert period not in self.invoiced, period
+        self.bills.pop(period, None)
+        lines = bill.owed(one for one in self.lines if period.contains(one.key.period_start))
+        billed = self.billed
+        before = {key: billed[key] for key in billed_keys(bill, lines)}
+        self.bills[period] = [one.line for one in invoice_ready(bill, lines, before)]
+
+    @property
+    def billed(self) -> dict[BilledKey, Billed]:
+        """The sums of all bills, by the asset and the billing period of its usage."""
+        found: dict[BilledKey, Billed] = defaultdict(lambda: NOTHING)
+        for lines in self.bills.values():
+            for line in lines:
+                exact, amount = found[line.key.billed_key]
+                found[line.key.billed_key] = Billed(
+                    EXACT.add(exact, line.exact_amount), EXACT.add(amount, line.amount)
+                )
+        return found
 
     def month_billed(self, key: BilledKey) -> tuple[str, int, int]:
         """Return the model's key of a billing period."""
