@@ -3,7 +3,7 @@
 from collections import defaultdict
 from fractions import Fraction
 
-from tests.oracle.naive import Account
+from tests.oracle.lives import Account
 from tests.oracle.plans import Plan
 
 

@@ -15,7 +15,7 @@ from server.domain.settlement.standing import standing, with_standing
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.wallet_states import WalletState
 from tests.oracle import plans, states
-from tests.oracle.naive import Account, GrantKey
+from tests.oracle.lives import Account, GrantKey
 from tests.oracle.plans import Plan, Record, month_of
 from tests.oracle.purses import Purse, emptied
 

@@ -144,6 +144,8 @@ class Purse:
             else:
                 handling = states.period(self.final)
                 self.lines.append(in_next_period(line, handling, correction_id))
+        # Cells are linked to the first line of their usage.
+        assert {line.id for line in fixed.lines} <= {line.id for line in self.lines}
         for billing in again & self.bills.keys():
             self.bill(billing)
 

@@ -1,26 +1,17 @@
 """The model against the rulings' figures, and against the domain for usage that is in time."""
 
-from datetime import UTC, date, datetime
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 
-from tests.oracle import cases
+from tests.oracle import cases, scenarios
 from tests.oracle.compare import assert_moved_alike, assert_same
 from tests.oracle.ledger import Ledger
-from tests.oracle.naive import Account, account
-from tests.oracle.plans import (
-    FIRST,
-    Entitlement,
-    Plan,
-    Record,
-    Rollover,
-    Service,
-    Terms,
-    Tier,
-    Wallet,
-)
+from tests.oracle.lives import Account
+from tests.oracle.naive import account
+from tests.oracle.plans import Plan, Service, Wallet
+from tests.oracle.scenarios import Scenario, at, day, monthly, one_wallet, used
 
 
 @settings(max_examples=cases.EXAMPLES)
@@ -41,31 +32,6 @@ def test_what_is_in_time_is_closed_as_the_model_has_it(case):
     assert_moved_alike(plan, found, due)
 
 
-def day(month: int, number: int, hour: int = 0) -> datetime:
-    return datetime(2024, month, number, hour, tzinfo=UTC)
-
-
-def used(
-    time: datetime, quantity: int, asset: int = 1, wallet: str = "usage", **more: str
-) -> Record:
-    name = f"{wallet} {asset} {time} {quantity} {more}"
-    return Record(name, wallet, asset, time, Fraction(quantity), **more)
-
-
-def at(*steps: tuple[int, object], **more) -> tuple[Terms, ...]:
-    """Terms with a tier from each lower bound on."""
-    tiers = tuple(Tier(lower, Fraction(str(rate))) for lower, rate in steps)
-    return (Terms(FIRST, tiers, **more),)
-
-
-def monthly(quantity: int, rollover: Rollover | None = None) -> Entitlement:
-    return Entitlement("monthly", quantity, FIRST, rollover=rollover)
-
-
-def one_wallet(months: int, prices, *held: Entitlement) -> Plan:
-    return Plan(months, {1: Service()}, (Wallet("usage", held, {1: prices}),))
-
-
 def moved(found: Account, kind: str) -> list[tuple[int, int]]:
     """The month and the quantity of each movement of a kind, by the start of its grant."""
     moves = [
@@ -78,12 +44,14 @@ def owed(found: Account) -> list[Fraction]:
     return [amount for amount in found.rounded.values() if amount]
 
 
-def test_scenario_a_a_remainder_within_its_cap_rolls_whole():
-    plan = one_wallet(2, at((0, 1)), monthly(100, Rollover(percent=50)))
-    in_time = [used(day(1, 10), 30), used(day(2, 10), 120)]
+def both(scenario: Scenario) -> tuple[Account, Account]:
+    """What is in time comes to, and what all of it comes to."""
+    plan, in_time, changed = scenario
+    return account(plan, in_time), account(plan, scenarios.changed(in_time, changed))
 
-    before = account(plan, in_time)
-    found = account(plan, [*in_time, used(day(1, 20), 40)])
+
+def test_scenario_a_a_remainder_within_its_cap_rolls_whole():
+    before, found = both(scenarios.a())
 
     assert sum(before.balances.values()) == 130
     assert moved(before, "expired") == [(1, -20)]
@@ -93,13 +61,7 @@ def test_scenario_a_a_remainder_within_its_cap_rolls_whole():
 
 
 def test_scenario_b_one_more_unit_makes_tokens_cheaper_and_nothing_is_owed():
-    usage = Wallet("usage", (), {1: at((0, 10), (16, 5))}, token="credits")
-    tokens = Wallet("credits", (monthly(100),), {1: at((0, "0.20"))})
-    plan = Plan(1, {1: Service()}, (usage, tokens))
-    in_time = [used(day(1, 10), 15)]
-
-    before = account(plan, in_time)
-    found = account(plan, [*in_time, used(day(1, 20), 1)])
+    before, found = both(scenarios.b())
 
     assert before.exact == {("usage", 1, 0): 150, ("credits", 1, 0): 10}
     assert moved(before, "drawn") == [(1, -100)]
@@ -110,14 +72,7 @@ def test_scenario_b_one_more_unit_makes_tokens_cheaper_and_nothing_is_owed():
 
 
 def test_scenario_c_the_commitment_serves_the_usage_of_the_earlier_day():
-    commitment = Entitlement("commitment", 1000, FIRST, is_monthly=False, discount=((0, 20),))
-    shared = Wallet("usage", (commitment,), {1: at((0, 12)), 2: at((0, 10))})
-    assets = {1: Service(end=date(2024, 7, 1)), 2: Service(end=date(2025, 1, 1))}
-    plan = Plan(1, assets, (shared,))
-    in_time = [used(day(1, 10), 800, 2), used(day(1, 20), 800, 1)]
-
-    before = account(plan, in_time)
-    found = account(plan, [*in_time, used(day(1, 5), 100, 1)])
+    before, found = both(scenarios.c())
 
     assert before.rounded == {("usage", 1, 0): 4200, ("usage", 2, 0): 0}
     assert found.rounded == {("usage", 1, 0): 5400, ("usage", 2, 0): 0}
@@ -125,19 +80,15 @@ def test_scenario_c_the_commitment_serves_the_usage_of_the_earlier_day():
 
 @pytest.mark.parametrize(
     ("count", "expired", "owed_before", "owed_after", "left"),
-    [(1, (-10, -35), 20, 20, 0), (None, (0, 0), 10, 0, 15)],
+    [(1, [-10, -35], 20, 20, 0), (None, [0, 0], 10, 0, 15)],
 )
 def test_scenario_d_a_void_gives_back_what_had_rolled_over(
     count, expired, owed_before, owed_after, left
 ):
-    plan = one_wallet(3, at((0, 1)), monthly(100, Rollover(count)))
-    kept = [used(day(1, 10), 35), used(day(2, 10), 30), used(day(3, 10), 220)]
-
-    before = account(plan, [*kept, used(day(1, 20), 25)])
-    found = account(plan, kept)
+    before, found = both(scenarios.d(count))
 
     gone = [sum(quantity for _, quantity in moved(one, "expired")) for one in (before, found)]
-    assert gone == list(expired)
+    assert gone == expired
     assert (sum(owed(before)), sum(owed(found))) == (owed_before, owed_after)
     assert sum(found.balances.values()) == 100 + left
 
