@@ -235,7 +235,7 @@ FATES = (
 
 @dataclass(frozen=True)
 class History:
-    """What is sold at first, and what arrives until the close of each month and after the last one.
+    """A plan that is sold at first, and all that arrives until each close and after the last one.
 
     Of the next batch, the first `early` acts arrive when tokens are still open and the usage rated
     in them is final. `plan` and `records` are all that is known in the end. Changes are booked in

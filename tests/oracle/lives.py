@@ -31,7 +31,7 @@ Owed = dict[tuple[str, int, int], Fraction]
 
 @dataclass
 class Account:
-    """What is left of each grant that is not empty, how grants moved, and what is owed.
+    """The balances of grants that are not empty, the movements of grants, and the amounts owed.
 
     `paid` is the usage that each grant paid for, which may be more than it gave.
     """

@@ -34,7 +34,7 @@ class Terms(NamedTuple):
 
 
 class Rollover(NamedTuple):
-    """What is left rolls over `count` times, or always, within a percentage or a quantity."""
+    """A remainder rolls over `count` times, or always, within a percentage or a quantity."""
 
     count: int | None = None
     percent: int | None = None

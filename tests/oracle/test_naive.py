@@ -45,7 +45,7 @@ def owed(found: Account) -> list[Fraction]:
 
 
 def both(scenario: Scenario) -> tuple[Account, Account]:
-    """What is in time comes to, and what all of it comes to."""
+    """Return the accounts of what is in time, and of everything."""
     plan, in_time, changed = scenario
     return account(plan, in_time), account(plan, scenarios.changed(in_time, changed))
 
