@@ -2046,7 +2046,7 @@ Global___ResolvePoliciesResponse: _TypeAlias = ResolvePoliciesResponse  # noqa: 
 
 @_typing.final
 class ResolvedPolicies(_message.Message):
-    """The policies that apply to one resource. The policies of an asset are those under which it was sold; if a
+    """The policies that apply to one resource: of a product, in the versions in force today. The policies of an asset are those under which it was sold; if a
     pack or commitment only adds to the wallet of its target, the policy of that wallet is returned without a
     name.
     """

@@ -102,7 +102,13 @@ def _methods(service: ServiceDescriptor, wire: OnWire[Any, Any]) -> dict[str, Me
 async def get_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
     """Return the record that `request.name` names. Raises `…_NOT_FOUND`."""
     key = named(request, "name", wire.name)
-    return wire.write(await run_query(env, lambda tx: store.get(tx, wire.kind, *key)))
+
+    async def read(tx: Transaction) -> StoredRecord[T]:
+        stored = await store.get(tx, wire.kind, *key)
+        [record] = await records.as_of_today(tx, wire.kind, [stored])
+        return record
+
+    return wire.write(await run_query(env, read))
 
 
 async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequence[M], str]:
@@ -124,7 +130,7 @@ async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequ
         )
         if not page_rows and parent is not None:
             await store.get(tx, parent.kind, *key)
-        return page_rows
+        return await records.as_of_today(tx, wire.kind, page_rows)
 
     return await run_list(
         env,
