@@ -1,6 +1,6 @@
 """The records of a setup, created in a transaction, with the step of each."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -123,7 +123,7 @@ class Making:
             existing = error.facts["name"] if error.facts["name"] != name else ""
         self.keep(part, name, there, is_shared=is_shared, differing=differing, existing=existing)
 
-    async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:
+    async def _known(self, kind: Kind[P]) -> Sequence[StoredRecord[P]]:
         """Return every policy of a kind."""
         known: list[StoredRecord[P]] = []
         after: tuple[str] | None = None
@@ -131,5 +131,5 @@ class Making:
             page = await records.list_records(self.tx, kind, after=after, limit=PAGE)
             known += page
             if len(page) < PAGE:
-                return [*await as_of_today(self.tx, kind, known)]
+                return await as_of_today(self.tx, kind, known)
             after = (kind.key(page[-1].content)[-1],)

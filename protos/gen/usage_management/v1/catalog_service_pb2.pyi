@@ -2188,10 +2188,15 @@ class ListReferrersResponse(_message.Message):
     REFERRERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SOLD_FIELD_NUMBER: _builtins.int
+    OMITTED_TARGET_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The token of the next page; empty on the last page."""
     sold: _builtins.bool
     """True if a quote or a sale refers to it. It then cannot become a draft, and its id is never given again."""
+    omitted_target_count: _builtins.int
+    """The number of binding targets that refer to it and are not among `referrers`, on any page: those of all accounts
+    if the credential lacks the permission `accounts.read`, else none.
+    """
     @_builtins.property
     def referrers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Referrer]:
         """The records that refer to it, by name."""
@@ -2202,10 +2207,11 @@ class ListReferrersResponse(_message.Message):
         referrers: _abc.Iterable[Global___Referrer] | None = ...,
         next_page_token: _builtins.str = ...,
         sold: _builtins.bool = ...,
+        omitted_target_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "referrers", b"referrers", "sold", b"sold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "omitted_target_count", b"omitted_target_count", "referrers", b"referrers", "sold", b"sold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
