@@ -48,7 +48,9 @@ class _PolicyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyLev
     """The target to which the asset is bound, or the wallet of the target."""
 
 class PolicyLevel(_PolicyLevel, metaclass=_PolicyLevelEnumTypeWrapper):
-    """The level of the catalog that supplied a policy. New levels may be added."""
+    """The level that supplied a policy, from the weakest to the strongest: the strongest that names a policy supplies it.
+    Anchors that share a wallet must come to one overage policy; see ActivateOrder. New levels may be added.
+    """
 
 POLICY_LEVEL_UNSPECIFIED: PolicyLevel.ValueType  # 0
 """Never returned."""
