@@ -43,7 +43,7 @@ def check_policies(product: ResolvedProduct) -> None:
     """Raise POLICY_CONFLICT for policies of a product with which it cannot be sold."""
     for resource in product.resources:
         wallet = resource.policies.wallet
-        check_method(wallet.aggregation.method, wallet.late, resource.policies.overage)
+        check_method(wallet.aggregation.method, resource.policies.overage)
     _check_tokens(product)
 
 

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from server.domain.modeling.catalog import NextVersion
-from server.domain.modeling.policies import AggregationMethod, LatePolicy, OveragePolicy
+from server.domain.modeling.policies import AggregationMethod, OveragePolicy
 from server.domain.modeling.policy_versions import EndingVersion, version_on
 from server.domain.validation import EffectiveDays, Metered, Revision, Scope, Setup, validate
 from server.domain.validation.activation import faults
@@ -15,7 +15,7 @@ from tests.setups import MONTHLY, TODAY, counted_by, entry, kept, metered, promi
 START = date(2024, 7, 1)
 BEFORE, AFTER = date(2024, 6, 30), date(2024, 7, 2)
 FREE = OveragePolicy.FREE
-AVERAGE = AggregationMethod.AVERAGE
+WEIGHTED = AggregationMethod.TIME_WEIGHTED
 
 
 def revised(first: Metered, *later: tuple[date, Metered], **more) -> Setup:
@@ -97,11 +97,11 @@ def test_a_charge_that_goes_on_is_one_span():
     assert whole == {"RATE_RUNS_OUT": ["calls has no rate in USD by book from 2024-09-01 on"]}
 
 
-def test_late_usage_is_judged_by_the_versions_of_one_day():
-    """AVERAGE ends as late usage begins to count, so no day has both."""
-    average = counted_by(AVERAGE, late=LatePolicy.REJECT)
-    lenient = metered()
-    overlapping = counted_by(AVERAGE)
+def test_a_method_is_judged_by_the_versions_of_one_day():
+    """TIME_WEIGHTED ends as overage begins to be blocked, so no day has both."""
+    average = counted_by(WEIGHTED)
+    lenient = metered(overage=OveragePolicy.BLOCK)
+    overlapping = counted_by(WEIGHTED, overage=OveragePolicy.BLOCK)
 
     assert "LATE_POLICY" not in told(revised(average, (START, lenient)))
     middle = told(revised(average, (START, overlapping), (AFTER, lenient)))["LATE_POLICY"]

@@ -28,11 +28,11 @@ async def revise(world: World, kind: str, mask: str, start: str | None, **conten
     await world.client.policies.RevisePolicy(request)
 
 
-async def counted(world: World, method: str) -> str:
+async def counted(world: World, method: str, period: str = "DAY") -> str:
     """Create a policy that counts by a method; it is active."""
     request = rpc.CreateAggregationPolicyRequest(
         aggregation_policy_id="counting",
-        aggregation_policy=policies.AggregationPolicy(method=method, period="DAY"),
+        aggregation_policy=policies.AggregationPolicy(method=method, period=period),
     )
     made = await world.client.policies.CreateAggregationPolicy(request)
     await words.move(world, types.CATALOG_STATE_ACTIVE, made.name)
@@ -61,33 +61,28 @@ async def test_a_pending_version_must_be_valid_from_its_day_on(sandbox):
     world = await sandbox("2024-01-15")
     counting = await counted(world, "SUM")
     await draft(world, counting)
-    await revise(
-        world, "aggregation_policy", "method", FIRST, name=counting, method="TIME_WEIGHTED"
-    )
-    request = rpc.ListPolicyVersionsRequest(name=counting)
-    assert len((await world.client.policies.ListPolicyVersions(request)).versions) == 2
-    await revise(world, "aggregation_policy", "method", FIRST, name=counting, method="AVERAGE")
+    await revise(world, "aggregation_policy", "period", FIRST, name=counting, period="MONTH")
 
     [checked] = (await validate(world, "plan", drafts=True)).products
     error = await refusal(world.activate("plan"))
 
-    [result] = [one for one in checked.results if one.rule.id == "LATE_POLICY"]
+    [result] = [one for one in checked.results if one.rule.id == "PERIOD_ORDER"]
     assert [FIRST in finding.message for finding in result.findings] == [True]
     assert error.reason == "VALIDATION_FAILED"
     assert FIRST in str(error)
     [fault] = error.violations
-    assert (fault.field, fault.reason) == ("products/plan/usageResources/load", "POLICY_CONFLICT")
+    assert (fault.field, fault.reason) == ("products/plan/usageResources/load", "PERIOD_ORDER")
 
 
 async def test_a_version_in_force_is_judged_though_a_pending_one_mends_it(sandbox):
     world = await sandbox("2024-01-15")
-    counting = await counted(world, "AVERAGE")
-    await revise(world, "aggregation_policy", "method", FIRST, name=counting, method="SUM")
+    counting = await counted(world, "SUM", "MONTH")
+    await revise(world, "aggregation_policy", "period", FIRST, name=counting, period="DAY")
     await draft(world, counting)
 
     error = await refusal(world.activate("plan"))
 
-    assert [fault.reason for fault in error.violations] == ["POLICY_CONFLICT"]
+    assert [fault.reason for fault in error.violations] == ["PERIOD_ORDER"]
     assert FIRST not in str(error)
     await world.advance("2024-02-01")
     assert (await world.activate("plan")).product.name == "products/plan"
@@ -160,27 +155,13 @@ async def test_the_etag_of_the_version_in_force_revises_the_policy(sandbox):
     assert (await overage(world)).pending_version.version == 3
 
 
-async def averaged(world: World) -> str:
-    """Create an active product with an average, and a policy that a target can name for it."""
-    averaging = Metered(resource="load", method="AVERAGE", late="REJECT", rate="1")
-    await world.product("plan", averaging)
-    request = rpc.CreateRatingFrequencyPolicyRequest(
-        rating_frequency_policy_id="own",
-        rating_frequency_policy=policies.RatingFrequencyPolicy(
-            period="MONTH", late_policy="REJECT"
-        ),
-    )
-    made = await world.client.policies.CreateRatingFrequencyPolicy(request)
-    await words.move(world, types.CATALOG_STATE_ACTIVE, made.name)
-    return made.name
-
-
 async def test_a_pending_version_is_judged_by_the_targets_from_its_day_on(sandbox):
     world = await sandbox("2024-01-15")
-    own = await averaged(world)
+    await world.product("plan", Metered(resource="load", rate="1"))
+    own = await counted(world, "SUM")
     named = catalog.PolicyOverride(
         usage_resource="usageResources/load",
-        policies=catalog.ResourcePolicies(rating_frequency_policy=own),
+        policies=catalog.ResourcePolicies(aggregation_policy=own),
     )
     request = accounts.CreateBindingTargetRequest(
         parent=await world.account("ann"),
@@ -189,31 +170,30 @@ async def test_a_pending_version_is_judged_by_the_targets_from_its_day_on(sandbo
     )
     target = await world.client.accounts.CreateBindingTarget(request)
 
-    late = {"name": own, "late_policy": "NEXT_PERIOD"}
-    error = await refusal(revise(world, "rating_frequency_policy", "late_policy", FIRST, **late))
+    monthly = {"name": own, "period": "MONTH"}
+    error = await refusal(revise(world, "aggregation_policy", "period", FIRST, **monthly))
 
     assert [fault.field for fault in error.violations] == [target.name]
     assert FIRST in error.violations[0].description
 
 
 async def test_a_sale_is_not_judged_by_a_version_that_does_not_apply_to_it(sandbox):
-    """The line names a policy that goes with SUM, which ends before, and with no average."""
+    """The line blocks overage, which goes with SUM and not with the method that begins later."""
     world = await sandbox("2024-01-15")
-    summed = Metered(resource="load", late="REJECT", rate="1")
+    summed = Metered(resource="load", grant="10", rate="1")
     await world.product("plan", summed)
     name = "aggregationPolicies/sum-day-combine_unspecified"
-    await revise(world, "aggregation_policy", "method", FIRST, name=name, method="AVERAGE")
-    request = rpc.CreateRatingFrequencyPolicyRequest(
-        rating_frequency_policy_id="own",
-        rating_frequency_policy=policies.RatingFrequencyPolicy(period="MONTH"),
+    await revise(world, "aggregation_policy", "method", FIRST, name=name, method="TIME_WEIGHTED")
+    request = rpc.CreateOveragePolicyRequest(
+        overage_policy_id="own", overage_policy=policies.OveragePolicy(overage="BLOCK")
     )
-    own = await world.client.policies.CreateRatingFrequencyPolicy(request)
+    own = await world.client.policies.CreateOveragePolicy(request)
     await words.move(world, types.CATALOG_STATE_ACTIVE, own.name)
     account = await world.account("ann")
 
     def asked(start: str) -> quotes.SaleLine:
         made = line("plan", start)
-        policy = catalog.ResourcePolicies(rating_frequency_policy=own.name)
+        policy = catalog.ResourcePolicies(overage_policy=own.name)
         made.policies.add(usage_resource="usageResources/load", policies=policy)
         return made
 
@@ -224,4 +204,4 @@ async def test_a_sale_is_not_judged_by_a_version_that_does_not_apply_to_it(sandb
     await world.advance("2024-02-01")
     await world.use(asset, "load", "2024-01-31", 3)
     await world.advance("2024-02-10")
-    assert sum(money(one.amount) for one in await world.liable(account)) == 3
+    assert sum(money(one.amount) for one in await world.liable(account)) == 0
