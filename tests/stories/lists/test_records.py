@@ -119,7 +119,7 @@ async def test_usage_summaries_by_state_asset_product_resource_and_day(sandbox):
     assert await listing.names(**day, state="DRAWN") == [march]
     assert await listing.names(start_time=day["end_time"]) == [april]
     await listing.refuses_other_filters_for_its_token(
-        {}, {"state": "DRAWN"}, of_plan, {"product": "products/plan"}, MINUTES, day
+        {}, {"state": "DRAWN"}, of_plan, {"product": "products/plan"}, MINUTES
     )
     assert await listing.faults(product="twin") == [("product", "NAME_FORMAT")]
     absurd = {"start_time": MARCH, "end_time": MARCH}
