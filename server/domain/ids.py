@@ -42,6 +42,7 @@ LiableSummaryId = NewType("LiableSummaryId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
 RatingBatchId = NewType("RatingBatchId", UUID)
 RunId = NewType("RunId", UUID)
+VoidRunId = NewType("VoidRunId", UUID)
 JobId = NewType("JobId", UUID)
 RecordId = NewType("RecordId", str)
 

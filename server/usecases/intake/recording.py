@@ -5,7 +5,6 @@ their cells. Only a record that is stored for the first time counts. A batch can
 repeated, split, reordered or sent concurrently without changing the result.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,6 @@ from server.domain.consumption.placement import (
     takes_late,
 )
 from server.domain.consumption.recording import (
-    DUPLICATE,
     OWN_UNIT,
     Counted,
     Meter,
@@ -33,6 +31,7 @@ from server.domain.consumption.recording import (
     Stored,
     Usage,
     WalletKey,
+    duplicate_of,
     fold,
     kept,
     rejected,
@@ -51,6 +50,7 @@ from server.store.consumption.uniques import lock_cells, measure_again
 from server.store.transaction import Savepoint
 from server.usecases.billing.reopening import final_of, reopen
 from server.usecases.intake.assets import with_assets
+from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.blocking import Placed, refuse_blocked
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
@@ -78,13 +78,7 @@ def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageEr
 
     If a part fails, the parts before it stay stored; the whole request can be repeated.
     """
-    named = {item.account_id for item in command.records if isinstance(item, Usage)}
-    part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
-    found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
-    for index, item in enumerate(command.records):
-        part = part_of[item.account_id] if isinstance(item, Usage) else 0
-        found[part][index] = item
-    return [found[part] for part in sorted(found)]
+    return parts_of(command.records, lambda usage: usage.account_id, accounts)
 
 
 async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
@@ -180,7 +174,7 @@ async def _place(
     """Find the period that handles each record, decide the open cases, and store the rest."""
     counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    opened = await _lock_open_periods(tx, slots, now)
+    opened = await lock_open_periods(tx, slots, now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
     first_open: Mapping[WalletKey, RatingPeriod] = {}
     if late or refused:
@@ -262,8 +256,8 @@ def _settle_repeats(
             outcomes[index] = repeated(item, first)
     for index, other in refused.items():
         first = known.get(other.usage.key)
-        is_repeat = first is not None and first.content_hash == other.content_hash
-        outcomes[index] = DUPLICATE if is_repeat else rejected(other.error)
+        repeat = None if first is None else duplicate_of(other.content_hash, first)
+        outcomes[index] = repeat or rejected(other.error)
 
 
 def _placed(
@@ -324,7 +318,7 @@ async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[Rec
     return await store.find_records(tx, keys) if keys else {}
 
 
-async def _lock_open_periods(
+async def lock_open_periods(
     tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> set[PeriodKey]:
     """Return the open periods of `slots`, which stay open until this transaction commits.

@@ -142,6 +142,8 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
               SELECT c.* FROM usage_summaries AS c
                WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
                  AND c.period_start_time = p.start_time AND c.period_start_time > '-infinity'
+                 -- A cell whose records are all voided is none; a standing cell has a first time.
+                 AND (c.record_count > 0 OR c.first_time IS NOT NULL)
                ORDER BY c.start_time, c.usage_summary_id OFFSET 0) AS s
         CROSS JOIN LATERAL (
               SELECT t.number FROM assets AS t
