@@ -1,20 +1,33 @@
 """Short words for stories about records that are voided or amended."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients import UsageError
 from clients.pages import pages
-from tests.stories.words import figure
+from tests.stories.words import Metered, figure, line
 from tests.stories.world import World
 
 VOIDED = consumption.VoidOutcome.VOIDED
 ALREADY_VOIDED = consumption.VoidOutcome.ALREADY_VOIDED
 AMENDED = consumption.AmendOutcome.AMENDED
+CALLS = Metered(resource="calls", rate="1")
+
+
+async def shop(
+    sandbox: Callable[..., Awaitable[World]], *metered: Metered, start: str = "2024-01-31"
+) -> tuple[World, str, assets.Asset]:
+    """Sell a plan with calls, or with what is metered; return the account and the asset too."""
+    world = await sandbox(start)
+    await world.product("plan", *(metered or (CALLS,)))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    return world, account, asset
 
 
 def record_name(account: str, record_id: str) -> str:

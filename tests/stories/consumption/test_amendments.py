@@ -9,11 +9,11 @@ from tests.stories.consumption.amend_words import (
     days,
     reasons,
     record_name,
+    shop,
     stored,
     used,
     void,
 )
-from tests.stories.consumption.test_voids import shop
 from tests.stories.words import Metered, figure, line, refusal, usage
 
 Recorded = consumption.RecordOutcome

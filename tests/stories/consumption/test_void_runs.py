@@ -2,15 +2,15 @@
 
 import asyncio
 
+from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients.pages import pages
-from tests.stories.consumption.amend_words import days, listed, stored
-from tests.stories.consumption.test_voids import shop
+from tests.stories.consumption.amend_words import days, listed, shop, stored
 from tests.stories.words import Metered, figure, line, moment, refusal, stamp, usage
 from tests.stories.world import World
 
-DONE, RUNNING = consumption.VoidRun.DONE, consumption.VoidRun.RUNNING
+DONE, RUNNING = access.Run.DONE, access.Run.RUNNING
 
 
 def window(start: str, end: str) -> dict[str, object]:
@@ -67,7 +67,7 @@ async def test_a_dry_run_says_what_the_run_then_does(sandbox):
             (one.asset, one.usage_resource): (one.record_count, figure(one.quantity))
             for one in run.usage
         }
-        periods = sorted((one.record_count, one.final) for one in run.periods)
+        periods = sorted((one.record_count, one.was_final) for one in run.periods)
         return run.record_count, usages, periods
 
     assert figures(dry) == figures(real)

@@ -12,6 +12,7 @@ from tests.stories.consumption.amend_words import (
     listed,
     reasons,
     record_name,
+    shop,
     stored,
     used,
     void,
@@ -19,15 +20,6 @@ from tests.stories.consumption.amend_words import (
 from tests.stories.words import ACCEPTED, Metered, codes, figure, line, refusal, usage
 
 Code = consumption.RecordOutcome
-CALLS = Metered(resource="calls", rate="1")
-
-
-async def shop(sandbox, *metered: Metered, start: str = "2024-01-31"):
-    world = await sandbox(start)
-    await world.product("plan", *(metered or (CALLS,)))
-    account = await world.account("ann")
-    [asset] = await world.sell(account, line("plan", "2024-01-01"))
-    return world, account, asset
 
 
 @pytest.mark.capability("M109.void")

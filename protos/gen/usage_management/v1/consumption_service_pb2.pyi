@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import access_service_pb2 as _access_service_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -804,33 +805,6 @@ class VoidRun(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    class _State:
-        ValueType = _typing.NewType("ValueType", _builtins.int)
-        V: _TypeAlias = ValueType  # noqa: Y015
-
-    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[VoidRun._State.ValueType], _builtins.type):
-        DESCRIPTOR: _descriptor.EnumDescriptor
-        STATE_UNSPECIFIED: VoidRun._State.ValueType  # 0
-        """Never returned."""
-        RUNNING: VoidRun._State.ValueType  # 1
-        """The run is in progress."""
-        DONE: VoidRun._State.ValueType  # 2
-        """All records that match are voided, or counted if it is a dry run."""
-        FAILED: VoidRun._State.ValueType  # 3
-        """The run stopped; see `error`. What it voided stays voided."""
-
-    class State(_State, metaclass=_StateEnumTypeWrapper):
-        """The state of a void run. New states may be added."""
-
-    STATE_UNSPECIFIED: VoidRun.State.ValueType  # 0
-    """Never returned."""
-    RUNNING: VoidRun.State.ValueType  # 1
-    """The run is in progress."""
-    DONE: VoidRun.State.ValueType  # 2
-    """All records that match are voided, or counted if it is a dry run."""
-    FAILED: VoidRun.State.ValueType  # 3
-    """The run stopped; see `error`. What it voided stays voided."""
-
     @_typing.final
     class LabelsEntry(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
@@ -879,8 +853,8 @@ class VoidRun(_message.Message):
     """The reason, for people: at most 200 characters. It is kept with each record."""
     dry_run: _builtins.bool
     """True to change nothing, and only say what would change."""
-    state: Global___VoidRun.State.ValueType
-    """The state of the run."""
+    state: _access_service_pb2.Run.State.ValueType
+    """The state of the run. What a run voided before it failed stays voided."""
     record_count: _builtins.int
     """The number of records that the run voided so far, or would void if it is a dry run."""
     created_by: _builtins.str
@@ -934,7 +908,7 @@ class VoidRun(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         reason: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
-        state: Global___VoidRun.State.ValueType = ...,
+        state: _access_service_pb2.Run.State.ValueType = ...,
         record_count: _builtins.int = ...,
         usage: _abc.Iterable[Global___VoidedUsage] | None = ...,
         periods: _abc.Iterable[Global___VoidedPeriod] | None = ...,
@@ -997,11 +971,11 @@ class VoidedPeriod(_message.Message):
 
     WALLET_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
-    FINAL_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
-    final: _builtins.bool
+    was_final: _builtins.bool
     """True if the period was final, so that what was billed is corrected."""
     record_count: _builtins.int
     """The number of records."""
@@ -1014,12 +988,12 @@ class VoidedPeriod(_message.Message):
         *,
         wallet: _builtins.str = ...,
         period: _types_pb2.RatingPeriod | None = ...,
-        final: _builtins.bool = ...,
+        was_final: _builtins.bool = ...,
         record_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "period", b"period", "record_count", b"record_count", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "record_count", b"record_count", "wallet", b"wallet", "was_final", b"was_final"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

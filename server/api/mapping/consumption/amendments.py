@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from usage_management.v1 import consumption_service_pb2 as pb
+from usage_management.v1.access_service_pb2 import Run
 
 from server.api import names
 from server.api.errors import job_status, status_of
@@ -117,7 +118,7 @@ def void_run_to_pb(run: VoidRun) -> pb.VoidRun:
         labels=only.labels,
         reason=run.reason,
         dry_run=run.is_dry,
-        state=enum_pb(pb.VoidRun.State, run.state),
+        state=enum_pb(Run.State, run.state),
         record_count=run.record_count,
         usage=[_usage_to_pb(account_id, one) for one in run.usage],
         periods=[_period_to_pb(account_id, one) for one in run.periods],
@@ -140,7 +141,7 @@ def _period_to_pb(account_id: AccountId, one: VoidedPeriod) -> pb.VoidedPeriod:
     return pb.VoidedPeriod(
         wallet=names.WALLET.of(account_id, one.wallet_id),
         period=rating_period_pb(one.period),
-        final=one.is_final,
+        was_final=one.is_final,
         record_count=one.count,
     )
 
