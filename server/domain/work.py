@@ -6,6 +6,7 @@ from enum import StrEnum
 class JobKind(StrEnum):
     """The kind of a job; `workers.tasks` has one task for each."""
 
+    CORRECT_USAGE = "correct_usage"
     CLOSE_PERIOD = "close_period"
     REFRESH_GRANTS = "refresh_grants"
     VALIDATE_CATALOG = "validate_catalog"
@@ -15,19 +16,20 @@ class JobKind(StrEnum):
 
     @property
     def rank(self) -> int:
-        """The order at one moment: drawdown before refresh, and the clock after everything else."""
+        """The order at one moment: the past first, the clock after everything else."""
         return _RANKS[self]
 
 
 _RANKS = {
-    JobKind.CLOSE_PERIOD: 0,
-    # Rank 1 is CLOSE_TOKENS_RANK.
-    JobKind.REFRESH_GRANTS: 2,
+    JobKind.CORRECT_USAGE: 0,
+    JobKind.CLOSE_PERIOD: 1,
+    # Rank 2 is CLOSE_TOKENS_RANK.
+    JobKind.REFRESH_GRANTS: 3,
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,
     JobKind.VOID_USAGE: 70,
     JobKind.ADVANCE_CLOCK: 99,
 }
 
-CLOSE_TOKENS_RANK = 1
+CLOSE_TOKENS_RANK = 2
 """Periods of tokens are closed after those of the usage that is rated in them."""

@@ -313,6 +313,35 @@ ALTER TABLE ONLY public.commitment_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.commitment_policies IS 'catalog: what usage costs once a commitment is used up';
 
+CREATE TABLE public.correction_wallets (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    wallet_id uuid NOT NULL,
+    revision integer NOT NULL,
+    correction_id uuid NOT NULL,
+    CONSTRAINT correction_wallets_revision_check CHECK ((revision > 0))
+);
+
+ALTER TABLE ONLY public.correction_wallets FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.correction_wallets IS 'run-time: the wallets of a correction; its entries have `revision` as cause_revision';
+
+CREATE TABLE public.corrections (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    correction_id uuid NOT NULL,
+    causes text[] NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT corrections_causes_check CHECK ((cardinality(causes) > 0))
+);
+
+ALTER TABLE ONLY public.corrections FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.corrections IS 'run-time: what was booked for a settlement group because its past changed';
+
+COMMENT ON COLUMN public.corrections.start_time IS 'the start of the earliest rating period that changed';
+
 CREATE TABLE public.credentials (
     tenant_id uuid NOT NULL,
     credential_id uuid NOT NULL,
@@ -557,6 +586,20 @@ ALTER TABLE ONLY public.overage_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.overage_policies IS 'catalog: how usage beyond the grants is handled';
 
+CREATE TABLE public.pending_corrections (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    wallet_id uuid NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    cause text NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pending_corrections_cause_check CHECK ((cause = ANY (ARRAY['LATE'::text, 'VOID'::text, 'AMEND'::text, 'SALE'::text, 'RATE'::text])))
+);
+
+ALTER TABLE ONLY public.pending_corrections FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.pending_corrections IS 'run-time: the final rating periods that are not as they were settled, and why';
+
 CREATE TABLE public.policy_versions (
     tenant_id uuid NOT NULL,
     kind text NOT NULL,
@@ -792,8 +835,6 @@ CREATE TABLE public.ratable_summaries (
     amount public.exact_amount,
     currency_code text NOT NULL,
     waterfall jsonb NOT NULL,
-    packages jsonb,
-    flat_tiers numeric[],
     error_reason text DEFAULT ''::text NOT NULL,
     error_message text DEFAULT ''::text NOT NULL,
     procedure_id public.code,
@@ -801,9 +842,9 @@ CREATE TABLE public.ratable_summaries (
     execution_id uuid NOT NULL,
     execution_time timestamp with time zone DEFAULT now() NOT NULL,
     liable_summary_id uuid,
+    correction_id uuid,
+    corrects_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT ratable_summaries_flat_tiers_check CHECK ((cardinality(flat_tiers) > 0)),
-    CONSTRAINT ratable_summaries_packages_check CHECK ((jsonb_array_length(packages) > 0)),
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
     CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
     CONSTRAINT rated_means_amount CHECK (((state = 'RATED'::text) = (amount IS NOT NULL))),
@@ -813,6 +854,8 @@ CREATE TABLE public.ratable_summaries (
 ALTER TABLE ONLY public.ratable_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.ratable_summaries IS 'run-time: the cost of the overage of one asset and resource in one rating period';
+
+COMMENT ON COLUMN public.ratable_summaries.corrects_id IS 'the first line of the same usage: the figures of a correction are differences from it and its other corrections';
 
 CREATE TABLE public.rate_card_entries (
     tenant_id uuid NOT NULL,
@@ -949,7 +992,6 @@ CREATE TABLE public.rating_periods (
     freeze_time timestamp with time zone NOT NULL,
     state text DEFAULT 'OPEN'::text NOT NULL,
     final_time timestamp with time zone,
-    reopen_count smallint DEFAULT 0 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_periods_check CHECK ((end_time > start_time)),
     CONSTRAINT rating_periods_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'FROZEN'::text, 'FINAL'::text])))
@@ -958,8 +1000,6 @@ CREATE TABLE public.rating_periods (
 ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet with their states';
-
-COMMENT ON COLUMN public.rating_periods.reopen_count IS 'the number of times late usage reopened it after it was final';
 
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
@@ -1110,7 +1150,7 @@ CREATE TABLE public.superseded_liables (
 
 ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage reopened their period';
+COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
 
 CREATE TABLE public.superseded_ratables (
     tenant_id uuid CONSTRAINT ratable_summaries_tenant_id_not_null NOT NULL,
@@ -1135,8 +1175,6 @@ CREATE TABLE public.superseded_ratables (
     amount public.exact_amount,
     currency_code text CONSTRAINT ratable_summaries_currency_code_not_null NOT NULL,
     waterfall jsonb CONSTRAINT ratable_summaries_waterfall_not_null NOT NULL,
-    packages jsonb,
-    flat_tiers numeric[],
     error_reason text CONSTRAINT ratable_summaries_error_reason_not_null NOT NULL,
     error_message text CONSTRAINT ratable_summaries_error_message_not_null NOT NULL,
     procedure_id public.code,
@@ -1144,10 +1182,10 @@ CREATE TABLE public.superseded_ratables (
     execution_id uuid CONSTRAINT ratable_summaries_execution_id_not_null NOT NULL,
     execution_time timestamp with time zone CONSTRAINT ratable_summaries_execution_time_not_null NOT NULL,
     liable_summary_id uuid,
+    correction_id uuid,
+    corrects_id uuid,
     create_time timestamp with time zone CONSTRAINT ratable_summaries_create_time_not_null NOT NULL,
     supersede_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT ratable_summaries_flat_tiers_check CHECK ((cardinality(flat_tiers) > 0)),
-    CONSTRAINT ratable_summaries_packages_check CHECK ((jsonb_array_length(packages) > 0)),
     CONSTRAINT ratable_summaries_state_check CHECK ((state = ANY (ARRAY['RATED'::text, 'RATING_FAILED'::text]))),
     CONSTRAINT ratable_summary_adds_up CHECK (((used_quantity)::numeric = ((drawn_quantity)::numeric + (overage_quantity)::numeric))),
     CONSTRAINT rated_means_amount CHECK (((state = 'RATED'::text) = (amount IS NOT NULL))),
@@ -1156,7 +1194,7 @@ CREATE TABLE public.superseded_ratables (
 
 ALTER TABLE ONLY public.superseded_ratables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage reopened it';
+COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -1338,7 +1376,6 @@ CREATE TABLE public.usage_summaries (
     dimensions text DEFAULT ''::text NOT NULL,
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone NOT NULL,
-    origin_start_time timestamp with time zone NOT NULL,
     period_start_time timestamp with time zone NOT NULL,
     unit_numerator numeric DEFAULT 1 NOT NULL,
     unit_denominator numeric DEFAULT 1 NOT NULL,
@@ -1489,7 +1526,7 @@ END) STORED,
     CONSTRAINT grant_opens_empty CHECK (((grant_seq > 1) OR ((grant_before)::numeric = (0)::numeric))),
     CONSTRAINT wallet_adds_up CHECK ((((wallet_after)::numeric = ((wallet_before)::numeric + (amount)::numeric)) AND ((wallet_after)::numeric >= (0)::numeric))),
     CONSTRAINT wallet_entries_amount_check CHECK (((amount)::numeric <> (0)::numeric)),
-    CONSTRAINT wallet_entries_check CHECK (((covered IS NULL) OR (((covered)::numeric > (0)::numeric) AND (cause_kind = 'CELL'::text)))),
+    CONSTRAINT wallet_entries_check CHECK (((covered IS NULL) OR (cause_kind = 'CELL'::text))),
     CONSTRAINT wallet_entries_grant_seq_check CHECK ((grant_seq > 0)),
     CONSTRAINT wallet_entries_hash_check CHECK ((length(hash) = 32)),
     CONSTRAINT wallet_entries_kind_check CHECK ((kind = ANY (ARRAY['GRANT'::text, 'REFRESH'::text, 'ROLLOVER'::text, 'EXPIRY'::text, 'AMENDMENT'::text, 'CANCELLATION'::text, 'DRAWDOWN'::text, 'CORRECTION'::text]))),
@@ -1523,6 +1560,7 @@ CREATE TABLE public.wallets (
     head_seq bigint DEFAULT 0 NOT NULL,
     balance public.quantity DEFAULT 0 NOT NULL,
     head_hash bytea DEFAULT '\x'::bytea NOT NULL,
+    correction_count integer DEFAULT 0 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT waiting_time_is_one CHECK ((num_nonnulls(waiting_days, waiting_hours) = 1)),
     CONSTRAINT wallet_not_overdrawn CHECK (((balance)::numeric >= (0)::numeric))
@@ -1567,6 +1605,12 @@ ALTER TABLE ONLY public.binding_targets
 
 ALTER TABLE ONLY public.commitment_policies
     ADD CONSTRAINT commitment_policies_pkey PRIMARY KEY (tenant_id, policy_id);
+
+ALTER TABLE ONLY public.correction_wallets
+    ADD CONSTRAINT correction_wallets_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, revision);
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_pkey PRIMARY KEY (tenant_id, account_id, correction_id);
 
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credential_key_taken UNIQUE (key_hash);
@@ -1633,6 +1677,9 @@ ALTER TABLE ONLY public.orders
 
 ALTER TABLE ONLY public.overage_policies
     ADD CONSTRAINT overage_policies_pkey PRIMARY KEY (tenant_id, policy_id);
+
+ALTER TABLE ONLY public.pending_corrections
+    ADD CONSTRAINT pending_corrections_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, start_time, cause);
 
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (tenant_id, kind, policy_id, version);
@@ -1772,6 +1819,9 @@ ALTER TABLE ONLY public.wallet_entries
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT wallet_entries_pkey PRIMARY KEY (tenant_id, account_id, wallet_id, seq);
 
+ALTER TABLE ONLY public.correction_wallets
+    ADD CONSTRAINT wallet_once UNIQUE (tenant_id, account_id, correction_id, wallet_id);
+
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (tenant_id, account_id, wallet_id);
 
@@ -1786,6 +1836,8 @@ CREATE INDEX asset_resources_by_wallet ON public.asset_resources USING btree (te
 CREATE UNIQUE INDEX binding_target_id_taken ON public.binding_targets USING btree (tenant_id, account_id, lower((binding_target_id)::text));
 
 CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USING btree (tenant_id, lower((policy_id)::text));
+
+CREATE INDEX corrections_by_time ON public.corrections USING btree (tenant_id, account_id, create_time, correction_id);
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
@@ -1869,13 +1921,13 @@ CREATE INDEX usage_records_voided ON public.usage_records USING btree (tenant_id
 
 CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btree (tenant_id, lower((usage_resource_id)::text));
 
-CREATE INDEX usage_summaries_by_origin ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time, period_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
-
 CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id) WHERE (period_start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
 
 CREATE INDEX void_runs_by_time ON public.void_runs USING btree (tenant_id, account_id, create_time, void_run_id);
+
+CREATE INDEX wallet_entries_by_time ON public.wallet_entries USING btree (tenant_id, account_id, wallet_id, effective_time) WHERE (effective_time > '-infinity'::timestamp with time zone);
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.accounts FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
@@ -1944,6 +1996,9 @@ ALTER TABLE ONLY public.account_codes
 ALTER TABLE ONLY public.binding_targets
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
@@ -1994,6 +2049,12 @@ ALTER TABLE ONLY public.binding_target_policies
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT commitment_policy_exists FOREIGN KEY (tenant_id, commitment_policy_id) REFERENCES public.commitment_policies(tenant_id, policy_id);
+
+ALTER TABLE ONLY public.correction_wallets
+    ADD CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES public.corrections(tenant_id, account_id, correction_id);
+
+ALTER TABLE ONLY public.ratable_summaries
+    ADD CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES public.corrections(tenant_id, account_id, correction_id);
 
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -2109,6 +2170,9 @@ ALTER TABLE ONLY public.product_usage_resources
 ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT rating_frequency_policy_exists FOREIGN KEY (tenant_id, rating_frequency_policy_id) REFERENCES public.rating_frequency_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.pending_corrections
+    ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
+
 ALTER TABLE ONLY public.ratable_summaries
     ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
 
@@ -2205,6 +2269,9 @@ ALTER TABLE ONLY public.void_run_usage
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
+ALTER TABLE ONLY public.correction_wallets
+    ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
+
 ALTER TABLE ONLY public.entitlements
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
@@ -2249,6 +2316,10 @@ ALTER TABLE public.binding_targets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.correction_wallets ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.corrections ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.default_procedures ENABLE ROW LEVEL SECURITY;
@@ -2287,6 +2358,10 @@ CREATE POLICY own_tenant ON public.binding_targets USING ((tenant_id = (NULLIF(c
 
 CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.correction_wallets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.corrections USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.credentials USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.default_procedures USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2306,6 +2381,8 @@ CREATE POLICY own_tenant ON public.order_lines USING ((tenant_id = (NULLIF(curre
 CREATE POLICY own_tenant ON public.orders USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.overage_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.pending_corrections USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.policy_versions USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2386,6 +2463,8 @@ CREATE POLICY own_tenant ON public.void_runs USING ((tenant_id = (NULLIF(current
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+ALTER TABLE public.pending_corrections ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.policy_versions ENABLE ROW LEVEL SECURITY;
 
@@ -2509,6 +2588,10 @@ GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.correction_wallets TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.corrections TO usage_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credentials TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.default_procedures TO usage_app;
@@ -2534,6 +2617,8 @@ GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.overage_policies TO usage_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.pending_corrections TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.policy_versions TO usage_app;
 

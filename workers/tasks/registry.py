@@ -6,9 +6,10 @@ from workers.tasks.catalog import validate_catalog
 from workers.tasks.clock import advance_clock
 from workers.tasks.rating import rate_batch
 from workers.tasks.voids import void_usage
-from workers.tasks.wallets import close_period, refresh_grants
+from workers.tasks.wallets import close_period, correct_usage, refresh_grants
 
 TASKS: dict[str, Task] = {
+    JobKind.CORRECT_USAGE: correct_usage,
     JobKind.CLOSE_PERIOD: close_period,
     JobKind.REFRESH_GRANTS: refresh_grants,
     JobKind.VALIDATE_CATALOG: validate_catalog,

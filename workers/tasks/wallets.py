@@ -1,4 +1,4 @@
-"""The tasks of one wallet: closing a rating period, issuing grants."""
+"""The tasks of one wallet: correcting final usage, closing a rating period, issuing grants."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,7 +7,17 @@ from server.domain.ids import WalletId
 from server.store.connection import Transaction
 from server.store.jobs import Job
 from server.usecases.billing import closing as settlement
+from server.usecases.billing import corrections
 from server.usecases.billing.closing import ClosePeriod, RefreshGrants
+from server.usecases.billing.corrections import CorrectUsage
+
+
+async def correct_usage(tx: Transaction, job: Job) -> None:
+    """Take in what is pending for the job's wallet and those connected with it."""
+    wallet_id = WalletId(UUID(job.payload["wallet_id"]))
+    await corrections.correct_usage(
+        tx, CorrectUsage(account_id=job.account_id, wallet_id=wallet_id)
+    )
 
 
 async def close_period(tx: Transaction, job: Job) -> None:

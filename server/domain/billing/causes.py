@@ -1,10 +1,10 @@
-"""The causes of corrections of what was posted."""
+"""The causes for which final usage is computed again."""
 
 from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """The cause of a correction."""
+    """The reason why a final period is not as it was settled. Source: R26."""
 
     LATE = "LATE"
     VOID = "VOID"

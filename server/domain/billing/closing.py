@@ -23,16 +23,15 @@ from server.domain.calendar import (
     freeze_time,
     period_after,
     period_containing,
-    rating_period,
 )
 from server.domain.consumption.cells import Cell
 from server.domain.errors import Aborted
-from server.domain.ids import ExecutionId, LiableSummaryId, WalletId, derive
+from server.domain.ids import ExecutionId, LiableSummaryId, RatableSummaryId, WalletId, derive
 from server.domain.modeling.policies import RatingFrequency
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.standing import standing
-from server.domain.settlement.walk import Settlement, revised
+from server.domain.settlement.walk import Settlement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 
@@ -53,9 +52,9 @@ class WalletCalendar:
         """
         return period_containing(self.zone, self.anchor, self.billing, self.served(period).start)
 
-    def origin_of(self, start: datetime) -> Period:
-        """Return the billing period of the usage of a rating period that starts at `start`."""
-        return self.billing_of(rating_period(self.zone, self.anchor, self.frequency.period, start))
+    def origin_of(self, billed_from: datetime) -> Period:
+        """Return the billing period of usage that was billed first from that time on."""
+        return period_containing(self.zone, self.anchor, self.billing, billed_from)
 
     def served(self, period: Period) -> Period:
         """Return the part of a period in service: the first one begins where the service does."""
@@ -102,16 +101,13 @@ def closing(
     calendar: WalletCalendar,
     ends: Iterable[datetime | None],
     period: Period,
-    *,
-    reopened: int,
 ) -> Closing:
-    """Return the outcome of closing a period that was reopened `reopened` times.
+    """Return the outcome of closing a period.
 
     `ends` are the ends of the assets that draw on the wallet, None for an unbounded one.
     """
-    # All cells that the period handles, also corrections of earlier periods.
     own = [cell for cell in state.cells if cell.period.start == period.start]
-    settlement = revised(walked(state, own, through=period.end), reopened)
+    settlement = walked(state, own, through=period.end)
     billing = calendar.billing_of(period)
     is_billed = period.end >= billing.end
     # A wallet stays open to the end of its billing period, which may have more rating periods.
@@ -120,7 +116,7 @@ def closing(
     return Closing(
         settlement=settlement,
         lines=rated(state, settlement.results),
-        execution_id=execution_id(state.terms.id, period, reopened),
+        execution_id=execution_id(state.terms.id, period),
         billing=billing if is_billed else None,
         following=following,
         standing=_standing(state, own, following),
@@ -145,9 +141,9 @@ def continues_after(
     )
 
 
-def execution_id(wallet_id: WalletId, period: Period, reopened: int) -> ExecutionId:
-    """Return the id that all lines rated by one close share; the same close has the same id."""
-    return ExecutionId(derive(wallet_id, "execution", period.start.isoformat(), reopened))
+def execution_id(wallet_id: WalletId, period: Period) -> ExecutionId:
+    """Return the id that all lines rated by one close share."""
+    return ExecutionId(derive(wallet_id, "execution", period.start.isoformat()))
 
 
 def out_of_turn(earlier: datetime) -> Aborted:
@@ -170,27 +166,30 @@ class Bill:
     currency_code: str
     places: int
 
-    def origins(self, lines: Iterable[RatableLine]) -> dict[datetime, Period]:
-        """Return the billing periods in which the usage of `lines` happened, by rating period."""
-        own: dict[datetime, Period] = {}
-        late: dict[datetime, Period] = {}
-        for start, is_late in {(line.key.origin_start, line.key.is_correction) for line in lines}:
-            if is_late:
-                late[start] = self.calendar.origin_of(start)
-            else:
-                own[start] = self.period
-        return late | own
+    def origins(self, lines: Iterable[RatableLine]) -> dict[RatableSummaryId, Period]:
+        """Return the billing periods in which the usage of `lines` happened, by line."""
+        return {line.id: self._origin(line) for line in lines}
+
+    def _origin(self, line: RatableLine) -> Period:
+        if not line.key.is_correction:
+            return self.period
+        return self.calendar.origin_of(line.billed_from or line.key.origin_start)
 
     def owed(self, lines: Iterable[RatableLine]) -> list[RatableLine]:
         """Return the lines that are billed. Amounts in tokens are owed through their wallet."""
         return [line for line in lines if not _is_in_tokens(line, self.currency_code)]
 
 
-def corrected(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
-    """Return the assets and earlier billing periods that late usage corrects."""
+def billed_keys(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
+    """Return the assets and billing periods in which the usage of lines happened."""
     origins = bill.origins(lines)
-    keys = {LiableKey.of(line, origins) for line in lines if line.key.is_correction}
-    return {key.billed_key for key in keys if key.origin != bill.period}
+    return {LiableKey.of(line, origins).billed_key for line in lines}
+
+
+def corrected(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
+    """Return those of earlier billing periods, in which something may have been billed."""
+    earlier = {key for key in billed_keys(bill, lines) if key[1] != bill.period.end}
+    return earlier
 
 
 def invoice_ready(

@@ -53,10 +53,10 @@ class LiableKey(NamedTuple):
         return self.asset_id, self.origin.end
 
     @staticmethod
-    def of(line: RatableLine, origins: Mapping[datetime, Period]) -> "LiableKey":
+    def of(line: RatableLine, origins: Mapping[RatableSummaryId, Period]) -> "LiableKey":
         """Return the key of the liable line that a ratable line belongs to."""
         key = line.key
-        origin = origins[key.origin_start]
+        origin = origins[line.id]
         asset = (key.asset_number, key.asset_id)
         return LiableKey(*asset, origin, key.segment_start, key.dimensions, key.is_correction)
 
@@ -84,7 +84,7 @@ class LiableLine:
 @exact
 def liable_lines(
     lines: Iterable[RatableLine],
-    origins: Mapping[datetime, Period],
+    origins: Mapping[RatableSummaryId, Period],
     billed: Mapping[BilledKey, Billed],
     *,
     places: int,
@@ -92,8 +92,8 @@ def liable_lines(
     """Return the liable lines of one billing period, with `places` decimals, in order.
 
     There is one for each asset, origin, terms segment, set of dimension values, and own usage or
-    correction. `origins` are the billing periods by the start of a rating period, and `billed` is
-    what was billed for them before. A line that failed adds nothing.
+    correction. `origins` are the billing periods of the lines, and `billed` is what was billed for
+    them before. A line that failed adds nothing.
     """
     groups: dict[LiableKey, list[RatableLine]] = {}
     for line in sorted(lines, key=lambda line: (line.key, line.id)):

@@ -135,12 +135,12 @@ def drawn_again(
     if is_alike and set(cells) == set(before.cells):
         return before.results
     # A second walk is trusted only if it first reproduces the stored drawdown.
-    as_it_was = _paid(walked_anew(wallet, before.cells, wallet.commitments))
+    as_it_was = _paid(walked_anew(wallet, before.cells).results)
     if as_it_was != _paid(before.results):
         what = "the tokens used" if is_alike else "the discount of a commitment"
         text = f"{what} would differ, and what grants paid for is not what they would pay for now"
         raise Unimplemented("NOT_SUPPORTED", text)
-    return walked_anew(wallet, cells, commitments)
+    return walked_anew(replace(wallet, commitments=commitments), cells).results
 
 
 def rated_again(

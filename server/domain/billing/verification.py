@@ -1,16 +1,21 @@
 """Verification: the expected content of a cache compared with the stored content."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 
+from server.domain.billing.corrections import Booked
 from server.domain.billing.liable_lines import NOTHING, Billed, shares
+from server.domain.consumption.cells import Cell
 from server.domain.exact import ZERO, exact, plain
-from server.domain.ids import AssetId, WalletId
-from server.domain.rating.procedures.packages import Packages
-from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.ids import AccountId, AssetId, CellId, WalletId
+from server.domain.settlement.ledger import Movement
+from server.domain.settlement.ratable_lines import RatableLine, UsageKey
+from server.domain.settlement.standing import is_standing
+from server.domain.settlement.walk import SettledIncrement
+from server.domain.settlement.wallet_states import FinalCell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,25 +115,70 @@ def different(
         yield Difference(what=what, name=name, expected=expected, found=found)
 
 
-def differing_flat_amounts(
-    name: str, line: RatableLine, is_: Collection[Decimal]
-) -> Iterator[Difference]:
-    """Yield the tiers whose flat amounts only one of both charges; late usage relies on them."""
-    for lower in sorted(set(line.flat_tiers) ^ set(is_)):
-        expected, found = (
-            plain(lower) if lower in has else "none" for has in (line.flat_tiers, is_)
+def differing_cells(
+    account_id: AccountId, results: Iterable[SettledIncrement], kept: Mapping[CellId, FinalCell]
+) -> list[Difference]:
+    """Return the cells whose stored quantities differ from a new walk."""
+    found: list[Difference] = []
+    for result in results:
+        name = f"accounts/{account_id}/usageSummaries/{result.increment.cell_id}"
+        is_ = kept.get(result.increment.cell_id)
+        found += different(
+            "quantity", name, result.increment.quantity, is_.quantity if is_ else None
         )
-        yield Difference(what="tier with a flat amount", name=name, expected=expected, found=found)
+        found += different("drawn quantity", name, result.drawn, is_.drawn if is_ else None)
+    return found
+
+
+def differing_standing(
+    account_id: AccountId, stored: Iterable[Cell], due: Iterable[Cell], closed: datetime
+) -> list[Difference]:
+    """Return the cells without records with which final periods begin, where they differ."""
+    now, known = (
+        {
+            cell.id: cell.measure.last
+            for cell in cells
+            if is_standing(cell) and cell.period.end <= closed
+        }
+        for cells in (due, stored)
+    )
+    found: list[Difference] = []
+    for cell_id in now.keys() | known.keys():
+        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
+        found += different("carried over", name, now.get(cell_id, ZERO), known.get(cell_id, ZERO))
+    return found
+
+
+def differing_movements(
+    account_id: AccountId, wallet_id: WalletId, movements: Iterable[Movement]
+) -> list[Difference]:
+    """Return the grants whose entries differ from a new walk, which would post `movements`."""
+    name = f"accounts/{account_id}/wallets/{wallet_id}"
+    return [
+        Difference(
+            what=f"the sum of the entries of {movement.cause_kind} {movement.cause_id} on the grant"
+            f" {movement.grant_id}",
+            name=name,
+            expected=f"{plain(movement.amount)} more",
+            found="posted",
+        )
+        for movement in movements
+    ]
 
 
 @exact
-def differing_packages(name: str, line: RatableLine, is_: Packages) -> list[Difference]:
-    """Return the differences of the units by package rate, from which late usage continues."""
-    due: Packages = {}
-    for package in line.packaged:
-        due[package.rate] = due.get(package.rate, ZERO) + package.quantity
+def differing_lines(
+    account_id: AccountId, changes: Iterable[RatableLine], booked: Mapping[UsageKey, Booked]
+) -> list[Difference]:
+    """Return the lines whose figures, with those of their corrections, differ from a new rating."""
     found: list[Difference] = []
-    for rate in due.keys() | is_.keys():
-        what = f"quantity at {plain(rate.value)} {rate.unit} per {plain(rate.per)}"
-        found += different(what, name, due.get(rate), is_.get(rate))
+    for change in changes:
+        is_ = booked.get(change.key.usage)
+        name = f"accounts/{account_id}/ratableSummaries/{change.id}"
+        before = ZERO if is_ is None else is_.overage
+        overage = None if is_ is None else is_.overage
+        found += different("overage", name, before + change.overage, overage)
+        amount = None if is_ is None else is_.amount
+        due = None if change.amount is None else change.amount + (amount or ZERO)
+        found += different("amount", name, due, amount)
     return found

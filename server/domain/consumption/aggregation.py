@@ -6,13 +6,13 @@ combine(1…i) − combine(1…i−1), so the increments of a rating period alwa
 quantity. Increments are in the unit that the resource counts in, and never negative.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from server.domain.calendar import Period, last_day
+from server.domain.calendar import last_day
 from server.domain.consumption.cells import Cell, Measure, Window, window
 from server.domain.consumption.gauges import Service, Services, window_figures
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact, round_to
@@ -21,9 +21,25 @@ from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.modeling.units import ScaleRounding
 
 
+class Precedence(NamedTuple):
+    """The end of an asset and its rate, negated: what ends first and what is dearest goes first.
+
+    Source: R26 k.
+    """
+
+    end: datetime
+    negated_rate: Decimal
+
+
+NO_PRECEDENCE = Precedence(datetime.max.replace(tzinfo=UTC), ZERO)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increment:
-    """The quantity that one cell adds, used at `used_at`, drawn at `at`, rated as at `rated_at`."""
+    """The quantity that one cell adds, used at `used_at`, drawn at `at`, rated as at `rated_at`.
+
+    Of increments with the same `used_at`, a lower `precedence` is drawn first.
+    """
 
     cell_id: CellId
     asset_id: AssetId
@@ -32,13 +48,12 @@ class Increment:
     at: datetime
     rated_at: datetime
     period_start: datetime
-    origin_start: datetime
     quantity: Decimal
-    is_correction: bool
     dimensions: str = ""
+    precedence: Precedence = NO_PRECEDENCE
 
 
-# Cells of one series are combined by the policy: an asset, its dimensions, the origin period.
+# Cells of one series are combined by the policy: an asset, its dimensions, the rating period.
 Series = tuple[AssetId, str, datetime]
 
 AssetPeriod = tuple[AssetId, datetime]
@@ -52,18 +67,18 @@ class Turn(NamedTuple):
     """The position of an increment among those of its wallet."""
 
     period_start: datetime
-    is_correction: bool
     used_at: datetime
+    precedence: Precedence
     asset_number: int
     cell_id: CellId
 
 
 def turn(increment: Increment) -> Turn:
-    """Return the sort key: period, own usage before corrections, time, asset number, cell."""
+    """Return the sort key: period, time, precedence, asset number, cell."""
     return Turn(
         increment.period_start,
-        increment.is_correction,
         increment.used_at,
+        increment.precedence,
         increment.asset_number,
         increment.cell_id,
     )
@@ -75,64 +90,44 @@ def increments(
     policy: AggregationPolicy,
     *,
     zone: str,
-    settled: Iterable[Cell] = (),
     rounding: ScaleRounding | None = None,
     services: Services = ALWAYS,
 ) -> tuple[Increment, ...]:
     """Return what each of `cells` adds, in the order of drawdown.
 
-    Corrections are measured against the combination of their origin period before them, so
-    `settled` must have all final cells of those origins. A correction is dated at the last civil
-    day of the period that handles it. A figure that can fall again (an average, a minimum, the
-    latest, what is held) is added as a whole by the last cell of its asset and period, and rated by
-    the terms at the end of service in the period, of which `services` has the end. Always: the
-    increments of an asset and origin, with those of `settled`, add up to `combined` of all its
-    cells, rounded once by `rounding`.
+    `cells` are all those of their rating periods. A figure that can fall again (an average, a
+    minimum, the latest, what is held) is added as a whole by the last cell of its asset and period,
+    and rated by the terms at the end of service in the period, of which `services` has the end.
+    Always: the increments of an asset and rating period add up to `combined` of all its cells,
+    rounded once by `rounding`.
     """
     if not policy.method.only_grows:
-        at_the_end = _added_at_the_end(cells, policy, zone, services)
-        return at_the_end if rounding is None else _rounded(at_the_end, {}, rounding)
-    fresh = [(cell, True) for cell in cells]
-    known = [(cell, False) for cell in settled]
-    running: dict[Series, _Running] = {}
-    before: dict[AssetPeriod, Decimal] = {}
-    added_by_cell: list[Increment] = []
-    # Settled cells run through the same series to reach its total; only fresh ones become
-    # increments.
-    for cell, is_fresh in sorted(known + fresh, key=lambda item: _cell_turn(item[0])):
-        key = (cell.asset_id, cell.dimensions, cell.origin_start)
-        series = running.get(key)
-        if series is None:
-            series = running[key] = _Running(policy, zone)
-        added = series.add(cell)
-        if is_fresh:
-            added_by_cell.append(_increment(cell, added, zone))
-        else:
-            whole = (cell.asset_id, cell.origin_start)
-            before[whole] = before.get(whole, ZERO) + added
-    found = tuple(added_by_cell)
-    return found if rounding is None else _rounded(found, before, rounding)
+        found = _added_at_the_end(cells, policy, zone, services)
+    else:
+        running: dict[Series, _Running] = {}
+        added_by_cell: list[Increment] = []
+        for cell in sorted(cells, key=_cell_turn):
+            key = (cell.asset_id, cell.dimensions, cell.period.start)
+            series = running.get(key)
+            if series is None:
+                series = running[key] = _Running(policy, zone)
+            added_by_cell.append(_increment(cell, series.add(cell)))
+        found = tuple(added_by_cell)
+    return found if rounding is None else _rounded(found, rounding)
 
 
-def _rounded(
-    added: Sequence[Increment], before: Mapping[AssetPeriod, Decimal], rounding: ScaleRounding
-) -> tuple[Increment, ...]:
-    """Round the usage of each asset and origin period once, over all dimensions.
+def _rounded(added: Sequence[Increment], rounding: ScaleRounding) -> tuple[Increment, ...]:
+    """Round the usage of each asset and rating period once, over all dimensions.
 
-    The difference goes on the latest cells, none of which falls below zero. `before` is what final
-    cells added.
+    The difference goes on the latest cells, none of which falls below zero.
     """
-    parts: dict[tuple[AssetPeriod, datetime], list[int]] = {}
+    parts: dict[AssetPeriod, list[int]] = {}
     for index, item in enumerate(added):
-        whole = (item.asset_id, item.origin_start)
-        parts.setdefault((whole, item.period_start), []).append(index)
-    totals = dict(before)
+        parts.setdefault((item.asset_id, item.period_start), []).append(index)
     quantities = [item.quantity for item in added]
-    # In the order of the periods that handle the usage: each adds what the rounded total grows by.
-    for (whole, _), indexes in sorted(parts.items(), key=lambda part: part[0][1]):
-        old = totals.get(whole, ZERO)
-        totals[whole] = total = sum((quantities[index] for index in indexes), old)
-        left = round_to(total, *rounding) - round_to(old, *rounding) - (total - old)
+    for indexes in parts.values():
+        total = sum((quantities[index] for index in indexes), ZERO)
+        left = round_to(total, *rounding) - total
         for index in reversed(indexes):
             quantity = max(quantities[index] + left, ZERO)
             left -= quantity - quantities[index]
@@ -170,7 +165,7 @@ class _Running:
 
     def add(self, cell: Cell) -> Decimal:
         """Add one more cell, and return its increment."""
-        key = window(cell.start, cell.origin_start, self.policy.period, self.zone)
+        key = window(cell.start, cell.period.start, self.policy.period, self.zone)
         before = self.windows.get(key, ZERO)
         after = self._with(before, cell.counted)
         self.windows[key] = after
@@ -200,12 +195,12 @@ def _added_at_the_end(
     series: dict[Series, list[Cell]] = {}
     ordered = sorted(cells, key=_cell_turn)
     for cell in ordered:
-        key = (cell.asset_id, cell.dimensions, cell.origin_start)
+        key = (cell.asset_id, cell.dimensions, cell.period.start)
         series.setdefault(key, []).append(cell)
     whole = {found[-1].id: _whole(found, policy, zone, services) for found in series.values()}
     return tuple(
         replace(
-            _increment(cell, whole.get(cell.id, ZERO), zone),
+            _increment(cell, whole.get(cell.id, ZERO)),
             rated_at=_end_of_service(cell, zone, services),
         )
         for cell in ordered
@@ -213,12 +208,9 @@ def _added_at_the_end(
 
 
 def _end_of_service(cell: Cell, zone: str, services: Services) -> datetime:
-    """Return the last civil day of a cell's origin period on which its asset is in service."""
-    if cell.is_correction:
-        return cell.start
-    whole = Period(cell.origin_start, cell.period.end)
+    """Return the last civil day of a cell's rating period on which its asset is in service."""
     service = services.get(cell.asset_id)
-    served = whole if service is None else service.within(whole)
+    served = cell.period if service is None else service.within(cell.period)
     return cell.start if served is None else max(cell.start, last_day(zone, served))
 
 
@@ -236,15 +228,16 @@ def _figures(
     cells: Sequence[Cell], policy: AggregationPolicy, zone: str, services: Services
 ) -> list[Decimal]:
     if policy.method is AggregationMethod.TIME_WEIGHTED:
-        if not cells:
+        read = [cell for cell in cells if not cell.is_empty]
+        if not read:
             return []
-        service = services.get(cells[0].asset_id) or Service(0, cells[0].origin_start, None)
-        return window_figures(cells, policy.period, zone, service)
+        service = services.get(read[0].asset_id) or Service(0, read[0].period.start, None)
+        return window_figures(read, policy.period, zone, service)
     windows: dict[Window, Measure] = {}
     for cell in cells:
         if not cell.measure.count:
             continue
-        key = window(cell.start, cell.origin_start, policy.period, zone)
+        key = window(cell.start, cell.period.start, policy.period, zone)
         # Records are merged within a window first: an average of the averages of cells would be
         # wrong.
         known = windows.get(key)
@@ -265,20 +258,18 @@ _FIGURES: dict[AggregationMethod, Callable[[Measure], Decimal]] = {
 
 def _cell_turn(cell: Cell) -> Turn:
     """Return the turn of the cell's increment."""
-    return Turn(cell.period.start, cell.is_correction, cell.start, cell.asset_number, cell.id)
+    return Turn(cell.period.start, cell.start, NO_PRECEDENCE, cell.asset_number, cell.id)
 
 
-def _increment(cell: Cell, quantity: Decimal, zone: str) -> Increment:
+def _increment(cell: Cell, quantity: Decimal) -> Increment:
     return Increment(
         cell_id=cell.id,
         asset_id=cell.asset_id,
         asset_number=cell.asset_number,
         used_at=cell.start,
-        at=last_day(zone, cell.period) if cell.is_correction else cell.start,
+        at=cell.start,
         rated_at=cell.start,
         period_start=cell.period.start,
-        origin_start=cell.origin_start,
         quantity=quantity,
-        is_correction=cell.is_correction,
         dimensions=cell.dimensions,
     )

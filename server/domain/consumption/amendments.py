@@ -13,6 +13,7 @@ from typing import NamedTuple
 from server.domain.consumption.dimensions import dimensions_text
 from server.domain.consumption.recording import (
     Counted,
+    LateUsage,
     Meter,
     MeterKey,
     PeriodKey,
@@ -57,12 +58,16 @@ class AmendCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AmendOutcome:
-    """The outcome of amending a record; `revision` is the one that has the content."""
+    """The outcome of amending a record; `revision` is the one that has the content.
+
+    `late` is how the difference is billed if the new content belongs to a final period.
+    """
 
     code: AmendCode
     error: UsageError | None = None
     revision: int = 0
     is_voided: bool = False
+    late: LateUsage | None = None
 
 
 class KnownRecord(NamedTuple):
@@ -133,6 +138,15 @@ def settled(found: Counted | Refused, record: KnownRecord) -> AmendOutcome | Non
     if record.void_time is not None:
         return refused(_voided(record, record.void_time))
     return refused(found.error) if isinstance(found, Refused) else None
+
+
+def amended(amendment: Amendment) -> AmendOutcome:
+    """Return the outcome of a record that has its new content."""
+    late, revision = amendment.place.late, amendment.record.stored.revision + 1
+    if late is not None:
+        shown = late.period.since(amendment.item.slot.meter.service_start)
+        late = late._replace(period=shown)
+    return AmendOutcome(AmendCode.AMENDED, revision=revision, late=late)
 
 
 def refused(error: UsageError) -> AmendOutcome:

@@ -92,8 +92,8 @@ class Cell:
 
     `measure` is of the quantities as they were sent, and `ratio` converts them to the unit that the
     resource counts in. So a sum is converted once, however the usage was split into records.
-    `origin_start` begins the rating period in which the usage happened; `period` is the one that
-    draws and rates it. They differ for late usage, which makes the cell a correction.
+    `period` is the rating period in which the usage happened, whenever it was recorded. The records
+    of an empty cell were all voided.
     """
 
     id: CellId
@@ -102,21 +102,16 @@ class Cell:
     asset_number: int
     start: datetime
     end: datetime
-    origin_start: datetime
     period: Period
     measure: Measure
     dimensions: str = ""
     ratio: Ratio = SAME
+    is_empty: bool = False
 
     @property
     def counted(self) -> Measure:
         """The measure in the unit that the resource counts in."""
         return self.measure.converted(self.ratio)
-
-    @property
-    def is_correction(self) -> bool:
-        """True if another period than its own handles the usage."""
-        return self.origin_start != self.period.start
 
 
 # The first day of a window, its place in the rating period, or the start of its hour.
@@ -142,7 +137,7 @@ def _held(one: Measure, other: Measure) -> Decimal | None:
     return EXACT.add(EXACT.add(first.held, between), second.held)
 
 
-def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: str) -> Window:
+def window(start: datetime, period_start: datetime, length: PolicyPeriod, zone: str) -> Window:
     """Return the window of a day or hour; windows count from the first day of the rating period."""
     if length is PolicyPeriod.HOUR:
         return start
@@ -151,4 +146,4 @@ def window(start: datetime, origin_start: datetime, length: PolicyPeriod, zone: 
     day = local_date(zone, start)
     if length is PolicyPeriod.DAY:
         return day
-    return length.cadence.index(local_date(zone, origin_start), day)
+    return length.cadence.index(local_date(zone, period_start), day)

@@ -42,7 +42,7 @@ def window_figures(
     Windows count from the first day of the rating period, and the first one begins no earlier than
     the service. Raises NOT_SUPPORTED for readings whose order within a day is not known.
     """
-    whole = Period(cells[0].origin_start, cells[0].period.end)
+    whole = cells[0].period
     served = service.within(whole)
     if served is None:
         return []

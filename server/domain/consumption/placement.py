@@ -1,43 +1,37 @@
-"""Placement: the rating period and the cell that take usage.
+"""Placement: the cell that takes usage, and how usage of a final period is billed.
 
-Usage goes to its own rating period while that is open. Later usage follows the late policy of its
-wallet: its own period is reopened, or the first open period takes it, or it is refused. Recording,
-preview and all other callers place usage with these functions.
+Usage goes to the cell of its own day, whenever it arrives. If its rating period is final, the late
+policy of its wallet decides whether it is taken, and where the difference that it makes is billed.
+Recording, preview and all other callers place usage with these functions. Source: R26 b, h.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from server.domain.calendar import Period, RatingPeriod, freeze_time
+from server.domain.calendar import RatingPeriod
 from server.domain.consumption.cells import Cell, Measure
 from server.domain.consumption.recording import (
     Counted,
     LateUsage,
-    Meter,
     PeriodKey,
     Place,
     Slot,
-    WalletKey,
 )
 from server.domain.errors import FailedPrecondition
 from server.domain.modeling.policies import LatePolicy
 from server.domain.modeling.units import Ratio
 
-INSTANT = timedelta(microseconds=1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPeriods:
-    """The rating periods that can take usage.
+    """The rating periods that are open, and how usage of final ones is billed.
 
-    `opened` take usage, including those that late usage reopens, which are in `reopened`.
-    `first_open` takes the late usage of each wallet that has any.
+    Usage of a period that is in neither is refused.
     """
 
     opened: Set[PeriodKey]
-    reopened: Mapping[PeriodKey, RatingPeriod] = field(default_factory=dict)
-    first_open: Mapping[WalletKey, RatingPeriod] = field(default_factory=dict)
+    late: Mapping[PeriodKey, LateUsage] = field(default_factory=dict)
 
 
 def place_of(item: Counted, periods: KnownPeriods) -> Place | FailedPrecondition:
@@ -46,13 +40,8 @@ def place_of(item: Counted, periods: KnownPeriods) -> Place | FailedPrecondition
     Never: two places of one cell in one call; `places_of` caches them.
     """
     slot = item.slot
-    # Reopened periods are among these; for them the place also records that the usage was late.
-    if slot.period_key in periods.opened:
-        reopened = periods.reopened.get(slot.period_key)
-        late = None if reopened is None else LateUsage(LatePolicy.REOPEN, reopened)
-    elif takes_late(slot):
-        late = LateUsage(LatePolicy.NEXT_PERIOD, periods.first_open[slot.meter.wallet])
-    else:
+    late = periods.late.get(slot.period_key)
+    if late is None and slot.period_key not in periods.opened:
         return period_closed(slot)
     return Place.of(slot, late, item.dimensions, item.ratio)
 
@@ -87,9 +76,19 @@ def takes_late(slot: Slot) -> bool:
     return slot.meter.late_policy is not LatePolicy.REJECT
 
 
-def may_reopen(slot: Slot) -> bool:
-    """Return whether late usage of a slot may reopen its own period."""
-    return slot.meter.late_policy is LatePolicy.REOPEN
+def late_usage(
+    slot: Slot, *, first_open: RatingPeriod | None, is_invoiced: bool, now: datetime
+) -> LateUsage:
+    """Return how usage of a final period is billed, as far as it is known now.
+
+    REOPEN changes the lines of its own period while none of them is invoiced. Otherwise the
+    difference is billed with the first open period of the wallet, or with the one around now.
+    """
+    meter = slot.meter
+    if meter.late_policy is LatePolicy.REOPEN and not is_invoiced:
+        return LateUsage(LatePolicy.REOPEN, meter.with_freeze(slot.period))
+    around = first_open or meter.with_freeze(meter.period_of(now))
+    return LateUsage(LatePolicy.NEXT_PERIOD, around)
 
 
 def is_closed(slot: Slot, closed_until: datetime | None) -> bool:
@@ -97,29 +96,9 @@ def is_closed(slot: Slot, closed_until: datetime | None) -> bool:
     return closed_until is not None and slot.period.start < closed_until
 
 
-def first_open(meter: Meter, closed_until: datetime, now: datetime) -> RatingPeriod:
-    """Return the period to open for late usage of a wallet without an open one."""
-    return meter.with_freeze(meter.first_unfrozen(closed_until, now))
-
-
-def reopened_period(
-    meter: Meter, period: Period, *, now: datetime, next_freeze: datetime | None
-) -> RatingPeriod:
-    """Return a final period as it is reopened.
-
-    It freezes after the rating delay, but before the following period does.
-    """
-    due = freeze_time(meter.zone, max(period.end, now), meter.frequency.delay)
-    if next_freeze is not None:
-        # Periods of a wallet close in order of time, so this one must be due first.
-        due = max(now, min(due, next_freeze - INSTANT))
-    return RatingPeriod(period.start, period.end, due)
-
-
 def cell_of(item: Counted, place: Place, asset_number: int) -> Cell:
     """Return the usage of one record as a cell of its own."""
     usage, slot = item.usage, item.slot
-    is_own = place.period_start == slot.period.start
     return Cell(
         id=place.cell_id,
         wallet_id=slot.meter.wallet_id,
@@ -128,8 +107,7 @@ def cell_of(item: Counted, place: Place, asset_number: int) -> Cell:
         dimensions=place.dimensions,
         start=slot.day.start,
         end=slot.day.end,
-        origin_start=slot.period.start,
-        period=slot.period if is_own else slot.meter.period_of(place.period_start),
+        period=slot.period,
         measure=Measure.of(item.measured, usage.time, usage.record_id),
         ratio=place.ratio,
     )

@@ -1,8 +1,8 @@
 """Recording: the day and period of a record, its counted quantity, and its cell.
 
 A record is sent in any unit of its resource's class and counted in the unit of its wallet. It goes
-to a cell, which is one civil day of one resource of one asset, in the rating period that handles
-it: its own period while that is open, or a later one. `usecases.intake.recording` loads and saves.
+to a cell, which is one civil day of one resource of one asset, in the rating period in which it
+happened, whenever it arrives. `usecases.intake.recording` loads and saves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -138,13 +138,6 @@ class Meter:
         """Return whether the asset had the resource at `instant`."""
         return self.start <= instant and (self.end is None or instant < self.end)
 
-    def first_unfrozen(self, since: datetime, now: datetime) -> Period:
-        """Return the first rating period at or after `since` whose usage is not late yet."""
-        period = self.period_of(since)
-        while self.freeze_time(period) <= now:
-            period = self.period_of(period.end)
-        return period
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
@@ -161,7 +154,7 @@ class Slot:
 
 
 class LateUsage(NamedTuple):
-    """The policy applied to usage of a closed period, and the rating period that handles it."""
+    """The policy applied to usage of a final period, and the rating period whose lines bill it."""
 
     policy: LatePolicy
     period: RatingPeriod
@@ -169,10 +162,9 @@ class LateUsage(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """The cell for the usage of a slot, in the rating period that handles it."""
+    """The cell for the usage of a slot; `late` if its rating period is final."""
 
     slot: Slot
-    period_start: datetime
     cell_id: CellId
     late: LateUsage | None = None
     dimensions: str = NONE
@@ -186,18 +178,13 @@ class Place:
         dimensions: str = NONE,
         ratio: Ratio = SAME,
     ) -> "Place":
-        """Return the cell of `slot` in its own rating period, or in the period of `late`.
-
-        `late` is the handling of usage that came after its own period was closed. `ratio` converts
-        the unit of the usage.
-        """
-        period_start = slot.period.start if late is None else late.period.start
-        meter, starts = slot.meter, (slot.day.start, slot.period.start, period_start)
+        """Return the cell of `slot`; `ratio` converts the unit of the usage."""
+        meter, starts = slot.meter, (slot.day.start, slot.period.start)
         parts = () if dimensions == NONE and ratio is SAME else (dimensions,)
         if ratio is not SAME:
             parts = (*parts, f"{ratio.numerator}/{ratio.denominator}")
         cell_id = _cell_id(meter.wallet_id, meter.asset_id, starts, *parts)
-        return cls(slot, period_start, cell_id, late, dimensions, ratio)
+        return cls(slot, cell_id, late, dimensions, ratio)
 
 
 class Counted(NamedTuple):
@@ -263,7 +250,7 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a record: the error if it is refused, or the handling of late usage.
+    """The outcome of a record: the error if it is refused, or how late usage is billed.
 
     A duplicate has the revision of the stored record that it repeats.
     """

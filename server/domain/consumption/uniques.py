@@ -1,7 +1,7 @@
 """Unique counts: in a window, the earliest record of each value counts 1, all others count 0.
 
 Values are counted separately by dimensions, as all usage is. A value belongs to the window in which
-the usage happened, whichever period handles it. Records with the same time are in the order of
+the usage happened, whenever it arrives. Records with the same time are in the order of
 their ids, so the order of arrival does not matter. Source: R31.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from server.domain.calendar import Period, PolicyPeriod, local_date, local_midnight
 from server.domain.consumption.cells import window
-from server.domain.consumption.recording import Counted, Place, Slot
+from server.domain.consumption.recording import Counted, Slot
 from server.domain.exact import ZERO
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, WalletId
 
@@ -53,15 +53,14 @@ def as_counted(item: Counted, is_new: bool) -> Counted:
     return item._replace(quantity=quantity, counted_text=str(quantity))
 
 
-def takes_over(item: Counted, place: Place, counted: CountedValue) -> bool:
+def takes_over(item: Counted, counted: CountedValue) -> bool:
     """Return True if a record counts a value instead of the stored one, because it is earlier.
 
-    Late usage takes over nothing: the cell of the stored record is settled. Nor does usage that a
-    cap could refuse: the grants of its day may not cover it.
+    Usage that a cap could refuse takes over nothing: the grants of its day may not cover it.
     """
     usage = item.usage
     is_earlier = (usage.time, usage.record_id) < (counted.time, counted.record_id)
-    return is_earlier and place.late is None and not item.slot.meter.blocking
+    return is_earlier and not item.slot.meter.blocking
 
 
 def window_of(slot: Slot) -> Period:

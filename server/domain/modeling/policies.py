@@ -258,10 +258,10 @@ def window_fault(method: AggregationMethod, period: PolicyPeriod) -> str | None:
     return None
 
 
-def check_method(method: AggregationMethod, late: LatePolicy, overage: OveragePolicy) -> None:
-    """Raise `POLICY_CONFLICT` if late usage could reduce what was drawn already.
+def check_method(method: AggregationMethod, overage: OveragePolicy) -> None:
+    """Raise `POLICY_CONFLICT` for a method whose usage cannot be refused at a cap.
 
-    Nor may what is held be refused at a cap: a record does not say how long it will be held.
+    A record does not say how long its reading will be held.
     """
     if method is AggregationMethod.TIME_WEIGHTED and overage is OveragePolicy.BLOCK:
         fault = (
@@ -269,10 +269,3 @@ def check_method(method: AggregationMethod, late: LatePolicy, overage: OveragePo
             " can be refused for it; use an overage policy that charges, or is free"
         )
         raise FailedPrecondition("POLICY_CONFLICT", fault, {"method": method, "overage": overage})
-    if method.only_grows or late is LatePolicy.REJECT:
-        return
-    fault = (
-        f"late usage could make a figure of the method {method} smaller after it was drawn;"
-        " use a rating frequency policy whose late policy is REJECT"
-    )
-    raise FailedPrecondition("POLICY_CONFLICT", fault, {"method": method, "late_policy": late})

@@ -57,10 +57,6 @@ def check_token(own: SoldPolicies, token: SoldPolicies) -> None:
         fault += f" period, not by {held.period}"
     elif (rating.delay.unit, rating.delay.count) != (held.delay.unit, held.delay.count):
         fault = "a token and the resources rated in it need one rating delay; use the same policy"
-    elif own.wallet.late is LatePolicy.REOPEN:
-        fault = (
-            "a resource rated in a token cannot reopen its periods: the tokens are drawn already"
-        )
     if fault is not None:
         raise FailedPrecondition("POLICY_CONFLICT", fault)
-    check_method(own.wallet.aggregation.method, own.wallet.late, token.overage)
+    check_method(own.wallet.aggregation.method, token.overage)

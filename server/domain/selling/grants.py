@@ -6,7 +6,7 @@ refresh and rollover policies.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -194,6 +194,20 @@ def prorated(quantity: Decimal, *, days: int, whole: int, scale: int) -> Decimal
         return truncate(quantity, scale)
     # Truncated, so that a part of an interval never grants more than its share.
     return divide(quantity * days, Decimal(whole), places=scale, mode=Rounding.DOWN)
+
+
+def issued_through(entitlement: Entitlement, zone: str, instant: datetime) -> Entitlement:
+    """Return an entitlement as it was when only the issues that start by `instant` were posted."""
+    if entitlement.next_index is None:
+        return entitlement
+    first, day = _first_index(entitlement), local_date(zone, instant)
+    if day < entitlement.start:
+        index = first
+    elif entitlement.refresh is None:
+        index = first + 1
+    else:
+        index = entitlement.refresh.cadence.index(entitlement.anchor, day) + 1
+    return replace(entitlement, next_index=min(index, entitlement.next_index))
 
 
 def _indices(entitlement: Entitlement) -> Iterable[int]:

@@ -1,11 +1,11 @@
 """Ratable lines: settled usage, grouped by terms and rated.
 
-A ratable line is one asset's usage of one origin period under one set of terms, with its amount to
+A ratable line is one asset's usage of one rating period under one set of terms, with its amount to
 24 places. Liable lines, which `billing.liable_lines` makes of them, round money once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -39,29 +39,30 @@ from server.domain.settlement.walk import SettledIncrement
 Rates = Mapping[AssetId, tuple[RateSegment, ...]]
 """The terms of each asset, as segments without overlaps or gaps."""
 
-Origin = tuple[AssetId, datetime]
-"""An asset and the start of a rating period in which it was used."""
 
+@dataclass(slots=True)
+class _Tally:
+    """The packages that lines of an asset and period began, and the tiers with a charged amount."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """The rated part of an origin: all its usage, the overage, and the begun packages.
-
-    `flat_tiers` are the tiers whose flat amounts were charged.
-    """
-
-    used: Decimal = ZERO
-    overage: Decimal = ZERO
     packages: Packages = field(default_factory=dict)
     flat_tiers: FlatTiers = field(default_factory=set)
 
-    def copy(self) -> "Tally":
-        """Return a copy with its own packages and tiers, to which lines may add."""
-        return replace(self, packages=dict(self.packages), flat_tiers=set(self.flat_tiers))
+
+class UsageKey(NamedTuple):
+    """The usage that ratable lines share: an asset's, of one period, terms and dimension values."""
+
+    asset_id: AssetId
+    origin_start: datetime
+    segment_start: datetime
+    dimensions: str
 
 
 class RatableKey(NamedTuple):
-    """The key of a ratable line; lines are sorted by it."""
+    """The key of a ratable line; lines are sorted by it.
+
+    The usage happened in the rating period from `origin_start`. A line that the close of that
+    period made belongs to it; a correction belongs to the later period from `period_start`.
+    """
 
     period_start: datetime
     is_correction: bool
@@ -71,14 +72,21 @@ class RatableKey(NamedTuple):
     segment_start: datetime
     dimensions: str = ""
 
+    @property
+    def usage(self) -> UsageKey:
+        """The key of the usage, which a line and its corrections share."""
+        return UsageKey(self.asset_id, self.origin_start, self.segment_start, self.dimensions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableLine:
     """Usage that one set of terms prices.
 
-    `before` is the overage of its origin that was rated before it, and `origin_used` all usage of
-    its origin. `version` is the procedure version that rated it; None is the shipped one. A line
-    without an amount has the reason in `failure`, and the message in `failure_text`.
+    `before` is the overage of its period that was rated before it, and `origin_used` all usage of
+    its period. `version` is the procedure version that rated it; None is the shipped one. A line
+    without an amount has the reason in `failure`, and the message in `failure_text`. `corrects` is
+    the line whose usage a correction changes; its figures are differences. `billed_from` is the
+    start of its usage's period, cut to the service as it was when the usage was billed first.
     """
 
     id: RatableSummaryId
@@ -102,6 +110,8 @@ class RatableLine:
     failure: str | None = None
     failure_text: str = ""
     version: VersionKey | None = None
+    corrects: RatableSummaryId | None = None
+    billed_from: datetime | None = None
 
 
 @exact
@@ -110,41 +120,43 @@ def ratable_lines(
     results: Iterable[SettledIncrement],
     rates: Rates,
     *,
-    rated_before: Mapping[Origin, Tally] | None = None,
     rating_versions: RatingVersionSource = SHIPPED,
 ) -> tuple[RatableLine, ...]:
-    """Rate the settled usage of one wallet: own usage first, then corrections, period by period.
+    """Rate the settled usage of whole rating periods of one wallet.
 
     `rating_versions` chooses the procedure version of each line. The lines of one period with the
     same version are rated together, because elements of a procedure may read the whole list.
 
-    Usage is priced by the terms in force when it happened. All overage of the asset and origin
-    period known so far picks a VOLUME tier. GRADUATED tiers continue where the line before stopped,
-    and so does a package while the rate is the same. The flat amount of a tier is charged once for
-    an asset and origin period, by the first of its lines that is priced in the tier. `rated_before`
-    is what is rated already of the origins that are corrected. Usage that cannot be priced becomes
-    a line with a failure, never an amount of zero.
+    Usage is priced by the terms in force when it happened. All overage of the asset and period
+    picks a VOLUME tier. GRADUATED tiers continue where the line before stopped, and so does a
+    package while the rate is the same. The flat amount of a tier is charged once for an asset and
+    period, by the first of its lines that is priced in the tier. Usage that cannot be priced
+    becomes a line with a failure, never an amount of zero.
     """
     groups = _grouped(results, rates)
-    # Copied, because rating a line adds the packages and the tiers that it begins.
-    tallies = {origin: tally.copy() for origin, tally in (rated_before or {}).items()}
     sized: list[_Sized] = []
-    for origin, keys in _by_origin(groups):
-        tally = tallies.get(origin, Tally())
-        before = tally.overage
-        whole = before + sum((groups[key].overage for key in keys), ZERO)
-        used = tally.used + sum((groups[key].used for key in keys), ZERO)
+    for keys in _by_origin(groups):
+        # Rating a line adds the packages and the tiers that it begins.
+        tally, before = _Tally(), ZERO
+        whole = sum((groups[key].overage for key in keys), ZERO)
+        used = sum((groups[key].used for key in keys), ZERO)
         for key in keys:
             sizes = _Sizes(whole=whole, before=before, tally=tally, used=used)
             id_ = line_id(wallet_id, key)
             rater = rating_versions.of(id_, key.origin_start)
             sized.append(_Sized(id_, key, groups[key], sizes, rater))
             before += groups[key].overage
-        tallies[origin] = replace(tally, used=used, overage=whole)
     outcomes = _outcomes(sized)
-    return tuple(
-        _rated_line(wallet_id, sized_line, outcomes[sized_line.id]) for sized_line in sized
-    )
+    lines = [_rated_line(wallet_id, sized_line, outcomes[sized_line.id]) for sized_line in sized]
+    labeled = {(line.key.asset_id, line.key.origin_start) for line in lines if line.key.dimensions}
+    return tuple(line for line in lines if not _is_idle(line, labeled))
+
+
+def _is_idle(line: RatableLine, labeled: Set[tuple[AssetId, datetime]]) -> bool:
+    """Return whether a line stands for what is due without usage, and usage was charged for it."""
+    if line.key.dimensions or line.used or line.amount != ZERO:
+        return False
+    return (line.key.asset_id, line.key.origin_start) in labeled
 
 
 @dataclass(slots=True)
@@ -168,14 +180,14 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sizes:
-    """The quantities of an asset and origin: all overage, the overage before a line, and all usage.
+    """The quantities of an asset and period: all overage, the overage before a line, and all usage.
 
-    All lines of the origin share the packages and tiers of the `tally` that were begun.
+    All lines of the period share the packages and tiers of the `tally` that were begun.
     """
 
     whole: Decimal
     before: Decimal
-    tally: Tally
+    tally: _Tally
     used: Decimal
 
 
@@ -231,12 +243,12 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
         segment = next((s for s in segments if s.contains(increment.rated_at)), None)
         key = RatableKey(
             increment.period_start,
-            increment.is_correction,
-            increment.origin_start,
+            False,
+            increment.period_start,
             increment.asset_number,
             increment.asset_id,
             # Usage without terms still makes a line, which fails: it must not disappear.
-            segment.start if segment else increment.origin_start,
+            segment.start if segment else increment.period_start,
             increment.dimensions,
         )
         group = groups.get(key)
@@ -246,13 +258,12 @@ def _grouped(results: Iterable[SettledIncrement], rates: Rates) -> dict[RatableK
     return groups
 
 
-def _by_origin(groups: Iterable[RatableKey]) -> list[tuple[Origin, list[RatableKey]]]:
-    """Return the sorted keys, grouped by period, asset and origin."""
-    by_origin: dict[tuple[datetime, Origin], list[RatableKey]] = {}
+def _by_origin(groups: Iterable[RatableKey]) -> Iterable[list[RatableKey]]:
+    """Return the sorted keys, grouped by period and asset."""
+    by_origin: dict[tuple[datetime, AssetId], list[RatableKey]] = {}
     for key in sorted(groups):
-        origin = (key.asset_id, key.origin_start)
-        by_origin.setdefault((key.period_start, origin), []).append(key)
-    return [(origin, keys) for (_, origin), keys in by_origin.items()]
+        by_origin.setdefault((key.origin_start, key.asset_id), []).append(key)
+    return by_origin.values()
 
 
 def _outcomes(sized: Iterable[_Sized]) -> dict[RatableSummaryId, Outcome]:
@@ -309,7 +320,7 @@ def _rated_line(wallet_id: WalletId, sized: _Sized, outcome: Outcome) -> Ratable
 
 def line_id(wallet_id: WalletId, key: RatableKey) -> RatableSummaryId:
     """Return the id derived for the ratable line of a wallet with this key."""
-    # Derived, so that closing a reopened period again gives the same ids.
+    # Derived, so that rating usage again gives the same ids.
     times = (key.period_start, key.origin_start, key.segment_start)
     texts = [instant.isoformat() for instant in times]
     texts += [key.dimensions] if key.dimensions else []

@@ -7,6 +7,7 @@ from itertools import count
 from server.domain.calendar import local_midnight
 from server.domain.exact import Rounding, divide, exact
 from server.domain.ids import GrantId, derive
+from server.domain.modeling.policies import RolloverPolicy
 from server.domain.selling.grants import Entitlement, Grant, GrantKind, expiry
 
 
@@ -31,7 +32,7 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         return None
     index, expire = _later_window(entitlement, zone, grant.index, grant.expire)
     return Grant(
-        id=GrantId(derive(grant.id, "rollover")),
+        id=_rolled_id(grant, entitlement, policy, expire),
         wallet_id=grant.wallet_id,
         entitlement_id=grant.entitlement_id,
         kind=GrantKind.ROLLOVER,
@@ -42,6 +43,20 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         expire=expire,
         balance=rolling,
     )
+
+
+def _rolled_id(
+    grant: Grant, entitlement: Entitlement, policy: RolloverPolicy, expire: datetime | None
+) -> GrantId:
+    """Return the id of the grant that a remainder becomes.
+
+    Uncounted remainders of one window become one grant, whichever of them are not empty.
+    """
+    if policy.max_count is not None:
+        return GrantId(derive(grant.id, "rollover"))
+    window = (grant.expire, expire)
+    times = ["" if time is None else time.isoformat() for time in window]
+    return GrantId(derive(entitlement.id, "rollover", *times))
 
 
 def _rolling(grant: Grant, entitlement: Entitlement) -> Decimal:

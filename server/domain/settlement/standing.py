@@ -31,13 +31,6 @@ def standing(state: WalletState, own: Iterable[Cell], into: Period) -> tuple[Cel
     return tuple(_standing_cells(state, values, into))
 
 
-def late_cell(cell: Cell, first_open: Period | None) -> Cell:
-    """Return a standing cell as a correction in the first open period, if its own is final."""
-    if first_open is None or cell.period.start >= first_open.start:
-        return cell
-    return replace(cell, period=first_open)
-
-
 def due(state: WalletState, into: Period) -> Iterator[_Series]:
     """Yield the assets that owe a flat amount without usage in a period."""
     for asset_id, segments in state.rates.items():
@@ -55,8 +48,8 @@ def due(state: WalletState, into: Period) -> Iterator[_Series]:
 def with_standing(state: WalletState) -> WalletState:
     """Return a wallet with the standing cells of its periods up to the current one.
 
-    Those of its first open period are stored. The later ones follow from the usage of the periods
-    before them, which may have changed since they were made.
+    Those of its first period are stored. The later ones follow from the usage of the periods before
+    them, which may have changed since they were made.
     """
     terms = state.terms
     if not state.cells or terms.anchor is None or terms.rating is None:
@@ -67,7 +60,7 @@ def with_standing(state: WalletState) -> WalletState:
     period = by_start[min(by_start)][0].period
     while period.start < state.period.start:
         following = period_after(terms.zone, terms.anchor, terms.rating.cadence, period)
-        used = (cell for cell in by_start.get(following.start, ()) if not _is_standing(cell))
+        used = (cell for cell in by_start.get(following.start, ()) if not is_standing(cell))
         made = standing(state, by_start.get(period.start, ()), following)
         by_start[following.start] = [*made, *used]
         period = following
@@ -92,20 +85,22 @@ def carried_over(
         if not following:
             continue
         due_now = {cell.id: cell.measure.last for cell in standing(state, own, following[0].period)}
-        found = {cell.id: cell.measure.last for cell in following if _is_standing(cell)}
+        found = {cell.id: cell.measure.last for cell in following if is_standing(cell)}
         for cell_id in due_now.keys() | found.keys():
             yield cell_id, due_now.get(cell_id, ZERO), found.get(cell_id, ZERO)
 
 
-def _is_standing(cell: Cell) -> bool:
-    # What a sale of the past owes without usage is a correction, which no earlier usage changes.
-    return cell.measure.count == 0 and not cell.is_correction
+def is_standing(cell: Cell) -> bool:
+    """Return whether a cell has no records because it began its period."""
+    return cell.measure.count == 0 and not cell.is_empty
 
 
 def _last_readings(own: Iterable[Cell]) -> dict[_Series, Decimal]:
     """Return the last reading of each series that holds something."""
     last: dict[_Series, Measure] = {}
     for cell in own:
+        if cell.is_empty:
+            continue
         key = (cell.asset_id, cell.dimensions)
         known = last.get(key)
         if known is None or _end(known) < _end(cell.measure):
@@ -134,7 +129,6 @@ def _standing_cells(
             asset_number=service.number,
             start=served.start,
             end=day_of(zone, served.start).end,
-            origin_start=into.start,
             period=into,
             measure=Measure(
                 sum=ZERO,

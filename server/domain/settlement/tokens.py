@@ -25,22 +25,17 @@ from server.domain.settlement.walk import SettledIncrement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenWallet:
-    """A wallet of tokens. Its rating periods up to `closed` accept no more tokens."""
+    """A wallet of tokens, and the calendar of its rating periods."""
 
     id: WalletId
     unit: UnitId
     zone: str
     anchor: date
     length: PolicyPeriod
-    closed: datetime | None = None
 
     def period_of(self, instant: datetime) -> Period:
         """Return the rating period that contains `instant`."""
         return rating_period(self.zone, self.anchor, self.length, instant)
-
-    def handling(self, instant: datetime) -> Period:
-        """Return the period that accepts tokens of `instant`: its own period while that is open."""
-        return self.period_of(max(instant, self.closed or instant))
 
 
 @exact
@@ -131,8 +126,7 @@ def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
         asset_number=cell.asset_number,
         start=cell.start,
         end=cell.end,
-        origin_start=token_wallet.period_of(cell.start).start,
-        period=token_wallet.handling(cell.period.start),
+        period=token_wallet.period_of(cell.start),
         # The tokens of a cell are one figure, with no single record behind it.
         measure=Measure.of(tokens, cell.start, NO_RECORD),
     )

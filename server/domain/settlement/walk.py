@@ -29,6 +29,9 @@ Commitments = Mapping[AssetId, RateTerms | None]
 
 NO_COMMITMENTS: Commitments = {}
 
+# The legs of a boundary.
+ROLLED_OUT, ROLLED_IN, EXPIRED = 0, 1, 2
+
 # Before every instant, since a walk starts with the first boundary of its grants.
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -90,7 +93,7 @@ def settle(
     """
     before = tuple(grants)
     turns = sorted(increments, key=turn)
-    # A late increment may be drawn after `through`, and then needs the issues up to its own time.
+    # Usage of the future may be drawn after `through`; it needs the issues up to its own time.
     horizon = max([through, *(increment.at for increment in turns)])
     walk = _Walk(terms, {entitlement.id: entitlement for entitlement in entitlements})
     walk.commit(commitments, turns)
@@ -103,58 +106,6 @@ def settle(
     settlement = walk.settlement(tuple(results))
     _check(before, settlement)
     return settlement
-
-
-@exact
-def settled_anew(
-    terms: WalletTerms,
-    entitlements: Iterable[Entitlement],
-    increments: Iterable[Increment],
-    ends: Mapping[datetime, datetime],
-    commitments: Commitments,
-) -> tuple[SettledIncrement, ...]:
-    """Return the payment of increments, period by period, computed from the first issue on.
-
-    `ends` has the end of each period in which they are drawn, by its start.
-    """
-    # Without `next_index` the walk issues every grant again, with the ids that they have already.
-    unissued = tuple(replace(entitlement, next_index=None) for entitlement in entitlements)
-    periods: dict[datetime, list[Increment]] = {}
-    for increment in increments:
-        periods.setdefault(increment.period_start, []).append(increment)
-    grants: tuple[Grant, ...] = ()
-    results: list[SettledIncrement] = []
-    for start in sorted(periods):
-        settlement = settle(
-            terms,
-            grants,
-            unissued,
-            periods[start],
-            through=ends[start],
-            commitments=commitments,
-        )
-        grants = settlement.grants
-        results += settlement.results
-    return tuple(results)
-
-
-def revision(reopened: int) -> int:
-    """Return the cause revision for closing a period that was reopened `reopened` times."""
-    return 2 * reopened
-
-
-def revised(settlement: Settlement, reopened: int) -> Settlement:
-    """Return the settlement as the next close of a reopened period posts it.
-
-    Issues keep their revision, because they are posted once and are not reversed.
-    """
-    moved = tuple(
-        movement
-        if movement.cause_kind is CauseKind.ISSUE
-        else replace(movement, cause_revision=revision(reopened))
-        for movement in settlement.movements
-    )
-    return replace(settlement, movements=moved) if reopened else settlement
 
 
 def opening(grant: Grant) -> Movement:
@@ -186,7 +137,6 @@ class _Walk:
     grants: dict[GrantId, Grant] = field(default_factory=dict)
     issues: dict[GrantId, Grant] = field(default_factory=dict)
     opened: list[GrantId] = field(default_factory=list)
-    joined: dict[Window, GrantId] = field(default_factory=dict)
     rolled: dict[Window, Decimal] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     boundaries: list[tuple[datetime, int, int, GrantId]] = field(default_factory=list)
@@ -204,7 +154,7 @@ class _Walk:
                     heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
 
     def commit(self, commitments: Commitments, increments: Iterable[Increment]) -> None:
-        """Compute what a unit takes from each commitment, by all usage of its origin period."""
+        """Compute what a unit takes from each commitment, by all usage of its rating period."""
         committed = [
             entitlement
             for entitlement in self.entitlements.values()
@@ -216,9 +166,8 @@ class _Walk:
         # drawn.
         used: dict[datetime, Decimal] = {}
         for increment in increments:
-            used[increment.origin_start] = (
-                used.get(increment.origin_start, ZERO) + increment.quantity
-            )
+            start = increment.period_start
+            used[start] = used.get(start, ZERO) + increment.quantity
         self.ratios = {
             start: {
                 entitlement.id: _ratio(commitments[entitlement.asset_id], whole)
@@ -244,14 +193,13 @@ class _Walk:
             increment.quantity,
             order=self.terms.order,
             at=increment.at,
-            ratios=self.ratios.get(increment.origin_start, NONE_COMMITTED),
+            ratios=self.ratios.get(increment.period_start, NONE_COMMITTED),
         )
-        kind = EntryKind.CORRECTION if increment.is_correction else EntryKind.DRAWDOWN
         # One cell may be paid for by several grants; the leg tells their movements apart.
         for leg, debit in enumerate(drawdown.debits):
             self._move(
                 Movement(
-                    kind=kind,
+                    kind=EntryKind.DRAWDOWN,
                     grant_id=debit.grant_id,
                     amount=-debit.amount,
                     covered=None if debit.amount == debit.quantity else debit.quantity,
@@ -291,15 +239,14 @@ class _Walk:
             effective_time=self.now,
             cause_kind=CauseKind.BOUNDARY,
             cause_id=grant.id,
+            leg=ROLLED_OUT,
         )
         if entitlement and successor:
             self._move(out)
-            self._succeed(entitlement, successor, replace(out, amount=rolling, leg=1))
+            self._succeed(successor, replace(out, amount=rolling, leg=ROLLED_IN))
         rest = grant.balance - rolling
         if rest:
-            # Legs 0 and 1 are the two sides of the rollover.
-            leg = 2 if successor else 0
-            self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=leg))
+            self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=EXPIRED))
 
     def _successor(self, grant: Grant, entitlement: Entitlement) -> Grant | None:
         """Return the grant that a remainder becomes, within the cap of its window."""
@@ -315,39 +262,30 @@ class _Walk:
         self.rolled[window] = before + quantity
         return replace(successor, quantity=quantity, balance=quantity)
 
-    def _succeed(self, entitlement: Entitlement, successor: Grant, movement: Movement) -> None:
+    def _succeed(self, successor: Grant, movement: Movement) -> None:
         """Open the grant into which a remainder rolls.
 
         Uncounted remainders of one window become one grant: otherwise a wallet that is never
         emptied would grow by one grant and two entries in every interval.
         """
-        is_counted = entitlement.rollover is None or entitlement.rollover.max_count is not None
-        window = (entitlement.id, successor.start, successor.expire)
-        joined = None if is_counted else self.joined.get(window)
-        if joined is None:
+        grant = self.grants.get(successor.id)
+        movement = replace(movement, grant_id=successor.id)
+        if grant is None:
             # The first remainder of a window opens its grant; later ones are added to it.
-            self.joined[window] = successor.id
-            self._open(successor, replace(movement, grant_id=successor.id))
+            self._open(successor, movement)
             return
-        grant = self.grants[joined]
-        self.grants[joined] = replace(
+        self.grants[grant.id] = replace(
             grant,
             quantity=grant.quantity + successor.quantity,
             # Not a limit here, since the window is uncounted; it decides only the order of
             # drawdown.
             rollovers=max(grant.rollovers, successor.rollovers),
         )
-        self._move(replace(movement, grant_id=joined))
+        self._move(movement)
 
     def _open(self, grant: Grant, movement: Movement) -> None:
-        known = self.grants.get(grant.id)
-        if known is None:
-            self._keep(grant.holding(ZERO))
-            self.opened.append(grant.id)
-        else:
-            # The grant was opened before its period was reopened; the reversal emptied it.
-            quantity = max(known.quantity, grant.quantity)
-            self.grants[grant.id] = replace(known, quantity=quantity)
+        self._keep(grant.holding(ZERO))
+        self.opened.append(grant.id)
         self._move(movement)
 
     def _keep(self, grant: Grant) -> None:

@@ -1,23 +1,27 @@
 """Wallets as they are stored, and the one walk over their usage.
 
-Closing a rating period, the live balance, a preview and a replay all draw usage by this walk and
-make ratable lines of its result. A replay and a verification of final usage start from the stored
-drawdown.
+Closing a rating period, correcting final ones, the live balance, a preview, a replay and a
+verification all draw usage by this walk and make ratable lines of its result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from server.domain.calendar import Period
-from server.domain.consumption.aggregation import Increment, increments
+from server.domain.consumption.aggregation import (
+    NO_PRECEDENCE,
+    Increment,
+    Precedence,
+    increments,
+)
 from server.domain.consumption.cells import Cell
 from server.domain.consumption.gauges import Services
-from server.domain.exact import exact
+from server.domain.exact import PLACES, ZERO, Rounding, divide, exact
 from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
 from server.domain.selling.grants import Entitlement, Grant
-from server.domain.settlement.ratable_lines import Origin, RatableLine, Rates, Tally, ratable_lines
+from server.domain.settlement.ratable_lines import RatableLine, Rates, ratable_lines
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import (
     Commitments,
@@ -25,19 +29,19 @@ from server.domain.settlement.walk import (
     Settlement,
     WalletTerms,
     settle,
-    settled_anew,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletState:
-    """One wallet as stored: `grants` with posted balances, and the `cells` that are not final.
+    """One wallet as it was before the first rating period of `cells`, and all usage since then.
 
-    `settled` has the final cells of the origins that `cells` correct, and `rated_before` the rated
-    part of those origins. `period` is the rating period around now. A wallet of tokens has a
-    `token_wallet`, and in `sources` the wallets whose resources are rated in the token.
-    `services` has the time for which each asset is sold. `rating_versions` are the versions of the
-    tenant's procedure.
+    `grants` and `entitlements` are as they were then. Usually these periods are not final yet; if
+    usage of final periods is not taken in, they begin with the earliest of these, and `posted` are
+    the grants as the ledger has them now. `period` is the rating period around now. A wallet of
+    tokens has a `token_wallet`, and in `sources` the wallets whose resources are rated in the
+    token. `services` has the time for which each asset is sold. `rating_versions` are the versions
+    of the tenant's procedure.
     """
 
     terms: WalletTerms
@@ -45,14 +49,18 @@ class WalletState:
     entitlements: tuple[Entitlement, ...]
     cells: tuple[Cell, ...]
     period: Period
-    settled: tuple[Cell, ...] = ()
+    posted: tuple[Grant, ...] | None = None
     rates: Rates = field(default_factory=dict)
-    rated_before: Mapping[Origin, Tally] = field(default_factory=dict)
     commitments: Commitments = field(default_factory=dict)
     services: Services = field(default_factory=dict)
     rating_versions: RatingVersionSource = SHIPPED
     token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
+
+    @property
+    def posted_grants(self) -> tuple[Grant, ...]:
+        """The grants with the balances of the ledger."""
+        return self.grants if self.posted is None else self.posted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +81,19 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
         terms,
         wallet.grants,
         wallet.entitlements,
-        _drawn_at_the_end(terms, _increments(wallet, cells, wallet.settled), through),
+        _drawn_at_the_end(terms, _increments(wallet, cells), through),
         through=through,
         commitments=wallet.commitments,
     )
 
 
 @exact
-def walked_anew(
-    wallet: WalletState, cells: Sequence[Cell], commitments: Commitments
-) -> tuple[SettledIncrement, ...]:
-    """Return the payment of all usage of a wallet, computed from its first grant on."""
-    terms = wallet.terms
-    added = _drawn_at_the_end(terms, _increments(wallet, cells), None)
-    ends = {cell.period.start: cell.period.end for cell in cells}
-    return settled_anew(terms, wallet.entitlements, added, ends, commitments)
+def walked_anew(wallet: WalletState, cells: Sequence[Cell]) -> Settlement:
+    """Return the settlement of whole periods of a wallet, computed from its first grant on."""
+    # Without `next_index` the walk issues every grant again, with the ids that they have already.
+    unissued = tuple(replace(entitlement, next_index=None) for entitlement in wallet.entitlements)
+    through = max((cell.period.end for cell in cells), default=wallet.period.start)
+    return walked(replace(wallet, grants=(), entitlements=unissued), cells, through=through)
 
 
 @exact
@@ -112,30 +118,45 @@ def as_drawn(wallet: WalletState, final: Iterable[FinalCell]) -> tuple[SettledIn
 def rated(wallet: WalletState, results: Sequence[SettledIncrement]) -> tuple[RatableLine, ...]:
     """Return the ratable lines of a wallet's usage with this drawdown."""
     return ratable_lines(
-        wallet.terms.id,
-        results,
-        wallet.rates,
-        rated_before=wallet.rated_before,
-        rating_versions=wallet.rating_versions,
+        wallet.terms.id, results, wallet.rates, rating_versions=wallet.rating_versions
     )
 
 
-def _increments(
-    wallet: WalletState, cells: Iterable[Cell], settled: Iterable[Cell] = ()
-) -> tuple[Increment, ...]:
+def _increments(wallet: WalletState, cells: Iterable[Cell]) -> tuple[Increment, ...]:
     terms = wallet.terms
-    return increments(
+    added = increments(
         cells,
         terms.aggregation,
         zone=terms.zone,
-        settled=settled,
         rounding=terms.rounding,
         services=wallet.services,
     )
+    # Only assets that share a wallet have to take turns.
+    if len(wallet.services) < 2:
+        return added
+    precedence = _precedences(wallet)
+    return tuple(replace(item, precedence=precedence(item)) for item in added)
+
+
+def _precedences(wallet: WalletState) -> Callable[[Increment], Precedence]:
+    """Return a function that returns the precedence of an increment."""
+
+    def of(item: Increment) -> Precedence:
+        service = wallet.services.get(item.asset_id)
+        end = service.end if service and service.end else NO_PRECEDENCE.end
+        segments = wallet.rates.get(item.asset_id, ())
+        segment = next((one for one in segments if one.contains(item.rated_at)), None)
+        rate = segment.terms.effective_rate if segment and segment.terms else None
+        if rate is None:
+            return Precedence(end, ZERO)
+        each = divide(rate.value, rate.per, places=PLACES, mode=Rounding.HALF_EVEN)
+        return Precedence(end, -each)
+
+    return of
 
 
 def _drawn_at_the_end(
-    terms: WalletTerms, added: tuple[Increment, ...], through: datetime | None
+    terms: WalletTerms, added: tuple[Increment, ...], through: datetime
 ) -> tuple[Increment, ...]:
     """Draw figures that can fall at the end of service in their period, when they are known.
 
@@ -145,7 +166,6 @@ def _drawn_at_the_end(
         return added
     found = []
     for item in added:
-        end = item.rated_at if through is None else min(item.rated_at, through)
-        at = max(item.at, end)
+        at = max(item.at, min(item.rated_at, through))
         found.append(replace(item, at=at, used_at=max(item.used_at, at)))
     return tuple(found)

@@ -15,7 +15,7 @@ from server.domain.ids import AssetId, UnitId, WalletId
 from server.domain.selling.grants import Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
 from server.domain.settlement.ratable_lines import RatableLine
-from server.domain.settlement.tokens import token_cells
+from server.domain.settlement.tokens import token_cell_id, token_cells
 from server.domain.settlement.walk import SettledIncrement, Settlement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
@@ -73,7 +73,7 @@ class WalletBalance:
 def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
     """Return the balance of one wallet at `now`."""
     settlement = project(wallet, now=now)
-    grants = _grant_balances(wallet.grants, settlement, now)
+    grants = _grant_balances(wallet.posted_grants, settlement, now)
     held = [item.grant for item in grants if item.is_open]
     current = [r for r in settlement.results if r.increment.period_start == wallet.period.start]
     available = sum((grant.balance for grant in held), ZERO)
@@ -83,7 +83,7 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
     return WalletBalance(
         wallet_id=wallet.terms.id,
         balance=available,
-        posted_balance=sum((grant.balance for grant in wallet.grants), ZERO),
+        posted_balance=sum((grant.balance for grant in wallet.posted_grants), ZERO),
         granted=granted,
         consumed=granted - available,
         used=drawn + overage,
@@ -99,7 +99,15 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
 @exact
 def project(wallet: WalletState, *, now: datetime) -> Settlement:
     """Return the settlement as if all usage known at `now` were final."""
-    return walked(wallet, (*wallet.cells, *_tokens(wallet, now)), through=now)
+    tokens = {cell.id: cell for cell in _tokens(wallet, now)}
+    # Final usage that is not corrected yet has token cells of before.
+    costing = {
+        token_cell_id(cell.id, wallet.terms.id)
+        for source in wallet.sources
+        for cell in source.cells
+    }
+    own = (cell for cell in wallet.cells if cell.id not in costing)
+    return walked(wallet, (*own, *tokens.values()), through=now)
 
 
 @exact
@@ -111,7 +119,7 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
 
 
 def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
-    """Yield the token cells of usage that is not final in the source wallets."""
+    """Yield the token cells of the usage of the source wallets."""
     for source in wallet.sources:
         assert wallet.token_wallet is not None, wallet
         results = project(source, now=now).results

@@ -6,16 +6,14 @@ apply to all usage of the wallet, and lines taken in turn add up to their joint 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from server.domain.consumption.cells import Cell
 from server.domain.exact import ZERO, exact
 from server.domain.ids import CellId, GrantId, RatableSummaryId, UnitId, WalletId
-from server.domain.selling.grants import Grant
 from server.domain.settlement.drawdown import Debit
-from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.tokens import token_cell_id
 from server.domain.settlement.walk import SettledIncrement
@@ -70,23 +68,6 @@ class Effect:
     def is_nothing(self) -> bool:
         """True if nothing changes."""
         return not (self.used or self.overage or self.debits or self.amount or self.failure)
-
-
-@exact
-def reopened_state(
-    state: WalletState, start: datetime, grants: Iterable[Grant], closing: Iterable[LedgerEntry]
-) -> WalletState:
-    """Return a wallet as it was before the close of the period from `start`, which moved `closing`.
-
-    `grants` are all its grants as they are now, and `state` has all final cells.
-    """
-    moved: dict[GrantId, Decimal] = {}
-    for entry in closing:
-        moved[entry.grant_id] = moved.get(entry.grant_id, ZERO) + entry.amount
-    held = (grant.holding(grant.balance - moved.get(grant.id, ZERO)) for grant in grants)
-    again = tuple(cell for cell in state.settled if cell.period.start == start)
-    settled = tuple(cell for cell in state.settled if cell.period.start != start)
-    return replace(state, grants=tuple(held), cells=(*state.cells, *again), settled=settled)
 
 
 @exact

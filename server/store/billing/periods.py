@@ -1,6 +1,6 @@
 """Rating periods: opened by the first usage, each with the job that closes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,11 +29,10 @@ class NewPeriod:
 
 @dataclass(frozen=True, slots=True)
 class HeldPeriod:
-    """A rating period whose row is locked; `reopened` counts how often it was reopened."""
+    """A rating period whose row is locked."""
 
     period: Period
     is_final: bool
-    reopened: int
 
 
 async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
@@ -61,7 +60,15 @@ async def lock(
     if row is None:
         return None
     period = Period(row["start_time"], row["end_time"])
-    return HeldPeriod(period, row["state"] == FINAL, row["reopen_count"])
+    return HeldPeriod(period, row["state"] == FINAL)
+
+
+async def closed_ends(
+    tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
+) -> dict[WalletId, datetime]:
+    """Return the end of the last final period of each wallet that has one."""
+    rows = await tx.fetch(SQL["closed_ends"], tx.tenant_id, account_id, sorted(wallet_ids))
+    return {WalletId(row["wallet_id"]): row["end_time"] for row in rows}
 
 
 async def first_unsettled(

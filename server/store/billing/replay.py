@@ -63,7 +63,7 @@ async def rated_lines(
             asset_id=AssetId(row["asset_id"]),
             resource_id=ResourceId(row["usage_resource_id"]),
             start=row["start_time"],
-            origin_start=row["origin_start_time"],
+            origin_start=row["start_time"],
             segment_start=row["segment_start_time"],
             dimensions=row["dimensions"],
             overage=row["overage_quantity"],

@@ -12,10 +12,11 @@ from asyncpg import Record
 from server.domain.billing.liable_lines import Billed, BilledKey, LiableLine
 from server.domain.calendar import Period, rating_period
 from server.domain.consumption.cells import Cell
-from server.domain.exact import plain
 from server.domain.ids import (
+    AccountId,
     AssetId,
     CellId,
+    CorrectionId,
     ExecutionId,
     LiableSummaryId,
     ProductId,
@@ -29,7 +30,6 @@ from server.domain.settlement.walk import SettledIncrement
 from server.store.billing.summary_reads import LiableKey
 from server.store.connection import Transaction
 from server.store.rating.rate_documents import WATERFALL
-from server.store.settlement.wallet_rows import encode_packages
 from server.store.settlement.wallets import StoredWallet
 from server.store.sql import load
 
@@ -50,24 +50,21 @@ class NewLiable:
 
 async def save_drawn(
     tx: Transaction,
-    wallet: StoredWallet,
+    account_id: AccountId,
     results: Sequence[SettledIncrement],
-    lines: Sequence[RatableLine],
+    line_of: Mapping[CellId, RatableSummaryId | None],
 ) -> None:
-    """Save the quantities of each cell, and the ratable line it belongs to."""
-    line_of: dict[CellId, RatableSummaryId] = {
-        cell_id: line.id for line in lines for cell_id in line.cell_ids
-    }
+    """Save the quantities of each cell, and the ratable line it belongs to, where they change."""
     ids = [result.increment.cell_id for result in results]
     await tx.execute(
         SQL["save_drawn"],
         tx.tenant_id,
-        wallet.account_id,
+        account_id,
         ids,
         [result.increment.quantity for result in results],
         [result.drawn for result in results],
         [result.overage for result in results],
-        [line_of[cell_id] for cell_id in ids],
+        [line_of.get(cell_id) for cell_id in ids],
     )
 
 
@@ -76,7 +73,7 @@ async def add_tokens(
     wallet: StoredWallet,
     cells: Sequence[tuple[CellId, Cell]],
 ) -> None:
-    """Insert cells of a token wallet, each with the cell it comes from."""
+    """Save cells of a token wallet, each with the cell it comes from."""
     own = [cell for _, cell in cells]
     await tx.execute(
         SQL["add_token_cells"],
@@ -89,7 +86,6 @@ async def add_tokens(
         [cell.asset_id for cell in own],
         [cell.start for cell in own],
         [cell.end for cell in own],
-        [cell.origin_start for cell in own],
         [cell.period.start for cell in own],
         [cell.measure.sum for cell in own],
     )
@@ -115,7 +111,7 @@ async def mark_invoiced(
 
 
 async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Cell]) -> None:
-    """Insert the standing cells of open periods, unless they are there."""
+    """Save the standing cells of periods."""
     if not cells:
         return
     await tx.execute(
@@ -128,7 +124,6 @@ async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Ce
         [cell.asset_id for cell in cells],
         [cell.start for cell in cells],
         [cell.end for cell in cells],
-        [cell.origin_start for cell in cells],
         [cell.period.start for cell in cells],
         [cell.measure.last for cell in cells],
         [cell.dimensions for cell in cells],
@@ -138,11 +133,11 @@ async def add_standing(tx: Transaction, wallet: StoredWallet, cells: Sequence[Ce
 async def add_ratable(
     tx: Transaction,
     wallet: StoredWallet,
-    period: Period,
     lines: Sequence[RatableLine],
     execution_id: ExecutionId,
+    correction_id: CorrectionId | None = None,
 ) -> None:
-    """Insert the ratable lines of one closed period, with the steps of each amount."""
+    """Insert ratable lines of periods that exist, with the steps of each amount."""
     rate_ids: Mapping[AssetId, Mapping[Any, UUID]] = {
         asset.id: asset.rate_ids for asset in wallet.assets
     }
@@ -153,8 +148,8 @@ async def add_ratable(
         wallet.account_id,
         wallet.id,
         wallet.resource_id,
-        period.start,
-        period.end,
+        [key.period_start for key in keys],
+        correction_id,
         [line.id for line in lines],
         [key.asset_id for key in keys],
         [_rate_id(line, rate_ids) for line in lines],
@@ -175,10 +170,8 @@ async def add_ratable(
         [line.version and line.version[0] for line in lines],
         [line.version and line.version[1] for line in lines],
         execution_id,
-        [encode_packages(line.packaged) for line in lines],
-        # As text too: arrays of different lengths are no two-dimensional array.
-        [",".join(map(plain, line.flat_tiers)) or None for line in lines],
-        wallet.service_start,
+        [line.corrects for line in lines],
+        [line.billed_from or wallet.service_start for line in lines],
     )
 
 
@@ -292,6 +285,7 @@ def _ratable(wallet: StoredWallet, row: Record) -> RatableLine:
         amount=_amount(row),
         steps=(),
         failure=row["error_reason"] or None,
+        billed_from=row["billed_from"],
     )
 
 

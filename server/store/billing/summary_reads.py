@@ -16,6 +16,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
+    CorrectionId,
     ExecutionId,
     GrantId,
     LiableSummaryId,
@@ -116,9 +117,9 @@ class UsageSummary:
     wallet_id: WalletId
     start_time: datetime
     end_time: datetime
-    origin_start_time: datetime
     period_start_time: datetime
     period_state: str
+    is_pending: bool
     record_count: int
     sum_quantity: Decimal
     max_quantity: Decimal
@@ -162,10 +163,17 @@ class RatableSummary:
     execution_id: ExecutionId
     execution_time: datetime
     create_time: datetime
+    correction_id: CorrectionId | None
+    corrects_id: RatableSummaryId | None
+
+    @property
+    def usage_id(self) -> RatableSummaryId:
+        """The first line of the same usage, whose cells it has too."""
+        return self.corrects_id or self.ratable_summary_id
 
 
 class Superseded(NamedTuple):
-    """The figures of an invoice-ready line before its period was reopened for late usage."""
+    """The figures of an invoice-ready line before a change of the past replaced it."""
 
     used_quantity: Decimal
     overage_quantity: Decimal
@@ -236,8 +244,7 @@ def _usage_summary(row: Record) -> UsageSummary:
         values[name] = counted(values[name], by)
     service_start = local_midnight(values.pop("time_zone"), values.pop("start_date"))
     # The first period of a target begins with its first asset.
-    for name in ("origin_start_time", "period_start_time"):
-        values[name] = max(values[name], service_start)
+    values["period_start_time"] = max(values["period_start_time"], service_start)
     return UsageSummary(**values)
 
 
@@ -308,7 +315,7 @@ async def superseded_ratables(
     ratable_id: RatableSummaryId | None = None,
     liable_id: LiableSummaryId | None = None,
 ) -> list[RatableSummary]:
-    """Return the lines of undone closes that a line replaced, oldest first."""
+    """Return the lines that a line replaced, oldest first."""
     rows = await tx.fetch(
         SQL["superseded_ratables"], tx.tenant_id, account_id, ratable_id, liable_id
     )

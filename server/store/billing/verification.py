@@ -1,7 +1,6 @@
 """The reads of verification: inconsistencies that the database can find by itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -9,21 +8,12 @@ from asyncpg import Record
 
 from server.domain.billing.verification import BilledLine, Difference
 from server.domain.exact import plain
-from server.domain.ids import (
-    AccountId,
-    CellId,
-    ProcedureId,
-    ProcedureVersionId,
-    RatableSummaryId,
-    WalletId,
-)
-from server.domain.rating.compiled_rating import VersionKey
-from server.domain.rating.procedures.packages import Packages
+from server.domain.ids import AccountId, CellId, WalletId
 from server.domain.settlement.ledger import Head
 from server.domain.settlement.wallet_states import FinalCell
 from server.store.connection import Transaction
 from server.store.settlement.ledger import head_of
-from server.store.settlement.wallet_rows import decode_cell, decode_packages
+from server.store.settlement.wallet_rows import decode_cell
 from server.store.sql import load
 
 SQL = load("billing/verification.sql")
@@ -38,18 +28,6 @@ CELL_FIGURES = (
     ("latest", "last_quantity", "latest"),
     ("held", "held_quantity", "held"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RatedLine:
-    """A ratable line: its amount or the reason of its failure, and the version that rated it."""
-
-    overage: Decimal
-    amount: Decimal | None
-    failure: str
-    version: VersionKey | None
-    packages: Packages
-    flat_tiers: tuple[Decimal, ...]
 
 
 async def heads(tx: Transaction, account_id: AccountId) -> dict[WalletId, Head]:
@@ -75,7 +53,7 @@ async def final_cells(
     rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id)
     return [
         FinalCell(
-            cell=decode_cell(wallet_id, row["cell"])[0],
+            cell=decode_cell(wallet_id, row["cell"]),
             quantity=row["quantity"],
             drawn=row["drawn_quantity"],
             overage=row["overage_quantity"],
@@ -84,37 +62,15 @@ async def final_cells(
     ]
 
 
-async def rated_lines(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId
-) -> dict[RatableSummaryId, RatedLine]:
-    """Return the stored ratable lines of a wallet, by id."""
-    rows = await tx.fetch(SQL["rated_lines"], tx.tenant_id, account_id, wallet_id)
-    return {row["ratable_summary_id"]: _rated_line(row) for row in rows}
-
-
-def _rated_line(row: Record) -> RatedLine:
-    version = None
-    if row["procedure_id"] is not None:
-        version = (
-            ProcedureId(row["procedure_id"]),
-            ProcedureVersionId(row["procedure_version_id"]),
-        )
-    return RatedLine(
-        overage=row["overage_quantity"],
-        amount=row["amount"],
-        failure=row["error_reason"],
-        version=version,
-        packages=decode_packages(row["packages"]),
-        flat_tiers=tuple(row["flat_tiers"] or ()),
-    )
-
-
 async def token_quantities(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
-) -> dict[CellId, Decimal]:
-    """Return the token quantities that come from a wallet's cells, by token cell."""
+) -> dict[CellId, tuple[CellId, Decimal]]:
+    """Return the token cells that come from a wallet's cells and their tokens, by these."""
     rows = await tx.fetch(SQL["token_quantities"], tx.tenant_id, account_id, wallet_id)
-    return {CellId(row["usage_summary_id"]): row["sum_quantity"] for row in rows}
+    return {
+        CellId(row["source_summary_id"]): (CellId(row["usage_summary_id"]), row["sum_quantity"])
+        for row in rows
+    }
 
 
 async def count_records(tx: Transaction, account_id: AccountId) -> int:

@@ -5,7 +5,6 @@ concurrent batches cannot deadlock.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -28,6 +27,7 @@ from server.domain.consumption.recording import (
     PeriodKey,
     Place,
     RecordKey,
+    Slot,
     Stored,
     Usage,
     WalletKey,
@@ -105,11 +105,11 @@ async def lock_followers(
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
-async def lock_first_open(
+async def first_open(
     tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, RatingPeriod]:
-    """Lock and return the first open period of each wallet that has one."""
-    rows = await tx.fetch(SQL["lock_first_open"], tx.tenant_id, *columns(wallets, 2))
+    """Return the first open period of each wallet that has one."""
+    rows = await tx.fetch(SQL["first_open"], tx.tenant_id, *columns(wallets, 2))
     return {
         (row["account_id"], row["wallet_id"]): RatingPeriod(
             row["start_time"], row["end_time"], row["freeze_time"]
@@ -118,12 +118,11 @@ async def lock_first_open(
     }
 
 
-async def find_closed_ends(
-    tx: Transaction, wallets: Iterable[WalletKey]
-) -> dict[WalletKey, datetime]:
-    """Return the end of the last closed period of each wallet that has one."""
-    rows = await tx.fetch(SQL["find_closed_ends"], tx.tenant_id, *columns(wallets, 2))
-    return {(row["account_id"], row["wallet_id"]): row["end_time"] for row in rows}
+async def find_invoiced(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
+    """Return those of the slots' periods whose billing period has a line in an invoice."""
+    keys = {(*slot.period_key, slot.period.end) for slot in slots}
+    rows = await tx.fetch(SQL["find_invoiced"], tx.tenant_id, *columns(keys, 4))
+    return {_period_key(row) for row in rows}
 
 
 async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -> set[RecordKey]:
@@ -189,7 +188,6 @@ def _cell(place: Place, measure: Measure) -> tuple[Any, ...]:
         slot.day.start,
         slot.day.end,
         slot.period.start,
-        place.period_start,
         measure.count,
         str(measure.sum),
         str(measure.max),

@@ -159,7 +159,7 @@ def _record(row: Any) -> UsageRecord:
             period=RatingPeriod(
                 row["period_start_time"], row["period_end_time"], row["period_freeze_time"]
             ).since(local_midnight(row["time_zone"], row["start_date"])),
-            is_late=row["origin_start_time"] != row["period_start_time"],
+            is_late=row["is_late"],
             drawn_quantity=row["drawn_quantity"],
             overage_quantity=row["overage_quantity"],
             liable_summary_id=_line_id(row["liable_summary_id"]),

@@ -796,6 +796,7 @@ CREATE TABLE wallets (
     head_seq               bigint NOT NULL DEFAULT 0,
     balance                quantity NOT NULL DEFAULT 0 CONSTRAINT wallet_not_overdrawn CHECK (balance >= 0),
     head_hash              bytea NOT NULL DEFAULT '',
+    correction_count       integer NOT NULL DEFAULT 0,
     create_time            timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id),
     CONSTRAINT one_wallet_a_resource UNIQUE (tenant_id, account_id, entitlement_account_id, usage_resource_id),
@@ -954,7 +955,7 @@ CREATE TABLE wallet_entries (
     cause_id       byte_text NOT NULL,
     cause_revision integer NOT NULL DEFAULT 0,
     leg            byte_text NOT NULL,
-    covered        quantity CHECK (covered IS NULL OR (covered > 0 AND cause_kind = 'CELL')),
+    covered        quantity CHECK (covered IS NULL OR cause_kind = 'CELL'),
     hash           bytea NOT NULL CHECK (length(hash) = 32),
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, seq),
@@ -975,6 +976,9 @@ CREATE TABLE wallet_entries (
 COMMENT ON COLUMN wallet_entries.covered IS
     'the usage that is covered, where a commitment with a discount is drawn by less, and with a surcharge by more';
 COMMENT ON TABLE wallet_entries IS 'run-time: the ledger; rows are never changed or removed';
+-- A correction reads what counts since a time. See usage_records_by_time for the predicate.
+CREATE INDEX wallet_entries_by_time ON wallet_entries (tenant_id, account_id, wallet_id, effective_time)
+    WHERE effective_time > '-infinity';
 
 -- Run-time: usage and summaries -------------------------------------------------------------------
 
@@ -988,15 +992,54 @@ CREATE TABLE rating_periods (
     freeze_time timestamptz NOT NULL,
     state       text NOT NULL DEFAULT 'OPEN' CHECK (state IN ('OPEN', 'FROZEN', 'FINAL')),
     final_time  timestamptz,
-    reopen_count smallint NOT NULL DEFAULT 0,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON COLUMN rating_periods.reopen_count IS 'the number of times late usage reopened it after it was final';
 COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet with their states';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
+
+-- Written by whoever changes final usage, deleted by the correction that takes it in.
+CREATE TABLE pending_corrections (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    wallet_id   uuid NOT NULL,
+    start_time  timestamptz NOT NULL,
+    cause       text NOT NULL CHECK (cause IN ('LATE', 'VOID', 'AMEND', 'SALE', 'RATE')),
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, wallet_id, start_time, cause),
+    CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
+        REFERENCES rating_periods
+);
+COMMENT ON TABLE pending_corrections IS 'run-time: the final rating periods that are not as they were settled, and why';
+
+CREATE TABLE corrections (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    correction_id uuid NOT NULL,
+    causes        text[] NOT NULL CHECK (cardinality(causes) > 0),
+    start_time    timestamptz NOT NULL,
+    create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, correction_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE corrections IS 'run-time: what was booked for a settlement group because its past changed';
+COMMENT ON COLUMN corrections.start_time IS 'the start of the earliest rating period that changed';
+CREATE INDEX corrections_by_time ON corrections (tenant_id, account_id, create_time, correction_id);
+
+CREATE TABLE correction_wallets (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    wallet_id     uuid NOT NULL,
+    revision      integer NOT NULL CHECK (revision > 0),
+    correction_id uuid NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, wallet_id, revision),
+    CONSTRAINT wallet_once UNIQUE (tenant_id, account_id, correction_id, wallet_id),
+    CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES corrections,
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+);
+COMMENT ON TABLE correction_wallets IS 'run-time: the wallets of a correction; its entries have `revision` as cause_revision';
 
 CREATE TABLE usage_summaries (
     tenant_id           uuid NOT NULL,
@@ -1008,7 +1051,6 @@ CREATE TABLE usage_summaries (
     dimensions          text NOT NULL DEFAULT '',
     start_time          timestamptz NOT NULL,
     end_time            timestamptz NOT NULL,
-    origin_start_time   timestamptz NOT NULL,
     period_start_time   timestamptz NOT NULL,
     unit_numerator      numeric NOT NULL DEFAULT 1 CHECK (unit_numerator > 0),
     unit_denominator    numeric NOT NULL DEFAULT 1 CHECK (unit_denominator > 0),
@@ -1048,9 +1090,6 @@ CREATE UNIQUE INDEX usage_summaries_by_source ON usage_summaries (tenant_id, acc
 CREATE INDEX usage_summaries_by_period ON usage_summaries
     (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id)
     WHERE period_start_time > '-infinity';
-CREATE INDEX usage_summaries_by_origin ON usage_summaries
-    (tenant_id, account_id, wallet_id, origin_start_time, period_start_time)
-    WHERE origin_start_time > '-infinity';
 
 -- The table with the most writes has no foreign keys: its rows are written with their cells in one
 -- transaction, and `usage verify` proves that each cell equals its records.
@@ -1160,10 +1199,6 @@ CREATE TABLE ratable_summaries (
     amount             exact_amount,
     currency_code      text NOT NULL,
     waterfall          jsonb NOT NULL,
-    -- Quantities by the rate per package that priced them, [value, per, unit, quantity]; late usage continues them.
-    packages           jsonb CHECK (jsonb_array_length(packages) > 0),
-    -- The lower bounds of the tiers whose flat amounts the line charges; late usage does not charge them again.
-    flat_tiers         numeric[] CHECK (cardinality(flat_tiers) > 0),
     error_reason       text NOT NULL DEFAULT '',
     error_message      text NOT NULL DEFAULT '',
     procedure_id       code,
@@ -1171,8 +1206,11 @@ CREATE TABLE ratable_summaries (
     execution_id       uuid NOT NULL,
     execution_time     timestamptz NOT NULL DEFAULT now(),
     liable_summary_id  uuid,
+    correction_id      uuid,
+    corrects_id        uuid,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, ratable_summary_id),
+    CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES corrections,
     CONSTRAINT ratable_summary_adds_up CHECK (used_quantity = drawn_quantity + overage_quantity),
     CONSTRAINT rated_means_amount CHECK ((state = 'RATED') = (amount IS NOT NULL)),
     CONSTRAINT version_is_whole CHECK (num_nonnulls(procedure_id, procedure_version_id) <> 1),
@@ -1181,6 +1219,8 @@ CREATE TABLE ratable_summaries (
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
         REFERENCES rating_periods
 );
+COMMENT ON COLUMN ratable_summaries.corrects_id IS
+    'the first line of the same usage: the figures of a correction are differences from it and its other corrections';
 COMMENT ON TABLE ratable_summaries IS 'run-time: the cost of the overage of one asset and resource in one rating period';
 -- The predicates are always true; only queries that repeat them use these indexes. See usage_records_by_time.
 CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
@@ -1248,7 +1288,7 @@ CREATE TABLE superseded_liables (
     PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage reopened their period';
+COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
 
 CREATE TABLE superseded_ratables (
     LIKE ratable_summaries INCLUDING CONSTRAINTS,
@@ -1258,7 +1298,7 @@ CREATE TABLE superseded_ratables (
         REFERENCES procedure_versions,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage reopened it';
+COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
 CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
     (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
@@ -1428,7 +1468,7 @@ GRANT UPDATE (usage_summary_id, asset_id, usage_resource_id, quantity, unit_of_m
     ON usage_records TO usage_app;
 -- An invoice-ready line changes only in that an invoice has it.
 GRANT UPDATE (state, invoice, invoice_time) ON liable_summaries TO usage_app;
-GRANT DELETE ON refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
+GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;

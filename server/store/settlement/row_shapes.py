@@ -10,6 +10,7 @@ from server.domain.calendar import CadenceUnit
 from server.domain.modeling.policies import CommitmentRate, OveragePolicy
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import GrantKind
+from server.domain.settlement.ledger import CauseKind
 from server.store.documents import Versioned
 
 
@@ -57,14 +58,13 @@ class EntitlementRow(Row, frozen=True):
 
 
 class CellRow(Row, frozen=True):
-    """A cell, and the state of the rating period that handles it."""
+    """A cell, and the rating period in which its usage happened."""
 
     id: UUID
     asset_id: UUID
     asset_number: int
     start: datetime
     end: datetime
-    origin_start: datetime
     period_start: datetime
     period_end: datetime
     count: int
@@ -74,7 +74,6 @@ class CellRow(Row, frozen=True):
     last: Decimal
     last_time: datetime
     last_record_id: str
-    period_state: str
     dimensions: str
     unit_numerator: Decimal
     unit_denominator: Decimal
@@ -103,21 +102,13 @@ class AssetRow(Row, frozen=True):
     is_fixed: bool | None
 
 
-class PackagesRow(Row, frozen=True):
-    """A quantity that one rate per package priced."""
+class EffectRow(Row, frozen=True):
+    """The sum of what a cause moved on a grant at a time."""
 
-    value: Decimal
-    per: Decimal
-    unit: str
-    quantity: Decimal
-
-
-class TallyRow(Row, frozen=True):
-    """The amounts already rated of an asset and an origin period."""
-
-    asset_id: UUID
-    origin_start: datetime
-    used: Decimal
-    overage: Decimal
-    packages: tuple[tuple[PackagesRow, ...], ...] | None
-    flat_tiers: tuple[tuple[Decimal, ...], ...] | None
+    effective_time: datetime
+    cause_kind: CauseKind
+    cause_id: UUID
+    leg: int
+    grant_id: UUID
+    amount: Decimal
+    paid: Decimal

@@ -15,7 +15,6 @@ from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and com
 from server.domain.caches import memoize_texts
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.consumption.cells import Cell, Measure
-from server.domain.exact import ZERO, plain
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -23,7 +22,6 @@ from server.domain.ids import (
     GrantId,
     ProductId,
     RecordId,
-    UnitId,
     WalletId,
 )
 from server.domain.modeling.policies import (
@@ -33,20 +31,19 @@ from server.domain.modeling.policies import (
 )
 from server.domain.modeling.units import ratio_of
 from server.domain.rating.additions import Addition
-from server.domain.rating.procedures.packages import Packaged, Packages
-from server.domain.rating.rates import Rate, RateSegment
+from server.domain.rating.rates import RateSegment
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
-from server.domain.settlement.ratable_lines import Origin, Rates, Tally
+from server.domain.settlement.ratable_lines import Rates
+from server.domain.settlement.rewinding import Effect, Moved
 from server.domain.settlement.walk import Commitments
 from server.store.settlement.row_shapes import (
     AssetRow,
     CellRow,
+    EffectRow,
     EntitlementRow,
     GrantRow,
-    PackagesRow,
-    TallyRow,
 )
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
@@ -64,8 +61,7 @@ _grants = msgspec.json.Decoder(tuple[GrantRow, ...], dec_hook=_uuid)
 _entitlements = msgspec.json.Decoder(tuple[EntitlementRow, ...], dec_hook=_uuid)
 _cells = msgspec.json.Decoder(CellRow, dec_hook=_uuid)
 _asset_rows = msgspec.json.Decoder(tuple[AssetRow, ...], dec_hook=_uuid)
-_tallies = msgspec.json.Decoder(tuple[TallyRow, ...], dec_hook=_uuid)
-_packaged = msgspec.json.Decoder(tuple[PackagesRow, ...])
+_effects = msgspec.json.Decoder(tuple[EffectRow, ...], dec_hook=_uuid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,17 +161,16 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
 
 
 @memoize_texts(entries=8 * TEXTS, most_bytes=TEXT_BYTES)
-def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
-    """Return a cell, and True if its period is final."""
+def decode_cell(wallet_id: WalletId, text: str) -> Cell:
+    """Return a cell."""
     row = _cells.decode(text)
-    cell = Cell(
+    return Cell(
         id=CellId(row.id),
         wallet_id=wallet_id,
         asset_id=AssetId(row.asset_id),
         asset_number=row.asset_number,
         start=row.start,
         end=row.end,
-        origin_start=row.origin_start,
         period=Period(row.period_start, row.period_end),
         measure=Measure(
             count=row.count,
@@ -190,8 +185,9 @@ def decode_cell(wallet_id: WalletId, text: str) -> tuple[Cell, bool]:
         ),
         dimensions=row.dimensions,
         ratio=ratio_of(row.unit_numerator, row.unit_denominator),
+        # A cell without records that began its period has its time.
+        is_empty=row.count == 0 and row.first_time is None,
     )
-    return cell, row.period_state == "FINAL"
 
 
 @memoize_texts(entries=TEXTS, most_bytes=TEXT_BYTES)
@@ -259,42 +255,15 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
     return tuple(assets.values())
 
 
-def decode_tallies(text: str | None) -> dict[Origin, Tally]:
-    """Return the amounts already rated of corrected origins."""
-    rows = _tallies.decode(text) if text else ()
+def decode_effects(text: str | None) -> dict[Effect, Moved]:
+    """Return the sums of what was moved, by cause and grant."""
+    rows = _effects.decode(text) if text else ()
     return {
-        (AssetId(row.asset_id), row.origin_start): Tally(
-            used=row.used,
-            overage=row.overage,
-            packages=_packages(row.packages or ()),
-            flat_tiers={lower for line in row.flat_tiers or () for lower in line},
-        )
+        Effect(
+            row.effective_time, row.cause_kind, row.cause_id, row.leg, GrantId(row.grant_id)
+        ): Moved(amount=row.amount, paid=row.paid)
         for row in rows
     }
-
-
-def encode_packages(packaged: Iterable[Packaged]) -> str | None:
-    """Return the quantities of a line by the rate per package; None if there are none."""
-    # Late usage continues a package that is already paid, so the line stores how far it is used.
-    texts = [
-        [plain(priced.rate.value), plain(priced.rate.per), priced.rate.unit, plain(priced.quantity)]
-        for priced in packaged
-    ]
-    return msgspec.json.encode(texts).decode() if texts else None
-
-
-def decode_packages(text: str | None) -> Packages:
-    """Return the quantities of a line by the rate per package that priced them."""
-    return _packages([_packaged.decode(text)] if text else ())
-
-
-def _packages(lines: Iterable[Iterable[PackagesRow]]) -> Packages:
-    quantities: Packages = {}
-    for line in lines:
-        for row in line:
-            rate = Rate(value=row.value, per=row.per, unit=UnitId(row.unit), is_package=True)
-            quantities[rate] = quantities.get(rate, ZERO) + row.quantity
-    return quantities
 
 
 def _cadence(unit: CadenceUnit | None, count: int | None) -> Cadence | None:

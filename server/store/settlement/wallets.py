@@ -20,6 +20,7 @@ from server.domain.calendar import (
     local_midnight,
     rating_period,
 )
+from server.domain.consumption.cells import Cell
 from server.domain.consumption.gauges import Service
 from server.domain.errors import NotFound
 from server.domain.exact import Rounding
@@ -47,6 +48,7 @@ from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import CauseKind, EntryKind, GrantHead, Head, LedgerEntry
+from server.domain.settlement.rewinding import Effects, rewound
 from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
@@ -59,14 +61,16 @@ from server.store.settlement.wallet_rows import (
     SoldAsset,
     decode_assets,
     decode_cell,
+    decode_effects,
     decode_entitlements,
     decode_grants,
-    decode_tallies,
     grant_from_row,
 )
 from server.store.sql import load
 
 SQL = load("settlement/wallets.sql")
+
+NOT_ASKED: Mapping[WalletId, datetime] = {}
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 """The product and the product grant of each entitlement."""
@@ -89,7 +93,9 @@ class StoredWallet:
     """A wallet with everything its balance is computed from, at `now` in tenant time.
 
     Its rating periods until `closed` are final. The first one is shown from `service_start`, with
-    the first asset of its target.
+    the first asset of its target. If final periods are not as they were settled, `state` is that
+    before the earliest of them, `since`; `effects` are those of the entries since then. `cells` are
+    those that are stored; in `state`, what holds without usage is derived for all later periods.
     """
 
     account_id: AccountId
@@ -108,6 +114,10 @@ class StoredWallet:
     assets: tuple[SoldAsset, ...]
     sold: WalletRateSources
     state: WalletState
+    cells: tuple[Cell, ...]
+    since: datetime | None
+    effects: Effects
+    correction_count: int
     now: datetime
     closed: datetime | None
     create_time: datetime
@@ -148,7 +158,6 @@ class StoredWallet:
             zone=self.zone,
             anchor=self.anchor,
             length=self.frequency.period,
-            closed=self.closed,
         )
 
 
@@ -170,14 +179,18 @@ async def get(
     wallet_id: WalletId,
     *,
     with_sources: bool = False,
+    with_pending: bool = True,
+    since: Mapping[WalletId, datetime] = NOT_ASKED,
 ) -> StoredWallet:
     """Return a wallet with everything it is computed from. Raises WALLET_NOT_FOUND.
 
-    For a token wallet, `with_sources` also reads the wallets whose unsettled usage is rated in its
-    tokens.
+    For a token wallet, `with_sources` also reads the wallets whose usage is rated in its tokens. It
+    is as it was before the earliest final period that is not corrected yet, or before a final
+    period of `since`. Without `with_pending`, what is not corrected yet is left out.
     """
     args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
-    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args))
+    asked = (with_pending, list(since), list(since.values()))
+    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
     if not wallets:
         raise _not_found(account_id, wallet_id)
     return wallets[0]
@@ -202,6 +215,7 @@ async def list_wallets(
     """Return an account's wallets by resource; token wallets come with their sources."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
+    args = (*args, True, [], [])
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
 
@@ -325,6 +339,10 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         assets=decode_assets(row["assets"])[0],
         sold=decode_assets(row["assets"])[3],
         state=_state(wallet_id, row, frequency.period, anchor),
+        cells=_decode_cells(wallet_id, row),
+        since=row["since"],
+        effects=decode_effects(row["effects"]),
+        correction_count=row["correction_count"],
         now=row["now"],
         closed=row["closed"],
         create_time=row["create_time"],
@@ -332,9 +350,6 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
 
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
-    decoded = [decode_cell(wallet_id, text) for text in row["cells"] or ()]
-    # Final cells are read only for origins that late usage corrects.
-    cells = tuple(cell for cell, is_final in decoded if not is_final)
     zone = row["time_zone"]
     period = rating_period(zone, anchor, length, row["now"])
     services = {
@@ -359,16 +374,20 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
-        cells=cells,
-        settled=tuple(cell for cell, is_final in decoded if is_final),
+        cells=_decode_cells(wallet_id, row),
         period=period,
         services=services,
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
-        rated_before=decode_tallies(row["rated"]),
         rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
     )
+    if row["since"] is not None:
+        state = rewound(state, row["since"], decode_effects(row["effects"]))
     return with_standing(state)
+
+
+def _decode_cells(wallet_id: WalletId, row: Record) -> tuple[Cell, ...]:
+    return tuple(decode_cell(wallet_id, text) for text in row["cells"] or ())
 
 
 def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:

@@ -13,6 +13,7 @@ from server.domain.billing.closing import (
     Bill,
     InvoiceReady,
     WalletCalendar,
+    billed_keys,
     closing,
     corrected,
     invoice_ready,
@@ -68,21 +69,24 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     await wallets.lock(tx, account_id, wallet_id)
     # Checked with this period locked: whoever opens an earlier one has to lock this one too.
     await _refuse_out_of_turn(tx, command, period)
-    wallet = await wallets.get(tx, account_id, wallet_id)
+    # What is pending for earlier periods has a job of its own, which corrects this one too.
+    wallet = await wallets.get(tx, account_id, wallet_id, with_pending=False)
     ends = [asset.end_time for asset in wallet.assets]
-    closed = closing(wallet.state, calendar_of(wallet), ends, period, reopened=found.reopened)
+    closed = closing(wallet.state, calendar_of(wallet), ends, period)
 
     await _post(tx, wallet, closed.settlement)
+    results = closed.settlement.results
     if closed.lines:
-        results = closed.settlement.results
-        await summaries.add_ratable(tx, wallet, period, closed.lines, closed.execution_id)
-        await summaries.save_drawn(tx, wallet, results, closed.lines)
+        await summaries.add_ratable(tx, wallet, closed.lines, closed.execution_id)
         await _pass_on(tx, wallet, results, closed.lines)
+    if results:
+        line_of = {cell_id: line.id for line in closed.lines for cell_id in line.cell_ids}
+        await summaries.save_drawn(tx, account_id, results, line_of)
     if closed.billing is not None:
-        await _bill(tx, wallet, closed.billing)
+        await bill_period(tx, wallet, closed.billing)
     await periods.finish(tx, account_id, wallet_id, period.start)
     if closed.following is not None:
-        await periods.open_missing(tx, [_new_period(wallet, closed.following)])
+        await periods.open_missing(tx, [new_period(wallet, closed.following)])
     await summaries.add_standing(tx, wallet, closed.standing)
 
 
@@ -91,7 +95,7 @@ async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
     account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
     # Under the wallet's lock, so that a close at the same time does not post the same issues.
     await wallets.lock(tx, account_id, wallet_id)
-    wallet = await wallets.get(tx, account_id, wallet_id)
+    wallet = await wallets.get(tx, account_id, wallet_id, with_pending=False)
     entitlements, zone = wallet.state.entitlements, wallet.zone
     due = due_issues(entitlements, zone, through=at)
     posting = WalletPosting(
@@ -148,18 +152,20 @@ async def _pass_on(
 ) -> None:
     """Add usage rated in tokens to the wallets of the tokens."""
     for wallet_id in wallet.token_wallet_ids:
-        tokens = await wallets.get(tx, wallet.account_id, wallet_id)
+        tokens = await wallets.get(tx, wallet.account_id, wallet_id, with_pending=False)
         own = wallet.rated_in(wallet_id)
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
             calendar = calendar_of(tokens)
             taking = (calendar.with_freeze(period) for period in {cell.period for _, cell in cells})
-            await periods.open_missing(tx, [_new_period(tokens, period) for period in taking])
+            await periods.open_missing(tx, [new_period(tokens, period) for period in taking])
             await summaries.add_tokens(tx, tokens, cells)
 
 
-async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
-    """Make the liable lines at the end of a billing period."""
+async def bill_period(
+    tx: Transaction, wallet: StoredWallet, billing: Period, *, is_again: bool = False
+) -> None:
+    """Make the liable lines of a billing period that ends, or make them again."""
     bill = Bill(
         wallet_id=wallet.id,
         calendar=calendar_of(wallet),
@@ -169,7 +175,9 @@ async def _bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> None:
     )
     lines = bill.owed(await summaries.ratable_of(tx, wallet, billing))
     if lines:
-        billed = await summaries.billed_before(tx, wallet, corrected(bill, lines))
+        # What was billed later for the same usage stays when lines are made again.
+        keys = billed_keys(bill, lines) if is_again else corrected(bill, lines)
+        billed = await summaries.billed_before(tx, wallet, keys)
         assets = {asset.id: asset for asset in wallet.assets}
         new = [
             _new_liable(assets[owed.line.key.asset_id], bill, owed)
@@ -200,6 +208,7 @@ def calendar_of(wallet: StoredWallet) -> WalletCalendar:
     )
 
 
-def _new_period(wallet: StoredWallet, period: RatingPeriod) -> NewPeriod:
+def new_period(wallet: StoredWallet, period: RatingPeriod) -> NewPeriod:
+    """Return a rating period of a wallet to open."""
     own = Period(period.start, period.end)
     return NewPeriod(wallet.account_id, wallet.id, own, period.freeze)

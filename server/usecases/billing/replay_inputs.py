@@ -4,7 +4,7 @@ Each wallet is replayed once; wallets of tokens after those of the resources rat
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 from server.domain.billing.replay import (
@@ -40,14 +40,15 @@ from server.domain.settlement.ratable_lines import (
 )
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.wallet_states import as_drawn
+from server.store.billing import corrections
 from server.store.billing.replay import SoldAs
-from server.store.billing.verification import final_cells, rated_lines
+from server.store.billing.verification import final_cells
 from server.store.connection import Transaction
 from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.rating.procedures import as_rated
+from server.usecases.billing.corrections import BEGINNING, as_rated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +118,8 @@ async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> Wallet
     final = await final_cells(context.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
     results = as_drawn(wallet.state, final)
-    kept = await rated_lines(context.tx, wallet.account_id, wallet.id)
-    rating_versions = await as_rated(context.tx, wallet, kept)
+    booked = await corrections.booked(context.tx, wallet, BEGINNING)
+    rating_versions = await as_rated(context.tx, wallet, booked)
     rates = wallet.state.rates
     before = FinalUsage(
         cells=cells,
@@ -141,8 +142,6 @@ async def _replayed_cells(
     context: ReplayContext, wallet: StoredWallet, cells: tuple[Cell, ...]
 ) -> tuple[Cell, ...]:
     """Return the final cells of a wallet; for tokens, those that the replayed usage costs."""
-    # Without `closed`, tokens stay in their own period, as they did when that was open.
-    token_wallet = replace(wallet.token_wallet, closed=None)
     before: dict[CellId, Cell] = {}
     after: dict[CellId, Cell] = {}
     for source_id in sorted(source.terms.id for source in wallet.state.sources):
@@ -152,7 +151,7 @@ async def _replayed_cells(
         own = source.wallet.rated_in(wallet.id)
         _check_sources(source, own)
         for usage, tokens in ((source.before, before), (source.after, after)):
-            made = tokens_of(token_wallet, own, usage.cells, usage.results, usage.lines)
+            made = tokens_of(wallet.token_wallet, own, usage.cells, usage.results, usage.lines)
             tokens |= {cell.id: cell for _, cell in made}
     found = tokens_again(cells, before, after, closed=wallet.closed)
     if found is None:

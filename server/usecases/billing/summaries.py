@@ -125,7 +125,7 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
     liable = await get_liable(tx, account_id, liable_id)
     wallet_id = liable.wallet_id
     ratables = await store.ratable_of_liable(tx, account_id, liable)
-    ids = [ratable.ratable_summary_id for ratable in ratables]
+    ids = {ratable.usage_id for ratable in ratables}
     cells = await store.usage_of_ratable(tx, account_id, wallet_id, ids)
     cell_ids = [cell.usage_summary_id for cell in cells]
     drawn = await store.drawn_from(tx, account_id, wallet_id, cell_ids)
@@ -137,7 +137,7 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
     return SummaryTrace(
         liable=liable,
         sources=tuple(
-            RatableTrace(ratable=ratable, cells=tuple(rated.get(ratable.ratable_summary_id, ())))
+            RatableTrace(ratable=ratable, cells=tuple(rated.get(ratable.usage_id, ())))
             for ratable in ratables
         ),
     )

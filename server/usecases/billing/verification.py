@@ -1,34 +1,33 @@
 """Verification: compute all derived data again, compare it, and name each difference."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from datetime import datetime
 
+from server.domain.billing.corrections import Correction, correction
 from server.domain.billing.verification import (
     Difference,
     Verified,
     different,
-    differing_flat_amounts,
-    differing_packages,
+    differing_cells,
+    differing_lines,
+    differing_movements,
     differing_shares,
+    differing_standing,
 )
-from server.domain.consumption.cells import Cell
+from server.domain.errors import UsageError
 from server.domain.exact import plain
 from server.domain.ids import AccountId, GrantId, WalletId
-from server.domain.rating.compiled_rating import AsRated
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
-from server.domain.settlement.ratable_lines import RatableLine, ratable_lines
-from server.domain.settlement.standing import carried_over
 from server.domain.settlement.tokens import tokens_of
-from server.domain.settlement.walk import SettledIncrement
-from server.domain.settlement.wallet_states import as_drawn
+from server.store.billing import pending
 from server.store.billing import verification as store
 from server.store.connection import Transaction
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
+from server.usecases.billing.corrections import BEGINNING, final_books
 from server.usecases.modeling.currencies import minor_places
-from server.usecases.rating.procedures import as_rated
 
 PAGE = 1_000
-TIME_LIMIT = "TIME_LIMIT"
 
 
 async def verify_account(tx: Transaction, account_id: AccountId) -> Verified:
@@ -92,56 +91,53 @@ async def _entries(
 
 
 async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[Difference]:
-    """Return the differences of a wallet's final cells and of the lines rated from them."""
-    wallet = await wallets.get(tx, account_id, wallet_id)
+    """Return the differences of a wallet's final cells, entries and lines from a new walk.
+
+    The walk begins with the first grant. Periods from the first one on that waits for a correction
+    are left out.
+    """
+    wallet = await wallets.get(
+        tx, account_id, wallet_id, with_pending=False, since={wallet_id: BEGINNING}
+    )
+    if wallet.closed is None:
+        return []
+    closed = await _verified_until(tx, wallet, wallet.closed)
+    books = await final_books(tx, wallet, BEGINNING, closed)
+    try:
+        fixed = correction(books)
+    except UsageError as error:
+        name = f"accounts/{account_id}/wallets/{wallet_id}"
+        text = f"{error.reason}: {error.message}"
+        return [Difference(what="rating", name=name, expected="as before", found=text)]
     kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
-    cells = [one.cell for one in kept.values()]
-    found: list[Difference] = []
-    for cell_id, due, carried in carried_over(wallet.state, cells):
-        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
-        found += different("carried over", name, due, carried)
-    results = as_drawn(wallet.state, kept.values())
-    for increment in (result.increment for result in results):
-        name = f"accounts/{account_id}/usageSummaries/{increment.cell_id}"
-        found += different("quantity", name, increment.quantity, kept[increment.cell_id].quantity)
-    rated = await store.rated_lines(tx, account_id, wallet_id)
-    rating_versions = await as_rated(tx, wallet, rated)
-    # A line that exceeded its time limit may be fast enough now. It is left unrated again, because
-    # the packages that it would begin would change the lines after it.
-    slow = {line_id: None for line_id, line in rated.items() if line.failure == TIME_LIMIT}
-    rating_versions = AsRated({**rating_versions.lines, **slow}, rating_versions.otherwise)
-    lines = ratable_lines(wallet_id, results, wallet.state.rates, rating_versions=rating_versions)
-    found += await _tokens(tx, wallet, cells, results, lines)
-    for line in lines:
-        name = f"accounts/{account_id}/ratableSummaries/{line.id}"
-        is_ = rated.pop(line.id, None)
-        found += different("overage", name, line.overage, is_.overage if is_ else None)
-        found += different("amount", name, line.amount, is_.amount if is_ else None)
-        found += differing_packages(name, line, is_.packages if is_ else {})
-        found += differing_flat_amounts(name, line, is_.flat_tiers if is_ else ())
-    for line_id, one_rated in rated.items():
-        name = f"accounts/{account_id}/ratableSummaries/{line_id}"
-        found += different("overage", name, None, one_rated.overage)
-    return found
+    found = differing_standing(account_id, wallet.cells, wallet.state.cells, closed)
+    found += differing_cells(account_id, fixed.results, kept)
+    found += differing_movements(account_id, wallet_id, fixed.movements)
+    found += differing_lines(account_id, fixed.changes, books.booked)
+    return found + await _tokens(tx, wallet, fixed)
 
 
-async def _tokens(
-    tx: Transaction,
-    wallet: StoredWallet,
-    cells: list[Cell],
-    results: Sequence[SettledIncrement],
-    lines: Sequence[RatableLine],
-) -> list[Difference]:
+async def _verified_until(tx: Transaction, wallet: StoredWallet, closed: datetime) -> datetime:
+    """Return the end of the last final period before the first one that waits for a correction."""
+    since = await pending.first(tx, wallet.account_id, wallet.id)
+    return closed if since is None else min(closed, since)
+
+
+async def _tokens(tx: Transaction, wallet: StoredWallet, fixed: Correction) -> list[Difference]:
     """Return the differences between a wallet's overage in tokens and the stored token cells."""
     account_id = wallet.account_id
     kept = await store.token_quantities(tx, account_id, wallet.id)
+    verified = {cell.id for cell in fixed.cells}
     found: list[Difference] = []
     for token_id in wallet.token_wallet_ids:
-        tokens = (await wallets.get(tx, account_id, token_id)).token_wallet
-        for _, cell in tokens_of(tokens, wallet.rated_in(token_id), cells, results, lines):
+        tokens = (await wallets.get(tx, account_id, token_id, with_pending=False)).token_wallet
+        own = wallet.rated_in(token_id)
+        for source_id, cell in tokens_of(tokens, own, fixed.cells, fixed.results, fixed.lines):
             name = f"accounts/{account_id}/usageSummaries/{cell.id}"
-            found += different("tokens", name, cell.measure.sum, kept.pop(cell.id, None))
-    for cell_id, quantity in kept.items():
-        name = f"accounts/{account_id}/usageSummaries/{cell_id}"
-        found += different("tokens", name, None, quantity)
+            _, is_ = kept.pop(source_id, (None, None))
+            found += different("tokens", name, cell.measure.sum, is_)
+    for source_id, (cell_id, quantity) in kept.items():
+        if source_id in verified and quantity:
+            name = f"accounts/{account_id}/usageSummaries/{cell_id}"
+            found += different("tokens", name, None, quantity)
     return found

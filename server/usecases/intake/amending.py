@@ -16,32 +16,26 @@ from server.domain.consumption.amendments import (
     AmendOutcome,
     KnownRecord,
     after,
+    amended,
     no_record,
     refused,
     settled,
 )
 from server.domain.consumption.intake import Intake
-from server.domain.consumption.placement import period_closed, takes_late
-from server.domain.consumption.recording import (
-    Counted,
-    Outcome,
-    PeriodKey,
-    Place,
-    RecordKey,
-    Usage,
-)
+from server.domain.consumption.placement import KnownPeriods, place_of
+from server.domain.consumption.recording import Counted, Outcome, RecordKey, Usage
 from server.domain.consumption.uniques import as_counted
 from server.domain.errors import UsageError
 from server.domain.limits import MOST_QUANTITY
 from server.store.connection import Transaction
 from server.store.consumption import amendments as store
-from server.store.consumption.recording import PeriodState
 from server.store.settlement import wallets
 from server.store.transaction import Savepoint
+from server.usecases.billing import pending
 from server.usecases.intake import recounting
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.blocking import Placed, refuse_blocked
-from server.usecases.intake.recording import intake_of, lock_open_periods
+from server.usecases.intake.recording import intake_of, late_usage_of, lock_open_periods
 from server.usecases.intake.recounting import LockedValues
 from server.usecases.intake.uniques import count_unique, refuse_uncounted
 
@@ -123,44 +117,40 @@ async def _change(
 ) -> None:
     """Place the new content, refuse what no period or wallet takes, and save the rest."""
     records = [record for record, _ in changes.values()]
+    left_final = recounting.final_of(await recounting.lock_periods(tx, records))
     slots = {item.slot for _, item in changes.values()}
-    keys = {slot.period_key for slot in slots} | {record.period_key for record in records}
-    states = await recounting.lock_periods(tx, keys)
     opened = await lock_open_periods(tx, slots, now)
+    late = await late_usage_of(tx, {one for one in slots if one.period_key not in opened}, now)
     placed: dict[int, Amendment] = {}
     for index, (record, item) in changes.items():
-        place = _place(item, states, opened)
+        place = place_of(item, KnownPeriods(opened=opened, late=late))
         if isinstance(place, UsageError):
             outcomes[index] = refused(place)
         else:
             placed[index] = Amendment(record, item, place)
     if not placed:
         return
+    left = {one.record.period_key for one in placed.values()} & left_final
+    entered = {one.item.slot.period_key for one in placed.values()} & late.keys()
+    # Before any cell is locked: corrections take the locks in this order.
+    await pending.mark(tx, left | entered, Cause.AMEND)
+    await _save_covered(tx, placed, outcomes)
+
+
+async def _save_covered(
+    tx: Transaction, placed: Mapping[int, Amendment], outcomes: Outcomes
+) -> None:
+    """Refuse what no wallet covers, and save the rest."""
     before = await recounting.counted_before(tx, (one.record for one in placed.values()))
     values = await recounting.lock_values(tx, (*before, *(one.item for one in placed.values())))
     await _lock_blocking(tx, placed.values())
     locked = await recounting.lock_records(tx, (one.record for one in placed.values()))
     if any(record.is_voided for record in locked.values()):
         raise recounting.concurrent_change()
-    await _refuse_uncovered(tx, placed, opened, values, outcomes)
+    await _refuse_uncovered(tx, placed, values, outcomes)
     left = {index: one for index, one in placed.items() if index not in outcomes}
     await _save(tx, list(left.values()), values)
-    touched = {one.record.period_key for one in left.values()}
-    touched |= {one.item.slot.period_key for one in left.values()}
-    await recounting.mark(tx, states, touched, Cause.AMEND)
-    for index, one in left.items():
-        revision = one.record.stored.revision + 1
-        outcomes[index] = AmendOutcome(AmendCode.AMENDED, revision=revision)
-
-
-def _place(
-    item: Counted, states: Mapping[PeriodKey, PeriodState], opened: set[PeriodKey]
-) -> Place | UsageError:
-    """Return the cell of the usage in its own period, or PERIOD_CLOSED."""
-    key = item.slot.period_key
-    if key not in opened and (key not in states or not takes_late(item.slot)):
-        return period_closed(item.slot)
-    return Place.of(item.slot, None, item.dimensions, item.ratio)
+    outcomes |= {index: amended(one) for index, one in left.items()}
 
 
 async def _lock_blocking(tx: Transaction, amendments: Iterable[Amendment]) -> None:
@@ -173,21 +163,17 @@ async def _lock_blocking(tx: Transaction, amendments: Iterable[Amendment]) -> No
 async def _refuse_uncovered(
     tx: Transaction,
     placed: Mapping[int, Amendment],
-    opened: set[PeriodKey],
     values: LockedValues,
     outcomes: Outcomes,
 ) -> None:
     """Refuse the amendments that raise usage beyond the grants of wallets that block.
 
-    What a record counted before is taken out first, on trial. Usage of final periods was covered or
-    became overage when it came, so no cap refuses it now.
+    What a record counted before is taken out first, on trial.
     """
     asked = {
         index: one
         for index, one in placed.items()
-        if one.item.slot.meter.blocking
-        and one.item.slot.period_key in opened
-        and not one.adds_nothing
+        if one.item.slot.meter.blocking and not one.adds_nothing
     }
     if not asked:
         return

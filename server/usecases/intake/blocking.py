@@ -1,10 +1,11 @@
 """Blocking while recording: wallets that refuse usage which they cannot cover."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from server.domain.consumption.placement import cell_of
 from server.domain.consumption.recording import Counted, Outcome, Place, WalletKey, rejected
-from server.domain.ids import AssetId
+from server.domain.ids import AssetId, WalletId
 from server.domain.wallets.blocking import cap_reached, fitting
 from server.store.connection import Transaction
 from server.store.settlement import wallets
@@ -31,7 +32,8 @@ async def refuse_blocked(
     for key in sorted(by_wallet):
         await wallets.lock(tx, *key)
     for key in sorted(by_wallet):
-        wallet = await wallets.get(tx, *key, with_sources=True)
+        since = _since(entry for entry in by_wallet[key] if entry[2].late is not None)
+        wallet = await wallets.get(tx, *key, with_sources=True, since=since)
         asked = [entry for entry in by_wallet[key] if entry[0] not in outcomes]
         numbers = await wallets.asset_numbers(tx, key[0], _assets(asked))
         cells = [cell_of(item, place, numbers[item.usage.asset_id]) for _, item, place in asked]
@@ -40,6 +42,15 @@ async def refuse_blocked(
             if not fit:
                 outcomes[index] = rejected(cap_reached(key, wallet.resource_id, item))
     return [entry for entry in placed if entry[0] not in outcomes]
+
+
+def _since(late: Iterable[Placed]) -> dict[WalletId, datetime]:
+    """Return the start of the earliest final period that usage belongs to, by its own wallet."""
+    found: dict[WalletId, datetime] = {}
+    for _, item, _ in late:
+        start, wallet_id = item.slot.period.start, item.slot.meter.wallet_id
+        found[wallet_id] = min(start, found.get(wallet_id, start))
+    return found
 
 
 def _assets(placed: Iterable[Placed]) -> set[AssetId]:

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from server.domain.calendar import Period, RatingPeriod
+from server.domain.billing.causes import Cause
+from server.domain.calendar import Period
 from server.domain.consumption.intake import Intake
 from server.domain.consumption.placement import (
     KnownPeriods,
+    late_usage,
     places_of,
     takes_late,
 )
 from server.domain.consumption.recording import (
     OWN_UNIT,
     Counted,
+    LateUsage,
     Meter,
     MeterKey,
     Outcome,
@@ -30,7 +33,6 @@ from server.domain.consumption.recording import (
     Slot,
     Stored,
     Usage,
-    WalletKey,
     duplicate_of,
     fold,
     kept,
@@ -47,16 +49,12 @@ from server.store.connection import Transaction
 from server.store.consumption import recording as store
 from server.store.consumption.recording import PeriodState
 from server.store.consumption.uniques import lock_cells, measure_again
-from server.store.transaction import Savepoint
-from server.usecases.billing.reopening import final_of, reopen
+from server.usecases.billing import pending
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.blocking import Placed, refuse_blocked
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
-# Attempts to find an open period while closes of the same wallet run; then the caller retries.
-TRIES = 3
-NONE_REOPENED: Mapping[PeriodKey, RatingPeriod] = {}
 # By index in the request: records that may count, and records that are refused unless they repeat a
 # stored one.
 Assessed = tuple[dict[int, Counted], dict[int, Refused]]
@@ -127,64 +125,23 @@ async def _record_batch(
     usages: Mapping[int, Usage],
     outcomes: dict[int, Outcome],
 ) -> None:
+    """Find the period of each record, decide the open cases, and store the rest."""
     counted, refused = _assess(intake, usages, outcomes)
-    late = await _may_reopen(tx, counted)
-    while late:
-        # First with the periods reopened. It is known only afterwards whether each reopened period
-        # takes a record, so the attempt is made under a savepoint and repeated without the idle
-        # ones.
-        before = Savepoint(tx)
-        await before.make()
-        # A copy: the outcomes of the attempt count only if its savepoint is kept.
-        tried = dict(outcomes)
-        opened = await reopen(tx, {counted[index].slot for index in late}, intake.now)
-        keys = opened.keys()
-        await _place(tx, intake.now, (counted, refused), tried, opened)
-        used = {counted[index].slot.period_key for index in late if tried[index].is_kept}
-        if keys <= used:
-            await before.keep()
-            outcomes.update(tried)
-            return
-        # A period that takes no record is not reopened, so its liable lines do not change.
-        await before.roll_back()
-        idle = {index for index in counted if counted[index].slot.period_key in keys - used}
-        outcomes |= {index: tried[index] for index in idle}
-        counted = {index: counted[index] for index in counted.keys() - idle}
-        late -= idle
-    await _place(tx, intake.now, (counted, refused), outcomes)
-
-
-async def _may_reopen(tx: Transaction, counted: Mapping[int, Counted]) -> set[int]:
-    """Return the late records that may reopen their period; a stored record reopens none."""
-    final = await final_of(tx, {item.slot for item in counted.values()})
-    if not final:
-        return set()
-    late = {index: item for index, item in counted.items() if item.slot.period_key in final}
-    known = await _find(tx, late.values())
-    return {index for index, item in late.items() if item.usage.key not in known}
-
-
-async def _place(
-    tx: Transaction,
-    now: datetime,
-    assessed: Assessed,
-    outcomes: dict[int, Outcome],
-    reopened: Mapping[PeriodKey, RatingPeriod] = NONE_REOPENED,
-) -> None:
-    """Find the period that handles each record, decide the open cases, and store the rest."""
-    counted, refused = assessed
     slots = {item.slot for item in counted.values()}
-    opened = await lock_open_periods(tx, slots, now)
+    opened = await lock_open_periods(tx, slots, intake.now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
-    first_open: Mapping[WalletKey, RatingPeriod] = {}
+    handling: Mapping[PeriodKey, LateUsage] = {}
     if late or refused:
-        # The repeat of a stored record opens no period, and is a duplicate even if it is too old by
-        # now.
+        # The repeat of a stored record corrects nothing, and is a duplicate even if it is too old
+        # by now.
         known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        first_open = await _first_open(tx, waiting, now)
-    periods = KnownPeriods(opened=opened, reopened=reopened, first_open=first_open)
+        handling = await late_usage_of(tx, waiting, intake.now)
+    if handling:
+        # Before any cell is locked: corrections take the locks in this order.
+        await pending.mark(tx, handling, Cause.LATE)
+    periods = KnownPeriods(opened=opened, late=handling)
     placed, replaced = _placed(counted, periods, outcomes), list[CountedValue]()
     if any(_depends(item) for _, item, _ in placed):
         placed, replaced = await take_over(tx, await _decide(tx, placed, outcomes))
@@ -344,34 +301,24 @@ async def lock_open_periods(
     return {key for key, state in states.items() if state is PeriodState.OPEN}
 
 
-async def _first_open(
+async def late_usage_of(
     tx: Transaction, slots: Iterable[Slot], now: datetime
-) -> dict[WalletKey, RatingPeriod]:
-    """Return the first open period of each wallet that takes late usage; opens one if necessary.
-
-    Raises Aborted (CONCURRENT_CHANGE).
-    """
-    wanting = {slot.meter.wallet: slot.meter for slot in slots if takes_late(slot)}
-    periods: dict[WalletKey, RatingPeriod] = {}
-    # Others can open and close periods between the look-up and the lock, so this is a loop.
-    for _ in range(TRIES if wanting else 0):
-        periods |= await store.lock_first_open(tx, wanting)
-        wanting = {key: meter for key, meter in wanting.items() if key not in periods}
-        if not wanting:
-            break
-        await _open_next(tx, wanting, now)
-    if wanting:
-        message = "rating periods are being closed at this moment; nothing happened, try again"
-        raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
-    return periods
-
-
-async def _open_next(tx: Transaction, meters: Mapping[WalletKey, Meter], now: datetime) -> None:
-    """Open the first period of each wallet that is after the closed ones and not due yet."""
-    await store.queue_openers(tx, meters)
-    ends = await store.find_closed_ends(tx, meters)
-    found = [(meters[key], meters[key].first_unfrozen(end, now)) for key, end in ends.items()]
-    await _open(tx, found, now)
+) -> dict[PeriodKey, LateUsage]:
+    """Return how usage of final periods is billed, where it is taken. Nothing is locked."""
+    taken = [slot for slot in slots if takes_late(slot)]
+    if not taken:
+        return {}
+    opened = await store.first_open(tx, {slot.meter.wallet for slot in taken})
+    invoiced = await store.find_invoiced(tx, taken)
+    return {
+        slot.period_key: late_usage(
+            slot,
+            first_open=opened.get(slot.meter.wallet),
+            is_invoiced=slot.period_key in invoiced,
+            now=now,
+        )
+        for slot in taken
+    }
 
 
 async def _open(tx: Transaction, wanted: Iterable[tuple[Meter, Period]], now: datetime) -> None:

@@ -1,13 +1,12 @@
-"""Count again after records changed: unique values, cells, and the periods that were final.
+"""Count again after records changed: unique values and cells.
 
-Whoever changes stored records first locks their periods, then the values, then the records. The
-cells are locked last and measured from all records that are left.
+Whoever changes stored records locks their periods first, marks those that are final, and then locks
+the values and the records. The cells are locked last and measured from all records that are left.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from server.domain.billing.causes import Cause
 from server.domain.consumption.amendments import KnownRecord, counted_again
 from server.domain.consumption.recording import Counted, PeriodKey, RecordKey
 from server.domain.consumption.uniques import CountedValue, UniqueValue, unique_value
@@ -17,7 +16,6 @@ from server.store.consumption import amendments as store
 from server.store.consumption import recording, uniques
 from server.store.consumption.amendments import CellKey, LockedRecord
 from server.store.consumption.recording import PeriodState
-from server.usecases.billing import pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,16 @@ class LockedValues:
     holders: Mapping[UniqueValue, CountedValue]
 
 
-async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> dict[PeriodKey, PeriodState]:
-    """Lock the periods that exist; return the state of each."""
-    wanted = set(keys)
-    return await recording.lock_periods(tx, wanted) if wanted else {}
+async def lock_periods(
+    tx: Transaction, records: Iterable[KnownRecord]
+) -> dict[PeriodKey, PeriodState]:
+    """Lock the rating periods of records; return the state of each."""
+    return await recording.lock_periods(tx, {record.period_key for record in records})
+
+
+def final_of(states: Mapping[PeriodKey, PeriodState]) -> set[PeriodKey]:
+    """Return the periods that are final."""
+    return {key for key, state in states.items() if state is not PeriodState.OPEN}
 
 
 async def counted_before(tx: Transaction, records: Iterable[KnownRecord]) -> list[Counted]:
@@ -92,18 +96,6 @@ async def recount(
         # Before they are measured: usage that others add meanwhile is added to the new measures.
         await uniques.lock_cells_of(tx, measured)
         await store.measure_cells(tx, measured)
-
-
-async def mark(
-    tx: Transaction,
-    states: Mapping[PeriodKey, PeriodState],
-    keys: Iterable[PeriodKey],
-    cause: Cause,
-) -> None:
-    """Have what was posted corrected for those periods that are final."""
-    final = {key for key in keys if states.get(key, PeriodState.OPEN) is not PeriodState.OPEN}
-    if final:
-        await pending.mark(tx, sorted(final), cause)
 
 
 async def _recount(tx: Transaction, values: LockedValues, changed: set[RecordKey]) -> set[CellKey]:

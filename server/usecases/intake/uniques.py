@@ -76,9 +76,9 @@ async def take_over(
     known = await store.lock(tx, [(entries[0][1], value) for value, entries in repeated.items()])
     taking: dict[int, tuple[UniqueValue, CountedValue]] = {}
     for value, entries in repeated.items():
-        index, item, place = min(entries, key=_order)
+        index, item, _ = min(entries, key=_order)
         # A value of this batch is not stored yet, and its earliest record counts it.
-        if value in known and takes_over(item, place, known[value]):
+        if value in known and takes_over(item, known[value]):
             taking[index] = (value, known[value])
     by_index = {index: item for index, item, _ in placed}
     await store.take_over(

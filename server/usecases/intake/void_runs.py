@@ -14,7 +14,6 @@ from server.store import jobs
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.consumption import void_runs as store
-from server.store.consumption.recording import PeriodState
 from server.store.consumption.void_runs import NewVoidRun
 from server.store.jobs import Job
 from server.store.keys import TimeKey
@@ -47,9 +46,8 @@ async def void_slice(tx: Transaction, job: Job) -> None:
     found = await store.next_records(tx, run, after=after, limit=SLICE)
     done = await _void(tx, run, found)
     if done.records:
-        final = {key for key, state in done.periods.items() if state is not PeriodState.OPEN}
         counted = usage_of(done.records), periods_of(done.records)
-        await store.save_progress(tx, run, *counted, final)
+        await store.save_progress(tx, run, *counted, recounting.final_of(done.periods))
     if found.is_last or found.last is None:
         await store.finish(tx, run.account_id, run.id, VoidRunState.DONE)
     else:
@@ -58,8 +56,7 @@ async def void_slice(tx: Transaction, job: Job) -> None:
 
 async def _void(tx: Transaction, run: VoidRun, found: store.Slice) -> Voided:
     if run.is_dry:
-        periods = {record.period_key for record in found.records}
-        return Voided(tuple(found.records), await recounting.lock_periods(tx, periods))
+        return Voided(tuple(found.records), await recounting.lock_periods(tx, found.records))
     return await void_records(tx, found.records, reason=run.reason, by=run.audit.created_by)
 
 

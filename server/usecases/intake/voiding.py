@@ -11,6 +11,7 @@ from server.domain.ids import CredentialId
 from server.store.connection import Transaction
 from server.store.consumption import amendments as store
 from server.store.consumption.recording import PeriodState
+from server.usecases.billing import pending
 from server.usecases.intake import recounting
 
 ALREADY_VOIDED = VoidOutcome(VoidCode.ALREADY_VOIDED)
@@ -68,7 +69,9 @@ async def void_records(
     """
     if not records:
         return Voided((), {})
-    states = await recounting.lock_periods(tx, {record.period_key for record in records})
+    states = await recounting.lock_periods(tx, records)
+    # Before any cell is locked: corrections take the locks in this order.
+    await pending.mark(tx, recounting.final_of(states), Cause.VOID)
     values = await recounting.lock_values(tx, await recounting.counted_before(tx, records))
     locked = await recounting.lock_records(tx, records)
     active = tuple(record for record in records if not locked[record.key].is_voided)
@@ -76,5 +79,4 @@ async def void_records(
     await store.void(tx, keys, reason, by)
     cells = {(record.account_id, record.cell_id) for record in active}
     await recounting.recount(tx, values, keys, cells)
-    await recounting.mark(tx, states, {record.period_key for record in active}, Cause.VOID)
     return Voided(active, states)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
+from server.domain.billing.causes import Cause
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, DuePeriod, activate
@@ -11,7 +13,7 @@ from server.domain.selling.grants import Grant
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
-from server.domain.settlement.standing import late_cell, standing
+from server.domain.settlement.standing import standing
 from server.domain.settlement.walk import opening
 from server.env import new_id
 from server.store import jobs
@@ -22,6 +24,7 @@ from server.store.connection import Transaction
 from server.store.selling import assets, orders
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
+from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
 from server.usecases.selling.quotes import check_active, check_external_ids
 
@@ -64,7 +67,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     # Locks are taken on periods before wallets. Other transactions cannot see new wallets, so the
     # periods of those may come later.
     old = {wallet.id for wallet in before.wallets}
-    await _open(tx, account_id, [due for due in new.periods if due.wallet_id in old])
+    await _open_old(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
     heads = await ledger.lock_heads(tx, account_id, touched & old)
     await assets.add(tx, account_id, new)
@@ -78,10 +81,9 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
-    """Add what assets owe without usage from this sale on to the rating periods that are open.
+    """Add what the new assets owe without usage to the rating periods of the sale.
 
-    What they owe in final periods is billed as a correction. Later periods begin with it when the
-    ones before them are closed.
+    Later periods begin with it when the ones before them are closed.
     """
     terms = [resource.terms for line in order.lines for resource in line.resources]
     if not any(one is not None and one.due for one in terms):
@@ -90,14 +92,12 @@ async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
         own = [due.period for due in new.periods if due.wallet_id == wallet.id]
         if not own:
             continue
-        end = max(period.end for period in own)
-        start = await periods.first_unsettled(tx, order.account_id, wallet.id, end)
-        first_open = next((period for period in own if period.start == start), None)
-        stored = await wallets.get(tx, order.account_id, wallet.id)
+        stored = await wallets.get(tx, order.account_id, wallet.id, with_pending=False)
         found = [
-            late_cell(cell, first_open)
+            cell
             for period in own
             for cell in standing(stored.state, (), period)
+            if cell.asset_id in order.asset_ids
         ]
         await summaries.add_standing(tx, stored, found)
 
@@ -109,6 +109,22 @@ def _check_state(order: Order, revision: int | None) -> None:
     if revision not in (None, order.revision):
         message = "the order has changed since it was read; read it again"
         raise Aborted("ETAG_MISMATCH", message)
+
+
+async def _open_old(tx: Transaction, account_id: AccountId, due: list[DuePeriod]) -> None:
+    """Open periods of wallets that exist; for final ones, the sale is a correction."""
+    closed = await periods.closed_ends(tx, account_id, {one.wallet_id for one in due})
+    first: dict[WalletId, datetime] = {}
+    ahead: list[DuePeriod] = []
+    for one in due:
+        end = closed.get(one.wallet_id)
+        if end is not None and one.period.start < end:
+            start = one.period.start
+            first[one.wallet_id] = min(start, first.get(one.wallet_id, start))
+        else:
+            ahead.append(one)
+    await pending.mark(tx, {(account_id, key, start) for key, start in first.items()}, Cause.SALE)
+    await _open(tx, account_id, ahead)
 
 
 async def _open(tx: Transaction, account_id: AccountId, due: Iterable[DuePeriod]) -> None:

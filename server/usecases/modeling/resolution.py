@@ -207,7 +207,7 @@ def check_terms(policies: SoldPolicies) -> None:
     check_period_order(
         billing=assumed_billing(rating), rating=rating, accumulation=wallet.aggregation.period
     )
-    check_method(wallet.aggregation.method, wallet.late, policies.overage)
+    check_method(wallet.aggregation.method, policies.overage)
 
 
 def policies_of(graph: Graph, held: ProductResource, unit: Unit) -> SoldPolicies:

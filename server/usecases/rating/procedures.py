@@ -1,15 +1,12 @@
 """Procedures: the check of a version, the version used on a day, and the tenant's defaults."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ProcedureId, ProcedureVersionId, RatableSummaryId
+from server.domain.ids import ProcedureId, ProcedureVersionId
 from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.domain.rating.compiled_rating import (
-    SHIPPED_RATING,
-    AsRated,
     CompiledRating,
     RatingVersions,
 )
@@ -23,12 +20,10 @@ from server.domain.rating.procedures.versions import (
     choose,
 )
 from server.store.access import tenants
-from server.store.billing.verification import RatedLine
 from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.rating import procedures as store
 from server.store.rating.procedures import PROCEDURE, VERSION
-from server.store.settlement.wallets import StoredWallet
 
 NOT_IN_FORCE = "PROCEDURE_NOT_IN_FORCE"
 _WORDS = {
@@ -136,20 +131,3 @@ async def versions_of(tx: Transaction, procedure_id: ProcedureId) -> RatingVersi
     found = await store.versions(tx, procedure_id)
     active = [version for version, state in found if state is CatalogState.ACTIVE]
     return RatingVersions(tuple(map(CompiledRating.of, sorted(active, key=lambda one: -one.rank))))
-
-
-async def as_rated(
-    tx: Transaction,
-    wallet: StoredWallet,
-    rated: Mapping[RatableSummaryId, RatedLine],
-) -> AsRated:
-    """Return the versions by which lines were rated."""
-    named = {line.version for line in rated.values() if line.version}
-    known = await store.compiled_versions(tx, named) if named else {}
-    lines: dict[RatableSummaryId, CompiledRating | None] = {
-        line_id: known[line.version] if line.version else SHIPPED_RATING
-        for line_id, line in rated.items()
-    }
-    # Lines without a version in force then stay so, whichever versions are in force now.
-    unrated = {id_: None for id_, line in rated.items() if line.failure == NOT_IN_FORCE}
-    return AsRated(lines | unrated, wallet.state.rating_versions)

@@ -744,6 +744,7 @@ class AmendOutcome(_message.Message):
     USAGE_RECORD_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     VOIDED_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     code: Global___AmendOutcome.Code.ValueType
     """The outcome code."""
     usage_record: _builtins.str
@@ -756,6 +757,10 @@ class AmendOutcome(_message.Message):
     def status(self) -> _status_pb2.Status:
         """The reason the record is not amended; absent if it is, or has or had the content."""
 
+    @_builtins.property
+    def late(self) -> Global___LateUsage:
+        """The treatment of new content of a final period."""
+
     def __init__(
         self,
         *,
@@ -764,10 +769,11 @@ class AmendOutcome(_message.Message):
         usage_record: _builtins.str = ...,
         revision: _builtins.int = ...,
         voided: _builtins.bool = ...,
+        late: Global___LateUsage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "revision", b"revision", "status", b"status", "usage_record", b"usage_record", "voided", b"voided"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "revision", b"revision", "status", b"status", "usage_record", b"usage_record", "voided", b"voided"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

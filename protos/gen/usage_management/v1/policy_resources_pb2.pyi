@@ -281,11 +281,11 @@ class RatingFrequencyPolicy(_message.Message):
         LATE_POLICY_UNSPECIFIED: RatingFrequencyPolicy._LatePolicy.ValueType  # 0
         """Treated as `NEXT_PERIOD`."""
         NEXT_PERIOD: RatingFrequencyPolicy._LatePolicy.ValueType  # 1
-        """The usage is billed in the next open period, at the rates of the period in which it happened."""
-        REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
-        """The period of the usage is reopened, and its drawdown and rating are repeated, as long as no later period
-        of its target is final; after that as `NEXT_PERIOD`. Not for usage that is rated in a token.
+        """The period of the usage is settled again. The difference that this makes to any line, up or down, is billed
+        in the next open billing period, with the line's period as its origin.
         """
+        REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
+        """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
         REJECT: RatingFrequencyPolicy._LatePolicy.ValueType  # 3
         """The usage is refused."""
 
@@ -295,11 +295,11 @@ class RatingFrequencyPolicy(_message.Message):
     LATE_POLICY_UNSPECIFIED: RatingFrequencyPolicy.LatePolicy.ValueType  # 0
     """Treated as `NEXT_PERIOD`."""
     NEXT_PERIOD: RatingFrequencyPolicy.LatePolicy.ValueType  # 1
-    """The usage is billed in the next open period, at the rates of the period in which it happened."""
-    REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
-    """The period of the usage is reopened, and its drawdown and rating are repeated, as long as no later period
-    of its target is final; after that as `NEXT_PERIOD`. Not for usage that is rated in a token.
+    """The period of the usage is settled again. The difference that this makes to any line, up or down, is billed
+    in the next open billing period, with the line's period as its origin.
     """
+    REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
+    """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
     REJECT: RatingFrequencyPolicy.LatePolicy.ValueType  # 3
     """The usage is refused."""
 

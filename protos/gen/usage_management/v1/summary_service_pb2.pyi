@@ -84,7 +84,7 @@ class UsageSummary(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     PERIOD_START_TIME_FIELD_NUMBER: _builtins.int
-    LATE_FIELD_NUMBER: _builtins.int
+    CORRECTION_PENDING_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     SUM_QUANTITY_FIELD_NUMBER: _builtins.int
@@ -102,8 +102,10 @@ class UsageSummary(_message.Message):
     """The usage resource: `usageResources/{usage_resource}`."""
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
-    late: _builtins.bool
-    """True if that period is later than the one in which the usage happened."""
+    correction_pending: _builtins.bool
+    """True if the usage of this final period has changed and its correction is not booked yet. The quantities that are
+    drawn are then those of before.
+    """
     state: Global___UsageSummary.State.ValueType
     """The state of the usage summary."""
     record_count: _builtins.int
@@ -122,7 +124,7 @@ class UsageSummary(_message.Message):
 
     @_builtins.property
     def period_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period that handles the usage; the first one of a target begins with its first asset."""
+        """The start of the rating period in which the usage happened; the first one of a target begins with its first asset."""
 
     @_builtins.property
     def sum_quantity(self) -> _decimal_pb2.Decimal:
@@ -160,7 +162,7 @@ class UsageSummary(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         period_start_time: _timestamp_pb2.Timestamp | None = ...,
-        late: _builtins.bool = ...,
+        correction_pending: _builtins.bool = ...,
         state: Global___UsageSummary.State.ValueType = ...,
         record_count: _builtins.int = ...,
         sum_quantity: _decimal_pb2.Decimal | None = ...,
@@ -173,7 +175,7 @@ class UsageSummary(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "start_time", b"start_time", "sum_quantity", b"sum_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "late", b"late", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "correction_pending", b"correction_pending", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "name", b"name", "overage_quantity", b"overage_quantity", "peak_quantity", b"peak_quantity", "period_start_time", b"period_start_time", "quantity", b"quantity", "record_count", b"record_count", "source_usage_summary", b"source_usage_summary", "start_time", b"start_time", "state", b"state", "sum_quantity", b"sum_quantity", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

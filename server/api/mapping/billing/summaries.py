@@ -128,7 +128,7 @@ def usage_to_pb(account_id: str, cell: UsageSummary) -> pb.UsageSummary:
         start_time=time_pb(cell.start_time),
         end_time=time_pb(cell.end_time),
         period_start_time=time_pb(cell.period_start_time),
-        late=cell.origin_start_time != cell.period_start_time,
+        correction_pending=cell.is_pending,
         state=enum_pb(pb.UsageSummary.State, CellState(cell.period_state).name),
         record_count=cell.record_count,
         sum_quantity=decimal_pb(cell.sum_quantity),

@@ -7,7 +7,7 @@ from usage_management.v1.access_service_pb2 import Run
 
 from server.api import names
 from server.api.errors import job_status, status_of
-from server.api.mapping.consumption.recording import read_record
+from server.api.mapping.consumption.recording import late_usage_to_pb, read_record
 from server.api.mapping.filters import id_of_account, resource_from_reader
 from server.api.names import BadName
 from server.api.reader import RequestReader
@@ -70,6 +70,7 @@ def amend_usage_response_to_pb(
             status=None if outcome.error is None else status_of(outcome.error),
             revision=outcome.revision,
             voided=outcome.is_voided,
+            late=None if outcome.late is None else late_usage_to_pb(outcome.late),
         )
         if outcome.code in (AmendCode.AMENDED, AmendCode.DUPLICATE):
             assert isinstance(record, Usage), record

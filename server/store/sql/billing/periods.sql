@@ -27,10 +27,20 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
 -- name: lock_period
 -- Waits for all active recordings into the period; later ones find it closed.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
-SELECT start_time, end_time, state, reopen_count
+SELECT start_time, end_time, state
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
    FOR UPDATE;
+
+-- name: closed_ends
+-- The end of the last final period of each wallet.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
+SELECT k.wallet_id, f.end_time
+  FROM unnest($3::uuid[]) AS k (wallet_id)
+ CROSS JOIN LATERAL (
+       SELECT p.end_time FROM rating_periods AS p
+        WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = k.wallet_id AND p.state = 'FINAL'
+        ORDER BY p.start_time DESC LIMIT 1) AS f;
 
 -- name: first_unsettled
 -- The periods of a wallet become final in time order.

@@ -11,75 +11,81 @@ UPDATE usage_summaries AS s
   FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::uuid[])
        AS d (usage_summary_id, quantity, drawn, overage, ratable_summary_id)
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = d.usage_summary_id
-   AND s.usage_summary_id = ANY ($3::uuid[]);
+   AND s.usage_summary_id = ANY ($3::uuid[])
+   AND (s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id)
+       IS DISTINCT FROM (d.quantity, d.drawn, d.overage, d.ratable_summary_id);
 
 -- name: add_token_cells
--- The cells of a token wallet, made of the cells of other wallets.
+-- The cells of a token wallet, made of the cells of other wallets. A correction changes them.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
 --   $5 usage_summary_ids uuid[], $6 source_summary_ids uuid[], $7 asset_ids uuid[], $8 start_times timestamptz[],
---   $9 end_times timestamptz[], $10 origin_start_times timestamptz[], $11 period_start_times timestamptz[],
---   $12 tokens numeric[]
+--   $9 end_times timestamptz[], $10 period_start_times timestamptz[], $11 tokens numeric[]
 INSERT INTO usage_summaries (tenant_id, account_id, usage_summary_id, source_summary_id, wallet_id, asset_id,
-                             usage_resource_id, start_time, end_time, origin_start_time, period_start_time,
+                             usage_resource_id, start_time, end_time, period_start_time,
                              record_count, sum_quantity, max_quantity, min_quantity, last_quantity, last_time,
                              last_record_id)
-SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time, c.origin_start_time,
+SELECT $1, $2, c.id, c.source_id, $3, c.asset_id, $4, c.start_time, c.end_time,
        c.period_start_time, 1, c.tokens, c.tokens, c.tokens, c.tokens, c.start_time, ''
   FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
-              $11::timestamptz[], $12::numeric[])
-       AS c (id, source_id, asset_id, start_time, end_time, origin_start_time, period_start_time, tokens)
- ORDER BY c.id;
+              $11::numeric[])
+       AS c (id, source_id, asset_id, start_time, end_time, period_start_time, tokens)
+ ORDER BY c.id
+    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
+   SET record_count = 1, sum_quantity = excluded.sum_quantity, max_quantity = excluded.max_quantity,
+       min_quantity = excluded.min_quantity, last_quantity = excluded.last_quantity;
 
 -- name: add_standing
--- The cells without records with which periods begin, unless these are final.
+-- The cells without records with which periods begin.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
 --   $5 usage_summary_ids uuid[], $6 asset_ids uuid[], $7 start_times timestamptz[], $8 end_times timestamptz[],
---   $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[], $11 quantities numeric[],
---   $12 dimensions text[]
+--   $9 period_start_times timestamptz[], $10 quantities numeric[], $11 dimensions text[]
 INSERT INTO usage_summaries
        (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
-        origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+        period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
         last_quantity, last_time, last_record_id, first_time, held_quantity, dimensions)
-SELECT $1, $2::code, c.id, $3, c.asset_id, $4, c.start_time, c.end_time, c.origin_start_time, c.period_start_time, 0, 0,
+SELECT $1, $2::code, c.id, $3, c.asset_id, $4, c.start_time, c.end_time, c.period_start_time, 0, 0,
        c.quantity, c.quantity, c.quantity, c.start_time, '', c.start_time, 0, c.dimensions
-  FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[],
-              $11::numeric[], $12::text[])
-       AS c (id, asset_id, start_time, end_time, origin_start_time, period_start_time, quantity, dimensions)
- WHERE EXISTS (
-       SELECT FROM rating_periods AS p
-        WHERE p.tenant_id = $1 AND p.account_id = $2::code AND p.wallet_id = $3
-          AND p.start_time = c.period_start_time AND p.state <> 'FINAL')
+  FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
+              $10::numeric[], $11::text[])
+       AS c (id, asset_id, start_time, end_time, period_start_time, quantity, dimensions)
  ORDER BY c.id
-    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO NOTHING;
+    ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE
+   SET max_quantity = excluded.max_quantity, min_quantity = excluded.min_quantity,
+       last_quantity = excluded.last_quantity;
 
 -- name: add_ratable
--- The lines of one closed period.
+-- Lines of rating periods: of one that is closed, or of usage that a correction changes.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 usage_resource_id text,
---   $5 start_time timestamptz, $6 end_time timestamptz, $7 ratable_summary_ids uuid[], $8 asset_ids uuid[],
+--   $5 start_times timestamptz[], $6 correction_id uuid or null, $7 ratable_summary_ids uuid[], $8 asset_ids uuid[],
 --   $9 asset_rate_ids uuid[], $10 origin_start_times timestamptz[], $11 used numeric[], $12 drawn numeric[],
 --   $13 overages numeric[], $14 tier_quantities numeric[], $15 net_unit_rates numeric[], $16 amounts numeric[],
 --   $17 currency_codes text[], $18 waterfalls text[], $19 error_reasons text[],
 --   $20 segment_start_times timestamptz[], $21 dimensions text[], $22 error_messages text[],
---   $23 procedure_ids text[], $24 procedure_version_ids text[], $25 execution_id uuid, $26 packages text[],
---   $27 flat_tiers text[], the elements of each array with commas between them, $28 service_start_time timestamptz
+--   $23 procedure_ids text[], $24 procedure_version_ids text[], $25 execution_id uuid, $26 corrects_ids uuid[],
+--   $27 service_start_times timestamptz[]
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id,
                                usage_resource_id, asset_rate_id, start_time, end_time, service_start_time,
                                origin_start_time, segment_start_time, state, used_quantity, drawn_quantity, overage_quantity,
                                tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason,
-                               dimensions, error_message, procedure_id, procedure_version_id, execution_id, packages,
-                               flat_tiers)
-SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6, $28, r.origin_start_time,
+                               dimensions, error_message, procedure_id, procedure_version_id, execution_id,
+                               correction_id, corrects_id)
+SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, r.start_time, p.end_time,
+       r.service_start_time, r.origin_start_time,
        r.segment_start_time, CASE WHEN r.amount IS NULL THEN 'RATING_FAILED' ELSE 'RATED' END, r.used, r.drawn,
        r.overage, r.tier_quantity, r.net_unit_rate, r.amount, r.currency_code, r.waterfall::jsonb, r.error_reason,
-       r.dimensions, r.error_message, r.procedure_id, r.procedure_version_id, $25, r.packages::jsonb,
-       string_to_array(r.flat_tiers, ',')::numeric[]
-  FROM unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::numeric[], $12::numeric[],
+       r.dimensions, r.error_message, r.procedure_id, r.procedure_version_id, $25, $6,
+       r.corrects_id
+  FROM unnest($5::timestamptz[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::numeric[], $12::numeric[],
               $13::numeric[], $14::numeric[], $15::numeric[], $16::numeric[], $17::text[], $18::text[],
               $19::text[], $20::timestamptz[], $21::text[], $22::text[], $23::text[], $24::text[],
-              $26::text[], $27::text[])
-       AS r (ratable_summary_id, asset_id, asset_rate_id, origin_start_time, used, drawn, overage,
+              $26::uuid[], $27::timestamptz[])
+       AS r (start_time, ratable_summary_id, asset_id, asset_rate_id, origin_start_time, used, drawn, overage,
              tier_quantity, net_unit_rate, amount, currency_code, waterfall, error_reason, segment_start_time,
-             dimensions, error_message, procedure_id, procedure_version_id, packages, flat_tiers)
+             dimensions, error_message, procedure_id, procedure_version_id, corrects_id, service_start_time)
+ CROSS JOIN LATERAL (
+       SELECT o.end_time FROM rating_periods AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = $3 AND o.start_time = r.start_time
+        LIMIT 1) AS p
  ORDER BY r.ratable_summary_id;
 
 -- name: ratable_of_wallet
@@ -89,7 +95,8 @@ SELECT $1, $2, r.ratable_summary_id, $3, r.asset_id, $4, r.asset_rate_id, $5, $6
 --   $5 end_time timestamptz, $6 from_start_time timestamptz
 SELECT r.ratable_summary_id, r.asset_id, a.number, a.product_id, r.start_time, r.origin_start_time,
        r.segment_start_time, r.used_quantity, r.drawn_quantity, r.overage_quantity, r.tier_quantity,
-       r.net_unit_rate, r.amount, r.currency_code, r.error_reason, r.dimensions
+       r.net_unit_rate, r.amount, r.currency_code, r.error_reason, r.dimensions,
+       greatest(r.origin_start_time, r.service_start_time) AS billed_from
   FROM ratable_summaries AS r
  CROSS JOIN LATERAL (
        SELECT t.number, t.product_id FROM assets AS t

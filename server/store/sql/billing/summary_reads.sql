@@ -7,7 +7,10 @@
 --   $9 product_id text or null, $10 usage_resource_id text or null, $11 start_time timestamptz or null,
 --   $12 end_time timestamptz or null
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
-       s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, p.state AS period_state,
+       s.period_start_time, f.time_zone, f.start_date, p.state AS period_state, EXISTS (
+           SELECT FROM pending_corrections AS o
+            WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = s.wallet_id
+              AND o.start_time = s.period_start_time) AS is_pending,
        s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
        s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
@@ -30,10 +33,13 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
  ORDER BY s.start_time, s.usage_summary_id LIMIT $6;
 
 -- name: usage_of_ratable
--- The cells of some ratable lines.
+-- The cells of some ratable lines; a correction has those of the line that it corrects.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 ratable_summary_ids uuid[]
 SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start_time, s.end_time,
-       s.origin_start_time, s.period_start_time, f.time_zone, f.start_date, 'FINAL' AS period_state,
+       s.period_start_time, f.time_zone, f.start_date, 'FINAL' AS period_state, EXISTS (
+           SELECT FROM pending_corrections AS o
+            WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = s.wallet_id
+              AND o.start_time = s.period_start_time) AS is_pending,
        s.record_count, s.sum_quantity, s.max_quantity, s.unit_numerator, s.unit_denominator, s.quantity,
        s.drawn_quantity, s.overage_quantity, s.ratable_summary_id,
        s.source_summary_id, s.dimensions
@@ -46,22 +52,20 @@ SELECT s.usage_summary_id, s.asset_id, s.usage_resource_id, s.wallet_id, s.start
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
    AND s.ratable_summary_id = ANY ($4::uuid[]) AND s.period_start_time > '-infinity'
    AND s.period_start_time = ANY (ARRAY (
-       SELECT r.start_time FROM ratable_summaries AS r
+       SELECT r.origin_start_time FROM ratable_summaries AS r
         WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.ratable_summary_id = ANY ($4::uuid[])))
  ORDER BY s.start_time, s.usage_summary_id;
 
 -- name: drawn_from
--- The grants that cover some cells, in drawdown order, without reversed entries.
+-- The grants that cover some cells, in drawdown order, with what corrections changed.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 cause_ids text[]
-SELECT e.cause_id, e.grant_id, -e.amount AS quantity, coalesce(e.covered, -e.amount) AS covered
+SELECT e.cause_id, e.grant_id, -sum(e.amount) AS quantity, sum(coalesce(e.covered, -e.amount)) AS covered
   FROM wallet_entries AS e
  WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = $3 AND e.cause_kind = 'CELL'
-   AND e.cause_id = ANY ($4::text[]) AND NOT EXISTS (
-       SELECT FROM wallet_entries AS r
-        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.cause_kind = 'CELL' AND r.cause_id = e.cause_id
-          AND r.cause_revision = e.cause_revision + 1)
-   AND e.cause_revision % 2 = 0
- ORDER BY e.seq;
+   AND e.cause_id = ANY ($4::text[])
+ GROUP BY e.cause_id, e.grant_id
+HAVING sum(e.amount) <> 0
+ ORDER BY min(e.seq);
 
 -- name: find_ratable
 -- One ratable line.
@@ -71,7 +75,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
        greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id, execution_id, execution_time, create_time
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time, correction_id, corrects_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id = $3;
 
@@ -86,7 +90,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
        greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id, execution_id, execution_time, create_time
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time, correction_id, corrects_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2
    AND ($3::timestamptz IS NULL OR (greatest(start_time, service_start_time), ratable_summary_id) > ($3, $4::uuid))
@@ -107,21 +111,21 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
        greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id, execution_id, execution_time, create_time
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time, correction_id, corrects_id
   FROM ratable_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND liable_summary_id = $4
    AND start_time > '-infinity'
  ORDER BY start_time, ratable_summary_id;
 
 -- name: superseded_ratables
--- The lines of undone closes that one ratable line, or those of an invoice-ready line, replaced.
+-- The lines that one ratable line, or those of an invoice-ready line, replaced.
 --   $1 tenant_id uuid, $2 account_id text, $3 ratable_summary_id uuid or null, $4 liable_summary_id uuid or null
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
        greatest(start_time, service_start_time) AS start_time, end_time,
        greatest(origin_start_time, service_start_time) AS origin_start_time,
        state, used_quantity, drawn_quantity, overage_quantity, tier_quantity, net_unit_rate, amount,
        currency_code, waterfall, error_reason, liable_summary_id, dimensions, error_message,
-       procedure_id, procedure_version_id, execution_id, execution_time, create_time
+       procedure_id, procedure_version_id, execution_id, execution_time, create_time, correction_id, corrects_id
   FROM superseded_ratables
  WHERE tenant_id = $1 AND account_id = $2 AND (ratable_summary_id = $3 OR liable_summary_id = $4)
  ORDER BY start_time, ratable_summary_id, supersede_time;

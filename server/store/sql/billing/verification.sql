@@ -75,7 +75,7 @@ SELECT g.wallet_id, g.grant_id, g.head_seq, g.balance, e.grant_seq, e.grant_afte
 SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
   FROM usage_summaries AS s
   LEFT JOIN (
-       SELECT cause_id, sum(-sign(amount) * coalesce(covered, abs(amount))) AS drawn FROM wallet_entries
+       SELECT cause_id, sum(coalesce(covered, -amount)) AS drawn FROM wallet_entries
         WHERE tenant_id = $1 AND account_id = $2 AND cause_kind = 'CELL' GROUP BY cause_id) AS e
     ON e.cause_id = s.usage_summary_id::text
  WHERE s.tenant_id = $1 AND s.account_id = $2
@@ -83,18 +83,20 @@ SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
  ORDER BY s.usage_summary_id;
 
 -- name: ratables_and_cells
--- Ratable lines that differ from the sum of their cells.
+-- Ratable lines that, with their corrections, differ from the sum of their cells.
 --   $1 tenant_id uuid, $2 account_id text
 SELECT r.ratable_summary_id, r.used_quantity, r.overage_quantity, coalesce(s.used, 0) AS used,
        coalesce(s.overage, 0) AS overage
-  FROM ratable_summaries AS r
+  FROM (SELECT coalesce(corrects_id, ratable_summary_id) AS ratable_summary_id,
+               sum(used_quantity) AS used_quantity, sum(overage_quantity) AS overage_quantity
+          FROM ratable_summaries WHERE tenant_id = $1 AND account_id = $2
+         GROUP BY coalesce(corrects_id, ratable_summary_id)) AS r
   LEFT JOIN (
        SELECT ratable_summary_id, sum(quantity) AS used, sum(overage_quantity) AS overage
          FROM usage_summaries
         WHERE tenant_id = $1 AND account_id = $2 AND ratable_summary_id IS NOT NULL
         GROUP BY ratable_summary_id) AS s ON s.ratable_summary_id = r.ratable_summary_id
- WHERE r.tenant_id = $1 AND r.account_id = $2
-   AND (r.used_quantity, r.overage_quantity) IS DISTINCT FROM (coalesce(s.used, 0), coalesce(s.overage, 0))
+ WHERE (r.used_quantity, r.overage_quantity) IS DISTINCT FROM (coalesce(s.used, 0), coalesce(s.overage, 0))
  ORDER BY r.ratable_summary_id;
 
 -- name: liables_and_ratables
@@ -143,10 +145,10 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
 -- name: final_cells
 -- A wallet's final cells, as `wallet_states` reads them, with their stored quantities.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
+SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                        s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
+                        s.last_record_id, s.dimensions, s.unit_numerator::text,
                         s.unit_denominator::text, s.first_time, s.held_quantity::text)::text AS cell,
        s.quantity, s.drawn_quantity, s.overage_quantity
   FROM usage_summaries AS s
@@ -155,22 +157,12 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
    AND p.state = 'FINAL'
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
-   AND (s.record_count > 0 OR s.first_time IS NOT NULL)
  ORDER BY s.usage_summary_id;
-
--- name: rated_lines
--- The amounts of a wallet's ratable lines, and the versions that rated them.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT ratable_summary_id, overage_quantity, amount, error_reason, procedure_id, procedure_version_id,
-       packages::text, flat_tiers
-  FROM ratable_summaries
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time > '-infinity'
- ORDER BY ratable_summary_id;
 
 -- name: token_quantities
 -- The tokens that a wallet's cells were rated at.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT t.usage_summary_id, t.sum_quantity
+SELECT t.source_summary_id, t.usage_summary_id, t.sum_quantity
   FROM usage_summaries AS s
   JOIN usage_summaries AS t
     ON t.tenant_id = $1 AND t.account_id = $2 AND t.source_summary_id = s.usage_summary_id

@@ -80,10 +80,10 @@ UPDATE usage_records AS r
 --   $12 unit_denominators numeric[]
 INSERT INTO usage_summaries
        (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
-        origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity, last_quantity,
-        last_time, last_record_id, dimensions, unit_numerator, unit_denominator)
+        period_start_time, record_count, sum_quantity, max_quantity, min_quantity, last_quantity, last_time,
+        last_record_id, dimensions, unit_numerator, unit_denominator)
 SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time, c.end_time,
-       c.period_start_time, c.period_start_time, 0, 0, 0, 0, 0, c.start_time, '', c.dimensions, c.unit_numerator,
+       c.period_start_time, 0, 0, 0, 0, 0, c.start_time, '', c.dimensions, c.unit_numerator,
        c.unit_denominator
   FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
               $9::timestamptz[], $10::text[], $11::numeric[], $12::numeric[])

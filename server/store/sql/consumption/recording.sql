@@ -90,31 +90,29 @@ SELECT k.account_id, k.wallet_id, k.start_time, f.state
           AND p.start_time > k.start_time
         ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
 
--- name: lock_first_open
--- The period that handles late usage: the first open one of each wallet after all final ones, kept open by the
--- lock. A sale of the past may have opened earlier ones.
+-- name: first_open
+-- The first open period of each wallet: it bills what late usage changes in final ones.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
 SELECT k.account_id, k.wallet_id, f.start_time, f.end_time, f.freeze_time
   FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
  CROSS JOIN LATERAL (
        SELECT p.start_time, p.end_time, p.freeze_time FROM rating_periods AS p
         WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-          AND p.state = 'OPEN' AND NOT EXISTS (
-              SELECT FROM rating_periods AS l
-               WHERE l.tenant_id = $1 AND l.account_id = k.account_id AND l.wallet_id = k.wallet_id
-                 AND l.start_time > p.start_time AND l.state <> 'OPEN')
-        ORDER BY p.start_time LIMIT 1 FOR SHARE OF p) AS f;
+          AND p.state = 'OPEN'
+        ORDER BY p.start_time LIMIT 1) AS f;
 
--- name: find_closed_ends
--- The end of the last closed period of each wallet.
---   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[]
-SELECT k.account_id, k.wallet_id, f.end_time
-  FROM unnest($2::text[], $3::uuid[]) AS k (account_id, wallet_id)
- CROSS JOIN LATERAL (
-       SELECT p.end_time FROM rating_periods AS p
-        WHERE p.tenant_id = $1 AND p.account_id = k.account_id AND p.wallet_id = k.wallet_id
-          AND p.state <> 'OPEN'
-        ORDER BY p.start_time DESC LIMIT 1) AS f;
+-- name: find_invoiced
+-- The final periods whose billing period has a line in an invoice.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
+--   $5 end_times timestamptz[]
+SELECT k.account_id, k.wallet_id, k.start_time
+  FROM unnest($2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[])
+       AS k (account_id, wallet_id, start_time, end_time)
+ WHERE EXISTS (
+       SELECT FROM liable_summaries AS l
+        WHERE l.tenant_id = $1 AND l.account_id = k.account_id AND l.wallet_id = k.wallet_id
+          AND l.start_time < k.end_time AND l.end_time > k.start_time AND l.start_time > '-infinity'
+          AND l.state = 'INVOICED');
 
 -- name: add_records
 -- An existing id is left unchanged and not returned. Sorted, so that concurrent batches cannot deadlock. Texts
@@ -159,31 +157,31 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
  ORDER BY r.account_id, r.record_id;
 
 -- name: add_to_cells
--- Adds the measures of new records. Only cells of open periods change, and the lock keeps the periods open.
+-- Adds the measures of new records. A lock keeps open periods open; those that are final wait for a correction.
 -- Texts and numbers are joined by the character 31, as in `add_records`.
 --   $1 tenant_id uuid, $2 account_ids text, $3 usage_summary_ids uuid[], $4 wallet_ids uuid[],
 --   $5 asset_ids uuid[], $6 usage_resource_ids text, $7 start_times timestamptz[],
---   $8 end_times timestamptz[], $9 origin_start_times timestamptz[], $10 period_start_times timestamptz[],
---   $11 record_counts bigint[], $12 sums text, $13 maxima text, $14 minima text,
---   $15 lasts text, $16 last_times timestamptz[], $17 last_record_ids text, $18 dimensions text,
---   $19 unit_numerators numeric[], $20 unit_denominators numeric[]
+--   $8 end_times timestamptz[], $9 period_start_times timestamptz[],
+--   $10 record_counts bigint[], $11 sums text, $12 maxima text, $13 minima text,
+--   $14 lasts text, $15 last_times timestamptz[], $16 last_record_ids text, $17 dimensions text,
+--   $18 unit_numerators numeric[], $19 unit_denominators numeric[]
 INSERT INTO usage_summaries AS s
        (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
-        origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+        period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
         last_quantity, last_time, last_record_id, dimensions, unit_numerator, unit_denominator)
 SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_resource_id, c.start_time,
-       c.end_time, c.origin_start_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
+       c.end_time, c.period_start_time, c.record_count, c.sum_quantity::numeric,
        c.max_quantity::numeric, c.min_quantity::numeric, c.last_quantity::numeric, c.last_time, c.last_record_id,
        coalesce(c.dimensions, ''),  -- string_to_array splits an empty text into no items
        c.unit_numerator, c.unit_denominator
   FROM unnest(string_to_array($2, chr(31)), $3::uuid[], $4::uuid[], $5::uuid[],
               string_to_array($6, chr(31)), $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
-              $10::timestamptz[], $11::bigint[], string_to_array($12, chr(31)),
-              string_to_array($13, chr(31)), string_to_array($14, chr(31)),
-              string_to_array($15, chr(31)), $16::timestamptz[], string_to_array($17, chr(31)),
-              string_to_array($18, chr(31)), $19::numeric[], $20::numeric[])
+              $10::bigint[], string_to_array($11, chr(31)),
+              string_to_array($12, chr(31)), string_to_array($13, chr(31)),
+              string_to_array($14, chr(31)), $15::timestamptz[], string_to_array($16, chr(31)),
+              string_to_array($17, chr(31)), $18::numeric[], $19::numeric[])
        AS c (account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id, start_time, end_time,
-             origin_start_time, period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
+             period_start_time, record_count, sum_quantity, max_quantity, min_quantity,
              last_quantity, last_time, last_record_id, dimensions, unit_numerator, unit_denominator)
  ORDER BY c.account_id COLLATE "C", c.usage_summary_id
     ON CONFLICT (tenant_id, account_id, usage_summary_id) DO UPDATE

@@ -1,12 +1,12 @@
--- The reads of usage records: each with its cell, the period that handles it and its line.
+-- The reads of usage records: each with its cell, its rating period and its line.
 
 -- name: get_record
 -- One record with its trace, which follows its cell and not its time.
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.revision, r.amend_time, r.amended_by,
-       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
+       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id,
+       coalesce(r.create_time > p.final_time, false) AS is_late, s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
        f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r
@@ -34,8 +34,8 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $13 period_state text or null, $14 is_liable boolean, $15 record_state text or null
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
        r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.revision, r.amend_time, r.amended_by,
-       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id, s.origin_start_time,
-       s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
+       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id,
+       coalesce(r.create_time > p.final_time, false) AS is_late, s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
        f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
   FROM usage_records AS r

@@ -3,8 +3,10 @@
 
 -- name: wallet_states
 -- Numbers are text, because JSON numbers are not exact; the arrays are text too, so that equal ones are decoded
--- once. Usage counts while its period is not final. The cells that late usage corrects are included, with their
--- rated amounts. With `with_sources`, the wallets that are rated in the tokens of these wallets are included.
+-- once. Usage counts while its period is not final. From the earliest final period on that is not as it was
+-- settled, or from a time that is asked for, final usage is included, with the effects of all entries since then.
+-- For a wallet of tokens, this is its final period around the earliest such period of the usage rated in it.
+-- With `with_sources`, the wallets that are rated in the tokens of these wallets are included.
 -- For the assets of a shared target, a row tells if their rates are fixed; for those of an asset alone, it is
 -- null. Settled and expired data are not read, so a read and a close cost the same however old the wallet is.
 -- LATERAL and OFFSET 0 make each part a look-up for one wallet or period. The time is a value, not a function
@@ -12,7 +14,8 @@
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid or null for all, $4 after_resource text,
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
 --   $9 asset_id uuid or null, whose usage draws on the wallets, $10 start_create_time timestamptz or null,
---   $11 end_create_time timestamptz or null
+--   $11 end_create_time timestamptz or null, $12 with_pending boolean, $13 since_wallet_ids uuid[],
+--   $14 since_times timestamptz[]
 WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
 asked AS (
     SELECT w.wallet_id FROM wallets AS w
@@ -32,10 +35,30 @@ wanted AS (
     SELECT h.wallet_id, h.token_wallet_id
       FROM asked JOIN asset_resources AS h
         ON h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = asked.wallet_id
-     WHERE $7::boolean)
-SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
+     WHERE $7::boolean),
+marked AS (
+    SELECT n.wallet_id, n.token_wallet_id, least(
+           (SELECT min(k.since) FROM unnest($13::uuid[], $14::timestamptz[]) AS k (wallet_id, since)
+             WHERE k.wallet_id = n.wallet_id),
+           CASE WHEN $12::boolean THEN (
+                SELECT p.start_time FROM pending_corrections AS p
+                 WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = n.wallet_id
+                 ORDER BY p.start_time LIMIT 1) END) AS since
+      FROM wanted AS n),
+changed AS (
+    SELECT m.wallet_id, m.token_wallet_id, least(m.since, (
+           SELECT min(r.start_time) FROM marked AS f
+            CROSS JOIN LATERAL (
+                  SELECT o.start_time, o.state FROM rating_periods AS o
+                   WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = m.wallet_id
+                     AND o.start_time <= f.since
+                   ORDER BY o.start_time DESC LIMIT 1) AS r
+            WHERE m.token_wallet_id IS NULL AND f.token_wallet_id = m.wallet_id AND f.since IS NOT NULL
+              AND r.state = 'FINAL')) AS since
+      FROM marked AS m)
+SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, u.scale, u.rounding, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
-       w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.create_time, e.target_kind, e.target_id, e.time_zone,
+       w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.correction_count, w.create_time, e.target_kind, e.target_id, e.time_zone,
        e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now,
        (SELECT rating_versions($1)) AS versions,
        (SELECT p.end_time FROM rating_periods AS p
@@ -50,7 +73,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                  UNION ALL
                 SELECT u.* FROM grants AS u
                  WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id AND u.balance <= 0
-                   AND u.expire_time > (SELECT now FROM clock)
+                   AND u.expire_time > least((SELECT now FROM clock), wanted.since)
                  UNION ALL
                 SELECT u.* FROM grants AS u
                  WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id AND u.balance <= 0
@@ -63,42 +86,20 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                    n.rollover_remainder_percent::text) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
-       unsettled.cells || (
-       SELECT array_agg(json_build_array(
-                   s.usage_summary_id, s.asset_id, s.number, s.start_time, s.end_time, s.origin_start_time,
-                   s.period_start_time, s.period_end_time, s.record_count, s.sum_quantity::text,
-                   s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                   s.last_record_id, s.state, s.dimensions, s.unit_numerator::text,
-                   s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id)
-          FROM (SELECT c.*, a.number, p.end_time AS period_end_time, p.state
-                  FROM unnest(unsettled.late_origins) AS late (start_time)
-                 CROSS JOIN LATERAL (
-                       SELECT u.* FROM usage_summaries AS u
-                        WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.wallet_id = w.wallet_id
-                          AND u.origin_start_time = late.start_time AND u.origin_start_time > '-infinity'
-                        ORDER BY u.period_start_time OFFSET 0) AS c
-                 CROSS JOIN LATERAL (
-                       SELECT r.end_time, r.state FROM rating_periods AS r
-                        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
-                          AND r.start_time = c.period_start_time AND r.state = 'FINAL' LIMIT 1) AS p
-                 CROSS JOIN LATERAL (
-                       SELECT t.number FROM assets AS t
-                        WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = c.asset_id LIMIT 1) AS a
-               ) AS s) AS cells,
-       (SELECT json_agg(json_build_array(
-                   t.asset_id, t.origin_start_time, t.used::text, t.overage::text, t.packages,
-                   t.flat_tiers))::text
-          FROM (SELECT r.asset_id, r.origin_start_time, sum(r.used_quantity) AS used,
-                       sum(r.overage_quantity) AS overage,
-                       json_agg(r.packages) FILTER (WHERE r.packages IS NOT NULL) AS packages,
-                       json_agg(r.flat_tiers::text[]) FILTER (WHERE r.flat_tiers IS NOT NULL) AS flat_tiers
-                  FROM unnest(unsettled.late_origins) AS late (start_time)
-                 CROSS JOIN LATERAL (
-                       SELECT l.* FROM ratable_summaries AS l
-                        WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.wallet_id = w.wallet_id
-                          AND l.origin_start_time = late.start_time AND l.origin_start_time > '-infinity'
-                        OFFSET 0) AS r
-                 GROUP BY r.asset_id, r.origin_start_time) AS t) AS rated,
+       unsettled.cells,
+       CASE WHEN wanted.since IS NOT NULL THEN (
+       SELECT json_agg(json_build_array(
+                  e.effective_time, e.cause_kind, e.cause_id, e.leg, e.grant_id, e.amount::text,
+                  e.paid::text))::text
+         FROM (SELECT o.effective_time, o.cause_kind, o.cause_id, o.grant_id,
+                      CASE WHEN o.cause_kind = 'BOUNDARY' THEN o.leg::integer % 3 ELSE 0 END AS leg,
+                      sum(o.amount) AS amount,
+                      sum(CASE WHEN o.cause_kind = 'CELL' THEN coalesce(o.covered, -o.amount) ELSE 0 END) AS paid
+                 FROM wallet_entries AS o
+                WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                  AND o.effective_time >= wanted.since AND o.effective_time > '-infinity'
+                GROUP BY o.effective_time, o.cause_kind, o.cause_id, o.grant_id, 5) AS e
+        WHERE e.amount <> 0 OR e.paid <> 0) END AS effects,
        (SELECT json_agg(json_build_array(
                    h.asset_id, h.overage, coalesce(r.start_time, h.start_time), r.end_time, r.terms,
                    r.asset_rate_id, h.end_time, a.number, a.product_id, h.token_wallet_id,
@@ -114,7 +115,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
                 WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = h.asset_id
                   AND t.usage_resource_id = h.usage_resource_id OFFSET 0) AS r ON true
          WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets
-  FROM wanted
+  FROM changed AS wanted
  CROSS JOIN LATERAL (
        SELECT o.* FROM wallets AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = wanted.wallet_id LIMIT 1) AS w
@@ -127,23 +128,24 @@ SELECT w.wallet_id, wanted.token_wallet_id, w.usage_resource_id, w.unit_of_measu
           AND o.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e
   LEFT JOIN LATERAL (
        SELECT array_agg(json_build_array(
-                  s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time, s.origin_start_time,
+                  s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time,
                   s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                   s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
-                  s.last_record_id, p.state, s.dimensions, s.unit_numerator::text,
-                  s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id) AS cells,
-              array_agg(DISTINCT s.origin_start_time) FILTER (
-                  WHERE s.origin_start_time <> s.period_start_time) AS late_origins
-         FROM (SELECT o.start_time, o.end_time, o.state FROM rating_periods AS o
-                WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
-                  AND o.state <> 'FINAL'
-                ORDER BY o.start_time OFFSET 0) AS p
+                  s.last_record_id, s.dimensions, s.unit_numerator::text,
+                  s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id) AS cells
+         FROM ((SELECT o.start_time, o.end_time FROM rating_periods AS o
+                 WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                   AND o.state <> 'FINAL'
+                 ORDER BY o.start_time OFFSET 0)
+                UNION ALL
+               (SELECT o.start_time, o.end_time FROM rating_periods AS o
+                 WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
+                   AND o.start_time >= wanted.since AND o.state = 'FINAL'
+                 ORDER BY o.start_time OFFSET 0)) AS p
         CROSS JOIN LATERAL (
               SELECT c.* FROM usage_summaries AS c
                WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.wallet_id = w.wallet_id
                  AND c.period_start_time = p.start_time AND c.period_start_time > '-infinity'
-                 -- A cell whose records are all voided is none; a standing cell has a first time.
-                 AND (c.record_count > 0 OR c.first_time IS NOT NULL)
                ORDER BY c.start_time, c.usage_summary_id OFFSET 0) AS s
         CROSS JOIN LATERAL (
               SELECT t.number FROM assets AS t

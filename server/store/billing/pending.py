@@ -1,0 +1,151 @@
+"""Final rating periods that are not as they were settled, and the locks around them.
+
+Whoever changes final usage takes the lock of its wallets together with others, and marks the
+periods; a correction takes the lock alone, takes what is marked, and books the difference.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from server.domain.billing.causes import Cause
+from server.domain.calendar import Period, PolicyPeriod
+from server.domain.consumption.recording import PeriodKey, WalletKey
+from server.domain.ids import AccountId, JobId, WalletId, derive
+from server.domain.work import JobKind
+from server.store import jobs
+from server.store.connection import Transaction
+from server.store.jobs import Job
+from server.store.sql import load
+
+SQL = load("billing/pending.sql")
+
+# The locks of late usage are apart from those for opening periods, which use the last half of an
+# id: wallets that share this half wait needlessly.
+FIRST_HALF = slice(0, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPeriod:
+    """A rating period that does not exist, the first later one that does, and the calendar."""
+
+    key: PeriodKey
+    next_start: datetime | None
+    zone: str
+    anchor: date
+    length: PolicyPeriod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The earliest final period of a wallet that changed, and the causes."""
+
+    since: datetime
+    causes: frozenset[Cause]
+
+
+async def share_late(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
+    """Take the lock of final usage together with others; a correction waits for all of them."""
+    await tx.execute(SQL["share_late"], _lock_keys(wallet_id for _, wallet_id in wallets))
+
+
+async def take_late(tx: Transaction, wallets: Iterable[WalletId]) -> None:
+    """Take the lock of final usage alone."""
+    await tx.execute(SQL["take_late"], _lock_keys(wallets))
+
+
+async def missing_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> list[MissingPeriod]:
+    """Return the periods that do not exist."""
+    columns = [list(column) for column in zip(*sorted(keys), strict=True)]
+    return [
+        MissingPeriod(
+            key=(row["account_id"], row["wallet_id"], row["start_time"]),
+            next_start=row["next_start_time"],
+            zone=row["time_zone"],
+            anchor=row["anchor_date"],
+            length=PolicyPeriod(row["rating_period"]),
+        )
+        for row in await tx.fetch(SQL["missing_periods"], tx.tenant_id, *columns)
+    ]
+
+
+async def add_final(
+    tx: Transaction, periods: Sequence[tuple[WalletKey, Period]], now: datetime
+) -> None:
+    """Insert periods that are final from the start."""
+    await tx.execute(
+        SQL["add_final_periods"],
+        tx.tenant_id,
+        [account_id for (account_id, _), _ in periods],
+        [wallet_id for (_, wallet_id), _ in periods],
+        [period.start for _, period in periods],
+        [period.end for _, period in periods],
+        now,
+    )
+
+
+async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None:
+    """Mark final periods, whose rows exist."""
+    columns = [list(column) for column in zip(*sorted(keys), strict=True)]
+    await tx.execute(SQL["mark"], tx.tenant_id, *columns, cause)
+
+
+async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) -> None:
+    """Add the job that takes in what is pending for each wallet, unless it is there.
+
+    The caller holds the lock of final usage. The id has the number of corrections so far, so that
+    everything that is marked before the next one shares its job.
+    """
+    columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
+    rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
+    await jobs.add(
+        tx,
+        [
+            Job(
+                id=JobId(derive(row["wallet_id"], "correct", row["correction_count"])),
+                kind=JobKind.CORRECT_USAGE,
+                rank=JobKind.CORRECT_USAGE.rank,
+                account_id=row["account_id"],
+                payload={"wallet_id": str(row["wallet_id"])},
+                fire_time=at,
+            )
+            for row in rows
+        ],
+    )
+
+
+async def take(
+    tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
+) -> dict[WalletId, Pending]:
+    """Delete and return what is pending for some wallets; the caller holds their locks."""
+    rows = await tx.fetch(SQL["take"], tx.tenant_id, account_id, sorted(wallet_ids))
+    found: dict[WalletId, Pending] = {}
+    for row in rows:
+        wallet_id, cause = WalletId(row["wallet_id"]), Cause(row["cause"])
+        known = found.get(wallet_id)
+        since = row["start_time"] if known is None else min(known.since, row["start_time"])
+        causes = {cause} if known is None else known.causes | {cause}
+        found[wallet_id] = Pending(since=since, causes=frozenset(causes))
+    return found
+
+
+async def first(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> datetime | None:
+    """Return the start of the first period of a wallet that waits for a correction."""
+    start: datetime | None = await tx.fetchval(SQL["first"], tx.tenant_id, account_id, wallet_id)
+    return start
+
+
+async def group_of(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
+) -> tuple[list[WalletId], list[WalletId]]:
+    """Return the wallets of a settlement group: those of usage, and those of tokens."""
+    rows = await tx.fetch(SQL["group_of"], tx.tenant_id, account_id, wallet_id)
+    found = [(WalletId(row["wallet_id"]), row["is_token"]) for row in rows]
+    own = [member for member, is_token in found if not is_token]
+    return own, [member for member, is_token in found if is_token]
+
+
+def _lock_keys(wallets: Iterable[WalletId]) -> list[int]:
+    # Advisory locks take 64-bit keys.
+    keys = {int.from_bytes(wallet_id.bytes[FIRST_HALF], signed=True) for wallet_id in wallets}
+    return sorted(keys)

@@ -1,0 +1,280 @@
+"""Corrections: final periods that have changed are settled again, and the difference is booked.
+
+A correction takes in everything that is pending for a settlement group: the wallets of an account
+that are connected by tokens. It computes first and posts at the end, in one transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from server.domain.billing.causes import Cause
+from server.domain.billing.corrections import (
+    Booked,
+    Correction,
+    FinalBooks,
+    cells_to_save,
+    correction,
+    in_next_period,
+    in_place,
+    revised,
+)
+from server.domain.calendar import Period, rating_period
+from server.domain.consumption.cells import Cell
+from server.domain.ids import AccountId, CorrectionId, ExecutionId, WalletId
+from server.domain.modeling.policies import LatePolicy
+from server.domain.rating.compiled_rating import (
+    SHIPPED_RATING,
+    AsRated,
+    CompiledRating,
+    VersionKey,
+)
+from server.domain.settlement.ratable_lines import RatableLine, UsageKey
+from server.domain.settlement.standing import is_standing
+from server.domain.settlement.tokens import tokens_of
+from server.env import new_id
+from server.store.billing import corrections as store
+from server.store.billing import pending, periods, summaries
+from server.store.billing.corrections import BillState
+from server.store.billing.pending import Pending
+from server.store.connection import Transaction
+from server.store.rating.procedures import compiled_versions
+from server.store.settlement import ledger, wallets
+from server.store.settlement.ledger import WalletPosting
+from server.store.settlement.wallets import StoredWallet
+from server.usecases.billing.closing import bill_period, calendar_of, new_period
+from server.usecases.billing.pending import add_missing_final
+
+BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
+"""A time before the first usage of every wallet."""
+
+NOT_IN_FORCE, TIME_LIMIT = "PROCEDURE_NOT_IN_FORCE", "TIME_LIMIT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectUsage:
+    """A wallet of the settlement group whose past changed."""
+
+    account_id: AccountId
+    wallet_id: WalletId
+
+
+async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
+    """Take in everything that is pending for a settlement group.
+
+    Raises RATED_LINE_FAILED, and then changes nothing.
+    """
+    account_id = command.account_id
+    own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
+    await pending.take_late(tx, [*own, *tokens])
+    await ledger.lock_heads(tx, account_id, [*own, *tokens])
+    marked = await pending.take(tx, account_id, [*own, *tokens])
+    # A job may run more than once, and the jobs of a group's wallets take in the same.
+    if not marked:
+        return
+    group = _Group(tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()})
+    for wallet_id in [*own, *tokens]:
+        # Usage comes before the tokens that it costs, which it may change.
+        if wallet_id in group.since:
+            await group.correct(wallet_id, group.since[wallet_id])
+    await _book(group, marked)
+    await store.count_correction(tx, account_id, marked.keys() | group.found.keys())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Corrected:
+    """A wallet and its correction."""
+
+    wallet: StoredWallet
+    correction: Correction
+
+
+@dataclass(slots=True, kw_only=True)
+class _Group:
+    """A settlement group while it is corrected: the wallets, each from the first change on."""
+
+    tx: Transaction
+    account_id: AccountId
+    since: dict[WalletId, datetime]
+    found: dict[WalletId, _Corrected] = field(default_factory=dict)
+
+    async def correct(self, wallet_id: WalletId, since: datetime) -> None:
+        """Compute the correction of a wallet, and save the cells that are derived from it."""
+        tx = self.tx
+        wallet = await wallets.get(
+            tx, self.account_id, wallet_id, with_pending=False, since={wallet_id: since}
+        )
+        if wallet.closed is None:
+            return
+        books = await final_books(tx, wallet, since, wallet.closed)
+        corrected = _Corrected(wallet=wallet, correction=correction(books))
+        self.found[wallet_id] = corrected
+        await self._save_standing(wallet, since, wallet.closed)
+        for token_id in wallet.token_wallet_ids:
+            await self._pass_on(corrected, token_id, since)
+
+    async def _save_standing(self, wallet: StoredWallet, since: datetime, closed: datetime) -> None:
+        """Save the cells without records of the periods after the first one, which may differ now.
+
+        Those of the first open period are stored too; later ones are derived when they are read.
+        """
+        first_open = await store.first_open(self.tx, self.account_id, wallet.id)
+        end = closed if first_open is None else first_open.end
+
+        def of_later(cells: Sequence[Cell]) -> list[Cell]:
+            return [
+                cell
+                for cell in cells
+                if is_standing(cell) and cell.period.start > since and cell.period.end <= end
+            ]
+
+        changed, gone = cells_to_save(of_later(wallet.cells), of_later(wallet.state.cells))
+        await summaries.add_standing(self.tx, wallet, changed)
+        await store.empty_standing(self.tx, self.account_id, gone)
+
+    async def _pass_on(self, corrected: _Corrected, token_id: WalletId, since: datetime) -> None:
+        """Save the tokens that final usage costs now; final periods of tokens change with them."""
+        tx, fixed, wallet = self.tx, corrected.correction, corrected.wallet
+        tokens = await wallets.get(tx, self.account_id, token_id, with_pending=False)
+        own = wallet.rated_in(token_id)
+        due = tokens_of(tokens.token_wallet, own, fixed.cells, fixed.results, fixed.lines)
+        source_of = {cell.id: source for source, cell in due}
+        known = await store.token_cells(tx, wallet, token_id, since)
+        changed, gone = cells_to_save(known, [cell for _, cell in due])
+        gone = tuple(cell for cell in gone if not cell.is_empty)
+        if not (changed or gone):
+            return
+        await _open_for(tx, tokens, {cell.period for cell in changed})
+        await summaries.add_tokens(tx, tokens, [(source_of[cell.id], cell) for cell in changed])
+        await store.empty_cells(tx, self.account_id, gone)
+        final = [
+            cell.period.start
+            for cell in (*changed, *gone)
+            if tokens.closed is not None and cell.period.start < tokens.closed
+        ]
+        if final:
+            self.since[token_id] = min([*final, self.since.get(token_id, final[0])])
+
+
+async def final_books(
+    tx: Transaction, wallet: StoredWallet, since: datetime, closed: datetime
+) -> FinalBooks:
+    """Return a wallet that was read as before `since`, with what was booked for it since then.
+
+    Its usage is rated by the procedure versions that rated it when its periods were closed.
+    """
+    booked = await store.booked(tx, wallet, since)
+    return FinalBooks(
+        state=replace(wallet.state, rating_versions=await as_rated(tx, wallet, booked)),
+        since=since,
+        closed=closed,
+        effects=wallet.effects,
+        booked={key: line for key, line in booked.items() if key.origin_start < closed},
+    )
+
+
+async def as_rated(
+    tx: Transaction, wallet: StoredWallet, booked: Mapping[UsageKey, Booked]
+) -> AsRated:
+    """Return the procedure versions by which usage was rated when its periods were closed."""
+    named = {line.version for line in booked.values() if line.version}
+    known = await compiled_versions(tx, named) if named else {}
+    lines = {line.id: _version_of(line, known) for line in booked.values()}
+    return AsRated(lines, wallet.state.rating_versions)
+
+
+def _version_of(line: Booked, known: Mapping[VersionKey, CompiledRating]) -> CompiledRating | None:
+    # A line without a version in force then stays so. One that exceeded its time limit may be fast
+    # enough now; it is left unrated again, so that rating it again gives the same.
+    if line.failure in (NOT_IN_FORCE, TIME_LIMIT):
+        return None
+    return known[line.version] if line.version else SHIPPED_RATING
+
+
+async def _open_for(tx: Transaction, tokens: StoredWallet, taking: set[Period]) -> None:
+    """Make sure that the periods of tokens exist: open ones, or final ones before a final one."""
+    closed = tokens.closed
+    past = {one for one in taking if closed is not None and one.start < closed}
+    await add_missing_final(tx, {(tokens.account_id, tokens.id, one.start) for one in past})
+    calendar = calendar_of(tokens)
+    ahead = [new_period(tokens, calendar.with_freeze(one)) for one in taking - past]
+    await periods.open_missing(tx, ahead)
+
+
+async def _book(group: _Group, marked: dict[WalletId, Pending]) -> None:
+    """Post the movements of all wallets, and book the lines that changed."""
+    tx, account_id = group.tx, group.account_id
+    changed = {
+        wallet_id: one
+        for wallet_id, one in group.found.items()
+        if one.correction.movements or one.correction.changes
+    }
+    correction_id = CorrectionId(new_id())
+    if changed:
+        causes: set[Cause] = set()
+        for what in marked.values():
+            causes |= what.causes
+        await store.add(tx, account_id, correction_id, causes, min(group.since.values()))
+        revisions = {key: one.wallet.correction_count + 1 for key, one in changed.items()}
+        await store.add_wallets(tx, account_id, correction_id, revisions)
+        await ledger.post(tx, account_id, [_posting(one) for one in changed.values()])
+    for one in group.found.values():
+        await _book_lines(tx, one, correction_id)
+
+
+def _posting(corrected: _Corrected) -> WalletPosting:
+    wallet, fixed = corrected.wallet, corrected.correction
+    return WalletPosting(
+        head=wallet.head,
+        grant_heads=wallet.grant_heads,
+        movements=revised(fixed.movements, wallet.correction_count + 1),
+        opened=fixed.opened,
+    )
+
+
+async def _book_lines(tx: Transaction, corrected: _Corrected, correction_id: CorrectionId) -> None:
+    """Book the lines of a wallet that changed: in place, or in the next billing period."""
+    wallet, fixed = corrected.wallet, corrected.correction
+    bills: dict[Period, BillState] = {}
+    replacing: list[RatableLine] = []
+    adding: list[RatableLine] = []
+    calendar = calendar_of(wallet)
+    for line in fixed.changes:
+        billed_from = line.billed_from or max(line.key.origin_start, wallet.service_start)
+        billing = calendar.origin_of(billed_from)
+        if wallet.late is LatePolicy.REOPEN and billing not in bills:
+            bills[billing] = await store.lock_bill(tx, wallet, billing)
+        is_in_place = bills.get(billing, BillState.INVOICED) is not BillState.INVOICED
+        (replacing if is_in_place else adding).append(replace(line, billed_from=billed_from))
+    whole = {line.key.usage: line for line in fixed.lines}
+    execution_id = ExecutionId(correction_id)
+    if replacing:
+        lines = [in_place(line, whole) for line in replacing]
+        await store.supersede_ratable(tx, wallet.account_id, {line.id for line in lines})
+        await summaries.add_ratable(tx, wallet, lines, execution_id, correction_id)
+    if adding:
+        handling = await _handling(tx, wallet)
+        lines = [in_next_period(line, handling, correction_id) for line in adding]
+        await summaries.add_ratable(tx, wallet, lines, execution_id, correction_id)
+    await summaries.save_drawn(
+        tx,
+        wallet.account_id,
+        fixed.results,
+        {cell_id: line.id for line in fixed.lines for cell_id in line.cell_ids},
+    )
+    for billing, state in bills.items():
+        if state is BillState.READY:
+            await store.supersede_bill(tx, wallet, billing)
+            await bill_period(tx, wallet, billing, is_again=True)
+
+
+async def _handling(tx: Transaction, wallet: StoredWallet) -> Period:
+    """Return the rating period that bills differences: the first open one, or that around now."""
+    found = await store.first_open(tx, wallet.account_id, wallet.id)
+    if found is not None:
+        return found
+    length = wallet.frequency.period
+    around = rating_period(wallet.zone, wallet.anchor, length, wallet.now)
+    opened = calendar_of(wallet).with_freeze(around)
+    await periods.open_missing(tx, [new_period(wallet, opened)])
+    return around
