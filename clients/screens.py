@@ -220,9 +220,8 @@ def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -
 
 def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
     day = found.usage_summary
-    late = "  late" if day.late else ""
     title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
-    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{late}")
+    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond")
     for paid in found.drawn_from:
         leaf.add(Text(f"{number(paid.quantity)} from {short(paid.grant)}", style="dim"))
 

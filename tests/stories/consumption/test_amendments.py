@@ -14,7 +14,7 @@ from tests.stories.consumption.amend_words import (
     used,
     void,
 )
-from tests.stories.words import Metered, figure, line, refusal, usage
+from tests.stories.words import Metered, figure, line, money, refusal, usage
 
 Recorded = consumption.RecordOutcome
 Amended = consumption.AmendOutcome
@@ -200,3 +200,47 @@ async def test_readings_of_a_gauge_are_weighed_as_amended(sandbox):
     )
 
     assert str(await used(world, account, "stored")) == "2.666666666667"
+
+
+async def test_usage_of_a_final_month_is_corrected_when_it_is_amended(sandbox):
+    """One record of January counts less, another belongs to February, a third is amended twice."""
+    metered = Metered(resource="calls", rate="1")
+    world, account, asset = await shop(sandbox, metered)
+    await world.record([usage(asset, "calls", "2024-01-10", n, f"r{n}") for n in (100, 20, 3)])
+    await world.advance("2024-02-10")
+
+    outcomes = await amend(
+        world,
+        usage(asset, "calls", "2024-01-10", 50, "r100"),
+        usage(asset, "calls", "2024-02-05", 20, "r20"),
+        usage(asset, "calls", "2024-01-11", 4, "r3"),
+    )
+    [twice] = await amend(world, usage(asset, "calls", "2024-01-11", 5, "r3"))
+    await world.advance("2024-03-10")
+
+    assert [one.code for one in (*outcomes, twice)] == [AMENDED] * 4
+    assert [one.HasField("late") for one in outcomes] == [True, False, True]
+    lines = await world.liable(account)
+    by_month: dict[str, list[int]] = {}
+    for one in lines:
+        by_month.setdefault(str(one.start_time.ToDatetime().date()), []).append(money(one.amount))
+    total = sum(amount for amounts in by_month.values() for amount in amounts)
+    assert total == 50 + 20 + 5
+    assert sum(1 for amounts in by_month.values() for amount in amounts if amount == 123) == 1
+    assert await days(world, account) == {
+        "2024-01-10": (50, 1),
+        "2024-01-11": (5, 1),
+        "2024-02-05": (20, 1),
+    }
+
+
+async def test_a_wallet_that_takes_no_late_usage_takes_no_late_amendment(sandbox):
+    world, account, asset = await shop(sandbox, Metered(resource="calls", rate="1", late="REJECT"))
+    await world.record([usage(asset, "calls", "2024-01-10", 5, "a")])
+    await world.advance("2024-02-10")
+
+    [refused] = await amend(world, usage(asset, "calls", "2024-01-10", 6, "a"))
+    [moved] = await amend(world, usage(asset, "calls", "2024-02-05", 5, "a"))
+
+    assert reasons([refused, moved]) == ["PERIOD_CLOSED", ""]
+    assert await days(world, account) == {"2024-02-05": (5, 1)}

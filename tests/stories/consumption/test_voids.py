@@ -17,7 +17,7 @@ from tests.stories.consumption.amend_words import (
     used,
     void,
 )
-from tests.stories.words import ACCEPTED, Metered, codes, figure, line, refusal, usage
+from tests.stories.words import ACCEPTED, Metered, codes, figure, line, money, refusal, usage
 
 Code = consumption.RecordOutcome
 
@@ -204,3 +204,27 @@ async def test_what_is_malformed_is_refused(sandbox):
         "TEXT_TOO_LONG",
         "TEXT_CONTROL_CHARACTER",
     ]
+
+
+async def test_usage_of_a_final_month_is_credited_when_it_is_voided(sandbox):
+    """R26: 20 of 30 calls are overage; without the 15 of one record, 5 are."""
+    metered = Metered(resource="calls", rate="1", grant="10", refresh="MONTH", waiting_days=3)
+    world, account, asset = await shop(sandbox, metered)
+    await world.record(
+        [usage(asset, "calls", "2024-01-10", 15, "a"), usage(asset, "calls", "2024-01-10", 15, "b")]
+    )
+    await world.advance("2024-02-10")
+
+    [outcome] = await void(world, account, "b")
+    await world.advance("2024-03-10")
+    [again] = await void(world, account, "b")
+    await world.advance("2024-04-10")
+
+    assert (outcome.code, again.code) == (VOIDED, ALREADY_VOIDED)
+    billed = [
+        (str(one.start_time.ToDatetime().date()), figure(one.used_quantity), money(one.amount))
+        for one in await world.liable(account)
+        if one.amount.units or one.amount.nanos
+    ]
+    assert sorted(amount for _, _, amount in billed) == [-15, 20]
+    assert await listed(world, account, "VOIDED") == ["b"]
