@@ -220,8 +220,9 @@ def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -
 
 def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
     day = found.usage_summary
+    waiting = "  correction pending" if day.correction_pending else ""
     title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
-    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond")
+    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{waiting}")
     for paid in found.drawn_from:
         leaf.add(Text(f"{number(paid.quantity)} from {short(paid.grant)}", style="dim"))
 
