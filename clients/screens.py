@@ -187,15 +187,19 @@ def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str
     table.show_footer = True
     if any(periods):
         table.add_column("period", no_wrap=True)
+    is_invoiced = any(line.invoice for line in found)
+    if is_invoiced:
+        table.add_column("invoice")
     for line, period in zip(found, periods, strict=True):
-        is_ready = line.state == summaries.LiableSummary.READY_FOR_INVOICING
+        is_failed = line.state == summaries.LiableSummary.FAILED
         table.add_row(
             last(line.usage_resource),
             number(line.used_quantity),
             number(line.overage_quantity),
             number(line.exact_amount),
-            Text(amount(line.amount), style="bold") if is_ready else Text("failed", style="red"),
+            Text("failed", style="red") if is_failed else Text(amount(line.amount), style="bold"),
             *period,
+            *([line.invoice] if is_invoiced else []),
         )
     table.columns[3].footer = "total"
     table.columns[4].footer = _total(found)
