@@ -28,7 +28,7 @@ _Amended = consumption.AmendOutcome
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What is done with the records of a file, and the words for its outcomes.
+    """The treatment of the records of a file, and the words for its outcomes.
 
     The first of the `kept` words is what is usually told.
     """

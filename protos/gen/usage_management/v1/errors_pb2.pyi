@@ -365,9 +365,9 @@ class ErrorDetails(_message.Message):
         """
         ALREADY_INVOICED: ErrorDetails._Reason.ValueType  # 456
         """Another invoice has the line already; the message names both."""
-        RECORD_VOIDED: ErrorDetails._Reason.ValueType  # 457
+        RECORD_VOIDED: ErrorDetails._Reason.ValueType  # 459
         """The record is voided and cannot be amended; record the usage with another id."""
-        RECORD_TWICE: ErrorDetails._Reason.ValueType  # 458
+        RECORD_TWICE: ErrorDetails._Reason.ValueType  # 460
         """The call names a record twice, with different content; name each record once."""
         EFFECTIVITY_OVERLAP: ErrorDetails._Reason.ValueType  # 450
         """The dates overlap with those of another record; change the dates of one, or the rank of one of the
@@ -741,9 +741,9 @@ class ErrorDetails(_message.Message):
     """
     ALREADY_INVOICED: ErrorDetails.Reason.ValueType  # 456
     """Another invoice has the line already; the message names both."""
-    RECORD_VOIDED: ErrorDetails.Reason.ValueType  # 457
+    RECORD_VOIDED: ErrorDetails.Reason.ValueType  # 459
     """The record is voided and cannot be amended; record the usage with another id."""
-    RECORD_TWICE: ErrorDetails.Reason.ValueType  # 458
+    RECORD_TWICE: ErrorDetails.Reason.ValueType  # 460
     """The call names a record twice, with different content; name each record once."""
     EFFECTIVITY_OVERLAP: ErrorDetails.Reason.ValueType  # 450
     """The dates overlap with those of another record; change the dates of one, or the rank of one of the
