@@ -1,5 +1,7 @@
 """Amended usage counts as if it had been recorded so, and all its revisions are kept."""
 
+import asyncio
+
 import pytest
 from usage_management.v1 import consumption_service_pb2 as consumption
 
@@ -244,3 +246,28 @@ async def test_a_wallet_that_takes_no_late_usage_takes_no_late_amendment(sandbox
 
     assert reasons([refused, moved]) == ["PERIOD_CLOSED", ""]
     assert await days(world, account) == {"2024-02-05": (5, 1)}
+
+
+async def test_many_who_amend_void_and_record_at_once_leave_what_adds_up(sandbox):
+    world, account, asset = await shop(sandbox)
+
+    def batch(kind: str, number: int, quantity: int, day: int):
+        return [
+            usage(asset, "calls", f"2024-01-{day}T0{n}:00", quantity, f"{kind}-{number}-{n}")
+            for n in range(5)
+        ]
+
+    def moved(number: int):
+        return amend(world, *batch("moves", number, 10, 11))
+
+    for kind in ("moves", "goes"):
+        await world.record([one for number in range(4) for one in batch(kind, number, 1, 10)])
+    results = await asyncio.gather(
+        *(moved(number) for number in range(4)),
+        *(void(world, account, *(f"goes-{number}-{n}" for n in range(5))) for number in range(4)),
+        *(world.record(batch("new", number, 100, day)) for number, day in enumerate((10, 11))),
+        return_exceptions=True,
+    )
+
+    assert [one for one in results if isinstance(one, BaseException)] == []
+    assert await days(world, account) == {"2024-01-10": (500, 5), "2024-01-11": (700, 25)}
