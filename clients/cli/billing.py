@@ -34,6 +34,8 @@ from clients.values import enum_name, time_pb
 
 summary = typer.Typer(help="Summaries of usage, and its cost.", no_args_is_help=True)
 
+PENDING = ", correction pending"
+
 
 def lines(  # noqa: PLR0913, PLR0917 - an option each
     context: typer.Context,
@@ -285,7 +287,7 @@ def _usage_table(found: Sequence[pb.UsageSummary], title: str, zone: str) -> Tab
             screens.number(one.sum_quantity),
             screens.number(one.quantity),
             screens.number(one.overage_quantity),
-            f"{enum_name(one, 'state').lower()}{', correction pending' if one.correction_pending else ''}",
+            enum_name(one, "state").lower() + (PENDING if one.correction_pending else ""),
         )
         for one in found
     ]
