@@ -34,8 +34,6 @@ from clients.values import enum_name, time_pb
 
 summary = typer.Typer(help="Summaries of usage, and its cost.", no_args_is_help=True)
 
-PENDING = ", correction pending"
-
 
 def lines(  # noqa: PLR0913, PLR0917 - an option each
     context: typer.Context,
@@ -287,12 +285,17 @@ def _usage_table(found: Sequence[pb.UsageSummary], title: str, zone: str) -> Tab
             screens.number(one.sum_quantity),
             screens.number(one.quantity),
             screens.number(one.overage_quantity),
-            enum_name(one, "state").lower() + (PENDING if one.correction_pending else ""),
+            _state(one),
         )
         for one in found
     ]
     columns = ("day", "resource", "of", "records", "sum", "counts", "beyond", "state")
     return screens.rows(columns, cells, title, right="records sum counts beyond")
+
+
+def _state(day: pb.UsageSummary) -> str:
+    waiting = ", correction pending" if day.correction_pending else ""
+    return f"{enum_name(day, 'state').lower()}{waiting}"
 
 
 def _line_time(period: OpenPeriod) -> datetime:
