@@ -177,7 +177,7 @@ async def a_state_costs_the_records_that_are_in_it(owner, app, filled):
         looked = await pages(app, *bounds)
         start, end = await app.fetchrow(*bounds)
         only = (None, None, None, 51, *more, None, None, *standing)
-        args = (TENANT, "old8", start, end, "", *only)
+        args = (TENANT, "old8", start, end, "", *only, "ACTIVE")
         return looked, await pages(app, reads["list_records"], *args)
 
     found = {

@@ -14,7 +14,6 @@ from server.domain.consumption.intake import AHEAD, BEHIND, Intake
 from server.domain.consumption.placement import period_closed
 from server.domain.consumption.recording import (
     ACCEPTED,
-    DUPLICATE,
     OWN_UNIT,
     Counted,
     LateUsage,
@@ -23,6 +22,7 @@ from server.domain.consumption.recording import (
     Place,
     Refused,
     Slot,
+    Stored,
     Usage,
     fold,
     kept,
@@ -195,8 +195,35 @@ def test_equal_content_is_a_duplicate_however_it_is_written():
     first = assessed(usage("x", "1.50", labels={"a": "1", "b": "2"}))
     same = assessed(usage("x", "1.5", unit_id=EACH.id, labels={"b": "2", "a": "1"}))
 
-    assert repeated(same, first) is DUPLICATE
+    outcome = repeated(same, first)
+    assert (outcome.code, outcome.revision) == (OutcomeCode.DUPLICATE, 1)
     assert assessed(usage("x", labels={})).content_hash == assessed(usage("x")).content_hash
+
+
+def test_content_of_any_revision_is_a_duplicate_that_names_it():
+    """R26 l, also of a record that was voided since."""
+    first, second, third, other = (assessed(usage("x", n)) for n in (1, 2, 3, 4))
+    stored = Stored(
+        third.usage.asset_id,
+        third.usage.resource_id,
+        third.usage.quantity,
+        third.unit_id,
+        third.usage.time,
+        None,
+        third.content_hash,
+        3,
+        True,
+        {first.content_hash: 1, second.content_hash: 2},
+    )
+
+    outcomes = [repeated(one, stored) for one in (first, second, third)]
+    conflict = repeated(other, stored)
+
+    assert [(one.code, one.revision, one.is_voided) for one in outcomes] == [
+        (OutcomeCode.DUPLICATE, n, True) for n in (1, 2, 3)
+    ]
+    assert (conflict.code, conflict.revision) == (OutcomeCode.CONFLICT, 0)
+    assert "another id" in conflict.error.message
 
 
 @given(
