@@ -38,7 +38,7 @@ def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     )
     for resource in resources:
         wallet = resource.policies.wallet
-        check_method(wallet.aggregation.method, wallet.late, resource.policies.overage)
+        check_method(wallet.aggregation.method, resource.policies.overage)
     changed = replace(product, resources=resources)
     _check_tokens(changed)
     return changed

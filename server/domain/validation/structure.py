@@ -123,7 +123,7 @@ def _late_policy(setup: Setup) -> Iterator[Finding]:
             continue
         wallet = metered.sold.wallet
         try:
-            check_method(wallet.aggregation.method, wallet.late, metered.sold.overage)
+            check_method(wallet.aggregation.method, metered.sold.overage)
         except UsageError as error:
             yield _refused(metered, error)
 
