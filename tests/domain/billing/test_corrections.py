@@ -1,7 +1,7 @@
 """Corrections: what becomes known later is owed and left as if it had been known in time."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,11 +19,13 @@ from server.domain.billing.corrections import (
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.gauges import Service
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import CorrectionId, UnitId
+from server.domain.ids import CorrectionId, UnitId, WalletId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RolloverPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.settlement.ledger import CauseKind, EntryKind
+from server.domain.settlement.standing import is_standing, standing, with_standing
 from server.domain.settlement.tokens import TokenWallet, tokens_of
+from server.domain.wallets.balances import balance
 from tests import strategies
 from tests.domain.procedure_words import tier
 from tests.domain.settlement.correction_words import Books, voided
@@ -311,17 +313,20 @@ def test_a_correction_is_billed_in_the_period_that_handles_it():
     books.use(used("late", 1, 1, 20))
     [changed] = correction(books.books(JANUARY.start)).changes
     fresh = replace(changed, corrects=None)
+    # A correction takes in the wallet of tokens with that of the usage.
+    of_tokens = replace(changed, wallet_id=WalletId(UUID(int=5)))
 
-    first, again, other, made = (
+    first, again, other, tokens, made = (
         in_next_period(changed, FEBRUARY, FIRST),
         in_next_period(changed, FEBRUARY, FIRST),
         in_next_period(changed, FEBRUARY, SECOND),
+        in_next_period(of_tokens, FEBRUARY, FIRST),
         in_next_period(fresh, FEBRUARY, FIRST),
     )
 
     assert first == again
-    assert len({changed.id, first.id, other.id}) == 3
-    for one in (first, other, made):
+    assert len({changed.id, first.id, other.id, tokens.id}) == 4
+    for one in (first, other, tokens, made):
         assert (one.key.period_start, one.key.is_correction) == (FEBRUARY.start, True)
         assert one.key.usage == changed.key.usage
     # Usage that was never billed keeps the id that its own close would have given it.
@@ -420,7 +425,34 @@ RECORDS = st.lists(
     ),
     max_size=8,
 )
+FLAT_DUE = replace(tier(0, 100, "OVERRIDE", 2), flat=Decimal(30), is_flat_due=True)
 PRICES = st.sampled_from([{}, {"tiers": VOLUME}, {"tiers": (tier(0, 100, "OVERRIDE", 3),)}])
+
+
+def made_of(records):
+    """The cells of records, when they are known, and whether they are voided in the end."""
+    return [
+        (used(n, amount, month, number), known, is_voided)
+        for n, (amount, month, number, known, is_voided) in enumerate(records)
+    ]
+
+
+def live_through(books: Books, made) -> None:
+    """Close January to March, take in what is late, and void what is to be voided."""
+    for final in range(4):
+        known_now = [one for one, known, _ in made if known == final]
+        books.use(*known_now)
+        for one in known_now:
+            if final and one.period.end <= books.closed:
+                books.correct(one.period.start)
+        if final:
+            books.check()
+        if final < 3:
+            books.close()
+    for one in (one for one, _, is_voided in made if is_voided):
+        books.use(voided(one))
+        books.correct(one.period.start)
+    books.check()
 
 
 @given(RECORDS, POLICIES, PRICES, st.integers(1, 200), st.booleans())
@@ -430,22 +462,62 @@ def test_for_a_set_of_records_their_order_changes_nothing(records, policy, price
     held = (entitlement(quantity=quantity, rollover=policy),)
     held += (entitlement(2, 30, date(2024, 1, 20), rollover=policy),) if two else ()
     books = Books(periods=PERIODS, held=held, rates=at("2", **price))
-    made = [
-        (used(n, amount, month, number), known, is_voided)
-        for n, (amount, month, number, known, is_voided) in enumerate(records)
+
+    live_through(books, made_of(records))
+
+
+@given(
+    RECORDS,
+    st.sampled_from([AggregationMethod.SUM, AggregationMethod.TIME_WEIGHTED]),
+    POLICIES,
+    st.integers(1, 28),
+    st.none() | st.tuples(st.integers(1, 3), st.integers(1, 28)),
+)
+@settings(max_examples=60)
+def test_what_carries_over_and_what_is_due_without_usage_is_corrected(
+    records, method, policy, start, end
+):
+    """Within a service that begins in January, and ends by March or not at all."""
+    began, ended = day(1, start), None if end is None else day(*end)
+    service = Service(1, began, None if ended is None or ended <= began else ended)
+    books = Books(
+        periods=PERIODS,
+        held=(entitlement(rollover=policy),),
+        policy=AggregationPolicy.usual(method, PolicyPeriod.RATING_PERIOD),
+        services={ASSET: service},
+        rates=at("2", tiers=(FLAT_DUE, tier(100, None, "OVERRIDE", 1))),
+    )
+    books.use(*standing(books.state(JANUARY.start), (), JANUARY))
+
+    live_through(books, made_of(records))
+
+    due = with_standing(books.state(JANUARY.start)).cells
+    held = [
+        {one.id: one.measure.last for one in cells if is_standing(one)}
+        for cells in (due, books.cells.values())
     ]
-    for final in range(4):
-        known_now = [one for one, known, _ in made if known == final]
-        books.use(*known_now)
-        late = [one for one in known_now if final and one.period.end <= books.closed]
-        for one in late:
-            books.correct(one.period.start)
-        if final:
-            books.check()
-        if final < 3:
-            books.close()
-    gone = [one for one, _, is_voided in made if is_voided]
-    for one in gone:
-        books.use(voided(one))
-        books.correct(one.period.start)
-    books.check()
+    assert held[0] == held[1]
+
+
+@given(RECORDS, POLICIES, st.integers(0, 27))
+@settings(max_examples=60)
+def test_the_balance_knows_what_waits_for_a_correction(records, policy, days):
+    """A wallet that is read before its correction has the balance that it has afterwards."""
+    books = Books(periods=PERIODS, held=(entitlement(rollover=policy),), rates=at("2"))
+    made = made_of(records)
+    books.use(*(one for one, known, _ in made if known == 0))
+    books.close(2)
+    books.use(
+        *(one for one, known, _ in made if known), *(voided(one) for one, _, gone in made if gone)
+    )
+    now = MARCH.start + timedelta(days=days)
+
+    before = balance(books.books(JANUARY.start).state, now=now)
+    books.correct(JANUARY.start)
+    after = balance(books.state(MARCH.start), now=now)
+
+    assert (before.balance, before.used, before.overage) == (
+        after.balance,
+        after.used,
+        after.overage,
+    )
