@@ -187,15 +187,19 @@ def liable_table(found: Sequence[summaries.LiableSummary], title: str, zone: str
     table.show_footer = True
     if any(periods):
         table.add_column("period", no_wrap=True)
+    is_invoiced = any(line.invoice for line in found)
+    if is_invoiced:
+        table.add_column("invoice")
     for line, period in zip(found, periods, strict=True):
-        is_ready = line.state == summaries.LiableSummary.READY_FOR_INVOICING
+        is_failed = line.state == summaries.LiableSummary.FAILED
         table.add_row(
             last(line.usage_resource),
             number(line.used_quantity),
             number(line.overage_quantity),
             number(line.exact_amount),
-            Text(amount(line.amount), style="bold") if is_ready else Text("failed", style="red"),
+            Text("failed", style="red") if is_failed else Text(amount(line.amount), style="bold"),
             *period,
+            *([line.invoice] if is_invoiced else []),
         )
     table.columns[3].footer = "total"
     table.columns[4].footer = _total(found)
@@ -220,9 +224,9 @@ def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -
 
 def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:
     day = found.usage_summary
-    late = "  late" if day.late else ""
+    waiting = "  correction pending" if day.correction_pending else ""
     title = f"{when(day.start_time, zone)}  {number(day.quantity)} used"
-    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{late}")
+    leaf = tree.add(f"{title}, {number(day.overage_quantity)} beyond{waiting}")
     for paid in found.drawn_from:
         leaf.add(Text(f"{number(paid.quantity)} from {short(paid.grant)}", style="dim"))
 

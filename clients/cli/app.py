@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "summary": ("clients.cli.billing", "Usage by day, and its cost by period: list, rated."),
     "lines": ("clients.cli.billing", "Invoice-ready lines, and when the next ones come."),
     "trace": ("clients.cli.billing", "Explain an invoice-ready line down to its days."),
+    "invoice": ("clients.cli.invoices", "Mark lines as invoiced: mark."),
     "bench": (
         "clients.cli.bench",
         "Measure, beside what the machine can do at best; `bench rates` loads a service.",

@@ -1,5 +1,6 @@
 """`usage quote`, `usage order` and `usage sell`: from an offer to assets and wallets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -97,25 +98,51 @@ class Terms:
     line: quotes.SaleLine
 
 
+def _with_terms(work: Callable[[Session, Terms], None]) -> Callable[..., None]:
+    """Return a command with the options of a sale, which does `work` with its terms."""
+
+    def command(  # noqa: PLR0913, PLR0917 - an option each
+        context: typer.Context,
+        account: ACCOUNT,
+        product: PRODUCT = None,
+        quantity: QUANTITY = None,
+        start: START = None,
+        end: END = None,
+        price_book: PRICE_BOOK = None,
+        negotiated: NEGOTIATED = None,
+        selling_model: SELLING_MODEL = None,
+        target: TARGET = None,
+        attribute: ATTRIBUTE = None,
+        external_id: EXTERNAL_ID = None,
+    ) -> None:
+        now = session(context)
+        line = _read_line(now, negotiated)
+        if selling_model:
+            line.selling_model = named("sellingModels", selling_model)
+        if target:
+            line.binding_target = asset_name(account_name(account), target)
+        line.attributes.update(dict(map(pair, attribute or ())))
+        if external_id:
+            line.external_id = external_id
+        terms = Terms(
+            account=account_name(account),
+            products=[named("products", one) for one in product or [line.product] if one],
+            quantity=quantity,
+            start=day(start) if start else None,
+            end=day(end) if end else None,
+            price_book=price_book,
+            line=line,
+        )
+        work(now, terms)
+
+    command.__doc__ = work.__doc__
+    return command
+
+
 @quote.command("create")
-def create_quote(  # noqa: PLR0913, PLR0917 - an option each
-    context: typer.Context,
-    account: ACCOUNT,
-    product: PRODUCT = None,
-    quantity: QUANTITY = None,
-    start: START = None,
-    end: END = None,
-    price_book: PRICE_BOOK = None,
-    negotiated: NEGOTIATED = None,
-    selling_model: SELLING_MODEL = None,
-    target: TARGET = None,
-    attribute: ATTRIBUTE = None,
-    external_id: EXTERNAL_ID = None,
-) -> None:
+@_with_terms
+def create_quote(now: Session, terms: Terms) -> None:
     """Create a quote, with the rates of the catalog or negotiated ones; it binds nobody."""
-    now = session(context)
-    line = _line(now, account, negotiated, selling_model, target, attribute, external_id)
-    terms = _terms(account, product, quantity, start, end, price_book, line)
 
     async def work(client: UsageClient) -> None:
         made = await _quote(client, terms)
@@ -203,24 +230,9 @@ def list_orders(context: typer.Context, account: ACCOUNT) -> None:
     now.run(work)
 
 
-def sell(  # noqa: PLR0913, PLR0917 - an option each
-    context: typer.Context,
-    account: ACCOUNT,
-    product: PRODUCT = None,
-    quantity: QUANTITY = None,
-    start: START = None,
-    end: END = None,
-    price_book: PRICE_BOOK = None,
-    negotiated: NEGOTIATED = None,
-    selling_model: SELLING_MODEL = None,
-    target: TARGET = None,
-    attribute: ATTRIBUTE = None,
-    external_id: EXTERNAL_ID = None,
-) -> None:
+@_with_terms
+def sell(now: Session, terms: Terms) -> None:
     """Quote, order and activate in one go; each step is printed when it is done."""
-    now = session(context)
-    line = _line(now, account, negotiated, selling_model, target, attribute, external_id)
-    terms = _terms(account, product, quantity, start, end, price_book, line)
 
     async def work(client: UsageClient) -> None:
         offer = await _quote(client, terms)
@@ -236,51 +248,14 @@ def sell(  # noqa: PLR0913, PLR0917 - an option each
     now.run(work)
 
 
-def _line(  # noqa: PLR0913, PLR0917 - an option each
-    now: Session,
-    account: str,
-    negotiated: Path | None,
-    selling_model: str | None,
-    target: str | None,
-    attribute: list[str] | None,
-    external_id: str | None,
-) -> quotes.SaleLine:
-    """Return a line with what a file and the options say. Ends the program if that is unclear."""
-    line = quotes.SaleLine()
-    if negotiated:
-        try:
-            line = read(negotiated).into(line)
-        except DescriptionError as error:
-            end_unread(now, negotiated, error.faults)
-    if selling_model:
-        line.selling_model = named("sellingModels", selling_model)
-    if target:
-        line.binding_target = asset_name(account_name(account), target)
-    line.attributes.update(dict(map(pair, attribute or ())))
-    if external_id:
-        line.external_id = external_id
-    return line
-
-
-def _terms(  # noqa: PLR0913, PLR0917 - an option each
-    account: str,
-    product: list[str] | None,
-    quantity: str | None,
-    start: str | None,
-    end: str | None,
-    price_book: str | None,
-    line: quotes.SaleLine,
-) -> Terms:
-    products = [named("products", one) for one in product or [line.product] if one]
-    return Terms(
-        account_name(account),
-        products,
-        quantity,
-        day(start) if start else None,
-        day(end) if end else None,
-        price_book,
-        line,
-    )
+def _read_line(now: Session, file: Path | None) -> quotes.SaleLine:
+    """Return a line with what a file says. Ends the program if that is unclear."""
+    if file is None:
+        return quotes.SaleLine()
+    try:
+        return read(file).into(quotes.SaleLine())
+    except DescriptionError as error:
+        end_unread(now, file, error.faults)
 
 
 async def _quote(client: UsageClient, terms: Terms) -> quotes.Quote:

@@ -1,5 +1,6 @@
 """Short words for what is owed: lines that are ready to be invoiced, and replays."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,14 @@ async def owed(world, account: str) -> dict[str, tuple[Decimal, Decimal]]:
         line.usage_resource.partition("/")[2]: (figure(line.overage_quantity), money(line.amount))
         for line in lines
     }
+
+
+async def mark(
+    world: World, *names: str, invoice: str = "INV-1", **more: Any
+) -> Sequence[summaries.LiableSummary]:
+    """Mark lines as invoiced."""
+    request = summaries.MarkInvoicedRequest(liable_summaries=names, invoice=invoice, **more)
+    return (await world.client.summaries.MarkInvoiced(request)).liable_summaries
 
 
 async def replay(world: World, account: str, **more: Any) -> pb.ReplayRatesResponse:

@@ -115,8 +115,10 @@ async def test_a_unit_of_money_is_looked_up(owner: asyncpg.Connection, tenant_id
 
 
 async def test_other_tenants_products_and_empty_spans_are_refused(owner, tenant_id):
+    other = TenantId(uuid4())
+    await run(owner, CATALOG.replace("'v'", "'w'"), other, NOW)
     with pytest.raises(NotFound):
-        await load_setups(Transaction(owner, TenantId(uuid4())), asked("p0", start=NOW.date()))
+        await load_setups(Transaction(owner, other), asked("p0", start=NOW.date()))
     with pytest.raises(NotFound, match="p99"):
         await load_setups(Transaction(owner, tenant_id), asked("p0", "p99"))
     with pytest.raises(InvalidArgument) as upside_down:

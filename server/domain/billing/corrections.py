@@ -239,7 +239,7 @@ def _nothing(wallet_id: WalletId, key: UsageKey, before: Booked) -> RatableLine:
 def _correction_line_id(line: RatableLine, correction_id: CorrectionId) -> RatableSummaryId:
     key = line.key
     texts = [key.origin_start.isoformat(), key.segment_start.isoformat(), key.dimensions]
-    return RatableSummaryId(derive(correction_id, "ratable", key.asset_id, *texts))
+    return RatableSummaryId(derive(correction_id, line.wallet_id, key.asset_id, *texts))
 
 
 def _failed(line: RatableLine) -> FailedPrecondition:

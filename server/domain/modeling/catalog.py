@@ -86,14 +86,26 @@ class GrantType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NextVersion:
+    """The version of a policy that begins on a later day."""
+
+    version: int
+    start: date
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRecord(Generic[T_co]):
-    """A record: its content and its state; for a policy, also the number of its version."""
+    """A record: its content and its state; for a policy, also the number of its version.
+
+    `following` is the next version of a policy, where the content is of the version before it.
+    """
 
     content: T_co
     state: CatalogState
     revision: int
     audit: Audit
     version: int = 1
+    following: NextVersion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,10 @@ def check_in_product(
             raise InvalidArgument.at(path, "RESOURCE_NOT_IN_PRODUCT", text)
 
 
-def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
+def under(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     """Return the product with the overrides of its resources.
 
-    Raises RESOURCE_INACTIVE for a policy that is not in force, POLICY_CONFLICT.
+    Raises RESOURCE_INACTIVE for a policy that is not in force.
     """
     for of_resource in levels.values():
         for level in of_resource:
@@ -36,12 +36,15 @@ def overridden(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     resources = tuple(
         resource.under(*levels.get(resource.resource_id, ())) for resource in product.resources
     )
-    for resource in resources:
+    return replace(product, resources=resources)
+
+
+def check_policies(product: ResolvedProduct) -> None:
+    """Raise POLICY_CONFLICT for policies of a product with which it cannot be sold."""
+    for resource in product.resources:
         wallet = resource.policies.wallet
         check_method(wallet.aggregation.method, resource.policies.overage)
-    changed = replace(product, resources=resources)
-    _check_tokens(changed)
-    return changed
+    _check_tokens(product)
 
 
 def _check_tokens(product: ResolvedProduct) -> None:

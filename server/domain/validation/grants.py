@@ -9,7 +9,7 @@ from server.domain.exact import plain
 from server.domain.modeling.catalog import as_unit
 from server.domain.modeling.policies import ISSUES_FROM, check_rollover, longest_gap
 from server.domain.modeling.units import UnitClassKind, check_scale, convert
-from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.rules import Finding, Rule, Severity, by_version
 from server.domain.validation.setups import Metered, Promise, Setup
 
 MOST_OPEN_ISSUES = 100
@@ -144,14 +144,14 @@ GRANTS = (
         Severity.WARNING,
         "An issue lasts until the next one.",
         "Let the validity be as long as the refresh interval, or leave it out.",
-        _grant_gaps,
+        by_version(_grant_gaps),
     ),
     Rule(
         "ROLLOVER_UNREACHABLE",
         Severity.ERROR,
         "An issue of a grant with a rollover policy lasts until the next one.",
         "Give the grant a refresh policy and a validity as long as that, or no rollover policy.",
-        _rollover_unreachable,
+        by_version(_rollover_unreachable),
     ),
     Rule(
         "GRANT_OVERLAP",
@@ -172,6 +172,6 @@ GRANTS = (
         Severity.WARNING,
         f"At most {MOST_OPEN_ISSUES} issues of a grant are open at once, so that reads stay quick.",
         "Shorten the validity, or refresh less often.",
-        _grants_crowded,
+        by_version(_grants_crowded),
     ),
 )

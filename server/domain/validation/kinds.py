@@ -6,7 +6,7 @@ from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import Category, GrantType, UsageModelType
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.modeling.sold_policies import check_token
-from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.rules import Finding, Rule, Severity, by_version
 from server.domain.validation.setups import Metered, Setup, entry_name
 
 
@@ -164,7 +164,7 @@ KINDS = (
         Severity.ERROR,
         "A token is summed, and rated at the same times as the resources rated in it.",
         "Give both one rating frequency policy, and give the token the method SUM.",
-        _token_periods,
+        by_version(_token_periods),
     ),
     Rule(
         "TOKEN_RATE",
@@ -213,7 +213,7 @@ KINDS = (
         Severity.ERROR,
         "A commitment whose rates end with it grants some of the resource.",
         "Use a LOWEST commitment policy, grant some of the resource, or remove the rates.",
-        _rate_unreachable,
+        by_version(_rate_unreachable),
     ),
     Rule(
         "DEFINITION_NOT_ACTIVE",

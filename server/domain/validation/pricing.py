@@ -18,6 +18,7 @@ from server.domain.validation.setups import (
     EffectiveDays,
     Metered,
     Setup,
+    charged,
     entry_name,
     gaps,
     overlaps,
@@ -65,9 +66,7 @@ def _offers(setup: Setup, metered: Metered) -> dict[Offer, list[RateCardEntry]]:
 
 
 def _holes(setup: Setup) -> Iterator[_Hole]:
-    for metered in setup.resources:
-        if not metered.is_charged:
-            continue
+    for metered in charged(setup):
         for offer, found in _offers(setup, metered).items():
             for model, entries in _by_model(found):
                 spans = [setup.priced_days(entry) for entry in entries]
@@ -98,8 +97,9 @@ def _effectivity_mismatch(setup: Setup) -> Iterator[Finding]:
 
 
 def _rate_missing(setup: Setup) -> Iterator[Finding]:
-    for metered in setup.resources:
-        if metered.is_charged and not setup.entries_of(metered.id):
+    for metered in charged(setup):
+        entries = setup.entries_of(metered.id)
+        if not any(setup.priced_days(entry).meets(metered.span) for entry in entries):
             text = f"{metered.id} has no rate in force {setup.sold_days(metered)}"
             yield Finding(text, (metered.name,))
 
@@ -155,14 +155,10 @@ def _price_book_missing(setup: Setup) -> Iterator[Finding]:
 
 def _offered(setup: Setup) -> dict[ResourceId, set[Offer]]:
     """Return the offers of each charged resource that has any."""
-    charged = (
-        resource
-        for resource in setup.resources
-        if resource.is_charged and resource.token_id is None
-    )
     found: defaultdict[ResourceId, set[Offer]] = defaultdict(set)
-    for metered in charged:
-        found[metered.id] |= set(_offers(setup, metered))
+    for metered in charged(setup):
+        if metered.token_id is None:
+            found[metered.id] |= set(_offers(setup, metered))
     return {resource_id: offers for resource_id, offers in found.items() if offers}
 
 

@@ -1,11 +1,12 @@
 """Rules and their findings."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
 from server.domain.errors import Violation
-from server.domain.validation.setups import Setup
+from server.domain.validation.setups import Setup, stretches
 
 
 class Severity(StrEnum):
@@ -37,3 +38,33 @@ class Rule:
     sentence: str
     remedy: str
     check: Callable[[Setup], Iterator[Finding]]
+
+
+def by_version(check: Callable[[Setup], Iterator[Finding]]) -> Callable[[Setup], Iterator[Finding]]:
+    """Return a check that judges each version of the policies on the days on which it is in force.
+
+    A finding that begins with a later version names the day.
+    """
+
+    def check_each(setup: Setup) -> Iterator[Finding]:
+        before: tuple[Finding, ...] = ()
+        for days, part in stretches(setup):
+            found = tuple(check(part))
+            for finding in found:
+                if finding not in before:
+                    yield finding if days.start == date.min else _beginning(finding, days.start)
+            before = found
+
+    return check_each
+
+
+def since(text: str, day: date) -> str:
+    """Return the text of a fault that versions of policies cause from their first day on."""
+    return f"{text} (from {day} on, when another version of a policy begins)"
+
+
+def _beginning(finding: Finding, day: date) -> Finding:
+    refusal = finding.refusal
+    if refusal is not None:
+        refusal = replace(refusal, description=since(refusal.description, day))
+    return replace(finding, message=since(finding.message, day), refusal=refusal)

@@ -84,7 +84,7 @@ class Metered:
     `sold` is None without a unit. `aggregations` are the policies of the catalog's levels, the
     product's first. `definition` is the product that it is invoiced as. A resource of a pack or
     commitment `is_addition`: it adds to the wallets of anchors and needs no rate. `commitment` is
-    the policy for the rate beyond a commitment.
+    the policy for the rate beyond a commitment. `span` are the days on which these policies apply.
     """
 
     held: StoredRecord[ProductResource]
@@ -98,6 +98,7 @@ class Metered:
     definition: Parent | None = None
     is_addition: bool = False
     commitment: CommitmentRate = CommitmentRate.LOWEST
+    span: EffectiveDays = EffectiveDays()
 
     @property
     def id(self) -> ResourceId:
@@ -111,8 +112,9 @@ class Metered:
 
     @property
     def days(self) -> EffectiveDays:
-        """The days on which it is sold."""
-        return EffectiveDays.of(self.held.content.start_date, self.held.content.end_date)
+        """The days on which it is sold under these policies."""
+        own = EffectiveDays.of(self.held.content.start_date, self.held.content.end_date)
+        return own.meeting(self.span)
 
     @property
     def is_charged(self) -> bool:
@@ -154,6 +156,15 @@ class Promise:
         return grant.held_id, grant.type, grant.selling_model_id or "", grant.refresh_id or ""
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The resources and grants of a product from a day on, on which versions of policies begin."""
+
+    start: date
+    resources: tuple[Metered, ...]
+    grants: tuple[Promise, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """One product with its resources, grants and rates, and the price books with its cards.
@@ -161,6 +172,8 @@ class Setup:
     `currencies` are the units in ISO 4217, `anchored` the resources of active anchors. `dated` are
     the entries in scope by their own days: entries may not overlap whatever the days of their card.
     `unitless_currencies` are currencies of its rates that are not active units of money.
+    `resources` and `grants` have the policy versions of the first day; `revisions`, in the order of
+    their days, have those that begin later.
     """
 
     product: StoredRecord[Product]
@@ -174,6 +187,7 @@ class Setup:
     anchored: frozenset[ResourceId] = frozenset()
     dated: tuple[RateCardEntry, ...] = ()
     unitless_currencies: frozenset[str] = frozenset()
+    revisions: tuple[Revision, ...] = ()
 
     @property
     def is_anchor(self) -> bool:
@@ -236,7 +250,7 @@ def within(setup: Setup) -> Setup:
     """
     scope = setup.scope
     if not setup.is_in_force:
-        return replace(setup, resources=(), grants=(), entries=())
+        return replace(setup, resources=(), grants=(), entries=(), revisions=())
     chosen = [resource for resource in setup.resources if scope.has(resource.held.state)]
     left = [one for one in chosen if one.days.meets(scope.days)]
     gone = {one.held.content.id for one in chosen if not one.days.meets(scope.days)}
@@ -262,6 +276,39 @@ def within(setup: Setup) -> Setup:
             if scope.has(entry.state) and EffectiveDays.of(entry.start, entry.end).meets(scope.days)
         ),
     )
+
+
+def stretches(setup: Setup) -> Iterator[tuple[EffectiveDays, Setup]]:
+    """Yield each span of days between two revisions, with the setup reduced to it.
+
+    The first span has no beginning and the last has no end.
+    """
+    if not setup.revisions:
+        yield EffectiveDays(), setup
+        return
+    starts = [revision.start for revision in setup.revisions]
+    spans = map(EffectiveDays, (date.min, *starts), (*starts, date.max))
+    first = Revision(date.min, setup.resources, setup.grants)
+    for span, revision in zip(spans, (first, *setup.revisions), strict=True):
+        scope = replace(setup.scope, days=setup.scope.days.meeting(span))
+        resources, grants = revision.resources, revision.grants
+        part = replace(setup, resources=resources, grants=grants, revisions=(), scope=scope)
+        yield span, within(part)
+
+
+def charged(setup: Setup) -> list[Metered]:
+    """Return the resources whose overage is charged, each for the days on which it is."""
+    found: dict[str, list[Metered]] = {}
+    for span, part in stretches(setup):
+        for metered in part.resources:
+            if not metered.is_charged:
+                continue
+            same = found.setdefault(metered.held.content.id, [])
+            begin = span.start
+            if same and same[-1].span.end == begin:
+                begin = same.pop().span.start
+            same.append(replace(metered, span=EffectiveDays(begin, span.end)))
+    return [metered for same in found.values() for metered in same]
 
 
 def overlaps(setup: Setup) -> list[tuple[RateCardEntry, RateCardEntry]]:

@@ -7,7 +7,7 @@ from server.domain.errors import UsageError, Violation
 from server.domain.modeling.catalog import CatalogState
 from server.domain.modeling.policies import assumed_billing, check_method, check_period_order
 from server.domain.modeling.units import UnitClassKind
-from server.domain.validation.rules import Finding, Rule, Severity
+from server.domain.validation.rules import Finding, Rule, Severity, by_version
 from server.domain.validation.setups import EffectiveDays, Metered, Setup, entry_name
 
 
@@ -226,14 +226,14 @@ STRUCTURE = (
         Severity.ERROR,
         "Billing is at least as long as rating, and rating longer than accumulation.",
         "Choose an aggregation policy or a rating frequency with another period.",
-        _period_order,
+        by_version(_period_order),
     ),
     Rule(
         "LATE_POLICY",
         Severity.ERROR,
         "Late usage is accepted only if it cannot make a figure smaller.",
         "Choose a rating frequency policy that rejects late usage, or another aggregation policy.",
-        _late_policy,
+        by_version(_late_policy),
     ),
     Rule(
         "RATING_FREQUENCY_UNSAID",
@@ -247,6 +247,6 @@ STRUCTURE = (
         Severity.WARNING,
         "A resource is aggregated in the same way in every product.",
         "Name the same aggregation policy on both, or only one.",
-        _aggregation_disagrees,
+        by_version(_aggregation_disagrees),
     ),
 )

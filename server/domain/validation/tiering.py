@@ -14,7 +14,14 @@ from server.domain.ids import RateCardId, ResourceId, SellingModelId
 from server.domain.rating.rate_cards import RateCardEntry, RateCardType
 from server.domain.rating.rates import HUNDRED, ONE, AdjustmentKind, Tier
 from server.domain.validation.rules import Finding, Rule, Severity
-from server.domain.validation.setups import EffectiveDays, Setup, entry_name, gaps, overlaps
+from server.domain.validation.setups import (
+    EffectiveDays,
+    Setup,
+    charged,
+    entry_name,
+    gaps,
+    overlaps,
+)
 
 Key = tuple[RateCardId, ResourceId, str, SellingModelId | None]
 
@@ -26,12 +33,12 @@ def _tiers_empty(setup: Setup) -> Iterator[Finding]:
 
 
 def _rate_zero(setup: Setup) -> Iterator[Finding]:
-    charged = {metered.id for metered in setup.resources if metered.is_charged}
+    costing = {metered.id for metered in charged(setup)}
     # A base rate of zero may be right where tiers change it.
     adjusted = {base.key for _, base in _pairs(setup)}
     for entry in _clear(setup):
         is_zero = entry.rate is not None and entry.rate.value == 0
-        if is_zero and entry.resource_id in charged and entry.key not in adjusted:
+        if is_zero and entry.resource_id in costing and entry.key not in adjusted:
             text = f"{entry.resource_id} costs nothing in {entry.currency_code}"
             yield Finding(text, (entry_name(entry),))
 

@@ -1,13 +1,14 @@
 """Versions of policies: the policy's own row is the active one; this table has the earlier ones."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from server.domain.ids import PolicyId, ProductId, ResourceId
 from server.domain.limits import value_of
 from server.domain.modeling.catalog import CatalogState, StoredRecord
+from server.domain.modeling.policy_versions import EndingVersion, version_on
 from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
 from server.store.modeling import records
@@ -72,19 +73,26 @@ async def in_force(
     tx: Transaction, kind: Kind[T], stored: Sequence[StoredRecord[T]], today: date
 ) -> list[StoredRecord[T]]:
     """Return policies with the contents in force today; the newest version may begin later."""
-    revised = [PolicyId(kind.key(one.content)[0]) for one in stored if one.version > 1]
+    ending = await ending_after(tx, kind, stored, today)
+    return [
+        version_on(one, ending.get(PolicyId(kind.key(one.content)[0]), ()), today) for one in stored
+    ]
+
+
+async def ending_after(
+    tx: Transaction, kind: Kind[T], stored: Sequence[StoredRecord[T]], day: date
+) -> dict[PolicyId, list[EndingVersion[T]]]:
+    """Return the versions of policies that end on a day after `day`, by policy, oldest first."""
+    revised = sorted(kind.key(one.content)[0] for one in stored if one.version > 1)
     if not revised:
-        return list(stored)
-    # Versions that were replaced at once, and not on a day, are not in force any more.
-    day = LocalDay(today, datetime.max.replace(tzinfo=UTC))
-    found = await versions_at(tx, kind, type(stored[0].content), revised, day)
-    result = []
-    for one in stored:
-        version = found.get(PolicyId(kind.key(one.content)[0]))
-        result.append(
-            one if version is None else replace(one, content=version[1], version=version[0])
-        )
-    return result
+        return {}
+    rows = await tx.fetch(SQL["ending_after"], tx.tenant_id, kind.name, revised, day)
+    codec = DocumentCodec[T](type(stored[0].content))
+    found: defaultdict[PolicyId, list[EndingVersion[T]]] = defaultdict(list)
+    for row in rows:
+        version = EndingVersion(row["version"], codec.decode(row["content"]), row["supersede_date"])
+        found[PolicyId(row["policy_id"])].append(version)
+    return dict(found)
 
 
 async def users(tx: Transaction, kind: Kind[T], policy_id: str) -> list[ProductId]:

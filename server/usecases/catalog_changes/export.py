@@ -6,13 +6,12 @@ from typing import Any
 from server.domain.ids import ProcedureId
 from server.domain.modeling.catalog import StoredRecord
 from server.domain.rating.procedures.versions import ProcedureUsage
-from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
-from server.store.modeling.policy_versions import in_force
 from server.store.modeling.records import Kind
 from server.store.rating import procedures
 from server.usecases.catalog_changes.catalog_setup import KINDS
+from server.usecases.modeling.records import as_of_today
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,7 @@ async def list_catalog(
             after=tuple(last[: kind.pattern.count("{}")]),
             limit=limit - len(found),
         )
-        shown = page
-        if kind.is_versioned:
-            shown = await in_force(tx, kind, page, (await tenants.now(tx)).date())
+        shown = await as_of_today(tx, kind, page)
         found += [
             Exported(position, record, stored.version)
             for record, stored in zip(shown, page, strict=True)

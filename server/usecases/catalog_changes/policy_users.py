@@ -5,7 +5,8 @@ it, as a quote would be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from typing import Any
 
@@ -13,14 +14,18 @@ from server.domain.errors import UsageError, Violation
 from server.domain.ids import ProductId
 from server.domain.modeling.policies import PolicyLevel, check_period_order
 from server.domain.modeling.resolved import LevelPolicies, ResolvedProduct
-from server.domain.selling.overrides import overridden
+from server.domain.selling.overrides import check_policies, under
 from server.domain.validation.activation import faults
+from server.domain.validation.rules import since
+from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
+from server.store.rating.product_graph import Graph
 from server.store.selling import binding_targets
 from server.store.selling.binding_targets import EqualTargets
 from server.store.validation.validator import load_products
 from server.usecases.modeling.edits import Record
+from server.usecases.modeling.graph_versions import GraphVersions, load_versions
 from server.usecases.modeling.resolution import policies_at, resolved_graph
 from server.usecases.validation.validator import ValidateProducts, load_setups
 
@@ -60,19 +65,25 @@ class PolicyUsers:
             asked = ValidateProducts(product_ids=some, start=None, end=None, with_drafts=False)
             for setup in await load_setups(tx, asked):
                 found[setup.name] = faults(setup)
-        levels = [await _levels(tx, group) for group in self.targets]
-        for some in _slices(self.anchors if levels else ()):
-            loaded = await load_products(tx, some)
-            for product_id, graph in loaded.graphs.items():
+        under_targets = [_UnderTarget(group, await _levels(tx, group)) for group in self.targets]
+        named = [level for one in under_targets for level in one.levels.values()]
+        today = (await tenants.now(tx)).date()
+        for some in _slices(self.anchors if named else ()):
+            graphs = (await load_products(tx, some)).graphs
+            # The graphs share their records, so any of them has the policies of all.
+            versions = await load_versions(tx, graphs[some[0]], today, named)
+            for product_id, graph in graphs.items():
                 own = found.setdefault(f"products/{product_id}", [])
-                try:
-                    product = resolved_graph(graph)
-                except UsageError:
-                    # It cannot be sold at all; its own faults say why.
-                    continue
-                for group, level in zip(self.targets, levels, strict=True):
-                    own.extend(_under_target(product, group, level))
+                own.extend(_faults_of_days(graph, versions, under_targets, today))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderTarget:
+    """Equal targets, and the newest versions of the policies that they name, by resource."""
+
+    targets: EqualTargets
+    levels: Mapping[str, LevelPolicies]
 
 
 async def find_users(tx: Transaction, record: Record[Any]) -> PolicyUsers:
@@ -95,7 +106,34 @@ async def _levels(tx: Transaction, group: EqualTargets) -> dict[str, LevelPolici
     }
 
 
-def _under_target(
+def _faults_of_days(
+    graph: Graph, versions: GraphVersions, under_targets: Sequence[_UnderTarget], today: date
+) -> Iterator[Violation]:
+    """Yield the faults of a product under targets, with the versions of today and of later days."""
+    before: list[Violation] = []
+    for day in (today, *versions.days):
+        try:
+            product = resolved_graph(versions.on(graph, day))
+        except UsageError:
+            # It cannot be sold at all; its own faults say why.
+            continue
+        found = [
+            fault
+            for one in under_targets
+            for fault in _faults(
+                product,
+                one.targets,
+                {id_: versions.level_on(level, day) for id_, level in one.levels.items()},
+            )
+        ]
+        for fault in found:
+            if fault not in before:
+                text = fault.description if day == today else since(fault.description, day)
+                yield replace(fault, description=text)
+        before = found
+
+
+def _faults(
     product: ResolvedProduct, group: EqualTargets, levels: Mapping[str, LevelPolicies]
 ) -> Iterator[Violation]:
     """Yield the fault, if any, for which a quote of the product for the targets is refused."""
@@ -105,7 +143,8 @@ def _under_target(
         if resource.resource_id in levels
     }
     try:
-        changed = overridden(product, named)
+        changed = under(product, named)
+        check_policies(changed)
         for resource in changed.resources:
             wallet = resource.policies.wallet
             check_period_order(

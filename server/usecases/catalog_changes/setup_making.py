@@ -1,6 +1,6 @@
 """The records of a setup, created in a transaction, with the step of each."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -9,14 +9,12 @@ from server.domain.ids import PolicyId
 from server.domain.modeling.catalog import StoredRecord, differences
 from server.domain.modeling.setup import P, SetupStep, chosen, decide, placed
 from server.domain.rating.rate_cards import CardSize
-from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
-from server.store.modeling.policy_versions import in_force
 from server.store.modeling.records import Kind
 from server.usecases.catalog_changes.setup_days import with_end_of_succession
 from server.usecases.catalog_changes.setup_parts import SetupPart
-from server.usecases.modeling.records import create
+from server.usecases.modeling.records import as_of_today, create
 
 T = TypeVar("T")
 
@@ -47,7 +45,7 @@ class Making:
             there = await records.find(self.tx, kind, *key)
             name = kind.resource_name(*key)
             if there is not None and kind.is_versioned:
-                [now] = await in_force(self.tx, kind, [there], (await tenants.now(self.tx)).date())
+                [now] = await as_of_today(self.tx, kind, [there])
                 if now is not there and not differences(now.content, part.content):
                     # A version that begins on a later day changes nothing today.
                     self.keep(part, name, there, is_shared=is_shared)
@@ -125,7 +123,7 @@ class Making:
             existing = error.facts["name"] if error.facts["name"] != name else ""
         self.keep(part, name, there, is_shared=is_shared, differing=differing, existing=existing)
 
-    async def _known(self, kind: Kind[P]) -> list[StoredRecord[P]]:
+    async def _known(self, kind: Kind[P]) -> Sequence[StoredRecord[P]]:
         """Return every policy of a kind."""
         known: list[StoredRecord[P]] = []
         after: tuple[str] | None = None
@@ -133,6 +131,5 @@ class Making:
             page = await records.list_records(self.tx, kind, after=after, limit=PAGE)
             known += page
             if len(page) < PAGE:
-                today = (await tenants.now(self.tx)).date()
-                return await in_force(self.tx, kind, known, today)
+                return await as_of_today(self.tx, kind, known)
             after = (kind.key(page[-1].content)[-1],)

@@ -10,6 +10,7 @@ from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, DuePeriod, activate
 from server.domain.selling.grants import Grant
+from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
@@ -22,6 +23,7 @@ from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
 from server.store.selling import assets, orders
+from server.store.selling import overages as stored_overages
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
@@ -45,7 +47,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     """Activate a draft order: open wallets, post first grants, open rating periods.
 
     Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE, POLICY_CONFLICT,
-    BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    OVERAGE_CONFLICT, BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
     """
     account_id, order_id = command.account_id, command.order_id
     # Activations of one account run one after the other, so that its numbers have no gap and a
@@ -63,6 +65,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     before = await assets.before(tx, account_id, keys)
     instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
+    overages = overages_of(new.assets)
+    check_overages(await stored_overages.others(tx, account_id, overages), overages)
 
     # Locks are taken on periods before wallets. Other transactions cannot see new wallets, so the
     # periods of those may come later.

@@ -9,10 +9,11 @@ from typing import TypeVar
 from server.domain.batches import BatchOutcome
 from server.domain.errors import AlreadyExists, Subject
 from server.domain.modeling.catalog import StoredRecord, differences
+from server.store.access import tenants
 from server.store.access.tenants import bump_catalog
 from server.store.connection import Transaction
+from server.store.modeling import policy_versions, used_records
 from server.store.modeling import records as store
-from server.store.modeling import used_records
 from server.store.modeling.records import Kind
 
 T = TypeVar("T")
@@ -36,6 +37,15 @@ async def create_one(
     assert found is not None, wanted
     check_same(kind, wanted, found.content)
     return found, BatchOutcome.CREATED if is_new else BatchOutcome.UNCHANGED
+
+
+async def as_of_today(
+    tx: Transaction, kind: Kind[T], stored: Sequence[StoredRecord[T]]
+) -> Sequence[StoredRecord[T]]:
+    """Return records as they apply today: policies in the version in force."""
+    if not kind.is_versioned:
+        return stored
+    return await policy_versions.in_force(tx, kind, stored, (await tenants.now(tx)).date())
 
 
 async def refuse_used(tx: Transaction, names: Sequence[str]) -> None:

@@ -50,6 +50,7 @@ from server.domain.modeling.resolved import (
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies, check_token
 from server.domain.modeling.units import Unit, convert
+from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.modeling.catalog import PRODUCT
@@ -58,6 +59,7 @@ from server.store.modeling.records import Kind
 from server.store.rating import product_graph as store
 from server.store.rating.product_graph import Graph
 from server.store.selling import assets
+from server.usecases.modeling.graph_versions import load_versions
 
 T = TypeVar("T")
 
@@ -131,9 +133,14 @@ class Explained:
 
 
 async def explained_product(tx: Transaction, product_id: ProductId) -> list[Explained]:
-    """Return the policies of each resource of a product, drafts too. Raises PRODUCT_NOT_FOUND."""
+    """Return the policies of each resource of a product today, drafts too.
+
+    Raises PRODUCT_NOT_FOUND.
+    """
     product = await records.get(tx, PRODUCT, product_id)
     graph = await store.load_graph(tx, product)
+    today = (await tenants.now(tx)).date()
+    graph = (await load_versions(tx, graph, today)).on(graph, today)
     held = [resource.content for resource in graph.product_resources]
     return [
         Explained((product_id, one.id), one.resource_id, resolve(levels_of(graph, one)))

@@ -23,8 +23,7 @@ async def overridden(
 ) -> ResolvedProduct:
     """Return the product with the policies that the line and its target name.
 
-    Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, `…_POLICY_NOT_FOUND`, RESOURCE_INACTIVE,
-    POLICY_CONFLICT.
+    Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, `…_POLICY_NOT_FOUND`, RESOURCE_INACTIVE.
     """
     overrides.check_in_product(product, line, f"{path}.policies")
     for ids in line.values():
@@ -43,4 +42,4 @@ async def overridden(
         )
         for resource in product.resources
     }
-    return overrides.overridden(product, levels)
+    return overrides.under(product, levels)

@@ -16,7 +16,7 @@ from server.domain.modeling.catalog import (
 )
 from server.domain.modeling.policies import RefreshPolicy, RolloverPolicy
 from server.domain.modeling.resolved import LevelPolicies, ResolvedGrant, ResolvedProduct
-from server.domain.selling.overrides import overridden
+from server.domain.selling.overrides import check_policies
 from server.store.connection import Transaction
 from server.store.modeling import policy_versions as store
 from server.store.modeling.policies import (
@@ -50,8 +50,6 @@ async def as_of(tx: Transaction, product: ResolvedProduct, day: date, zone: str)
     # A version replaced before the end of the day does not apply on it.
     end = local_midnight(zone, day + DAY)
     versions = await _versions(tx, product, LocalDay(day, end))
-    if not any(versions.values()):
-        return product
     resources = tuple(
         replace(
             resource,
@@ -60,7 +58,10 @@ async def as_of(tx: Transaction, product: ResolvedProduct, day: date, zone: str)
         )
         for resource in product.resources
     )
-    return overridden(replace(product, resources=resources), {})
+    sold = replace(product, resources=resources)
+    # Only now: other versions need not be valid with what the line or its target names.
+    check_policies(sold)
+    return sold
 
 
 async def _versions(tx: Transaction, product: ResolvedProduct, day: LocalDay) -> Versions:

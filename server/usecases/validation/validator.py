@@ -1,7 +1,7 @@
 """Validate products: their records are read in one snapshot and checked by the rules."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
@@ -17,7 +17,15 @@ from server.domain.modeling.catalog import (
     as_unit,
 )
 from server.domain.modeling.resolved import resolve
-from server.domain.validation import EffectiveDays, Metered, Parent, Promise, Scope, Setup
+from server.domain.validation import (
+    EffectiveDays,
+    Metered,
+    Parent,
+    Promise,
+    Revision,
+    Scope,
+    Setup,
+)
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.modeling.catalog import RESOURCE, UNIT, UNIT_CLASS
@@ -35,6 +43,7 @@ from server.store.rating.product_graph import Graph
 from server.store.validation import validator as store
 from server.store.validation.validator import LoadedProducts
 from server.usecases.modeling.currencies import is_currency
+from server.usecases.modeling.graph_versions import GraphVersions, load_versions
 from server.usecases.modeling.resolution import levels_of, policies_of, resource_unit, token_of
 
 T = TypeVar("T")
@@ -55,7 +64,8 @@ async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, 
 
     Raises INTERVAL_INVALID, PRODUCT_NOT_FOUND.
     """
-    start = asked.start or (await tenants.now(tx)).date()
+    today = (await tenants.now(tx)).date()
+    start = asked.start or today
     if asked.end is not None and asked.end <= start:
         text = f"must be after the first day that matters, {start}"
         raise InvalidArgument.at("end_date", "INTERVAL_INVALID", text, start_date=str(start))
@@ -64,18 +74,47 @@ async def load_setups(tx: Transaction, asked: ValidateProducts) -> tuple[Setup, 
     for product_id in asked.product_ids:
         if product_id not in loaded.graphs:
             raise NotFound.of("Product", f"products/{product_id}")
-    return tuple(_setup(loaded, product_id, scope) for product_id in asked.product_ids)
+    # Versions of policies that are no longer in force today are not judged any more.
+    first = max(start, today)
+    # The graphs share their records, so any of them has the policies of all.
+    some = next(iter(loaded.graphs.values()), None)
+    versions = GraphVersions() if some is None else await load_versions(tx, some, first)
+    return tuple(
+        _setup(loaded, product_id, scope, _revisions(loaded, product_id, versions, first))
+        for product_id in asked.product_ids
+    )
 
 
-def _setup(loaded: LoadedProducts, product_id: ProductId, scope: Scope) -> Setup:
+def _revisions(
+    loaded: LoadedProducts, product_id: ProductId, versions: GraphVersions, first: date
+) -> list[Revision]:
+    """Return a product with the policy versions of a day, and of each day on which they change."""
+    newest = loaded.graphs[product_id]
+    found: list[Revision] = []
+    for day in (first, *versions.days):
+        graph = versions.on(newest, day)
+        revision = Revision(
+            start=day,
+            resources=tuple(_metered(loaded, graph, held) for held in graph.product_resources),
+            grants=tuple(_promise(graph, grant) for grant in graph.grants),
+        )
+        # A version that begins may be of another product's policy.
+        if not found or replace(revision, start=found[-1].start) != found[-1]:
+            found.append(revision)
+    return found
+
+
+def _setup(
+    loaded: LoadedProducts, product_id: ProductId, scope: Scope, revisions: Sequence[Revision]
+) -> Setup:
     graph, entries = loaded.graphs[product_id], tuple(loaded.entries.get(product_id, ()))
     own = {entry.card_id for entry in entries}
-    resources = tuple(_metered(loaded, graph, held) for held in graph.product_resources)
-    units = {metered.unit.id for metered in resources if metered.unit is not None}
+    now, *later = revisions
+    units = {metered.unit.id for metered in now.resources if metered.unit is not None}
     return Setup(
         product=graph.product,
-        resources=resources,
-        grants=tuple(_promise(graph, grant) for grant in graph.grants),
+        resources=now.resources,
+        grants=now.grants,
         entries=entries,
         cards=loaded.cards,
         books=tuple(book for book in loaded.books if own & set(book.card_ids)),
@@ -83,6 +122,7 @@ def _setup(loaded: LoadedProducts, product_id: ProductId, scope: Scope) -> Setup
         anchored=loaded.anchored,
         # Units of tokens are not units of money either.
         unitless_currencies=frozenset(code for code in loaded.unitless if is_currency(code)),
+        revisions=tuple(revision for revision in later if revision.start < scope.days.end),
         scope=scope,
     )
 

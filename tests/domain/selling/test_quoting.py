@@ -56,7 +56,7 @@ from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import Rate, RateTerms
 from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.bindings import AskedBinding, BoundTarget, binding_of
-from server.domain.selling.overrides import check_in_product, overridden
+from server.domain.selling.overrides import check_in_product, check_policies, under
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Buyer, SaleLine
 from server.domain.selling.targets import Wallet
@@ -307,12 +307,12 @@ def test_a_line_without_a_selling_model_ends_as_it_says_and_a_draft_model_sells_
 def test_the_target_says_more_than_the_line_and_the_line_more_than_the_catalog():
     target, own = replace(rated(5), level=PolicyLevel.TARGET), rated(9)
 
-    under_line = overridden(product(), {CALLS: (None, own)})
-    under_both = overridden(product(), {CALLS: (target, own)})
+    under_line = under(product(), {CALLS: (None, own)})
+    under_both = under(product(), {CALLS: (target, own)})
 
     assert under_line.resources[0].policies.wallet.rating.delay == Delay(9)
     assert under_both.resources[0].policies.wallet.rating.delay == Delay(5)
-    assert overridden(product(), {}) == product()
+    assert under(product(), {}) == product()
 
 
 def test_overrides_that_do_not_go_together_are_refused():
@@ -322,9 +322,11 @@ def test_overrides_that_do_not_go_together_are_refused():
     blocking = Overage(id=PolicyId("b"), display_name="", overage=OveragePolicy.BLOCK)
     held = replace(weighted, overage=kept(blocking))
 
-    assert refused(overridden, product(), {CALLS: (None, draft)})[0] == "RESOURCE_INACTIVE"
-    assert refused(overridden, product(), {CALLS: (None, held)})[0] == "POLICY_CONFLICT"
-    assert refused(overridden, in_tokens, {CALLS: (None, rated(9))})[0] == "POLICY_CONFLICT"
+    assert refused(under, product(), {CALLS: (None, draft)})[0] == "RESOURCE_INACTIVE"
+    blocked = under(product(), {CALLS: (None, held)})
+    assert refused(check_policies, blocked)[0] == "POLICY_CONFLICT"
+    apart = under(in_tokens, {CALLS: (None, rated(9))})
+    assert refused(check_policies, apart)[0] == "POLICY_CONFLICT"
     where = (f"{PATH}.policies",)
     found = refused(check_in_product, product(), [CALLS, CREDITS], *where)
     assert found == ("RESOURCE_NOT_IN_PRODUCT", *where)
@@ -333,8 +335,10 @@ def test_overrides_that_do_not_go_together_are_refused():
 def test_what_can_fall_again_is_sold_with_any_late_policy():
     latest = counting(AggregationMethod.LATEST)
 
-    [sold] = overridden(product(), {CALLS: (None, latest)}).resources
+    changed = under(product(), {CALLS: (None, latest)})
+    check_policies(changed)
 
+    [sold] = changed.resources
     assert sold.policies.wallet.aggregation.method is AggregationMethod.LATEST
     assert sold.policies.wallet.late is LatePolicy.NEXT_PERIOD
 

@@ -5,15 +5,11 @@ import asyncio
 import pytest
 from usage_management.v1 import summary_service_pb2 as rpc
 
+from tests.stories.bill_words import mark
 from tests.stories.words import Metered, codes, figure, line, money, refusal, usage
 from tests.stories.world import World
 
 READY, INVOICED = rpc.LiableSummary.READY_FOR_INVOICING, rpc.LiableSummary.INVOICED
-
-
-async def mark(world: World, *names: str, invoice: str = "INV-1", **more):
-    request = rpc.MarkInvoicedRequest(liable_summaries=names, invoice=invoice, **more)
-    return (await world.client.summaries.MarkInvoiced(request)).liable_summaries
 
 
 async def billed(sandbox, late: str = "NEXT_PERIOD"):

@@ -294,18 +294,21 @@ async def test_usage_is_put_in_the_period_at_its_time(sandbox, zone, ratings, bi
         assert at_time.billing_period.start_time.seconds >= service_start
         assert own.start_time.ToNanoseconds() <= record.usage_time.ToNanoseconds()
         assert record.usage_time.ToNanoseconds() < own.end_time.ToNanoseconds()
+        assert became.period == own
+        assert became.late == outcome.HasField("late")
         if became.late:
             late += 1
-            assert outcome.late.period == became.period
-            handling = became.period.start_time.ToDatetime(tzinfo=now.tzinfo)
-            own = of(await ask(world, asset.name, handling), resource).rating_period
-        assert became.period == own
+            billing = outcome.late.period
+            assert billing.end_time.ToNanoseconds() > own.end_time.ToNanoseconds()
+            around = billing.start_time.ToDatetime(tzinfo=now.tzinfo)
+            assert billing == of(await ask(world, asset.name, around), resource).rating_period
     assert 0 < late < len(records)
 
 
-async def test_late_usage_names_the_period_that_handles_it_with_its_freeze(sandbox):
+@pytest.mark.parametrize(("late", "month"), [("REOPEN", 1), ("NEXT_PERIOD", 2)])
+async def test_late_usage_names_the_period_that_bills_it(sandbox, late, month):
     world = await sandbox("2024-01-01")
-    await world.product("plan", Metered(resource="calls", rate="1", late="REOPEN"))
+    await world.product("plan", Metered(resource="calls", rate="1", late=late))
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     await world.advance("2024-02-05")
@@ -314,13 +317,13 @@ async def test_late_usage_names_the_period_that_handles_it_with_its_freeze(sandb
     [outcome] = await world.record([usage(asset, "calls", "2024-01-20", 1, "late-1")])
 
     assert freeze(frozen) == "2024-02-04T00:00:00Z"
-    assert enum_name(outcome.late, "policy") == "REOPEN"
-    # It waits three days again.
-    assert span(outcome.late.period) == ("2024-01-01T00:00", "2024-02-01T00:00")
-    assert freeze(outcome.late.period) == "2024-02-08T00:00:00Z"
-    assert (await kept(world, account, "late-1")).period == outcome.late.period
+    assert enum_name(outcome.late, "policy") == late
+    billing = of(await ask(world, asset.name, f"2024-0{month}-20"), "calls").rating_period
+    assert outcome.late.period == billing
+    became = await kept(world, account, "late-1")
+    assert (became.late, became.period) == (True, frozen)
     again = of(await ask(world, asset.name, "2024-01-20"), "calls").rating_period
-    assert again == outcome.late.period
+    assert again == frozen
 
 
 async def test_every_grant_names_the_grant_of_the_product(sandbox):

@@ -1,4 +1,4 @@
-"""Late usage that opens its own period again: the outcome is that of usage which came in time."""
+"""Late usage that replaces the lines of its period: the outcome is that of usage in time."""
 
 import asyncio
 from uuid import uuid4
@@ -65,7 +65,7 @@ async def test_the_outcome_is_that_of_usage_which_came_in_time(sandbox):
     assert money(february.amount) == (125 - 110) / 2
 
 
-async def test_an_earlier_period_is_opened_while_a_later_one_is_open_again(sandbox):
+async def test_late_usage_of_two_periods_is_taken_in_together(sandbox):
     world = await sandbox("2023-12-01")
     plan = Metered(resource="minutes", grant="10", refresh="MONTH", rate="2", late="REOPEN")
     await world.product("plan", plan)
@@ -99,8 +99,9 @@ async def test_an_invoice_ready_line_says_what_it_said_before(sandbox):
     [first] = await world.liable(account)
 
     for n, at in enumerate(("2024-01-12", "2024-01-13"), 1):
+        before = await world.liable(account)
         await world.use(asset, "minutes", at, n)
-        assert await world.liable(account) == []
+        assert await world.liable(account) == before
         await world.advance(f"2024-02-{6 + 4 * n:02}")
     [line_] = await world.liable(account)
 
@@ -128,11 +129,11 @@ async def test_what_each_close_rated_can_be_read_step_by_step(sandbox):
     [[rated], none] = await waterfall(world, first.name)
 
     await world.use(asset, "minutes", "2024-01-12", 7)
-    [nothing, while_open] = await waterfall(world, first.name)
+    until_then = await waterfall(world, first.name)
     await world.advance("2024-02-10")
     [[standing], [superseded]] = await waterfall(world, first.name)
 
-    assert (none, nothing, while_open) == ([], [], [rated])
+    assert (none, until_then) == ([], [[rated], []])
     assert superseded == rated
     assert [dict(one.outputs)["amount"] for one in (superseded, standing)] == ["5", "8.5"]
     assert superseded.execution_id != standing.execution_id
@@ -150,7 +151,7 @@ async def waterfall(world, name: str, execution_id: str = ""):
     return [list(found.lines), list(found.superseded)]
 
 
-async def test_late_usage_that_is_refused_opens_nothing(sandbox):
+async def test_late_usage_that_is_refused_changes_nothing(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", minutes(overage="BLOCK"), minutes(resource="texts"))
     account, asset = await played(world, "ann", late=True)
@@ -168,7 +169,7 @@ async def test_late_usage_that_is_refused_opens_nothing(sandbox):
             usage(asset, "texts", "2024-01-20", 2, "texts"),
         ]
     )
-    texts_open = [one.usage_resource for one in await world.liable(account)]
+    until_then = await world.liable(account)
     fits = await world.record(
         [
             usage(asset, "minutes", "2024-01-20", 101, "too-much"),
@@ -180,36 +181,36 @@ async def test_late_usage_that_is_refused_opens_nothing(sandbox):
     assert (beyond.code, len(bills)) == (consumption.RecordOutcome.REJECTED, 2)
     assert refused == (bills, entries)
     assert [one.code for one in both] == [consumption.RecordOutcome.REJECTED, LATE]
-    assert texts_open == ["usageResources/minutes"]
+    assert until_then == bills
     assert [one.code for one in fits] == [consumption.RecordOutcome.REJECTED, LATE]
     assert sorted(figure(one.used_quantity) for one in await world.liable(account)) == [62, 63]
 
 
-async def test_once_a_later_period_is_final_it_is_handled_in_the_next_one_and_says_so(sandbox):
-    world = await sandbox("2024-01-31")
-    await world.product("plan", minutes())
-    _, asset = await played(world, "ann", late=True)
-    await world.advance("2024-03-05")
-
-    outcome = await world.use(asset, "minutes", "2024-01-20", 30)
-
-    assert (outcome.code, enum_name(outcome.late, "policy")) == (LATE, "NEXT_PERIOD")
-    assert outcome.late.period.start_time.ToDatetime().month == 3
-
-
-async def test_a_later_period_of_another_resource_of_the_target_speaks_against_it(sandbox):
+async def test_a_line_is_replaced_though_later_periods_are_final(sandbox):
     world = await sandbox("2024-01-31")
     daily = Metered(resource="texts", rate="1", rating="DAY", waiting_days=0)
     await world.product("plan", minutes(), daily)
-    _, asset = await played(world, "ann", late=True)
-    await world.advance("2024-02-06")
+    ann, late_asset = await played(world, "ann", late=True)
+    bob, asset = await played(world, "bob", late=False)
+    for one in (late_asset, asset):
+        await world.use(one, "minutes", "2024-01-12", 50)
+    await world.advance("2024-02-13")
+    for one in (late_asset, asset):
+        await world.use(one, "minutes", "2024-02-12", 110)
+    await world.advance("2024-03-05")
+    names = [one.name for one in await world.liable(ann)]
 
-    outcome = await world.use(asset, "minutes", "2024-01-20", 30)
+    outcome = await world.use(late_asset, "minutes", "2024-01-20", 30)
+    await world.advance("2024-03-06")
 
-    assert enum_name(outcome.late, "policy") == "NEXT_PERIOD"
+    assert (outcome.code, enum_name(outcome.late, "policy")) == (LATE, "REOPEN")
+    assert outcome.late.period.start_time.ToDatetime().month == 1
+    assert await states(world, ann) == await states(world, bob)
+    assert [one.name for one in await world.liable(ann)] == names
+    assert [money(one.amount) for one in await world.liable(ann)] == [20, 5]
 
 
-async def test_many_late_records_at_once_reopen_it_once(sandbox):
+async def test_many_late_records_at_once_are_taken_in_together(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", minutes())
     account, asset = await played(world, "ann", late=True)
@@ -219,14 +220,15 @@ async def test_many_late_records_at_once_reopen_it_once(sandbox):
     outcomes = [one for [one] in await asyncio.gather(*map(world.record, batches))]
     await world.advance("2024-02-12")
 
-    codes = {consumption.RecordOutcome.Code.Name(one.code) for one in outcomes}
-    assert codes <= {"LATE", "ACCEPTED"}
-    assert "LATE" in codes
+    assert {one.code for one in outcomes} == {LATE}
     [(used, _)] = (await states(world, account))[3]
     assert used == 70
+    [bill] = await world.liable(account)
+    # The worker may take in some of them before the others arrive.
+    assert figure(bill.superseded[0].used_quantity) == 60
 
 
-async def test_a_period_that_blocks_is_asked_for_what_it_has_after_it_is_open_again(sandbox):
+async def test_a_cap_decides_on_late_usage_by_what_its_own_period_has_left(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", minutes(overage="BLOCK", rate=None, max_rollovers=None))
     account, asset = await played(world, "ann", late=True)
@@ -238,9 +240,3 @@ async def test_a_period_that_blocks_is_asked_for_what_it_has_after_it_is_open_ag
 
     assert (fits.code, not_any_more.code) == (LATE, consumption.RecordOutcome.REJECTED)
     assert figure((await world.wallet(account, "minutes")).balance) == 100
-
-
-async def test_what_may_fall_and_what_is_rated_in_a_token_cannot_reopen(sandbox):
-    world = await sandbox("2024-01-31")
-    with pytest.raises(UsageError, match="REJECT"):
-        await world.product("plan", minutes(method="AVERAGE"))

@@ -58,13 +58,6 @@ async def test_every_method_and_window_counts_the_same_records_in_its_own_way(sa
         assert money(lines[name].amount) == round(Decimal(expected) / 2, 2), name
 
 
-async def test_a_figure_that_may_fall_needs_late_usage_to_be_refused(sandbox):
-    world = await sandbox("2024-01-31")
-    with pytest.raises(UsageError, match="REJECT") as refused:
-        await world.product("plan", metered("average", "AVERAGE", "DAY", "NEXT_PERIOD"))
-    assert refused.value.reason == "POLICY_CONFLICT"
-
-
 @pytest.mark.capability("M33.accumulation")
 @pytest.mark.parametrize("window", ["MONTH", "QUARTER", "YEAR"])
 async def test_windows_that_are_too_long_are_refused_with_the_reason(sandbox, window):

@@ -125,6 +125,10 @@ async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
     assert ["2026-01-20", "calls", "1", "45.5", "45.5", "25.5", "drawn"] in words(
         await shell.done("summary list acme")
     )
+    marked = await shell.done("invoice mark acme --invoice INV-7 --from 2026-01-01")
+    assert ("INV-7" in marked, "2.04 USD" in marked) == (True, True)
+    [line] = (await shell.read("lines acme"))["liable_summaries"]
+    assert (line["state"], line["invoice"]) == ("INVOICED", "INV-7")
 
 
 async def test_usage_that_is_not_final_is_visible_until_its_line_comes(shell: Shell) -> None:

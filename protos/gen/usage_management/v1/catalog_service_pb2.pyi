@@ -48,7 +48,9 @@ class _PolicyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyLev
     """The target to which the asset is bound, or the wallet of the target."""
 
 class PolicyLevel(_PolicyLevel, metaclass=_PolicyLevelEnumTypeWrapper):
-    """The level of the catalog that supplied a policy. New levels may be added."""
+    """The level that supplied a policy, from the weakest to the strongest: the strongest that names a policy supplies it.
+    Anchors that share a wallet must come to one overage policy; see ActivateOrder. New levels may be added.
+    """
 
 POLICY_LEVEL_UNSPECIFIED: PolicyLevel.ValueType  # 0
 """Never returned."""
@@ -2046,7 +2048,7 @@ Global___ResolvePoliciesResponse: _TypeAlias = ResolvePoliciesResponse  # noqa: 
 
 @_typing.final
 class ResolvedPolicies(_message.Message):
-    """The policies that apply to one resource. The policies of an asset are those under which it was sold; if a
+    """The policies that apply to one resource: of a product, in the versions in force today. The policies of an asset are those under which it was sold; if a
     pack or commitment only adds to the wallet of its target, the policy of that wallet is returned without a
     name.
     """
@@ -2188,10 +2190,15 @@ class ListReferrersResponse(_message.Message):
     REFERRERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SOLD_FIELD_NUMBER: _builtins.int
+    OMITTED_TARGET_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The token of the next page; empty on the last page."""
     sold: _builtins.bool
     """True if a quote or a sale refers to it. It then cannot become a draft, and its id is never given again."""
+    omitted_target_count: _builtins.int
+    """The number of binding targets that refer to it and are not among `referrers`, on any page: those of all accounts
+    if the credential lacks the permission `accounts.read`, else none.
+    """
     @_builtins.property
     def referrers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Referrer]:
         """The records that refer to it, by name."""
@@ -2202,10 +2209,11 @@ class ListReferrersResponse(_message.Message):
         referrers: _abc.Iterable[Global___Referrer] | None = ...,
         next_page_token: _builtins.str = ...,
         sold: _builtins.bool = ...,
+        omitted_target_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "referrers", b"referrers", "sold", b"sold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "omitted_target_count", b"omitted_target_count", "referrers", b"referrers", "sold", b"sold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -574,7 +574,7 @@ class CatalogServiceServicer:
 
     def ListReferrers(self, request, context):
         """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
-        quoted or sold.
+        quoted or sold. Without the permission `accounts.read` binding targets are counted and not named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -591,7 +591,8 @@ class CatalogServiceServicer:
 
     def ResolvePolicies(self, request, context):
         """Resolves the policies that apply to each resource of a product or an asset, with the level that supplied
-        each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults.
+        each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults. The
+        first of these that names a policy supplies it. An asset requires the permission `sales.read` as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -184,7 +184,7 @@ class CatalogServiceStub:
     """
     ListReferrers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]
     """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
-    quoted or sold.
+    quoted or sold. Without the permission `accounts.read` binding targets are counted and not named.
     """
     ConvertQuantity: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
@@ -193,7 +193,8 @@ class CatalogServiceStub:
     """
     ResolvePolicies: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]
     """Resolves the policies that apply to each resource of a product or an asset, with the level that supplied
-    each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults.
+    each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults. The
+    first of these that names a policy supplies it. An asset requires the permission `sales.read` as well.
     """
     GetSellingModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetSellingModelRequest, _catalog_resources_pb2.SellingModel]
     """Gets a selling model."""
@@ -365,7 +366,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     ListReferrers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListReferrersRequest, _catalog_service_pb2.ListReferrersResponse]  # type: ignore[assignment]
     """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
-    quoted or sold.
+    quoted or sold. Without the permission `accounts.read` binding targets are counted and not named.
     """
     ConvertQuantity: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ConvertQuantityRequest, _catalog_service_pb2.ConvertQuantityResponse]  # type: ignore[assignment]
     """Converts a quantity between two units of one unit class, active or not. The result is exact; a result with
@@ -374,7 +375,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """
     ResolvePolicies: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolvePoliciesRequest, _catalog_service_pb2.ResolvePoliciesResponse]  # type: ignore[assignment]
     """Resolves the policies that apply to each resource of a product or an asset, with the level that supplied
-    each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults.
+    each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults. The
+    first of these that names a policy supplies it. An asset requires the permission `sales.read` as well.
     """
     GetSellingModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetSellingModelRequest, _catalog_resources_pb2.SellingModel]  # type: ignore[assignment]
     """Gets a selling model."""
@@ -765,7 +767,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListReferrersResponse, _abc.Awaitable[_catalog_service_pb2.ListReferrersResponse]]:
         """Lists the catalog records and binding targets that refer to a record of any kind, by name, and whether it was
-        quoted or sold.
+        quoted or sold. Without the permission `accounts.read` binding targets are counted and not named.
         """
 
     @_abc_1.abstractmethod
@@ -786,7 +788,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ResolvePoliciesResponse, _abc.Awaitable[_catalog_service_pb2.ResolvePoliciesResponse]]:
         """Resolves the policies that apply to each resource of a product or an asset, with the level that supplied
-        each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults.
+        each: the target, the sale line, the product usage resource, the usage resource, or the service's defaults. The
+        first of these that names a policy supplies it. An asset requires the permission `sales.read` as well.
         """
 
     @_abc_1.abstractmethod

@@ -301,6 +301,10 @@ class ErrorDetails(_message.Message):
         """The policies conflict with those of the shared wallet; bind to another target, or sell under the policies
         of the wallet.
         """
+        OVERAGE_CONFLICT: ErrorDetails._Reason.ValueType  # 457
+        """Anchors that share a wallet would have two overage policies; the message names both and where they come from.
+        Name one on the binding target or on the line, or bind to another target.
+        """
         PRODUCT_EMPTY: ErrorDetails._Reason.ValueType  # 410
         """The product has no usage resource; add one."""
         QUOTE_STATE: ErrorDetails._Reason.ValueType  # 411
@@ -664,6 +668,10 @@ class ErrorDetails(_message.Message):
     POLICY_CONFLICT: ErrorDetails.Reason.ValueType  # 409
     """The policies conflict with those of the shared wallet; bind to another target, or sell under the policies
     of the wallet.
+    """
+    OVERAGE_CONFLICT: ErrorDetails.Reason.ValueType  # 457
+    """Anchors that share a wallet would have two overage policies; the message names both and where they come from.
+    Name one on the binding target or on the line, or bind to another target.
     """
     PRODUCT_EMPTY: ErrorDetails.Reason.ValueType  # 410
     """The product has no usage resource; add one."""

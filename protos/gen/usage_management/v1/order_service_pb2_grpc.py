@@ -91,7 +91,8 @@ class OrderServiceServicer:
         Fails with FAILED_PRECONDITION (`ORDER_ALREADY_ACTIVE`) in any other state, (`RESOURCE_INACTIVE`) when a
         quoted product or resource is no longer active, (`BACKDATED_TOO_FAR`) when a line starts before the
         earliest time at which usage can still be recorded, (`POLICY_CONFLICT`) when the counting or rating
-        policies of a shared wallet differ from those of the line, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
+        policies of a shared wallet differ from those of the line, (`OVERAGE_CONFLICT`) when another anchor has another
+        overage policy in that wallet on some of the same days, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
         and stale, with ALREADY_EXISTS (`CODE_TAKEN`) when another asset of the account has the `external_id` of a
         line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
         or the number of rating periods that one order may open.

@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class PendingVersion(_message.Message):
+    """A version of a policy that begins on a later day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version number."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The first day, for sales that start on this local day or later."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        start_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingVersion: _TypeAlias = PendingVersion  # noqa: Y015
 
 @_typing.final
 class AggregationPolicy(_message.Message):
@@ -172,6 +201,7 @@ class AggregationPolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `aggregationPolicies/{policy}`."""
     display_name: _builtins.str
@@ -189,7 +219,9 @@ class AggregationPolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -201,6 +233,10 @@ class AggregationPolicy(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
+
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
 
     def __init__(
         self,
@@ -218,10 +254,11 @@ class AggregationPolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "pending_version", b"pending_version", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "period", b"period", "state", b"state", "unique_label", b"unique_label", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["combine", b"combine", "create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "method", b"method", "name", b"name", "pending_version", b"pending_version", "period", b"period", "state", b"state", "unique_label", b"unique_label", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -281,11 +318,11 @@ class RatingFrequencyPolicy(_message.Message):
         LATE_POLICY_UNSPECIFIED: RatingFrequencyPolicy._LatePolicy.ValueType  # 0
         """Treated as `NEXT_PERIOD`."""
         NEXT_PERIOD: RatingFrequencyPolicy._LatePolicy.ValueType  # 1
-        """The usage is billed in the next open period, at the rates of the period in which it happened."""
-        REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
-        """The period of the usage is reopened, and its drawdown and rating are repeated, as long as no later period
-        of its target is final; after that as `NEXT_PERIOD`. Not for usage that is rated in a token.
+        """The period of the usage is settled again. The difference that this makes to any line, up or down, is billed
+        in the next open billing period, with the line's period as its origin.
         """
+        REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
+        """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
         REJECT: RatingFrequencyPolicy._LatePolicy.ValueType  # 3
         """The usage is refused."""
 
@@ -295,11 +332,11 @@ class RatingFrequencyPolicy(_message.Message):
     LATE_POLICY_UNSPECIFIED: RatingFrequencyPolicy.LatePolicy.ValueType  # 0
     """Treated as `NEXT_PERIOD`."""
     NEXT_PERIOD: RatingFrequencyPolicy.LatePolicy.ValueType  # 1
-    """The usage is billed in the next open period, at the rates of the period in which it happened."""
-    REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
-    """The period of the usage is reopened, and its drawdown and rating are repeated, as long as no later period
-    of its target is final; after that as `NEXT_PERIOD`. Not for usage that is rated in a token.
+    """The period of the usage is settled again. The difference that this makes to any line, up or down, is billed
+    in the next open billing period, with the line's period as its origin.
     """
+    REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
+    """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
     REJECT: RatingFrequencyPolicy.LatePolicy.ValueType  # 3
     """The usage is refused."""
 
@@ -341,6 +378,7 @@ class RatingFrequencyPolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `ratingFrequencyPolicies/{policy}`."""
     display_name: _builtins.str
@@ -354,7 +392,9 @@ class RatingFrequencyPolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -371,6 +411,10 @@ class RatingFrequencyPolicy(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
 
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
+
     def __init__(
         self,
         *,
@@ -386,10 +430,11 @@ class RatingFrequencyPolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "waiting_time", b"waiting_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "pending_version", b"pending_version", "update_time", b"update_time", "waiting_time", b"waiting_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "period", b"period", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version", "waiting_time", b"waiting_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "late_policy", b"late_policy", "name", b"name", "pending_version", b"pending_version", "period", b"period", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version", "waiting_time", b"waiting_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,6 +483,7 @@ class OveragePolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `overagePolicies/{policy}`."""
     display_name: _builtins.str
@@ -449,7 +495,9 @@ class OveragePolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -461,6 +509,10 @@ class OveragePolicy(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
+
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
 
     def __init__(
         self,
@@ -475,10 +527,11 @@ class OveragePolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "pending_version", b"pending_version", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "overage", b"overage", "pending_version", b"pending_version", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -500,6 +553,7 @@ class RefreshPolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `refreshPolicies/{policy}`."""
     display_name: _builtins.str
@@ -509,7 +563,9 @@ class RefreshPolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -528,6 +584,10 @@ class RefreshPolicy(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
 
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
+
     def __init__(
         self,
         *,
@@ -541,10 +601,11 @@ class RefreshPolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "interval", b"interval", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "interval", b"interval", "pending_version", b"pending_version", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "interval", b"interval", "name", b"name", "pending_version", b"pending_version", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -569,6 +630,7 @@ class RolloverPolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `rolloverPolicies/{policy}`."""
     display_name: _builtins.str
@@ -582,7 +644,9 @@ class RolloverPolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -613,6 +677,10 @@ class RolloverPolicy(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
 
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
+
     def __init__(
         self,
         *,
@@ -629,10 +697,11 @@ class RolloverPolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "remainder_percent", b"remainder_percent", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "pending_version", b"pending_version", "remainder_percent", b"remainder_percent", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "remainder_percent", b"remainder_percent", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "max_percent", b"max_percent", "max_quantity", b"max_quantity", "max_rollovers", b"max_rollovers", "name", b"name", "pending_version", b"pending_version", "remainder_percent", b"remainder_percent", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -681,6 +750,7 @@ class CommitmentPolicy(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    PENDING_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `commitmentPolicies/{policy}`."""
     display_name: _builtins.str
@@ -692,7 +762,9 @@ class CommitmentPolicy(_message.Message):
     etag: _builtins.str
     """The etag; it changes whenever the policy changes."""
     version: _builtins.int
-    """The version number of the policy, from 1; RevisePolicy adds versions."""
+    """The version number, from 1; RevisePolicy adds versions. Methods that return the policy itself return the version
+    in force today; RevisePolicy returns the new one.
+    """
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
@@ -704,6 +776,10 @@ class CommitmentPolicy(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
+
+    @_builtins.property
+    def pending_version(self) -> Global___PendingVersion:
+        """The next version, if it begins on a later day; until then the policy has the values of this one."""
 
     def __init__(
         self,
@@ -718,10 +794,11 @@ class CommitmentPolicy(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        pending_version: Global___PendingVersion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "pending_version", b"pending_version", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "rate", b"rate", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "pending_version", b"pending_version", "rate", b"rate", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

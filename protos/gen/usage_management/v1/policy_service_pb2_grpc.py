@@ -440,8 +440,8 @@ class PolicyServiceServicer:
     def RevisePolicy(self, request, context):
         """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
         on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
-        and quotes keep the version under which they were made. Other methods return the newest version, also before
-        it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+        and quotes keep the version under which they were made. Until a version begins, other methods return the one in
+        force, with the number and first day of the next as `pending_version`. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
         `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
         a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
         (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).

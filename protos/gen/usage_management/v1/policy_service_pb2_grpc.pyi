@@ -134,8 +134,8 @@ class PolicyServiceStub:
     RevisePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]
     """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
     on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
-    and quotes keep the version under which they were made. Other methods return the newest version, also before
-    it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+    and quotes keep the version under which they were made. Until a version begins, other methods return the one in
+    force, with the number and first day of the next as `pending_version`. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
     `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
     a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
     (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).
@@ -245,8 +245,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     RevisePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RevisePolicyRequest, _policy_service_pb2.RevisePolicyResponse]  # type: ignore[assignment]
     """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
     on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
-    and quotes keep the version under which they were made. Other methods return the newest version, also before
-    it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+    and quotes keep the version under which they were made. Until a version begins, other methods return the one in
+    force, with the number and first day of the next as `pending_version`. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
     `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
     a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
     (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).
@@ -539,8 +539,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_policy_service_pb2.RevisePolicyResponse, _abc.Awaitable[_policy_service_pb2.RevisePolicyResponse]]:
         """Creates the next version of an active policy of any kind, which begins now or on `start_date`. Sales that start
         on that day or later use it; a sale that starts earlier gets the version of its first day, and existing sales
-        and quotes keep the version under which they were made. Other methods return the newest version, also before
-        it begins. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
+        and quotes keep the version under which they were made. Until a version begins, other methods return the one in
+        force, with the number and first day of the next as `pending_version`. Fails with FAILED_PRECONDITION (`STATE_TRANSITION`, if the policy is not active;
         `EFFECTIVITY_OVERLAP`, if the newest version begins on a later day; `VALIDATION_FAILED`, if an active product or
         a binding target that uses the policy would break a rule that it keeps now), INVALID_ARGUMENT
         (`FIELD_MASK_INVALID`, `RANGE`, and the reasons of the create method) and ABORTED (`ETAG_MISMATCH`).

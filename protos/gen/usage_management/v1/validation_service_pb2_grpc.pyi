@@ -45,7 +45,8 @@ class ValidationServiceStub:
     Only records that are active and in effect on some day of the date range are validated, unless drafts are
     included. Days are calendar days: a gap in the rates is reported when at least one whole day has no rate,
     which is longer than the tolerated 12 hours; a record that starts on the day on which the previous one ends
-    leaves no gap.
+    leaves no gap. Every version of a policy that is in force today or begins later is validated for its own days; a
+    finding that begins with a later version says on which day.
 
     Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when a product does not exist.
     """
@@ -75,7 +76,8 @@ class ValidationServiceAsyncStub(ValidationServiceStub):
     Only records that are active and in effect on some day of the date range are validated, unless drafts are
     included. Days are calendar days: a gap in the rates is reported when at least one whole day has no rate,
     which is longer than the tolerated 12 hours; a record that starts on the day on which the previous one ends
-    leaves no gap.
+    leaves no gap. Every version of a policy that is in force today or begins later is validated for its own days; a
+    finding that begins with a later version says on which day.
 
     Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when a product does not exist.
     """
@@ -114,7 +116,8 @@ class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
         Only records that are active and in effect on some day of the date range are validated, unless drafts are
         included. Days are calendar days: a gap in the rates is reported when at least one whole day has no rate,
         which is longer than the tolerated 12 hours; a record that starts on the day on which the previous one ends
-        leaves no gap.
+        leaves no gap. Every version of a policy that is in force today or begins later is validated for its own days; a
+        finding that begins with a later version says on which day.
 
         Fails with NOT_FOUND (`PRODUCT_NOT_FOUND`) when a product does not exist.
         """

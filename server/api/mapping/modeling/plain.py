@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from google.protobuf.message import Message
+from usage_management.v1 import policy_resources_pb2 as pb
 
 from server.api.reader import RequestReader
-from server.api.values import audit_pb, enum_number, etag
+from server.api.values import audit_pb, date_pb, enum_number, etag
 from server.domain.modeling.catalog import StoredRecord
 from server.store.modeling.records import Kind
 
@@ -49,7 +50,7 @@ class PlainMapping(Generic[T, M]):
             **audit_pb(record.audit),
         }
         if self.kind.is_versioned:
-            values["version"] = record.version
+            values |= version_pb(record)
         for name, _ in self._fields():
             value, wire = getattr(record.content, name), self.kind.wire_name(name)
             enum = descriptor.fields_by_name[wire].enum_type
@@ -61,3 +62,12 @@ class PlainMapping(Generic[T, M]):
         hints = get_type_hints(self.content)
         names = [field.name for field in fields(self.content) if field.name != "id"]  # type: ignore[arg-type] # contents are dataclasses
         return [(name, hints[name]) for name in names]
+
+
+def version_pb(record: StoredRecord[Any]) -> dict[str, Any]:
+    """Return the fields with the version of a policy, and with the next one."""
+    following = record.following
+    pending = following and pb.PendingVersion(
+        version=following.version, start_date=date_pb(following.start)
+    )
+    return {"version": record.version, "pending_version": pending}

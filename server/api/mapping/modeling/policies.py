@@ -7,7 +7,7 @@ from usage_management.v1 import policy_service_pb2 as rpc
 
 from server.api import names
 from server.api.mapping.modeling.catalog import cadence_from_pb, state_pb
-from server.api.mapping.modeling.plain import PlainMapping
+from server.api.mapping.modeling.plain import PlainMapping, version_pb
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_decimal_pb
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
@@ -137,7 +137,7 @@ def aggregation_to_pb(record: StoredRecord[Aggregation]) -> pb.AggregationPolicy
         combine=enum_pb(pb.AggregationPolicy.Combine, own.combine),
         unique_label=own.unique_label or "",
         state=state_pb(record),
-        version=record.version,
+        **version_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),
     )
@@ -158,7 +158,7 @@ def rating_frequency_to_pb(record: StoredRecord[RatingFrequencyPolicy]) -> pb.Ra
         waiting_time=waiting,
         late_policy=enum_pb(pb.RatingFrequencyPolicy.LatePolicy, own.late),
         state=state_pb(record),
-        version=record.version,
+        **version_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),
     )
@@ -172,7 +172,7 @@ def refresh_to_pb(record: StoredRecord[Refresh]) -> pb.RefreshPolicy:
         display_name=own.display_name,
         interval=cadence_pb(own.interval),
         state=state_pb(record),
-        version=record.version,
+        **version_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),
     )
@@ -189,7 +189,7 @@ def rollover_to_pb(record: StoredRecord[Rollover]) -> pb.RolloverPolicy:
         max_percent=optional_decimal_pb(own.max_percent),
         remainder_percent=optional_decimal_pb(own.remainder_percent),
         state=state_pb(record),
-        version=record.version,
+        **version_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),
     )

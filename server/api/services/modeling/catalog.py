@@ -11,6 +11,7 @@ from server.api import names
 from server.api.mapping.catalog_changes.activation import activated_to_pb
 from server.api.mapping.modeling import catalog as mapping
 from server.api.mapping.modeling.resolution import resolved_to_pb
+from server.api.permissions import refuse_without
 from server.api.reader import RequestReader, named
 from server.api.services.modeling import kinds
 from server.api.services.modeling.kinds import OnWire
@@ -18,12 +19,12 @@ from server.api.services.modeling.records import (
     change_states,
     clone_from_pb,
     create_records,
-    list_referrers,
     serves_records,
     succeeded_writer,
     succession_from_pb,
 )
-from server.api.transactions import run_mutation, run_query
+from server.api.services.modeling.referrers import list_referrers
+from server.api.transactions import caller, run_mutation, run_query
 from server.api.values import decimal_pb
 from server.domain.errors import InvalidArgument
 from server.domain.ids import CODE
@@ -88,8 +89,7 @@ class CatalogService(rpc.CatalogServiceServicer):
     async def ListReferrers(
         self, request: messages.ListReferrersRequest, context: Any
     ) -> messages.ListReferrersResponse:
-        found, token, sold = await list_referrers(self._env, request, self._all_kinds)
-        return messages.ListReferrersResponse(referrers=found, next_page_token=token, sold=sold)
+        return await list_referrers(self._env, request, self._all_kinds)
 
     async def CreateRecords(
         self, request: messages.CreateRecordsRequest, context: Any
@@ -112,6 +112,8 @@ class CatalogService(rpc.CatalogServiceServicer):
         is_sold = request.name.startswith("accounts/")
         key = reader.name("name", names.ASSET if is_sold else names.PRODUCT)
         reader.done()
+        if is_sold:
+            refuse_without(caller().permissions, "sales.read")
         explain = explained_asset if is_sold else explained_product
         explained = await run_query(self._env, lambda tx: explain(tx, *key), snapshot=True)
         return resolved_to_pb(explained)

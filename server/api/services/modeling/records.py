@@ -11,13 +11,12 @@ from google.protobuf.message_factory import GetMessageClass
 from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import types_pb2
 
-from server.api import pages
 from server.api.masks import changeable, overlay, read_mask
 from server.api.names import BadName
 from server.api.pages import Page
 from server.api.reader import RequestReader, named, placed_at, refuse
 from server.api.services.modeling.kinds import ALL, BY_FIELD, OnWire
-from server.api.transactions import caller, run_list, run_mutation, run_query
+from server.api.transactions import run_list, run_mutation, run_query
 from server.api.validation import validate
 from server.api.values import enum_pb
 from server.domain.batches import BatchOutcome
@@ -26,8 +25,6 @@ from server.domain.modeling.catalog import CatalogState, StoredRecord
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.modeling import records as store
-from server.store.modeling import used_records
-from server.store.modeling.edits import referrers
 from server.usecases.catalog_changes import states
 from server.usecases.catalog_changes.clones import Clone
 from server.usecases.catalog_changes.succession import (
@@ -102,7 +99,13 @@ def _methods(service: ServiceDescriptor, wire: OnWire[Any, Any]) -> dict[str, Me
 async def get_record(env: Env, request: Any, wire: OnWire[T, M]) -> M:
     """Return the record that `request.name` names. Raises `…_NOT_FOUND`."""
     key = named(request, "name", wire.name)
-    return wire.write(await run_query(env, lambda tx: store.get(tx, wire.kind, *key)))
+
+    async def read(tx: Transaction) -> StoredRecord[T]:
+        stored = await store.get(tx, wire.kind, *key)
+        [record] = await records.as_of_today(tx, wire.kind, [stored])
+        return record
+
+    return wire.write(await run_query(env, read))
 
 
 async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequence[M], str]:
@@ -124,7 +127,7 @@ async def list_records(env: Env, request: Any, wire: OnWire[T, M]) -> tuple[Sequ
         )
         if not page_rows and parent is not None:
             await store.get(tx, parent.kind, *key)
-        return page_rows
+        return await records.as_of_today(tx, wire.kind, page_rows)
 
     return await run_list(
         env,
@@ -262,7 +265,7 @@ async def change_states(
     reader = RequestReader(request)
     state = reader.choice("state", CatalogState)
     records = {
-        name: _named(reader, f"names[{index}]", name, among)
+        name: record_named(reader, f"names[{index}]", name, among)
         for index, name in enumerate(request.names)
     }
     reader.done()
@@ -279,36 +282,6 @@ async def change_states(
             ]
         ),
     )
-
-
-async def list_referrers(
-    env: Env, request: Any, among: Sequence[OnWire[Any, Any]]
-) -> tuple[list[rpc.Referrer], str, bool]:
-    """Return a page of the records that refer to a record, the token, and True if it was sold.
-
-    Raises NAME_FORMAT, `…_NOT_FOUND`.
-    """
-    reader = RequestReader(request)
-    record = _named(reader, "name", request.name, among)
-    reader.done()
-    assert record is not None, request
-    kind, key = record.kind, record.key
-    page = pages.read(request, caller().tenant_id, env.seal, (str,))
-
-    async def read(tx: Transaction) -> tuple[list[tuple[str, str]], bool]:
-        await store.get(tx, kind, *key)
-        after = page.after[0] if page.after else ""
-        rows = await referrers(tx, kind, *key, after=after, limit=page.limit)
-        return rows, bool(await used_records.used(tx, [kind.sold_name(*key)]))
-
-    rows, sold = await run_query(env, read, snapshot=True)
-    messages, token = pages.cut(page, rows, lambda row: (row[0],), _referrer_to_pb, env.seal)
-    return messages, token, sold
-
-
-def _referrer_to_pb(row: tuple[str, str]) -> rpc.Referrer:
-    name, state = row
-    return rpc.Referrer(name=name, state=enum_pb(types_pb2.CatalogState, state))
 
 
 async def create_records(env: Env, request: rpc.CreateRecordsRequest) -> rpc.CreateRecordsResponse:
@@ -367,7 +340,7 @@ async def _update(
     return kept
 
 
-def _named(
+def record_named(
     reader: RequestReader, path: str, text: str, among: Sequence[OnWire[Any, Any]]
 ) -> Record[Any] | None:
     """Return the record with that name, of any of the kinds; None after a fault."""

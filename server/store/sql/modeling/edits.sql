@@ -14,7 +14,7 @@ SELECT p.usage_resource_id, coalesce(p.token_resource_id, u.token_resource_id) A
 -- and targets do not keep it in force, because what was sold continues under withdrawn records. Goes from account to
 -- account (OFFSET keeps the planner from reordering), so that every target is found by its account.
 --   $1 tenant_id uuid, $2 kind text, $3 id text, $4 second_id text, $5 after text, $6 limit bigint,
---   $7 only_active boolean
+--   $7 only_active boolean, $8 with_targets boolean
 SELECT r.name, r.state
   FROM (SELECT 'unitsOfMeasure/' || u.unit_of_measure_id AS name, u.state
           FROM units_of_measure AS u
@@ -79,7 +79,7 @@ SELECT r.name, r.state
                       WHEN 'OveragePolicy' THEN p.overage_policy_id = $3
                       WHEN 'CommitmentPolicy' THEN p.commitment_policy_id = $3 END
                OFFSET 0) AS t
-         WHERE c.tenant_id = $1 AND NOT $7::boolean AND $2 IN (
+         WHERE c.tenant_id = $1 AND NOT $7::boolean AND $8::boolean AND $2 IN (
                'UsageResource', 'AggregationPolicy', 'RatingFrequencyPolicy', 'OveragePolicy', 'CommitmentPolicy')
         UNION ALL
         SELECT 'priceBooks/' || b.price_book_id, 'ACTIVE'
@@ -95,3 +95,20 @@ SELECT r.name, r.state
          WHERE $2 = 'Procedure' AND d.tenant_id = $1 AND d.procedure_id = $3) AS r
  WHERE r.name > $5::text COLLATE "C" AND (NOT $7::boolean OR (r.state = 'ACTIVE' AND r.name NOT LIKE 'rateCards/%'))
  ORDER BY r.name COLLATE "C" LIMIT $6;
+
+-- name: count_targets
+-- The number of binding targets that refer to a record, of which there may be some in every account.
+--   $1 tenant_id uuid, $2 kind text, $3 id text
+SELECT coalesce(sum(t.targets), 0)::integer AS targets
+  FROM account_codes AS c
+ CROSS JOIN LATERAL (
+       SELECT count(DISTINCT p.binding_target_id) AS targets
+         FROM binding_target_policies AS p
+        WHERE p.tenant_id = $1 AND p.account_id = c.account_id AND CASE $2
+              WHEN 'UsageResource' THEN p.usage_resource_id = $3
+              WHEN 'AggregationPolicy' THEN p.aggregation_policy_id = $3
+              WHEN 'RatingFrequencyPolicy' THEN p.rating_frequency_policy_id = $3
+              WHEN 'OveragePolicy' THEN p.overage_policy_id = $3
+              WHEN 'CommitmentPolicy' THEN p.commitment_policy_id = $3 END
+       OFFSET 0) AS t
+ WHERE c.tenant_id = $1;

@@ -49,6 +49,13 @@ SELECT DISTINCT ON (policy_id) policy_id, version, content FROM policy_versions
    AND CASE WHEN supersede_date IS NULL THEN supersede_time >= $4 ELSE supersede_date > $5 END
  ORDER BY policy_id, version;
 
+-- name: ending_after
+-- The versions of some policies that end on a day after another one, by policy, the oldest first.
+--   $1 tenant_id uuid, $2 kind text, $3 policy_ids text[], $4 day date
+SELECT policy_id, version, content, supersede_date FROM policy_versions
+ WHERE tenant_id = $1 AND kind = $2 AND policy_id = ANY ($3::text[]) AND supersede_date > $4
+ ORDER BY policy_id, version;
+
 -- name: users
 -- The active products that refer to a policy, by an active resource or grant, or through their usage resource.
 --   $1 tenant_id uuid, $2 kind text, $3 policy_id text
