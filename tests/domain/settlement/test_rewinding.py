@@ -243,33 +243,35 @@ def test_an_issue_that_was_not_posted_is_posted_as_usual_and_one_that_was_is_cor
     assert (more.kind, more.amount, more.covered) == (EntryKind.CORRECTION, 20, None)
 
 
+def moved(cause, held, amount, covered):
+    """A movement of one of the causes; what pays for usage takes something."""
+    kind, of, leg, time = cause
+    is_usage = kind is CauseKind.CELL
+    return Movement(
+        kind=EntryKind.DRAWDOWN,
+        grant_id=GrantId(UUID(int=held)),
+        amount=Decimal(-abs(amount) if is_usage else amount),
+        covered=Decimal(covered) if is_usage and covered is not None else None,
+        effective_time=time,
+        cause_kind=kind,
+        cause_id=UUID(int=of),
+        leg=leg,
+    )
+
+
 CAUSES = st.sampled_from(
     [
-        (CauseKind.CELL, 0, day(1, 10)),
-        (CauseKind.CELL, 0, day(2, 10)),
-        (CauseKind.BOUNDARY, ROLLED_OUT, day(2, 1)),
-        (CauseKind.BOUNDARY, ROLLED_IN, day(2, 1)),
-        (CauseKind.BOUNDARY, EXPIRED, day(3, 1)),
+        (CauseKind.CELL, 1, 0, day(1, 10)),
+        (CauseKind.CELL, 2, 0, day(2, 10)),
+        (CauseKind.BOUNDARY, 3, ROLLED_OUT, day(2, 1)),
+        (CauseKind.BOUNDARY, 3, ROLLED_IN, day(2, 1)),
+        (CauseKind.BOUNDARY, 3, EXPIRED, day(2, 1)),
+        (CauseKind.BOUNDARY, 4, EXPIRED, day(3, 1)),
     ]
 )
+AMOUNTS = st.integers(-9, 9).filter(bool)
 MOVEMENTS = st.lists(
-    st.builds(
-        lambda cause, of, name, amount, covered: Movement(
-            kind=EntryKind.DRAWDOWN,
-            grant_id=GrantId(UUID(int=name)),
-            amount=Decimal(amount),
-            covered=None if covered is None or cause[0] is not CauseKind.CELL else Decimal(covered),
-            effective_time=cause[2],
-            cause_kind=cause[0],
-            cause_id=UUID(int=of),
-            leg=cause[1],
-        ),
-        CAUSES,
-        st.integers(1, 2),
-        st.integers(1, 3),
-        st.integers(-9, 9).filter(bool),
-        st.none() | st.integers(-9, 9),
-    ),
+    st.builds(moved, CAUSES, st.integers(1, 3), AMOUNTS, st.none() | st.integers(1, 9)),
     max_size=12,
 )
 
