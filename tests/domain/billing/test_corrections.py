@@ -1,13 +1,11 @@
 """Corrections: what becomes known later is owed and left as if it had been known in time."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from server.domain.billing.corrections import (
     cells_to_save,
@@ -23,32 +21,25 @@ from server.domain.ids import CorrectionId, UnitId, WalletId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RolloverPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.settlement.ledger import CauseKind, EntryKind
-from server.domain.settlement.standing import is_standing, standing, with_standing
 from server.domain.settlement.tokens import TokenWallet, tokens_of
-from server.domain.wallets.balances import balance
 from tests import strategies
-from tests.domain.procedure_words import tier
-from tests.domain.settlement.correction_words import Books, voided
-from tests.strategies import ASSET, WALLET, cell, entitlement, terms
+from tests.domain.settlement.correction_words import (
+    APRIL,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    PERIODS,
+    VOLUME,
+    Books,
+    at,
+    day,
+    used,
+    voided,
+)
+from tests.strategies import ASSET, WALLET, entitlement, terms
 
-JANUARY, FEBRUARY, MARCH, APRIL = PERIODS = strategies.months("UTC", 4)
 CREDIT = UnitId("credit")
 FIRST, SECOND = CorrectionId(UUID(int=1)), CorrectionId(UUID(int=2))
-# 10 each up to 15 units, and 5 each above.
-VOLUME = (tier(0, 16, "OVERRIDE", 10), tier(16, None, "OVERRIDE", 5))
-
-
-def day(month, number):
-    return datetime(2024, month, number, tzinfo=UTC)
-
-
-def at(price="1", **more):
-    """The terms of the asset from the beginning on."""
-    return {ASSET: (RateSegment(start=day(1, 1), terms=terms(price, **more)),)}
-
-
-def used(name, quantity, month, number=10):
-    return cell(name, quantity, day(month, number), period=PERIODS[month - 1])
 
 
 def closed(*cells, months=1, **more) -> Books:
@@ -405,119 +396,3 @@ def test_a_late_reading_carries_over_into_the_final_periods_after_it():
     corrected = Decimal(7 * 10 + 3 * 12) / 31
     assert abs(books.owed - (corrected + 3 + 3)) < Decimal("1e-9")
     books.check()
-
-
-POLICIES = st.builds(
-    RolloverPolicy,
-    max_count=st.none() | st.integers(0, 2),
-    max_percent=st.none() | st.sampled_from([Decimal(0), Decimal(50), Decimal(100)]),
-    max_quantity=st.none() | st.integers(0, 120).map(Decimal),
-    remainder_percent=st.none() | st.sampled_from([Decimal(0), Decimal(50), Decimal(100)]),
-)
-RECORDS = st.lists(
-    st.tuples(
-        st.integers(1, 160),
-        st.integers(1, 3),
-        st.integers(1, 28),
-        # In time, or known when so many months are final.
-        st.integers(0, 3),
-        st.booleans(),
-    ),
-    max_size=8,
-)
-FLAT_DUE = replace(tier(0, 100, "OVERRIDE", 2), flat=Decimal(30), is_flat_due=True)
-PRICES = st.sampled_from([{}, {"tiers": VOLUME}, {"tiers": (tier(0, 100, "OVERRIDE", 3),)}])
-
-
-def made_of(records):
-    """The cells of records, when they are known, and whether they are voided in the end."""
-    return [
-        (used(n, amount, month, number), known, is_voided)
-        for n, (amount, month, number, known, is_voided) in enumerate(records)
-    ]
-
-
-def live_through(books: Books, made) -> None:
-    """Close January to March, take in what is late, and void what is to be voided."""
-    for final in range(4):
-        known_now = [one for one, known, _ in made if known == final]
-        books.use(*known_now)
-        for one in known_now:
-            if final and one.period.end <= books.closed:
-                books.correct(one.period.start)
-        if final:
-            books.check()
-        if final < 3:
-            books.close()
-    for one in (one for one, _, is_voided in made if is_voided):
-        books.use(voided(one))
-        books.correct(one.period.start)
-    books.check()
-
-
-@given(RECORDS, POLICIES, PRICES, st.integers(1, 200), st.booleans())
-@settings(max_examples=150)
-def test_for_a_set_of_records_their_order_changes_nothing(records, policy, price, quantity, two):
-    """Usage in time, late usage, and voids of either: the same is left and owed as in time."""
-    held = (entitlement(quantity=quantity, rollover=policy),)
-    held += (entitlement(2, 30, date(2024, 1, 20), rollover=policy),) if two else ()
-    books = Books(periods=PERIODS, held=held, rates=at("2", **price))
-
-    live_through(books, made_of(records))
-
-
-@given(
-    RECORDS,
-    st.sampled_from([AggregationMethod.SUM, AggregationMethod.TIME_WEIGHTED]),
-    POLICIES,
-    st.integers(1, 28),
-    st.none() | st.tuples(st.integers(1, 3), st.integers(1, 28)),
-)
-@settings(max_examples=60)
-def test_what_carries_over_and_what_is_due_without_usage_is_corrected(
-    records, method, policy, start, end
-):
-    """Within a service that begins in January, and ends by March or not at all."""
-    began, ended = day(1, start), None if end is None else day(*end)
-    service = Service(1, began, None if ended is None or ended <= began else ended)
-    books = Books(
-        periods=PERIODS,
-        held=(entitlement(rollover=policy),),
-        policy=AggregationPolicy.usual(method, PolicyPeriod.RATING_PERIOD),
-        services={ASSET: service},
-        rates=at("2", tiers=(FLAT_DUE, tier(100, None, "OVERRIDE", 1))),
-    )
-    books.use(*standing(books.state(JANUARY.start), (), JANUARY))
-
-    live_through(books, made_of(records))
-
-    due = with_standing(books.state(JANUARY.start)).cells
-    held = [
-        {one.id: one.measure.last for one in cells if is_standing(one)}
-        for cells in (due, books.cells.values())
-    ]
-    assert held[0] == held[1]
-
-
-@given(RECORDS, POLICIES, st.integers(0, 27))
-@settings(max_examples=60)
-def test_the_balance_knows_what_waits_for_a_correction(records, policy, days):
-    """A wallet that is read before its correction has the balance that it has afterwards."""
-    books = Books(periods=PERIODS, held=(entitlement(rollover=policy),), rates=at("2"))
-    made = made_of(records)
-    books.use(*(one for one, known, _ in made if known == 0))
-    books.close(2)
-    books.use(
-        *(one for one, known, _ in made if known), *(voided(one) for one, _, gone in made if gone)
-    )
-    now = MARCH.start + timedelta(days=days)
-
-    before = balance(books.books(JANUARY.start).state, now=now)
-    books.correct(JANUARY.start)
-    after = balance(books.state(MARCH.start), now=now)
-
-    assert (before.balance, before.used, before.overage) == (
-        after.balance,
-        after.used,
-        after.overage,
-    )

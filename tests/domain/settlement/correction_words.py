@@ -5,7 +5,7 @@ It keeps what the database keeps: cells, entries, grants with their balances, an
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -21,8 +21,9 @@ from server.domain.calendar import Delay, Period, PolicyPeriod
 from server.domain.consumption.cells import Cell
 from server.domain.consumption.gauges import Services
 from server.domain.exact import ZERO
-from server.domain.ids import CellId, CorrectionId, GrantId, RatableSummaryId
+from server.domain.ids import CellId, GrantId, RatableSummaryId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RatingFrequency
+from server.domain.rating.rates import RateSegment
 from server.domain.selling.grants import Entitlement, Grant, issued_through
 from server.domain.settlement.ledger import (
     CauseKind,
@@ -38,10 +39,27 @@ from server.domain.settlement.rewinding import BOUNDARY_LEGS, Effect, Moved, rew
 from server.domain.settlement.standing import is_standing, with_standing
 from server.domain.settlement.walk import Commitments, WalletTerms
 from server.domain.settlement.wallet_states import WalletState, rated, walked
-from tests.strategies import MONTHLY, USD, WALLET
+from tests import strategies
+from tests.domain.procedure_words import tier
+from tests.strategies import ASSET, MONTHLY, USD, WALLET, cell, terms
 
 SUM = AggregationPolicy.usual(AggregationMethod.SUM)
-CORRECTION = CorrectionId(UUID(int=9))
+JANUARY, FEBRUARY, MARCH, APRIL = PERIODS = strategies.months("UTC", 4)
+# 10 each up to 15 units, and 5 each above.
+VOLUME = (tier(0, 16, "OVERRIDE", 10), tier(16, None, "OVERRIDE", 5))
+
+
+def day(month, number):
+    return datetime(2024, month, number, tzinfo=UTC)
+
+
+def at(price="1", **more):
+    """The terms of the asset from the beginning on."""
+    return {ASSET: (RateSegment(start=day(1, 1), terms=terms(price, **more)),)}
+
+
+def used(name, quantity, month, number=10):
+    return cell(name, quantity, day(month, number), period=PERIODS[month - 1])
 
 
 def effects_of(entries: Iterable[Movement | LedgerEntry]) -> dict[Effect, Moved]:
