@@ -41,7 +41,7 @@ def test_only_figures_that_differ_are_named():
 
 
 def booked(line, **more):
-    """What is booked of a line, as it is or with other figures."""
+    """The booked sums of a line, as it is or with other figures."""
     figures = {"used": line.used, "drawn": line.drawn, "overage": line.overage}
     return Booked(
         id=line.id,
