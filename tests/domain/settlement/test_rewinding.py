@@ -139,7 +139,7 @@ def test_credits_come_before_debits():
 
 
 def test_only_the_periods_that_are_walked_are_compared():
-    """What February drew is walked anew; what January and March did stays as it is."""
+    """February is walked anew, and what January and March did stays as it is."""
     january = [drawn(30), ended(A, -70, EXPIRED, day(2, 1))]
     february = [drawn(5, cause=2, at=day(2, 1)), ended(B, -9, EXPIRED, day(3, 1))]
     march = [drawn(7, cause=3, at=day(3, 1)), ended(B, -1, ROLLED_OUT, day(4, 1))]
