@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clients.cli.options import Options
+from clients.cli.arguments import Options
 from clients.cli.processes import PASSED_ON
 
 # Command, the module whose function of that name it is, and its line in the list of commands.

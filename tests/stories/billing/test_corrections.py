@@ -25,7 +25,7 @@ def is_correction(one: summaries.LiableSummary) -> bool:
 
 
 async def owed(world: World, account: str) -> dict[tuple[int, str], Decimal]:
-    """What is billed for each month and resource in which usage happened."""
+    """The amounts billed for each month and resource in which usage happened."""
     found = Counter[tuple[int, str]]()
     for one in await world.liable(account):
         month = one.origin_start_time.ToDatetime().month
