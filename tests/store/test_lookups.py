@@ -138,7 +138,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4)
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [])
         return await pages(app, query, *args)
 
     young, old = await cost("young"), await cost("old7")
@@ -147,7 +147,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     # Each page that an old wallet asks for beyond a young one's is one more level of an index.
     assert old <= young + 10, (filled, young, old)
-    # With the period that late usage corrects, whose cells and line are read.
+    # With the final period that late usage changes, whose cells and entries are read.
     assert late <= 3 * old, (filled, old, late)
 
 

@@ -174,15 +174,14 @@ def next_period(slot: Slot) -> LateUsage:
 
 def test_the_id_of_a_cell_is_derived_from_what_it_is_about():
     slot = assessed(usage()).slot
-    late = next_period(slot)
 
     starts = (slot.day.start.isoformat(), slot.period.start.isoformat())
-    assert Place.of(slot, late).cell_id == derive(
-        WALLET, "cell", ASSET, *starts, slot.period.end.isoformat()
-    )
+    due = derive(WALLET, "cell", ASSET, *starts)
+    # Whenever usage arrives, it is counted in the cell of its own day.
+    assert Place.of(slot).cell_id == Place.of(slot, next_period(slot)).cell_id == due
 
 
-def test_late_usage_says_which_period_handles_it():
+def test_late_usage_says_which_period_bills_it():
     slot = assessed(usage()).slot
 
     assert kept(Place.of(slot)) is ACCEPTED
@@ -290,12 +289,9 @@ def test_what_was_never_sold_is_refused_at_once():
         Intake(NOW, {(ACME, ASSET, CALLS): None}, {}).assess(usage())
 
 
-def test_the_first_period_that_is_not_due_waits_for_its_delay():
+def test_a_period_freezes_after_its_delay():
     # Berlin's 15 February is over at 23:00 UTC on the 14th of March; three days are waited.
-    freeze = datetime(2024, 3, 17, 23, tzinfo=UTC)
-    january = datetime(2024, 1, 20, tzinfo=UTC)
+    february = meter().period_of(datetime(2024, 2, 20, tzinfo=UTC))
 
-    before = meter().first_unfrozen(january, freeze - timedelta(microseconds=1))
-    at = meter().first_unfrozen(january, freeze)
-
-    assert before.end == at.start == datetime(2024, 3, 14, 23, tzinfo=UTC)
+    assert february.end == datetime(2024, 3, 14, 23, tzinfo=UTC)
+    assert meter().with_freeze(february).freeze == datetime(2024, 3, 17, 23, tzinfo=UTC)
