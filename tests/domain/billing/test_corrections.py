@@ -292,6 +292,18 @@ def test_a_line_that_was_rated_and_fails_now_changes_nothing():
     assert correction(books.books(FEBRUARY.start)).changes == ()
 
 
+def test_usage_that_was_rated_under_other_terms_and_fails_now_changes_nothing():
+    """The segment of its terms is gone, so it would be a line of its own."""
+    segment = RateSegment(start=day(1, 15), terms=terms("2"))
+    books = closed(used("a", 4, 1, 20), rates={ASSET: (segment,)})
+    books.rates = {}
+
+    with pytest.raises(FailedPrecondition, match="RATE_NOT_FOUND") as refusal:
+        correction(books.books(JANUARY.start))
+
+    assert refusal.value.reason == "RATED_LINE_FAILED"
+
+
 def test_a_line_of_nothing_that_failed_is_no_reason_to_stop():
     """A failed line has no amount, so a failure of it is nothing new."""
     books = closed(used("a", 4, 1), rates={})

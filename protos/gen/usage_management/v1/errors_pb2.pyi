@@ -365,6 +365,8 @@ class ErrorDetails(_message.Message):
         """
         ALREADY_INVOICED: ErrorDetails._Reason.ValueType  # 456
         """Another invoice has the line already; the message names both."""
+        RATED_LINE_FAILED: ErrorDetails._Reason.ValueType  # 461
+        """Usage that was rated cannot be rated any more, so it is not corrected; correct the cause and retry the job."""
         RECORD_VOIDED: ErrorDetails._Reason.ValueType  # 459
         """The record is voided and cannot be amended; record the usage with another id."""
         RECORD_TWICE: ErrorDetails._Reason.ValueType  # 460
@@ -741,6 +743,8 @@ class ErrorDetails(_message.Message):
     """
     ALREADY_INVOICED: ErrorDetails.Reason.ValueType  # 456
     """Another invoice has the line already; the message names both."""
+    RATED_LINE_FAILED: ErrorDetails.Reason.ValueType  # 461
+    """Usage that was rated cannot be rated any more, so it is not corrected; correct the cause and retry the job."""
     RECORD_VOIDED: ErrorDetails.Reason.ValueType  # 459
     """The record is voided and cannot be amended; record the usage with another id."""
     RECORD_TWICE: ErrorDetails.Reason.ValueType  # 460
