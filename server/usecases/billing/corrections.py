@@ -66,6 +66,8 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     """
     account_id = command.account_id
     own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
+    # A close locks its period and then its wallet; the lines of a correction refer to the period.
+    await pending.hold_open(tx, account_id, [*own, *tokens])
     await pending.take_late(tx, [*own, *tokens])
     await ledger.lock_heads(tx, account_id, [*own, *tokens])
     marked = await pending.take(tx, account_id, [*own, *tokens])
