@@ -285,7 +285,7 @@ def _usage_table(found: Sequence[pb.UsageSummary], title: str, zone: str) -> Tab
             screens.number(one.sum_quantity),
             screens.number(one.quantity),
             screens.number(one.overage_quantity),
-            f"{enum_name(one, 'state').lower()}{', correction pending' if one.correction_pending else ''}",
+            enum_name(one, "state").lower() + (", correction pending" * one.correction_pending),
         )
         for one in found
     ]

@@ -7,7 +7,6 @@ from usage_management.v1 import summary_service_pb2 as rpc
 
 from tests.stories.bill_words import mark
 from tests.stories.words import Metered, codes, figure, line, money, refusal, usage
-from tests.stories.world import World
 
 READY, INVOICED = rpc.LiableSummary.READY_FOR_INVOICING, rpc.LiableSummary.INVOICED
 
