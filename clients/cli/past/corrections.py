@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 from rich.text import Text
 from usage_management.v1 import access_service_pb2 as access
@@ -46,23 +45,22 @@ def corrections(  # noqa: PLR0913, PLR0917 - an option each
     if pending and (since or until):
         fail(MISUSED, "--from and --until choose what was booked; leave them out with --pending")
     parent = account_name(account)
-    chosen = {
-        "parent": parent,
-        "page_size": 1000,
-        "wallet": named(f"{parent}/wallets", wallet),
-        "cause": _cause(cause),
-    }
+    request = pb.ListCorrectionsRequest(
+        parent=parent,
+        page_size=1000,
+        wallet=named(f"{parent}/wallets", wallet),
+        cause=_cause(cause),
+    )
 
     async def work(client: UsageClient) -> None:
         zone = await zone_of(client, parent)
         if pending:
-            await _list_pending(client, now, pb.ListPendingCorrectionsRequest(**chosen), zone)
+            await _list_pending(client, now, request, zone)
             return
-        request = pb.ListCorrectionsRequest(
-            **chosen,
-            start_create_time=_time(since, zone),
-            end_create_time=_time(until, zone),
-        )
+        if since:
+            request.start_create_time.CopyFrom(stamp(since, zone))
+        if until:
+            request.end_create_time.CopyFrom(stamp(until, zone))
         found = [one async for one in pages(client.summaries.ListCorrections, request)]
         table = correction_table(found, f"Corrections of {parent} ({zone})", zone)
         now.show(found, "corrections", table if found else "nothing was corrected")
@@ -99,8 +97,11 @@ def correction(
 
 
 async def _list_pending(
-    client: UsageClient, now: Session, request: pb.ListPendingCorrectionsRequest, zone: str
+    client: UsageClient, now: Session, like: pb.ListCorrectionsRequest, zone: str
 ) -> None:
+    request = pb.ListPendingCorrectionsRequest(
+        parent=like.parent, page_size=like.page_size, wallet=like.wallet, cause=like.cause
+    )
     found = [one async for one in pages(client.summaries.ListPendingCorrections, request)]
     title = f"What waits for a correction of {request.parent} ({zone})"
     table = pending_table(found, title, zone)
@@ -177,13 +178,9 @@ def _state(waiting: pb.PendingCorrection) -> str:
     return f"{state}: {why}" if waiting.job_state in STUCK else f"{state}, tried: {why}"
 
 
-def _cause(text: str | None) -> int:
+def _cause(text: str | None) -> pb.Correction.Cause.ValueType:
     if not text:
         return pb.Correction.CAUSE_UNSPECIFIED
     if text.upper() not in pb.Correction.Cause.keys()[1:]:
         fail(MISUSED, f"{text!r} is not a cause: late, void, amend, sale or rate")
     return pb.Correction.Cause.Value(text.upper())
-
-
-def _time(text: str | None, zone: str) -> Timestamp | None:
-    return stamp(text, zone) if text else None

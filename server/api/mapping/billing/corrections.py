@@ -62,7 +62,7 @@ def pending_to_pb(account_id: str, waiting: WaitingWallet) -> pb.PendingCorrecti
         start_time=time_pb(waiting.start_time),
         create_time=time_pb(waiting.create_time),
         job=names.JOB.of(job.job_id) if job else "",
-        job_state=enum_pb(access.Job.State, job.state) if job else None,
+        job_state=enum_pb(access.Job.State, job.state) if job else access.Job.STATE_UNSPECIFIED,
         error=job_status(job.error) if job else None,
     )
 
