@@ -15,6 +15,6 @@ async def corrections(world: World, account: str, **only: object) -> list[pb.Cor
 
 
 async def pending(world: World, account: str, **only: object) -> list[pb.PendingCorrection]:
-    """What waits for a correction."""
+    """The wallets that wait for a correction."""
     request = pb.ListPendingCorrectionsRequest(parent=account, **only)
     return [one async for one in pages(world.client.summaries.ListPendingCorrections, request)]

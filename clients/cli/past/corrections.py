@@ -20,6 +20,7 @@ WALLET = Annotated[str | None, typer.Option(help="only of this wallet: its id or
 CAUSE = Annotated[
     str | None, typer.Option(help="only with this cause: late, void, amend, sale or rate")
 ]
+NOTHING_WAITS = "nothing waits for a correction"
 STUCK = (access.Job.FAILED, access.Job.QUARANTINED, access.Job.WAIVED)
 
 
@@ -105,7 +106,8 @@ async def _list_pending(
     found = [one async for one in pages(client.summaries.ListPendingCorrections, request)]
     title = f"What waits for a correction of {request.parent} ({zone})"
     table = pending_table(found, title, zone)
-    now.show(found, "pending_corrections", table if found else "nothing waits for a correction")
+    told = [_failure(one) for one in found if one.HasField("error")]
+    now.show(found, "pending_corrections", *([table, *told] if found else [NOTHING_WAITS]))
 
 
 def correction_table(found: Sequence[pb.Correction], title: str, zone: str) -> Table:
@@ -131,12 +133,11 @@ def pending_table(found: Sequence[pb.PendingCorrection], title: str, zone: str) 
             screens.causes(one.causes),
             when(one.start_time, zone),
             when(one.create_time, zone),
-            one.job,
-            _state(one),
+            access.Job.State.Name(one.job_state).lower() if one.job else "no job",
         )
         for one in found
     ]
-    columns = ("wallet", "because", "from", "since", "job", "state")
+    columns = ("wallet", "because", "from", "since", "job")
     return screens.rows(columns, cells, title)
 
 
@@ -168,14 +169,11 @@ def _kind(line: pb.CorrectedLine) -> str:
     return f"corrects {short(line.after.corrects)}" if line.after.corrects else "new"
 
 
-def _state(waiting: pb.PendingCorrection) -> str:
-    if not waiting.job:
-        return ""
-    state: str = access.Job.State.Name(waiting.job_state).lower()
-    if not waiting.HasField("error"):
-        return state
-    why = reason_of(waiting.error) or waiting.error.message
-    return f"{state}: {why}" if waiting.job_state in STUCK else f"{state}, tried: {why}"
+def _failure(waiting: pb.PendingCorrection) -> str:
+    """Return what the job says, and what to do if it stopped."""
+    text = f"{waiting.job}: {reason_of(waiting.error)}: {waiting.error.message}"
+    is_stuck = waiting.job_state in STUCK
+    return f"{text}. Correct the cause and retry the job (RetryJob)." if is_stuck else text
 
 
 def _cause(text: str | None) -> pb.Correction.Cause.ValueType:

@@ -21,7 +21,7 @@ BOOK = "server.usecases.billing.corrections._book"
 
 
 def differences(one: pb.CorrectedLine) -> tuple[Decimal, ...]:
-    """What was used, drawn and left over, and the amount."""
+    """The differences of the quantities used, drawn and left over, and of the amount."""
     return tuple(
         map(
             figure,
@@ -101,6 +101,27 @@ async def test_what_rolls_over_after_all_is_among_the_entries(sandbox):
     [rolled] = [one for one in await world.grants(after) if one.kind == one.ROLLOVER]
     assert [figure(one.amount) for one in entries if one.grant == rolled.name] == [6]
     assert [differences(one) for one in made.lines] == [(-6, -6, 0, 0)]
+
+
+async def test_a_sale_for_a_time_that_is_past_is_a_cause(sandbox):
+    world = await sandbox("2024-01-31")
+    words = {"grant": "10", "refresh": "MONTH", "rate": "2"}
+    await world.product("plan", Metered(resource="calls", **words))
+    account = await world.account("ann")
+    sold = line("plan", "2024-01-01", binding="ACCOUNT")
+    [asset] = await world.sell(account, sold)
+    await world.use(asset, "calls", "2024-01-10", 25)
+    await world.advance("2024-02-10")
+    await world.sell(account, sold)
+    await world.advance("2024-02-11")
+
+    [made] = await corrections(world, account)
+    entries = await world.entries(await world.wallet(account, "calls"))
+    assert list(made.causes) == [pb.Correction.SALE]
+    assert [differences(one) for one in made.lines] == [(0, 10, -10, -20)]
+    # What the sale issued is not of the correction.
+    assert list(made.wallet_entries) == [one for one in entries if one.kind == one.CORRECTION]
+    assert [figure(one.amount) for one in made.wallet_entries] == [-10]
 
 
 async def test_usage_of_tokens_is_corrected_with_its_tokens(sandbox):
