@@ -21,7 +21,7 @@ from clients.cli.record_report import (
 from clients.cli.session import MISUSED, PARTLY, Session, fail, session
 from clients.intake.layout import BadLine, IntakeError
 from clients.left_lines import LeftLines
-from clients.recording import Sending, unreadable
+from clients.recording import RECORD, Act, Sending, unreadable
 from clients.refusals import Refusals
 
 # Lines between two steps of the progress of the check.
@@ -48,7 +48,6 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     on_error: take.ON_ERROR = OnError.STOP,
 ) -> None:
     """Record the usage in a file of CSV or JSON. Running it again counts nothing twice."""
-    now = session(context)
     options = Options(
         account=account,
         account_column=account_column,
@@ -66,6 +65,12 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         format=format_,
         on_error=on_error,
     )
+    run(context, file, options, RECORD)
+
+
+def run(context: typer.Context, file: Path, options: Options, act: Act) -> None:
+    """Read a file twice: check all of it, then do with its records what is to be done."""
+    now = session(context)
     try:
         job = _prepared(file, options, now)
         if not now.as_json:
@@ -75,7 +80,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         fail(MISUSED, f"{file}: {error}")
 
     async def work(client: UsageClient) -> int:
-        return await _send(client, job, ambiguous, now)
+        return await _send(client, job, act, ambiguous, now)
 
     now.run(work)
 
@@ -88,15 +93,16 @@ def _prepared(file: Path, options: Options, now: Session) -> Job:
         return job_of(file, options, lambda size: progress.advance(task, size))
 
 
-async def _send(client: UsageClient, job: Job, ambiguous: int, now: Session) -> int:
+async def _send(client: UsageClient, job: Job, act: Act, ambiguous: int, now: Session) -> int:
     with _progress(now) as progress:
-        task = progress.add_task("recording", total=job.size)
+        task = progress.add_task(f"{act.command}ing", total=job.size)
         sending = Sending(
             client,
             measures=len(job.layout.measures),
             stop_at_refusal=job.stops,
             left=LeftLines(job.layout, job.header()),
             advance=lambda size: progress.advance(task, size),
+            act=act,
         )
         try:
             account = await sending.send(job.lines())
@@ -107,7 +113,7 @@ async def _send(client: UsageClient, job: Job, ambiguous: int, now: Session) -> 
         except IntakeError as error:
             fail(
                 MISUSED,
-                f"{job.source.path}: {error}\n  What comes before that line is recorded.",
+                f"{job.source.path}: {error}\n  What comes before that line is done.",
             )
     target = None
     if account.left.count and account.kept:

@@ -43,6 +43,7 @@ CorrectionId = NewType("CorrectionId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
 RatingBatchId = NewType("RatingBatchId", UUID)
 RunId = NewType("RunId", UUID)
+VoidRunId = NewType("VoidRunId", UUID)
 JobId = NewType("JobId", UUID)
 RecordId = NewType("RecordId", str)
 

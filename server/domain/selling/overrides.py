@@ -51,8 +51,10 @@ def _check_tokens(product: ResolvedProduct) -> None:
     """Raise POLICY_CONFLICT if tokens would be rated before the usage that is rated in them."""
     sold = {resource.resource_id: resource.policies for resource in product.resources}
     for resource in product.resources:
-        if resource.token_resource_id is not None:
-            check_token(resource.policies, sold[resource.token_resource_id])
+        token = None if resource.token_resource_id is None else sold.get(resource.token_resource_id)
+        # A pack or a commitment need not have the token: that of its anchor was checked.
+        if token is not None:
+            check_token(resource.policies, token)
 
 
 def _check_in_force(levels: LevelPolicies | None) -> None:

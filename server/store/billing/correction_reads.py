@@ -16,7 +16,7 @@ from server.store.billing.summary_reads import RatableSummary, ratable_from_row
 from server.store.connection import Transaction
 from server.store.jobs import JobRow
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
-from server.store.settlement.wallets import entry_from_row
+from server.store.settlement.entries import entry_from_row
 from server.store.sql import load
 
 SQL = load("billing/correction_reads.sql")

@@ -86,7 +86,7 @@ async def test_what_is_included_of_a_resource_costs_no_credits(sandbox):
     assert figure((await world.wallet(account, "credits")).posted_balance) == 5
 
 
-async def test_late_usage_costs_credits_in_the_next_period(sandbox):
+async def test_late_usage_costs_the_credits_of_its_own_period(sandbox):
     world = await sandbox("2024-01-31")
     await set_up(
         world, described("plan", {"data": "2"}, Credits(price="1", grant="10", refresh=True))
@@ -100,11 +100,11 @@ async def test_late_usage_costs_credits_in_the_next_period(sandbox):
     live = await world.wallet(account, "credits")
     await world.advance("2024-03-10")
 
-    assert figure(live.balance) == 4
+    assert figure(live.balance) == 10
     amounts = [
         (figure(one.overage_quantity), one.amount.units) for one in await world.liable(account)
     ]
-    assert amounts == [(2, 2), (0, 0)]
+    assert amounts == [(2, 2), (6, 6)]
 
 
 async def test_the_final_balance_is_the_live_one(sandbox):

@@ -380,6 +380,8 @@ class Job(_message.Message):
         """Advances the clock of a sandbox tenant."""
         CORRECT_USAGE: Job._Kind.ValueType  # 6
         """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
+        VOID_USAGE: Job._Kind.ValueType  # 7
+        """Voids the next records of a void run."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a job. New kinds may be added."""
@@ -398,6 +400,8 @@ class Job(_message.Message):
     """Advances the clock of a sandbox tenant."""
     CORRECT_USAGE: Job.Kind.ValueType  # 6
     """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
+    VOID_USAGE: Job.Kind.ValueType  # 7
+    """Voids the next records of a void run."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
