@@ -35,10 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lines": ("clients.cli.billing", "Invoice-ready lines, and when the next ones come."),
     "trace": ("clients.cli.billing", "Explain an invoice-ready line down to its days."),
     "corrections": (
-        "clients.cli.past.corrections",
+        "clients.cli.corrections.listing",
         "What changed final periods, and what is not corrected yet.",
     ),
-    "correction": ("clients.cli.past.corrections", "A correction: its lines and its entries."),
+    "correction": ("clients.cli.corrections.listing", "A correction: its lines and its entries."),
     "invoice": ("clients.cli.invoices", "Mark lines as invoiced: mark."),
     "bench": (
         "clients.cli.bench",

@@ -10,6 +10,7 @@ from usage_management.v1 import summary_service_pb2 as pb
 
 from clients.values import reason_of
 from tests.stories.billing.stuck_jobs import broken, in_quarantine
+from tests.stories.consumption.amend_words import AMENDED, VOIDED, amend, void
 from tests.stories.correction_words import corrections, pending
 from tests.stories.rate_words import priced, put
 from tests.stories.token_words import Credits, described, set_up
@@ -49,7 +50,7 @@ async def plan(world: World, **more: object) -> tuple[str, str]:
     return account, asset
 
 
-@pytest.mark.capability("M109")
+@pytest.mark.capability("M109.late")
 async def test_a_correction_adds_up_to_the_difference_of_balance_and_lines(sandbox):
     world = await sandbox("2024-01-31")
     account, asset = await plan(world)
@@ -122,6 +123,28 @@ async def test_a_sale_for_a_time_that_is_past_is_a_cause(sandbox):
     # What the sale issued is not of the correction.
     assert list(made.wallet_entries) == [one for one in entries if one.kind == one.CORRECTION]
     assert [figure(one.amount) for one in made.wallet_entries] == [-10]
+
+
+@pytest.mark.capability("M109.void")
+@pytest.mark.capability("M109.amend")
+async def test_what_was_voided_and_what_was_amended_are_causes(sandbox):
+    world = await sandbox("2024-01-31")
+    account, asset = await plan(world)
+    days = {"a": 10, "b": 4}
+    await world.record([usage(asset, "calls", f"2024-01-{n:02}", n, id_) for id_, n in days.items()])
+    await world.advance("2024-02-10")
+
+    [voided] = await void(world, account, "b")
+    await world.advance("2024-02-11")
+    [amended] = await amend(world, usage(asset, "calls", "2024-01-10", 13, "a"))
+    await world.advance("2024-02-12")
+
+    made = await corrections(world, account)
+    assert (voided.code, amended.code) == (VOIDED, AMENDED)
+    assert [list(one.causes) for one in made] == [[pb.Correction.VOID], [pb.Correction.AMEND]]
+    lines = [differences(changed) for one in made for changed in one.lines]
+    assert lines == [(-4, 0, -4, -8), (3, 0, 3, 6)]
+    assert await corrections(world, account, cause="AMEND") == made[1:]
 
 
 async def test_usage_of_tokens_is_corrected_with_its_tokens(sandbox):
