@@ -90,6 +90,7 @@ class RatableFilter:
     asset_id: AssetId | None = None
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
+    correction_id: CorrectionId | None = None
     periods: TimeWindow = ANY_TIME
     created: TimeWindow = ANY_TIME
 
@@ -296,7 +297,7 @@ async def list_ratable(
     periods = (only.periods.start, only.periods.end)
     created = (only.created.start, only.created.end)
     filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
-    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters, only.correction_id)
     return [ratable_from_row(row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 

@@ -131,7 +131,9 @@ async def test_what_was_voided_and_what_was_amended_are_causes(sandbox):
     world = await sandbox("2024-01-31")
     account, asset = await plan(world)
     days = {"a": 10, "b": 4}
-    await world.record([usage(asset, "calls", f"2024-01-{n:02}", n, id_) for id_, n in days.items()])
+    await world.record(
+        [usage(asset, "calls", f"2024-01-{n:02}", n, id_) for id_, n in days.items()]
+    )
     await world.advance("2024-02-10")
 
     [voided] = await void(world, account, "b")

@@ -59,6 +59,13 @@ async def test_corrections_by_wallet_cause_and_time(sandbox):
     assert await listing.faults(**both) == [("end_create_time", "INTERVAL_INVALID")]
     foreign = {"wallet": f"accounts/bob/{NO_WALLET}"}
     assert await listing.faults(**foreign) == [("wallet", "NAME_FORMAT")]
+    ratable = world.client.summaries.ListRatableSummaries
+    lines = Listing(ratable, pb.ListRatableSummariesRequest, account)
+    assert await lines.names(correction=second) == [
+        one.name for one in await world.ratable(account) if one.correction == second
+    ]
+    assert len(await lines.names(correction=second)) == 1
+    assert await lines.faults(correction="corrections/x") == [("correction", "NAME_FORMAT")]
     bob = await world.account("bob")
     assert await Listing(listing.method, listing.request, bob).names() == []
     nobody = await Listing(listing.method, listing.request, "accounts/nobody").refusal()

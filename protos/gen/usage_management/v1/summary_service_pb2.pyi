@@ -834,6 +834,7 @@ class ListRatableSummariesRequest(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     START_CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -848,6 +849,10 @@ class ListRatableSummariesRequest(_message.Message):
     """The usage resource filter: only ratable summaries of this resource: `usageResources/{usage_resource}`."""
     product: _builtins.str
     """The product filter: only ratable summaries of assets of this product: `products/{product}`."""
+    correction: _builtins.str
+    """The correction filter: only ratable summaries that this correction made, without those that a later one replaced:
+    `accounts/{account}/corrections/{correction}`.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time filter: only ratable summaries whose period begins at this time or later."""
@@ -880,10 +885,11 @@ class ListRatableSummariesRequest(_message.Message):
         product: _builtins.str = ...,
         start_create_time: _timestamp_pb2.Timestamp | None = ...,
         end_create_time: _timestamp_pb2.Timestamp | None = ...,
+        correction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_time", b"end_time", "start_create_time", b"start_create_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "correction", b"correction", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

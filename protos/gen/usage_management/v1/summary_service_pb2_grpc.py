@@ -170,7 +170,8 @@ class SummaryServiceServicer:
     def GetCorrection(self, request, context):
         """Gets a correction with the lines that it changed and the wallet entries that it posted.
 
-        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`).
+        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+        answer: ListRatableSummaries with its name as `correction` has them by pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -71,7 +71,8 @@ class SummaryServiceStub:
     GetCorrection: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetCorrectionRequest, _summary_service_pb2.Correction]
     """Gets a correction with the lines that it changed and the wallet entries that it posted.
 
-    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`).
+    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+    answer: ListRatableSummaries with its name as `correction` has them by pages.
     """
     ListCorrections: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.ListCorrectionsRequest, _summary_service_pb2.ListCorrectionsResponse]
     """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them."""
@@ -124,7 +125,8 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     GetCorrection: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetCorrectionRequest, _summary_service_pb2.Correction]  # type: ignore[assignment]
     """Gets a correction with the lines that it changed and the wallet entries that it posted.
 
-    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`).
+    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+    answer: ListRatableSummaries with its name as `correction` has them by pages.
     """
     ListCorrections: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListCorrectionsRequest, _summary_service_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
     """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them."""
@@ -228,7 +230,8 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_summary_service_pb2.Correction, _abc.Awaitable[_summary_service_pb2.Correction]]:
         """Gets a correction with the lines that it changed and the wallet entries that it posted.
 
-        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`).
+        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+        answer: ListRatableSummaries with its name as `correction` has them by pages.
         """
 
     @_abc_1.abstractmethod

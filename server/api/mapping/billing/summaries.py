@@ -24,7 +24,7 @@ from server.api.values import (
     time_pb,
 )
 from server.domain.consumption.dimensions import dimensions_of
-from server.domain.ids import AccountId, AssetId, LiableSummaryId, WalletId
+from server.domain.ids import AccountId, AssetId, CorrectionId, LiableSummaryId, WalletId
 from server.domain.money import MOST_AMOUNT
 from server.domain.rating.compiled_rating import SHIPPED_KEY
 from server.store.billing.correction_reads import StoredCorrection
@@ -80,7 +80,9 @@ def list_ratable_from_pb(
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
+    correction_id = id_of_account(reader, "correction", names.CORRECTION, account_id)
     only = RatableFilter(
+        correction_id=None if correction_id is None else CorrectionId(correction_id),
         state=reader.optional_choice("state", RatableState),
         asset_id=None if asset_id is None else AssetId(asset_id),
         product_id=product_from_reader(reader),
