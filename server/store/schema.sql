@@ -319,6 +319,9 @@ CREATE TABLE public.correction_wallets (
     wallet_id uuid NOT NULL,
     revision integer NOT NULL,
     correction_id uuid NOT NULL,
+    after_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    CONSTRAINT correction_wallets_check CHECK ((last_seq >= after_seq)),
     CONSTRAINT correction_wallets_revision_check CHECK ((revision > 0))
 );
 
@@ -1150,7 +1153,7 @@ CREATE TABLE public.superseded_liables (
 
 ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
+COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before corrections replaced them';
 
 CREATE TABLE public.superseded_ratables (
     tenant_id uuid CONSTRAINT ratable_summaries_tenant_id_not_null NOT NULL,
@@ -1194,7 +1197,7 @@ CREATE TABLE public.superseded_ratables (
 
 ALTER TABLE ONLY public.superseded_ratables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
+COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines with their steps, before corrections replaced them';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -1879,6 +1882,8 @@ CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_reso
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
 
+CREATE INDEX ratable_summaries_by_correction ON public.ratable_summaries USING btree (tenant_id, account_id, correction_id) WHERE (correction_id IS NOT NULL);
+
 CREATE INDEX ratable_summaries_by_origin ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
 
 CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
@@ -1904,6 +1909,8 @@ CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, cr
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX selling_model_id_taken ON public.selling_models USING btree (tenant_id, lower((selling_model_id)::text));
+
+CREATE INDEX superseded_ratables_by_correction ON public.superseded_ratables USING btree (tenant_id, account_id, correction_id) WHERE (correction_id IS NOT NULL);
 
 CREATE INDEX superseded_ratables_by_liable ON public.superseded_ratables USING btree (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
 

@@ -100,8 +100,7 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
 async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) -> None:
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
-    The caller holds the lock of final usage. The id has the number of corrections so far, so that
-    everything that is marked before the next one shares its job.
+    The caller holds the lock of final usage.
     """
     columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
@@ -109,7 +108,7 @@ async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) 
         tx,
         [
             Job(
-                id=JobId(derive(row["wallet_id"], "correct", row["correction_count"])),
+                id=job_id(row["wallet_id"], row["correction_count"]),
                 kind=JobKind.CORRECT_USAGE,
                 rank=JobKind.CORRECT_USAGE.rank,
                 account_id=row["account_id"],
@@ -119,6 +118,15 @@ async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) 
             for row in rows
         ],
     )
+
+
+def job_id(wallet_id: WalletId, correction_count: int) -> JobId:
+    """Return the id of the job that takes in what is pending for a wallet.
+
+    It has the number of corrections so far, so that everything that is marked before the next one
+    shares its job.
+    """
+    return JobId(derive(wallet_id, "correct", correction_count))
 
 
 async def take(

@@ -1034,6 +1034,9 @@ CREATE TABLE correction_wallets (
     wallet_id     uuid NOT NULL,
     revision      integer NOT NULL CHECK (revision > 0),
     correction_id uuid NOT NULL,
+    -- The wallet's entries of the correction are those after `after_seq`, through `last_seq`.
+    after_seq     bigint NOT NULL,
+    last_seq      bigint NOT NULL CHECK (last_seq >= after_seq),
     PRIMARY KEY (tenant_id, account_id, wallet_id, revision),
     CONSTRAINT wallet_once UNIQUE (tenant_id, account_id, correction_id, wallet_id),
     CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES corrections,
@@ -1227,6 +1230,8 @@ CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
     (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
+CREATE INDEX ratable_summaries_by_correction ON ratable_summaries
+    (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
@@ -1288,7 +1293,7 @@ CREATE TABLE superseded_liables (
     PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
+COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before corrections replaced them';
 
 CREATE TABLE superseded_ratables (
     LIKE ratable_summaries INCLUDING CONSTRAINTS,
@@ -1298,9 +1303,11 @@ CREATE TABLE superseded_ratables (
         REFERENCES procedure_versions,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
+COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines with their steps, before corrections replaced them';
 CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
     (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
+CREATE INDEX superseded_ratables_by_correction ON superseded_ratables
+    (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 

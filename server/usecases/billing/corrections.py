@@ -35,7 +35,7 @@ from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
 from server.store.billing import corrections as store
 from server.store.billing import pending, periods, summaries
-from server.store.billing.corrections import BillState
+from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
 from server.store.rating.procedures import compiled_versions
@@ -219,11 +219,22 @@ async def _book(group: _SettlementGroup, marked: dict[WalletId, Pending]) -> Non
         for what in marked.values():
             causes |= what.causes
         await store.add(tx, account_id, correction_id, causes, min(group.since.values()))
-        revisions = {key: one.wallet.correction_count + 1 for key, one in changed.items()}
-        await store.add_wallets(tx, account_id, correction_id, revisions)
+        await store.add_wallets(
+            tx, account_id, correction_id, list(map(_posted_to, changed.values()))
+        )
         await ledger.post(tx, account_id, [_posting(one) for one in changed.values()])
     for one in group.found.values():
         await _book_lines(tx, one, correction_id)
+
+
+def _posted_to(corrected: _Corrected) -> PostedTo:
+    wallet, count = corrected.wallet, len(corrected.correction.movements)
+    return PostedTo(
+        wallet_id=wallet.id,
+        revision=wallet.correction_count + 1,
+        after_seq=wallet.head.seq,
+        last_seq=wallet.head.seq + count,
+    )
 
 
 def _posting(corrected: _Corrected) -> WalletPosting:

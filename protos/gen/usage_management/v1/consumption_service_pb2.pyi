@@ -284,7 +284,7 @@ class UsageOutcome(_message.Message):
     usage_summary: _builtins.str
     """The usage summary that includes the record: `accounts/{account}/usageSummaries/{usage_summary}`."""
     late: _builtins.bool
-    """True if the record arrived after its own period was frozen and is handled in a later one."""
+    """True if the record arrived after its rating period was final, so that a correction takes it in."""
     liable_summary: _builtins.str
     """The invoice-ready line that includes the record: `accounts/{account}/liableSummaries/{liable_summary}`."""
     @_builtins.property
@@ -293,7 +293,7 @@ class UsageOutcome(_message.Message):
 
     @_builtins.property
     def period(self) -> _types_pb2.RatingPeriod:
-        """The rating period that handles the record."""
+        """The rating period of the record: that of its usage time, also if it arrived late."""
 
     @_builtins.property
     def summary_drawn_quantity(self) -> _decimal_pb2.Decimal:
@@ -449,7 +449,9 @@ class RecordOutcome(_message.Message):
         CONFLICT: RecordOutcome._Code.ValueType  # 3
         """The record already exists, with other content; see `status`. AmendUsage changes it."""
         LATE: RecordOutcome._Code.ValueType  # 4
-        """The record is stored and counts in a later period than its own; see `late`."""
+        """The record is stored and counts in its own rating period, which is final: a correction settles that period
+        again and books the difference; see `late`.
+        """
         REJECTED: RecordOutcome._Code.ValueType  # 5
         """The record is not stored; see `status`."""
 
@@ -465,7 +467,9 @@ class RecordOutcome(_message.Message):
     CONFLICT: RecordOutcome.Code.ValueType  # 3
     """The record already exists, with other content; see `status`. AmendUsage changes it."""
     LATE: RecordOutcome.Code.ValueType  # 4
-    """The record is stored and counts in a later period than its own; see `late`."""
+    """The record is stored and counts in its own rating period, which is final: a correction settles that period
+    again and books the difference; see `late`.
+    """
     REJECTED: RecordOutcome.Code.ValueType  # 5
     """The record is not stored; see `status`."""
 
@@ -513,7 +517,9 @@ Global___RecordOutcome: _TypeAlias = RecordOutcome  # noqa: Y015
 
 @_typing.final
 class LateUsage(_message.Message):
-    """The treatment of usage that arrived after its period was frozen."""
+    """The treatment of usage that arrived after its rating period was final. It always belongs to its own period, which a
+    correction settles again, with all later final periods (`SummaryService.ListCorrections`).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,7 +529,10 @@ class LateUsage(_message.Message):
     """The late policy that applies."""
     @_builtins.property
     def period(self) -> _types_pb2.RatingPeriod:
-        """The rating period that will handle the usage."""
+        """The rating period whose lines bill the difference: under `NEXT_PERIOD` the first open one, or the one that
+        contains now if none is open; under `REOPEN` that of the usage itself. If an invoice has lines of that billing
+        period, `REOPEN` bills as `NEXT_PERIOD` does.
+        """
 
     def __init__(
         self,

@@ -207,6 +207,8 @@ class ErrorDetails(_message.Message):
         """The aggregation policy does not exist."""
         ASSET_NOT_FOUND: ErrorDetails._Reason.ValueType  # 202
         """The asset does not exist."""
+        CORRECTION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 255
+        """The correction does not exist."""
         CREDENTIAL_NOT_FOUND: ErrorDetails._Reason.ValueType  # 203
         """The credential does not exist."""
         JOB_NOT_FOUND: ErrorDetails._Reason.ValueType  # 204
@@ -260,9 +262,7 @@ class ErrorDetails(_message.Message):
         WALLET_NOT_FOUND: ErrorDetails._Reason.ValueType  # 226
         """The wallet does not exist."""
         RATE_EXECUTION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 253
-        """The execution did not rate the line, or the line is being rated again because late usage reopened its
-        period.
-        """
+        """The execution did not rate the line."""
         PROCEDURE_NOT_FOUND: ErrorDetails._Reason.ValueType  # 250
         """The procedure does not exist."""
         PROCEDURE_VERSION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 251
@@ -296,7 +296,7 @@ class ErrorDetails(_message.Message):
         UNIT_INACTIVE: ErrorDetails._Reason.ValueType  # 406
         """The unit is not active; use an active unit."""
         PERIOD_CLOSED: ErrorDetails._Reason.ValueType  # 407
-        """The rating period is frozen, and its policy refuses late usage."""
+        """The rating period is final, and its policy refuses late usage."""
         PERIOD_ORDER: ErrorDetails._Reason.ValueType  # 408
         """The periods are in the wrong order; the billing period must be at least as long as the rating period, and
         the rating period longer than the accumulation period.
@@ -585,6 +585,8 @@ class ErrorDetails(_message.Message):
     """The aggregation policy does not exist."""
     ASSET_NOT_FOUND: ErrorDetails.Reason.ValueType  # 202
     """The asset does not exist."""
+    CORRECTION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 255
+    """The correction does not exist."""
     CREDENTIAL_NOT_FOUND: ErrorDetails.Reason.ValueType  # 203
     """The credential does not exist."""
     JOB_NOT_FOUND: ErrorDetails.Reason.ValueType  # 204
@@ -638,9 +640,7 @@ class ErrorDetails(_message.Message):
     WALLET_NOT_FOUND: ErrorDetails.Reason.ValueType  # 226
     """The wallet does not exist."""
     RATE_EXECUTION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 253
-    """The execution did not rate the line, or the line is being rated again because late usage reopened its
-    period.
-    """
+    """The execution did not rate the line."""
     PROCEDURE_NOT_FOUND: ErrorDetails.Reason.ValueType  # 250
     """The procedure does not exist."""
     PROCEDURE_VERSION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 251
@@ -674,7 +674,7 @@ class ErrorDetails(_message.Message):
     UNIT_INACTIVE: ErrorDetails.Reason.ValueType  # 406
     """The unit is not active; use an active unit."""
     PERIOD_CLOSED: ErrorDetails.Reason.ValueType  # 407
-    """The rating period is frozen, and its policy refuses late usage."""
+    """The rating period is final, and its policy refuses late usage."""
     PERIOD_ORDER: ErrorDetails.Reason.ValueType  # 408
     """The periods are in the wrong order; the billing period must be at least as long as the rating period, and
     the rating period longer than the accumulation period.
