@@ -4,7 +4,7 @@ Whoever changes final usage takes the lock of its wallets together with others, 
 periods; a correction takes the lock alone, takes what is marked, and books the difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -90,13 +90,13 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
     await tx.execute(SQL["mark"], tx.tenant_id, *columns, cause)
 
 
-async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) -> None:
+async def add_jobs(tx: Transaction, due: Mapping[WalletKey, datetime]) -> None:
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
     The caller holds the lock of final usage. The id has the number of corrections so far, so that
     everything that is marked before the next one shares its job.
     """
-    columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
+    columns = [list(column) for column in zip(*sorted(due), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
     await jobs.add(
         tx,
@@ -107,11 +107,28 @@ async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) 
                 rank=JobKind.CORRECT_USAGE.rank,
                 account_id=row["account_id"],
                 payload={"wallet_id": str(row["wallet_id"])},
-                fire_time=at,
+                fire_time=due[row["account_id"], row["wallet_id"]],
             )
             for row in rows
         ],
     )
+
+
+async def lock_jobs(tx: Transaction, account_id: AccountId) -> list[WalletId]:
+    """Lock the waiting jobs of an account, and return their wallets."""
+    rows = await tx.fetch(SQL["lock_jobs"], tx.tenant_id, account_id, JobKind.CORRECT_USAGE)
+    return [WalletId(row["wallet_id"]) for row in rows]
+
+
+async def move_jobs(
+    tx: Transaction, account_id: AccountId, due: Mapping[WalletId, datetime]
+) -> None:
+    """Make the waiting jobs of some wallets due at other times; an attempt under way ends nothing.
+
+    Whoever calls this from a job leaves it waiting.
+    """
+    args = (JobKind.CORRECT_USAGE, list(due), list(due.values()))
+    await tx.execute(SQL["move_jobs"], tx.tenant_id, account_id, *args)
 
 
 async def take(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from server.domain.consumption.intake import TOO_OLD
 from server.domain.consumption.placement import (
     KnownPeriods,
     cell_of,
@@ -41,6 +42,7 @@ from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
 from server.usecases.intake.assets import with_assets
+from server.usecases.intake.loadings import loaded_assets
 from server.usecases.intake.recording import intake_of, late_usage_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
@@ -95,6 +97,9 @@ async def read_inputs(
     asked = await with_assets(tx, command.lines)
     intake = await intake_of(tx, [line for line in asked if isinstance(line, Usage)])
     lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
+    too_old = any(isinstance(one, UsageError) and one.reason == TOO_OLD for one in lines)
+    if too_old and await loaded_assets(tx, intake):
+        lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
     items = [line for line in lines if isinstance(line, Counted)]
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)
@@ -111,7 +116,7 @@ async def read_inputs(
         wallets=found,
         periods=KnownPeriods(
             opened={one.slot.period_key for one in items if one.slot not in late},
-            late=await late_usage_of(tx, late, intake.now),
+            late=await late_usage_of(tx, late, intake),
         ),
         numbers=await wallets.asset_numbers(*args, {item.usage.asset_id for item in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from server.domain.billing.causes import Cause
 from server.domain.calendar import Period
-from server.domain.consumption.intake import Intake
+from server.domain.consumption.intake import TOO_OLD, Intake
 from server.domain.consumption.placement import (
     KnownPeriods,
     late_usage,
@@ -53,6 +53,7 @@ from server.store.consumption.uniques import lock_cells, measure_again
 from server.usecases.billing import pending
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.blocking import Placed, refuse_blocked
+from server.usecases.intake.loadings import loaded_assets
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
 # By index in the request: records that may count, and records that are refused unless they repeat a
@@ -133,6 +134,9 @@ async def _record_batch(
 ) -> None:
     """Find the period of each record, decide the open cases, and store the rest."""
     counted, refused = _assess(intake, usages, outcomes)
+    too_old = any(one.error.reason == TOO_OLD for one in refused.values())
+    if too_old and await loaded_assets(tx, intake):
+        counted, refused = _assess(intake, usages, outcomes)
     slots = {item.slot for item in counted.values()}
     opened = await _lock_open_periods(tx, slots, intake.now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
@@ -143,7 +147,7 @@ async def _record_batch(
         known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        handling = await late_usage_of(tx, waiting, intake.now)
+        handling = await late_usage_of(tx, waiting, intake)
     if handling:
         # Before any cell is locked: corrections take the locks in this order.
         await pending.mark(tx, handling, Cause.LATE)
@@ -308,10 +312,13 @@ async def _lock_open_periods(
 
 
 async def late_usage_of(
-    tx: Transaction, slots: Iterable[Slot], now: datetime
+    tx: Transaction, slots: Iterable[Slot], intake: Intake
 ) -> dict[PeriodKey, LateUsage]:
     """Return how usage of final periods is billed, where it is taken. Nothing is locked."""
-    taken = [slot for slot in slots if takes_late(slot)]
+    found = list(slots)
+    rejecting = [slot for slot in found if not takes_late(slot)]
+    loaded = await loaded_assets(tx, intake) if rejecting else frozenset()
+    taken = [slot for slot in found if takes_late(slot) or slot.meter.asset_key in loaded]
     if not taken:
         return {}
     opened = await store.first_open(tx, {slot.meter.wallet for slot in taken})
@@ -321,7 +328,7 @@ async def late_usage_of(
             slot,
             first_open=opened.get(slot.meter.wallet),
             is_invoiced=slot.period_key in invoiced,
-            now=now,
+            now=intake.now,
         )
         for slot in taken
     }
