@@ -129,7 +129,7 @@ async def test_a_preview_is_told_as_the_record_would_be(world):
 
 
 async def test_usage_older_than_the_window_is_accepted_while_it_is_loaded(world):
-    account, asset = await sold(world, Metered(resource="calls", rate="2", late="NEXT_PERIOD"), [24])
+    account, asset = await sold(world, Metered(resource="calls", rate="2"), [24])
     await world.advance("2025-06-10")
     old = usage(asset, "calls", "2024-01-11", 5, "r1")
     [before] = await world.record([old])
