@@ -5,7 +5,7 @@ from datetime import datetime
 
 from server.domain.consumption.intake import Intake
 from server.domain.consumption.loadings import AssetKey, Loading, check_until
-from server.domain.errors import FailedPrecondition
+from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import AccountId, AssetId, LoadingId, OrderId
 from server.domain.selling.sales import OrderState
 from server.env import new_id
@@ -14,7 +14,8 @@ from server.store.connection import Transaction
 from server.store.consumption import loadings as store
 from server.store.consumption.loadings import NewLoading
 from server.store.keys import TimeKey
-from server.store.selling import accounts, assets, orders
+from server.store.selling import accounts, orders
+from server.store.settlement import wallets
 from server.usecases.billing import loading as waiting
 
 
@@ -107,4 +108,6 @@ async def _assets(tx: Transaction, command: StartLoading) -> tuple[AssetId, ...]
         return tuple(sorted(order.asset_ids))
     if command.asset_id is None:
         return ()
-    return ((await assets.get(tx, account_id, command.asset_id)).id,)
+    if not await wallets.asset_numbers(tx, account_id, {command.asset_id}):
+        raise NotFound.of("Asset", f"accounts/{account_id}/assets/{command.asset_id}")
+    return (command.asset_id,)
