@@ -5,10 +5,11 @@ the lines that were not kept go to a file of their own with the ids of their rec
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import consumption_service_pb2 as consumption
@@ -26,14 +27,48 @@ MOST_RECORDS = 1_000
 LONGEST_LOADING = timedelta(days=1)
 
 _Outcome = consumption.RecordOutcome
-COUNTED = {
-    _Outcome.ACCEPTED: "accepted",
-    _Outcome.DUPLICATE: "duplicates",
-    _Outcome.LATE: "late",
-    _Outcome.CONFLICT: "conflicts",
-    _Outcome.REJECTED: "rejected",
-}
-KEPT = ("accepted", "late", "duplicates")
+_Amended = consumption.AmendOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The treatment of the records of a file, and the words for its outcomes.
+
+    The first of the `kept` words is what is usually told.
+    """
+
+    command: str
+    method: str
+    request: type[Any]
+    counted: Mapping[int, str]
+    kept: tuple[str, ...]
+
+
+RECORD = Act(
+    "record",
+    "RecordUsage",
+    consumption.RecordUsageRequest,
+    {
+        _Outcome.ACCEPTED: "accepted",
+        _Outcome.DUPLICATE: "duplicates",
+        _Outcome.LATE: "late",
+        _Outcome.CONFLICT: "conflicts",
+        _Outcome.REJECTED: "rejected",
+    },
+    ("accepted", "late", "duplicates"),
+)
+AMEND = Act(
+    "amend",
+    "AmendUsage",
+    consumption.AmendUsageRequest,
+    {
+        _Amended.AMENDED: "amended",
+        _Amended.DUPLICATE: "duplicates",
+        _Amended.NOT_FOUND: "not_found",
+        _Amended.REJECTED: "rejected",
+    },
+    ("amended", "duplicates"),
+)
 
 
 @dataclass(slots=True)
@@ -44,15 +79,19 @@ class Account:
     """
 
     left: LeftLines
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED.values(), 0))
+    act: Act = RECORD
+    counts: dict[str, int] = field(default_factory=dict)
     unsent: int = 0
     loaded: int | None = None
     refusals: Refusals = field(default_factory=Refusals)
 
+    def __post_init__(self) -> None:
+        self.counts = dict.fromkeys(self.act.counted.values(), 0) | self.counts
+
     @property
     def kept(self) -> int:
         """Return the number of records that the service has."""
-        return sum(self.counts[name] for name in KEPT)
+        return sum(self.counts[name] for name in self.act.kept)
 
     @property
     def is_whole(self) -> bool:
@@ -69,10 +108,11 @@ class Sending:
     stop_at_refusal: bool
     left: LeftLines
     advance: Callable[[int], None] = lambda _: None
+    act: Act = RECORD
 
     async def send(self, lines: Iterator[Line | BadLine]) -> Account:
         """Record all lines in order. Raises UsageError when a whole call fails: run it again."""
-        account = Account(self.left)
+        account = Account(self.left, self.act)
         lookup = AssetLookup(self.client)
         for batch in batches(lines, MOST_RECORDS // self.measures):
             await self._batch(batch, account, lookup)
@@ -106,7 +146,7 @@ class Sending:
         )
         refused: set[int] = set()
         pairs: list[tuple[Line, Reading]] = []
-        request = consumption.RecordUsageRequest()
+        request = self.act.request()
         for line in lines:
             for reading in line.readings:
                 try:
@@ -119,10 +159,10 @@ class Sending:
                 request.records.append(_record(asset, line, reading))
         if not pairs:
             return refused
-        answer = await self.client.consumption.RecordUsage(request)
+        answer = await getattr(self.client.consumption, self.act.method)(request)
         for (line, reading), outcome in zip(pairs, answer.outcomes, strict=True):
-            account.counts[COUNTED[outcome.code]] += 1
-            if outcome.code in (_Outcome.CONFLICT, _Outcome.REJECTED):
+            account.counts[self.act.counted[outcome.code]] += 1
+            if outcome.HasField("status"):
                 refusal = UsageError.of_status(outcome.status)
                 _refuse(line, reading, refusal, account, refused)
         return refused

@@ -33,6 +33,7 @@ SLOW = frozenset(
     {
         "ActivateOrder",
         "ActivateProduct",
+        "AmendUsage",
         "BatchCreateRateCardEntries",
         "ChangeStates",
         "CreateRecords",
@@ -45,6 +46,7 @@ SLOW = frozenset(
         "TraceLiableSummary",
         "ValidateCatalog",
         "ValidateProducts",
+        "VoidUsage",
     }
 )
 RETRY_POLICY = {

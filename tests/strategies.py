@@ -110,7 +110,6 @@ def cell(
     start: datetime,
     *,
     period: Period,
-    origin: Period | None = None,
     asset: int = 1,
 ) -> Cell:
     """A cell of one record of `quantity`."""
@@ -121,7 +120,6 @@ def cell(
         asset_number=asset,
         start=start,
         end=start + timedelta(hours=1),
-        origin_start=(origin or period).start,
         period=period,
         measure=Measure.of(Decimal(quantity), start, RecordId(str(name))),
     )
@@ -129,27 +127,16 @@ def cell(
 
 @st.composite
 def usage(draw: st.DrawFn, zone: str, periods: tuple[Period, ...]) -> tuple[Cell, ...]:
-    """Cells of two assets over some periods, a few of them late by one or more periods."""
+    """Cells of two assets over some periods."""
     cells = []
     for index in range(draw(st.integers(0, 14))):
-        used_in = draw(st.integers(0, len(periods) - 1))
-        handled_in = max(used_in, draw(st.integers(-9, len(periods) - 1)))
-        origin = periods[used_in]
+        period = draw(st.sampled_from(periods))
         day = draw(st.integers(0, 27))
-        start = local_midnight(zone, origin.start.date() + timedelta(days=day + 1))
-        start = start if origin.contains(start) else origin.start
+        start = local_midnight(zone, period.start.date() + timedelta(days=day + 1))
+        start = start if period.contains(start) else period.start
         quantity = draw(quantities(120, 1))
         asset = draw(st.integers(1, 2))
-        cells.append(
-            cell(
-                index,
-                quantity,
-                start,
-                period=periods[handled_in],
-                origin=origin,
-                asset=asset,
-            )
-        )
+        cells.append(cell(index, quantity, start, period=period, asset=asset))
     return tuple(cells)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clients.cli.options import Options
+from clients.cli.arguments import Options
 from clients.cli.processes import PASSED_ON
 
 # Command, the module whose function of that name it is, and its line in the list of commands.
@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "order": ("clients.cli.selling", "Orders: create from a quote, activate, list, show."),
     "sell": ("clients.cli.selling", "Quote, order and activate in one go."),
     "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON."),
+    "amend": ("clients.cli.corrections.amend", "Give recorded usage the content in a file."),
+    "void": ("clients.cli.corrections.void", "Void usage, by record or by what it matches."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
     "preview": ("clients.cli.preview", "Say what usage would draw and cost, before it happens."),

@@ -1,11 +1,23 @@
-"""Global options may stand anywhere on the line, as people write them."""
+"""The global options, which may stand anywhere on the line, as people write them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 FLAGS = frozenset({"--json"})
 VALUED = frozenset(
     {"--address", "--key", "--ca", "--client-certificate", "--client-key", "--server-name"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Whom to call as whom (None: as `resolve` of the session finds), and for whom to print."""
+
+    address: str | None = None
+    key: str | None = None
+    as_json: bool = False
+    # Those of TLS, by the names of `clients.tls.SETTINGS`.
+    tls: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def hoisted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

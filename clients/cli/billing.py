@@ -285,12 +285,17 @@ def _usage_table(found: Sequence[pb.UsageSummary], title: str, zone: str) -> Tab
             screens.number(one.sum_quantity),
             screens.number(one.quantity),
             screens.number(one.overage_quantity),
-            f"{enum_name(one, 'state').lower()}{', correction pending' if one.correction_pending else ''}",
+            _state(one),
         )
         for one in found
     ]
     columns = ("day", "resource", "of", "records", "sum", "counts", "beyond", "state")
     return screens.rows(columns, cells, title, right="records sum counts beyond")
+
+
+def _state(day: pb.UsageSummary) -> str:
+    waiting = ", correction pending" if day.correction_pending else ""
+    return f"{enum_name(day, 'state').lower()}{waiting}"
 
 
 def _line_time(period: OpenPeriod) -> datetime:

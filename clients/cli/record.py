@@ -24,7 +24,7 @@ from clients.cli.record_report import (
 from clients.cli.session import MISUSED, PARTLY, Session, fail, session
 from clients.intake.layout import BadLine, IntakeError
 from clients.left_lines import LeftLines
-from clients.recording import Loading, Sending, unreadable
+from clients.recording import RECORD, Act, Loading, Sending, unreadable
 from clients.refusals import Refusals
 
 # Lines between two steps of the progress of the check.
@@ -60,7 +60,6 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     is_loading: take.LOADING = False,
 ) -> None:
     """Record the usage in a file of CSV or JSON. Running it again counts nothing twice."""
-    now = session(context)
     options = Options(
         account=account,
         account_column=account_column,
@@ -79,6 +78,12 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         on_error=on_error,
         is_loading=is_loading,
     )
+    run(context, file, options, RECORD)
+
+
+def run(context: typer.Context, file: Path, options: Options, act: Act) -> None:
+    """Read a file twice: check all of it, then do with its records what is to be done."""
+    now = session(context)
     try:
         job = _prepared(file, options, now)
         if not now.as_json:
@@ -89,12 +94,12 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
 
     async def work(client: UsageClient) -> int:
         if not job.options.is_loading:
-            return await _send(client, job, checked, now)
+            return await _send(client, job, act, checked, now)
         declared = Loading()
         try:
             await declared.start(client, sorted(checked.accounts))
             say_loading(declared, now)
-            return await _send(client, job, checked, now, declared=len(declared.open))
+            return await _send(client, job, act, checked, now, declared=len(declared.open))
         finally:
             # Also when it is interrupted.
             await declared.end(client)
@@ -112,16 +117,22 @@ def _prepared(file: Path, options: Options, now: Session) -> Job:
 
 
 async def _send(
-    client: UsageClient, job: Job, checked: Checked, now: Session, declared: int | None = None
+    client: UsageClient,
+    job: Job,
+    act: Act,
+    checked: Checked,
+    now: Session,
+    declared: int | None = None,
 ) -> int:
     with _progress(now) as progress:
-        task = progress.add_task("recording", total=job.size)
+        task = progress.add_task(f"{act.command}ing", total=job.size)
         sending = Sending(
             client,
             measures=len(job.layout.measures),
             stop_at_refusal=job.stops,
             left=LeftLines(job.layout, job.header()),
             advance=lambda size: progress.advance(task, size),
+            act=act,
         )
         try:
             account = await sending.send(job.lines())
@@ -132,7 +143,7 @@ async def _send(
         except IntakeError as error:
             fail(
                 MISUSED,
-                f"{job.source.path}: {error}\n  What comes before that line is recorded.",
+                f"{job.source.path}: {error}\n  What comes before that line is done.",
             )
     target = None
     if account.left.count and account.kept:

@@ -139,7 +139,7 @@ class Options:
     decimal_comma: bool
     format: Format | None
     on_error: OnError
-    is_loading: bool
+    is_loading: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,10 @@ def report(account: Account, target: Path | None, ambiguous: int, job: Job, now:
             }
         )
         return
-    said = [f"[bold]{account.counts['accepted']:,}[/] records accepted"]
-    said += [f"{n:,} {name}" for name, n in account.counts.items() if n and name != "accepted"]
+    first = account.act.kept[0]
+    said = [f"[bold]{account.counts[first]:,}[/] records {first}"]
+    others = ((name.replace("_", " "), n) for name, n in account.counts.items() if name != first)
+    said += [f"{n:,} {name}" for name, n in others if n]
     if account.unsent:
         said.append(f"{account.unsent:,} lines not sent")
     now.console.print(", ".join(said))

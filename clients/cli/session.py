@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
 from clients import UsageClient, UsageError
-from clients.cli.options import Options
+from clients.cli.arguments import Options
 from clients.home import USUAL_ADDRESS, credentials, program
 from clients.tls import SETTINGS, Tls, TlsError
 

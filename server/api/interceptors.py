@@ -51,7 +51,7 @@ MOST_UNKNOWN_BYTES = 4096
 # larger message is refused here, with a status that names the limit.
 MOST_BYTES = value_of("message.bytes")
 MOST_BATCH_BYTES = value_of("message.record_bytes")
-BATCHES = frozenset({"RecordUsage", "CreateRecords", "BatchCreateRateCardEntries"})
+BATCHES = frozenset({"RecordUsage", "AmendUsage", "CreateRecords", "BatchCreateRateCardEntries"})
 _numbers = count(1)
 
 

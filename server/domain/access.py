@@ -41,6 +41,7 @@ _WRITE_RUN_TIME = {
     "sales.write",
     "sales.activate",
     "usage.record",
+    "usage.correct",
     "summaries.write",
 }
 _ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}

@@ -1307,6 +1307,27 @@ ALTER TABLE ONLY public.units_of_measure FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.units_of_measure IS 'catalog: units and how many default units of their class they are';
 
+CREATE TABLE public.usage_record_revisions (
+    tenant_id uuid NOT NULL,
+    account_id public.byte_text NOT NULL,
+    record_id public.byte_text NOT NULL,
+    revision integer NOT NULL,
+    asset_id uuid NOT NULL,
+    usage_resource_id public.byte_text NOT NULL,
+    quantity public.quantity NOT NULL,
+    unit_of_measure_id public.byte_text NOT NULL,
+    usage_time timestamp with time zone NOT NULL,
+    labels jsonb,
+    content_hash bytea NOT NULL,
+    create_time timestamp with time zone NOT NULL,
+    created_by uuid,
+    CONSTRAINT usage_record_revisions_revision_check CHECK ((revision > 0))
+);
+
+ALTER TABLE ONLY public.usage_record_revisions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.usage_record_revisions IS 'run-time: the earlier revisions of amended usage records';
+
 CREATE TABLE public.usage_records (
     tenant_id uuid NOT NULL,
     account_id public.byte_text NOT NULL,
@@ -1321,12 +1342,22 @@ CREATE TABLE public.usage_records (
     labels jsonb,
     content_hash bytea NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    created_by uuid DEFAULT public.calling_credential()
+    revision integer DEFAULT 1 NOT NULL,
+    amend_time timestamp with time zone,
+    amended_by uuid,
+    state text DEFAULT 'ACTIVE'::text NOT NULL,
+    void_time timestamp with time zone,
+    voided_by uuid,
+    void_reason text,
+    created_by uuid DEFAULT public.calling_credential(),
+    CONSTRAINT amended_means_revised CHECK (((revision > 1) = (amend_time IS NOT NULL))),
+    CONSTRAINT usage_records_state_check CHECK ((state = ANY (ARRAY['ACTIVE'::text, 'VOIDED'::text]))),
+    CONSTRAINT voided_means_time CHECK (((state = 'VOIDED'::text) = (void_time IS NOT NULL)))
 );
 
 ALTER TABLE ONLY public.usage_records FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.usage_records IS 'run-time: one usage record';
+COMMENT ON TABLE public.usage_records IS 'run-time: one usage record in its current revision; a voided one counts nowhere';
 
 CREATE TABLE public.usage_resources (
     tenant_id uuid NOT NULL,
@@ -1425,6 +1456,62 @@ CREATE TABLE public.validation_findings (
 ALTER TABLE ONLY public.validation_findings FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.validation_findings IS 'control: the findings of a validation run, stored for thirty days';
+
+CREATE TABLE public.void_run_periods (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    void_run_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    is_final boolean NOT NULL,
+    record_count bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.void_run_periods FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.void_run_periods IS 'run-time: the rating periods of the usage that a run voids';
+
+CREATE TABLE public.void_run_usage (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    void_run_id uuid NOT NULL,
+    asset_id uuid NOT NULL,
+    usage_resource_id public.byte_text NOT NULL,
+    record_count bigint NOT NULL,
+    quantity public.total NOT NULL
+);
+
+ALTER TABLE ONLY public.void_run_usage FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.void_run_usage IS 'run-time: the usage that a run voids, by asset and resource';
+
+CREATE TABLE public.void_runs (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    void_run_id uuid NOT NULL,
+    state text DEFAULT 'RUNNING'::text NOT NULL,
+    is_dry boolean NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    asset_id uuid,
+    usage_resource_id public.byte_text,
+    labels jsonb,
+    reason text DEFAULT ''::text NOT NULL,
+    record_count bigint DEFAULT 0 NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    finish_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT finished_means_time CHECK (((state = 'RUNNING'::text) = (finish_time IS NULL))),
+    CONSTRAINT void_runs_check CHECK ((end_time > start_time)),
+    CONSTRAINT void_runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.void_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.void_runs IS 'run-time: filters of usage records that a worker voids, and its progress; a dry run changes nothing';
 
 CREATE TABLE public.wallet_entries (
     tenant_id uuid NOT NULL,
@@ -1727,6 +1814,9 @@ ALTER TABLE ONLY public.unit_classes
 ALTER TABLE ONLY public.units_of_measure
     ADD CONSTRAINT units_of_measure_pkey PRIMARY KEY (tenant_id, unit_of_measure_id);
 
+ALTER TABLE ONLY public.usage_record_revisions
+    ADD CONSTRAINT usage_record_revisions_pkey PRIMARY KEY (tenant_id, account_id, record_id, revision);
+
 ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT usage_resources_pkey PRIMARY KEY (tenant_id, usage_resource_id);
 
@@ -1738,6 +1828,15 @@ ALTER TABLE ONLY public.used_records
 
 ALTER TABLE ONLY public.validation_findings
     ADD CONSTRAINT validation_findings_pkey PRIMARY KEY (tenant_id, run_id, product_id, rule_id, "position");
+
+ALTER TABLE ONLY public.void_run_periods
+    ADD CONSTRAINT void_run_periods_pkey PRIMARY KEY (tenant_id, account_id, void_run_id, wallet_id, start_time);
+
+ALTER TABLE ONLY public.void_run_usage
+    ADD CONSTRAINT void_run_usage_pkey PRIMARY KEY (tenant_id, account_id, void_run_id, asset_id, usage_resource_id);
+
+ALTER TABLE ONLY public.void_runs
+    ADD CONSTRAINT void_runs_pkey PRIMARY KEY (tenant_id, account_id, void_run_id);
 
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT wallet_chain UNIQUE (tenant_id, account_id, wallet_id, seq, wallet_after);
@@ -1847,11 +1946,15 @@ CREATE UNIQUE INDEX unit_of_measure_id_taken ON public.units_of_measure USING bt
 
 CREATE INDEX usage_records_by_time ON public.usage_records USING btree (tenant_id, account_id, usage_time, record_id) WHERE (usage_time > '-infinity'::timestamp with time zone);
 
+CREATE INDEX usage_records_voided ON public.usage_records USING btree (tenant_id, account_id, usage_time) WHERE (state = 'VOIDED'::text);
+
 CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btree (tenant_id, lower((usage_resource_id)::text));
 
 CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id) WHERE (period_start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
+
+CREATE INDEX void_runs_by_time ON public.void_runs USING btree (tenant_id, account_id, create_time, void_run_id);
 
 CREATE INDEX wallet_entries_by_time ON public.wallet_entries USING btree (tenant_id, account_id, wallet_id, effective_time) WHERE (effective_time > '-infinity'::timestamp with time zone);
 
@@ -1909,6 +2012,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.units_of_measure FOR EACH
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.usage_resources FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.void_runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON public.wallet_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER ledger_only_grows BEFORE DELETE OR UPDATE ON public.wallet_entries FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
@@ -1938,6 +2043,9 @@ ALTER TABLE ONLY public.rating_batches
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.superseded_liables
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.void_runs
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.accounts
@@ -2108,6 +2216,9 @@ ALTER TABLE ONLY public.ratable_summaries
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, period_start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
 
+ALTER TABLE ONLY public.void_run_periods
+    ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
+
 ALTER TABLE ONLY public.refresh_policies
     ADD CONSTRAINT refresh_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -2185,6 +2296,12 @@ ALTER TABLE ONLY public.ratable_summaries
 
 ALTER TABLE ONLY public.superseded_ratables
     ADD CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id) REFERENCES public.procedure_versions(tenant_id, procedure_id, version_id);
+
+ALTER TABLE ONLY public.void_run_periods
+    ADD CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES public.void_runs(tenant_id, account_id, void_run_id);
+
+ALTER TABLE ONLY public.void_run_usage
+    ADD CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES public.void_runs(tenant_id, account_id, void_run_id);
 
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
@@ -2366,6 +2483,8 @@ CREATE POLICY own_tenant ON public.unit_classes USING ((tenant_id = (NULLIF(curr
 
 CREATE POLICY own_tenant ON public.units_of_measure USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.usage_record_revisions USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.usage_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.usage_resources USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2375,6 +2494,12 @@ CREATE POLICY own_tenant ON public.usage_summaries USING ((tenant_id = (NULLIF(c
 CREATE POLICY own_tenant ON public.used_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.void_run_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.void_run_usage USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.void_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2440,6 +2565,8 @@ ALTER TABLE public.unit_classes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.units_of_measure ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.usage_record_revisions ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.usage_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_resources ENABLE ROW LEVEL SECURITY;
@@ -2449,6 +2576,12 @@ ALTER TABLE public.usage_summaries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.used_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.validation_findings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.void_run_periods ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.void_run_usage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.void_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.wallet_entries ENABLE ROW LEVEL SECURITY;
 
@@ -2594,9 +2727,41 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unit_classes TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.units_of_measure TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.usage_record_revisions TO usage_app;
+
 GRANT SELECT,INSERT ON TABLE public.usage_records TO usage_app;
 
+GRANT UPDATE(usage_summary_id) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(asset_id) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(usage_resource_id) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(quantity) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(unit_of_measure_id) ON TABLE public.usage_records TO usage_app;
+
 GRANT UPDATE(counted_quantity) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(usage_time) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(labels) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(content_hash) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(revision) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(amend_time) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(amended_by) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(state) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(void_time) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(voided_by) ON TABLE public.usage_records TO usage_app;
+
+GRANT UPDATE(void_reason) ON TABLE public.usage_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.usage_resources TO usage_app;
 
@@ -2605,6 +2770,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
 GRANT SELECT,INSERT ON TABLE public.used_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.validation_findings TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.void_run_periods TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.void_run_usage TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.void_runs TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.wallet_entries TO usage_app;
 

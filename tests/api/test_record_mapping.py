@@ -19,7 +19,6 @@ from server.api.mapping.consumption.recording import (
 from server.domain.calendar import RatingPeriod
 from server.domain.consumption.recording import (
     ACCEPTED,
-    DUPLICATE,
     LateUsage,
     Outcome,
     OutcomeCode,
@@ -115,7 +114,7 @@ def test_what_cannot_be_read_is_refused_alone(field, value, reason):
 def test_a_negative_quantity_is_refused():
     [refused] = read(record(quantity=DecimalPb(value="-1")))
 
-    assert refused.reason == "QUANTITY_NEGATIVE"
+    assert (refused.reason, "VoidUsage" in refused.message) == ("QUANTITY_NEGATIVE", True)
 
 
 def test_outcomes_come_in_order_with_what_there_is_to_say():
@@ -127,7 +126,12 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
     )
     bad = rejected(InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", "no"))
 
-    taken = {"a": ACCEPTED, "a/b": DUPLICATE, "c": clash, "d": late}
+    taken = {
+        "a": ACCEPTED,
+        "a/b": Outcome(OutcomeCode.DUPLICATE, revision=2, is_voided=True),
+        "c": clash,
+        "d": late,
+    }
 
     command = record_usage_from_pb(
         pb.RecordUsageRequest(records=[*(record(record_id=name) for name in taken), record()])
@@ -144,6 +148,7 @@ def test_outcomes_come_in_order_with_what_there_is_to_say():
     ]
     names = [f"accounts/acme/usageRecords/{name}" for name in taken]
     assert [outcome.usage_record for outcome in found] == [*names, ""]
+    assert [(one.revision, one.voided) for one in found[:3]] == [(0, False), (2, True), (0, False)]
     info = ErrorInfo()
     found[2].status.details[0].Unpack(info)
     assert (info.reason, info.metadata["fields"]) == ("EVENT_CONFLICT", "quantity")

@@ -36,11 +36,11 @@ INSERT INTO rating_periods (tenant_id, account_id, wallet_id, start_time, end_ti
 SELECT '00000000-0000-0000-0000-000000000001', account_id, wallet_id, start_time, start_time + interval '1 month', start_time,
        CASE WHEN number = 36 THEN 'OPEN' ELSE 'FINAL' END FROM history;
 INSERT INTO usage_summaries (tenant_id, account_id, usage_summary_id, wallet_id, asset_id, usage_resource_id,
-                             start_time, end_time, origin_start_time, period_start_time, record_count,
+                             start_time, end_time, period_start_time, record_count,
                              sum_quantity, max_quantity, min_quantity, last_quantity, last_time, last_record_id,
                              ratable_summary_id)
 SELECT '00000000-0000-0000-0000-000000000001', account_id, md5(account_id || number || 'd' || day)::uuid, wallet_id, asset_id, 'r',
-       start_time + day * interval '1 day', start_time + (day + 1) * interval '1 day', start_time, start_time,
+       start_time + day * interval '1 day', start_time + (day + 1) * interval '1 day', start_time,
        1, 1, 1, 1, 1, start_time, 'x', md5(account_id || number || 'l')::uuid
   FROM history, generate_series(1, 28) AS day;
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id, usage_resource_id,

@@ -138,7 +138,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4)
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [])
         return await pages(app, query, *args)
 
     young, old = await cost("young"), await cost("old7")
@@ -147,7 +147,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     # Each page that an old wallet asks for beyond a young one's is one more level of an index.
     assert old <= young + 10, (filled, young, old)
-    # With the period that late usage corrects, whose cells and line are read.
+    # With the final period that late usage changes, whose cells and entries are read.
     assert late <= 3 * old, (filled, old, late)
 
 
@@ -177,7 +177,7 @@ async def a_state_costs_the_records_that_are_in_it(owner, app, filled):
         looked = await pages(app, *bounds)
         start, end = await app.fetchrow(*bounds)
         only = (None, None, None, 51, *more, None, None, *standing)
-        args = (TENANT, "old8", start, end, "", *only)
+        args = (TENANT, "old8", start, end, "", *only, "ACTIVE")
         return looked, await pages(app, reads["list_records"], *args)
 
     found = {

@@ -8,14 +8,16 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from server.domain.calendar import Period
 from server.domain.ids import WalletId
+from server.domain.settlement.ledger import CauseKind
+from server.domain.settlement.rewinding import Effect, Moved
 from server.store.settlement.wallet_rows import (
     decode_assets,
     decode_cell,
+    decode_effects,
     decode_entitlements,
     decode_grants,
-    decode_packages,
-    decode_tallies,
 )
 
 WALLET = WalletId(UUID(int=1))
@@ -36,7 +38,6 @@ CELL = [
     TIME,
     LATER,
     TIME,
-    TIME,
     LATER,
     2,
     "3",
@@ -45,7 +46,6 @@ CELL = [
     "2",
     TIME,
     "r-1",
-    "FINAL",
     "",
     "1",
     "60",
@@ -75,39 +75,47 @@ def test_an_asset_without_a_rate_is_read():
     assert ([one.terms for one in rates[asset.id]], commitments) == ([None], {})
 
 
-def test_a_cell_is_read_with_whether_it_is_final():
-    cell, is_final = decode_cell(WALLET, json.dumps(CELL))
+def test_a_cell_is_read_with_its_rating_period():
+    cell = decode_cell(WALLET, json.dumps(CELL))
 
-    assert (cell.measure.sum, cell.start, is_final) == (Decimal(3), INSTANT, True)
+    assert (cell.measure.sum, cell.start) == (Decimal(3), INSTANT)
+    assert cell.period == Period(INSTANT, datetime(2024, 2, 29, 23, tzinfo=UTC))
     assert (cell.ratio, cell.counted.sum) == ((1, 60), Decimal("0.05"))
 
 
-def test_rated_usage_and_packages_are_read():
-    packages = [["2.5", "100", "USD", "250"]]
+@pytest.mark.parametrize(
+    ("count", "first_time", "is_empty"), [(2, None, False), (0, TIME, False), (0, None, True)]
+)
+def test_a_cell_is_empty_if_it_has_no_records_and_did_not_begin_its_period(
+    count, first_time, is_empty
+):
+    row = [*CELL]
+    row[7], row[17] = count, first_time
 
-    tallies = decode_tallies(
-        json.dumps(
-            [
-                [ID, TIME, "5", "4", [packages], [["0", "100.5"], ["200"]]],
-                [OTHER, TIME, "1", "0", None, None],
-            ]
-        )
-    )
-    [(rate, quantity)] = decode_packages(json.dumps(packages)).items()
+    assert decode_cell(WALLET, json.dumps(row)).is_empty is is_empty
 
-    assert [len(tally.packages) for tally in tallies.values()] == [1, 0]
-    assert [sorted(tally.flat_tiers) for tally in tallies.values()] == [
-        [0, Decimal("100.5"), 200],
-        [],
+
+def test_what_entries_moved_is_read_exactly():
+    rows = [
+        [TIME, "CELL", ID, 0, OTHER, "-10.50", "13.125"],
+        [LATER, "BOUNDARY", OTHER, 2, OTHER, "-0.000000000001", "0"],
     ]
-    assert (rate.value, rate.per, quantity) == (Decimal("2.5"), Decimal(100), Decimal(250))
+
+    assert decode_effects(json.dumps(rows)) == {
+        Effect(INSTANT, CauseKind.CELL, UUID(ID), 0, UUID(OTHER)): Moved(
+            amount=Decimal("-10.50"), paid=Decimal("13.125")
+        ),
+        Effect(
+            datetime(2024, 2, 29, 23, tzinfo=UTC), CauseKind.BOUNDARY, UUID(OTHER), 2, UUID(OTHER)
+        ): Moved(amount=Decimal("-0.000000000001")),
+    }
 
 
 @pytest.mark.parametrize("text", [None, "[]"])
 def test_nothing_is_read_as_nothing(text: str | None):
     assert decode_entitlements(WALLET, text) == ()
     assert decode_grants(WALLET, text) == ((), ())
-    assert decode_tallies(text) == {}
+    assert decode_effects(text) == {}
 
 
 def test_an_array_of_another_length_is_refused():

@@ -124,12 +124,12 @@ async def reason(pool: asyncpg.Pool, item: Usage) -> str:
 
 
 CELLS = """
-SELECT account_id, start_time, origin_start_time, period_start_time, record_count, sum_quantity,
-       max_quantity, min_quantity, last_quantity, last_time, last_record_id
+SELECT account_id, start_time, period_start_time, record_count, sum_quantity, max_quantity,
+       min_quantity, last_quantity, last_time, last_record_id
   FROM usage_summaries ORDER BY account_id, start_time, usage_summary_id
 """
 RECOUNTED = """
-SELECT s.account_id, s.start_time, s.origin_start_time, s.period_start_time, count(*),
+SELECT s.account_id, s.start_time, s.period_start_time, count(*),
        sum(r.counted_quantity), max(r.counted_quantity), min(r.counted_quantity),
        (array_agg(r.counted_quantity ORDER BY r.usage_time DESC, r.record_id DESC))[1],
        max(r.usage_time),

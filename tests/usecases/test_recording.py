@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -31,6 +31,14 @@ from tests.usecases.recorders import (
 )
 
 
+async def pending(owner) -> list[tuple[str, datetime, str]]:
+    """The final periods that are to be corrected."""
+    rows = await owner.fetch(
+        "SELECT account_id, start_time, cause FROM pending_corrections ORDER BY 1, 2, 3"
+    )
+    return [tuple(row) for row in rows]
+
+
 async def test_a_batch_sent_again_shuffled_and_at_once_counts_once(pool, owner):
     batch = many(200)
     shuffled = random.Random(2).sample(batch, len(batch))
@@ -42,7 +50,7 @@ async def test_a_batch_sent_again_shuffled_and_at_once_counts_once(pool, owner):
     assert third == ["DUPLICATE"] * 200
     found = await cells(owner)
     assert found == await recounted(owner)
-    assert sum(row[4] for row in found) == 200
+    assert sum(row[3] for row in found) == 200
 
 
 async def test_one_by_one_and_all_at_once_make_the_same_cells(pool, owner):
@@ -140,7 +148,9 @@ async def test_a_bad_record_never_spoils_its_batch(pool, owner):
     assert [row[4] for row in await cells(owner)] == [1]
 
 
-async def test_late_usage_goes_to_the_next_open_period_and_its_repeat_is_a_duplicate(pool, owner):
+async def test_late_usage_is_billed_with_the_next_open_period_and_its_repeat_is_a_duplicate(
+    pool, owner
+):
     await send(pool, usage("march"))
     await close(owner, JANUARY, FEBRUARY)
     late = usage("late", 5, JANUARY + HOUR)
@@ -157,22 +167,36 @@ async def test_late_usage_goes_to_the_next_open_period_and_its_repeat_is_a_dupli
     assert outcome.late.period.start == MARCH
     assert await codes(pool, late, usage("late", 6, JANUARY + HOUR)) == ["DUPLICATE", "CONFLICT"]
     found = await cells(owner)
-    assert [row[1:6] for row in found] == [
-        (JANUARY, JANUARY, MARCH, 1, 5),
-        (NOW.replace(hour=0), MARCH, MARCH, 1, 1),
+    # It is counted in its own period, which is corrected.
+    assert [row[1:5] for row in found] == [
+        (JANUARY, JANUARY, 1, 5),
+        (NOW.replace(hour=0), MARCH, 1, 1),
     ]
+    assert found == await recounted(owner)
+    assert await pending(owner) == [("acme", JANUARY, "LATE")]
+
+
+async def test_late_usage_is_counted_in_the_cell_of_usage_in_time(pool, owner):
+    await send(pool, usage("first", 5, JANUARY + HOUR))
+    await close(owner, JANUARY)
+
+    assert await codes(pool, usage("late", 7, JANUARY + 2 * HOUR)) == ["LATE"]
+
+    found = await cells(owner)
+    assert [row[1:5] for row in found] == [(JANUARY, JANUARY, 2, 12)]
     assert found == await recounted(owner)
 
 
-async def test_without_an_open_period_late_usage_opens_the_first_that_is_not_due(pool, owner):
+async def test_without_an_open_period_late_usage_is_billed_with_the_one_around_now(pool, owner):
     await close(owner, JANUARY)
 
     outcomes = await send(pool, usage("a", 1, JANUARY + HOUR), usage("b", 2, JANUARY + 30 * HOUR))
 
-    # February waits for its last usage until 4 March, and it is 2 March.
-    assert [o.late.period.start for o in outcomes if o.late] == [FEBRUARY, FEBRUARY]
-    jobs = await owner.fetch("SELECT payload, fire_time FROM jobs")
-    assert [row["fire_time"] for row in jobs] == [MARCH + timedelta(days=3)]
+    # It is 2 March. February is not open, because nothing was used in it.
+    assert [o.late.period.start for o in outcomes if o.late] == [MARCH, MARCH]
+    jobs = await owner.fetch("SELECT kind, fire_time FROM jobs")
+    assert [tuple(row) for row in jobs] == [("correct_usage", NOW)]
+    assert await pending(owner) == [("acme", JANUARY, "LATE")]
 
 
 async def test_late_usage_is_refused_where_it_is_not_wanted_but_its_repeat_is_known(pool, owner):
@@ -209,10 +233,13 @@ async def test_an_old_period_opens_with_its_close_due_at_once_unless_its_turn_ha
     [outcome] = await send(pool, usage("jan", time=JANUARY + HOUR, account="other"))
 
     assert (outcome.code, outcome.late and outcome.late.period.start) == (OutcomeCode.LATE, MARCH)
-    starts = await owner.fetch(
-        "SELECT start_time FROM rating_periods WHERE account_id = 'other' ORDER BY start_time"
+    # A period before a final one is final as well, and is corrected.
+    periods = await owner.fetch(
+        "SELECT start_time, state FROM rating_periods WHERE account_id = 'other'"
+        " ORDER BY start_time"
     )
-    assert [row["start_time"] for row in starts] == [FEBRUARY, MARCH]
+    assert [tuple(row) for row in periods] == [(JANUARY, "FINAL"), (FEBRUARY, "FINAL")]
+    assert await pending(owner) == [("other", JANUARY, "LATE")]
 
 
 async def test_an_old_period_is_closed_before_a_later_one_that_was_opened_first(pool, owner):

@@ -54,15 +54,6 @@ TAMPERED = {
         " amount = amount + 1) UPDATE ratable_summaries SET amount = amount + 1",
         "amount",
     ),
-    "the packages of a line": (
-        "UPDATE ratable_summaries SET packages ="
-        """ CASE WHEN 0 + 1 > 0 THEN '[["3", "10", "USD", "7"]]'::jsonb END""",
-        "quantity at 3 USD per 10",
-    ),
-    "the flat amounts of a line": (
-        "UPDATE ratable_summaries SET flat_tiers = CASE WHEN 0 + 1 > 0 THEN '{100}'::numeric[] END",
-        "tier with a flat amount",
-    ),
     "a ratable amount": ("UPDATE ratable_summaries SET amount = amount + 1", "exact amount"),
     "a liable amount": ("UPDATE liable_summaries SET amount = amount + 1", "amount"),
 }

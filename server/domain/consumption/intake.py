@@ -23,7 +23,6 @@ from server.domain.modeling.units import SAME, Ratio, Unit, counted, ratio
 AHEAD = timedelta(minutes=value_of("record.future_minutes"))
 BEHIND = timedelta(days=value_of("record.window_days"))
 SEPARATOR = "\x1f"
-TOO_OLD = "TIMESTAMP_TOO_OLD"
 
 
 @dataclass(slots=True)
@@ -42,6 +41,11 @@ class Intake:
     most: Decimal = MOST_QUANTITY
     loaded: frozenset[AssetKey] | None = None
     _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
+
+    @property
+    def oldest(self) -> datetime:
+        """The oldest usage that is accepted of assets that are not being loaded."""
+        return self.now - BEHIND
 
     def assess(self, usage: Usage) -> Counted | Refused:
         """Check one record against everything except the state of periods.
@@ -100,11 +104,11 @@ class Intake:
                 f"is more than 5 minutes ahead of the tenant's clock, {self.now.isoformat()}",
                 now=self.now.isoformat(),
             )
-        oldest = self.now - BEHIND
+        oldest = self.oldest
         if time < oldest and (usage.account_id, usage.asset_id) not in (self.loaded or ()):
             raise InvalidArgument.at(
                 "usage_time",
-                TOO_OLD,
+                "TIMESTAMP_TOO_OLD",
                 f"is before {oldest.isoformat()}, 400 days behind the tenant's clock; record older"
                 " usage while its asset is loading (StartLoading)",
                 oldest=oldest.isoformat(),

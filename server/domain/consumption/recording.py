@@ -36,6 +36,7 @@ from server.domain.modeling.units import SAME, Ratio, Unit
 
 OWN_UNIT = UnitId("")
 NO_ASSET = AssetId(UUID(int=0))
+NONE_EARLIER: Mapping[bytes, int] = {}
 
 ExternalKey = tuple[AccountId, ExternalId]
 MeterKey = tuple[AccountId, AssetId, ResourceId]
@@ -223,7 +224,7 @@ class Refused(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A record as it is stored."""
+    """A record as it is stored; `earlier` are the digests of its content before amendments."""
 
     asset_id: AssetId
     resource_id: ResourceId
@@ -232,6 +233,14 @@ class Stored(NamedTuple):
     time: datetime
     labels: Mapping[str, str] | None
     content_hash: bytes
+    revision: int = 1
+    is_voided: bool = False
+    earlier: Mapping[bytes, int] = NONE_EARLIER
+
+    def revision_of(self, content_hash: bytes) -> int | None:
+        """Return the revision that has or had this content; None if there is none."""
+        is_current = content_hash == self.content_hash
+        return self.revision if is_current else self.earlier.get(content_hash)
 
 
 class OutcomeCode(StrEnum):
@@ -246,11 +255,16 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a record: the error if it is refused, or how late usage is billed."""
+    """The outcome of a record: the error if it is refused, or how late usage is billed.
+
+    A duplicate has the revision of the stored record that it repeats.
+    """
 
     code: OutcomeCode
     error: UsageError | None = None
     late: LateUsage | None = None
+    revision: int = 0
+    is_voided: bool = False
 
     @property
     def is_kept(self) -> bool:
@@ -259,7 +273,6 @@ class Outcome:
 
 
 ACCEPTED = Outcome(OutcomeCode.ACCEPTED)
-DUPLICATE = Outcome(OutcomeCode.DUPLICATE)
 
 
 def rejected(error: UsageError) -> Outcome:
@@ -275,12 +288,24 @@ def kept(place: Place) -> Outcome:
     return Outcome(OutcomeCode.LATE, late=place.late._replace(period=shown))
 
 
+def duplicate_of(content_hash: bytes, first: Stored) -> Outcome | None:
+    """Return DUPLICATE if a stored record has or had this content; None if it did not.
+
+    Source: R26 l.
+    """
+    revision = first.revision_of(content_hash)
+    if revision is None:
+        return None
+    return Outcome(OutcomeCode.DUPLICATE, revision=revision, is_voided=first.is_voided)
+
+
 def repeated(item: Counted, first: Counted | Stored) -> Outcome:
     """Return DUPLICATE for a record equal to the first one with its id, or else CONFLICT."""
-    if item.content_hash == first.content_hash:
-        return DUPLICATE
-    # The digests differ already; the fields are compared only to name those that do.
     other = first if isinstance(first, Stored) else _as_stored(first)
+    duplicate = duplicate_of(item.content_hash, other)
+    if duplicate is not None:
+        return duplicate
+    # The digests differ already; the fields are compared only to name those that do.
     mine = _as_stored(item)
     pairs = {
         "asset": mine.asset_id == other.asset_id,
@@ -292,7 +317,9 @@ def repeated(item: Counted, first: Counted | Stored) -> Outcome:
     }
     fields = ", ".join(name for name, is_equal in pairs.items() if not is_equal)
     record_id = item.usage.record_id
-    message = f"a record {record_id} with other content is kept already; it differs in {fields}"
+    advice = "it is voided, so use another id" if other.is_voided else "AmendUsage changes it"
+    message = f"a record {record_id} with other content is kept already; it differs in {fields};"
+    message += f" {advice}"
     facts = {"record_id": record_id, "fields": fields}
     return Outcome(OutcomeCode.CONFLICT, AlreadyExists("EVENT_CONFLICT", message, facts))
 

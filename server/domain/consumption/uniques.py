@@ -9,8 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from server.domain.calendar import Period, PolicyPeriod, local_date, local_midnight
 from server.domain.consumption.cells import window
-from server.domain.consumption.recording import Counted
+from server.domain.consumption.recording import Counted, Slot
 from server.domain.exact import ZERO
 from server.domain.ids import AccountId, AssetId, CellId, RecordId, WalletId
 
@@ -60,3 +61,17 @@ def takes_over(item: Counted, counted: CountedValue) -> bool:
     usage = item.usage
     is_earlier = (usage.time, usage.record_id) < (counted.time, counted.record_id)
     return is_earlier and not item.slot.meter.blocking
+
+
+def window_of(slot: Slot) -> Period:
+    """Return the time within which equal values of a slot count once."""
+    meter, period = slot.meter, slot.period
+    length = meter.unique_period
+    if length is PolicyPeriod.RATING_PERIOD:
+        return period
+    if length in (PolicyPeriod.HOUR, PolicyPeriod.DAY):
+        return slot.day
+    first = local_date(meter.zone, period.start)
+    k = length.cadence.index(first, local_date(meter.zone, slot.day.start))
+    start, end = (local_midnight(meter.zone, length.cadence.nth(first, n)) for n in (k, k + 1))
+    return Period(start, min(end, period.end))

@@ -26,6 +26,7 @@ class RecordState(StrEnum):
     FROZEN = "FROZEN"
     RATED = "RATED"
     LIABLE = "LIABLE"
+    VOIDED = "VOIDED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,34 @@ class RecordTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRevision:
+    """The content of a record before an amendment, and who set it when."""
+
+    revision: int
+    asset_id: AssetId
+    resource_id: ResourceId
+    quantity: Decimal
+    unit_id: UnitId
+    time: datetime
+    labels: Mapping[str, str]
+    create_time: datetime
+    created_by: CredentialId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordChanges:
+    """The last amendment of a record and its void, if there were any."""
+
+    revision: int
+    amend_time: datetime | None
+    amended_by: CredentialId | None
+    void_time: datetime | None
+    voided_by: CredentialId | None
+    void_reason: str
+    earlier: tuple[RecordRevision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
     """A stored record."""
 
@@ -57,3 +86,4 @@ class UsageRecord:
     create_time: datetime
     created_by: CredentialId | None
     trace: RecordTrace
+    changes: RecordChanges

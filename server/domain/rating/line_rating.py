@@ -5,7 +5,6 @@ display only. A quantity without a rate is refused, never priced at zero.
 """
 
 from server.domain.exact import exact
-from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.programs import compiled
 from server.domain.rating.procedures.shipped import NEGOTIABLE
 from server.domain.rating.procedures.state import Line, State, no_rate, unpriced
@@ -28,7 +27,7 @@ def rate_line(line: Line) -> Rated:
     """
     quantity, terms, before = line.quantity, line.terms, line.before
     assert min(quantity, before) >= 0, (quantity, before)
-    if quantity == 0 or line.overage is OveragePolicy.FREE:
+    if quantity == 0 or line.costs_nothing:
         return unpriced(line)
     if terms is None:
         raise no_rate(quantity)

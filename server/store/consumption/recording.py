@@ -19,6 +19,7 @@ from server.domain.calendar import (
 )
 from server.domain.consumption.cells import Measure
 from server.domain.consumption.recording import (
+    NONE_EARLIER,
     Counted,
     ExternalKey,
     Meter,
@@ -55,7 +56,7 @@ class PeriodState(StrEnum):
 
 async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKey, Meter | None]:
     """Return the meters that exist; None where the asset exists but not with that resource."""
-    rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *columns(keys, 3))
     return {
         (row["account_id"], row["asset_id"], row["usage_resource_id"]): _meter(row)
         for row in rows
@@ -67,7 +68,7 @@ async def find_external_assets(
     tx: Transaction, keys: Iterable[ExternalKey]
 ) -> dict[ExternalKey, AssetId]:
     """Return the assets that exist, by account and external id."""
-    rows = await tx.fetch(SQL["find_external_assets"], tx.tenant_id, *_columns(keys, 2))
+    rows = await tx.fetch(SQL["find_external_assets"], tx.tenant_id, *columns(keys, 2))
     return {(row["account_id"], row["external_id"]): row["asset_id"] for row in rows}
 
 
@@ -84,7 +85,7 @@ async def find_units(
 async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> dict[PeriodKey, PeriodState]:
     """Lock the periods that exist against a state change; return the state of each."""
     # FOR SHARE: many recordings may hold a period open at once; freezing it waits for all of them.
-    rows = await tx.fetch(SQL["lock_periods"], tx.tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["lock_periods"], tx.tenant_id, *columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
@@ -100,7 +101,7 @@ async def lock_followers(
 ) -> dict[PeriodKey, PeriodState]:
     """Lock the first period after each of `keys`, if there is one; return its state."""
     # Settlement goes in time order: a period cannot be opened once a later one is closed.
-    rows = await tx.fetch(SQL["lock_followers"], tx.tenant_id, *_columns(keys, 3))
+    rows = await tx.fetch(SQL["lock_followers"], tx.tenant_id, *columns(keys, 3))
     return {_period_key(row): PeriodState(row["state"]) for row in rows}
 
 
@@ -108,7 +109,7 @@ async def first_open(
     tx: Transaction, wallets: Iterable[WalletKey]
 ) -> dict[WalletKey, RatingPeriod]:
     """Return the first open period of each wallet that has one."""
-    rows = await tx.fetch(SQL["first_open"], tx.tenant_id, *_columns(wallets, 2))
+    rows = await tx.fetch(SQL["first_open"], tx.tenant_id, *columns(wallets, 2))
     return {
         (row["account_id"], row["wallet_id"]): RatingPeriod(
             row["start_time"], row["end_time"], row["freeze_time"]
@@ -120,7 +121,7 @@ async def first_open(
 async def find_invoiced(tx: Transaction, slots: Iterable[Slot]) -> set[PeriodKey]:
     """Return those of the slots' periods whose billing period has a line in an invoice."""
     keys = {(*slot.period_key, slot.period.end) for slot in slots}
-    rows = await tx.fetch(SQL["find_invoiced"], tx.tenant_id, *_columns(keys, 4))
+    rows = await tx.fetch(SQL["find_invoiced"], tx.tenant_id, *columns(keys, 4))
     return {_period_key(row) for row in rows}
 
 
@@ -139,7 +140,7 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
         JOINT.join([item.unit_id for item, _ in items]),
         JOINT.join([item.counted_text for item, _ in items]),
         [usage.time for usage in usages],
-        [_labels_text(usage) for usage in usages],
+        [labels_text(usage) for usage in usages],
         [item.content_hash for item, _ in items],
     )
     return {(AccountId(row[0]), RecordId(row[1])) for row in rows}
@@ -147,8 +148,8 @@ async def add_records(tx: Transaction, items: Sequence[tuple[Counted, Place]]) -
 
 async def find_records(tx: Transaction, keys: Iterable[RecordKey]) -> dict[RecordKey, Stored]:
     """Return the records that exist, by key."""
-    rows = await tx.fetch(SQL["find_records"], tx.tenant_id, *_columns(keys, 2))
-    return {(row["account_id"], row["record_id"]): _stored(row) for row in rows}
+    rows = await tx.fetch(SQL["find_records"], tx.tenant_id, *columns(keys, 2))
+    return {(row["account_id"], row["record_id"]): stored_of(row) for row in rows}
 
 
 async def add_to_cells(tx: Transaction, cells: Sequence[tuple[Place, Measure]]) -> None:
@@ -162,10 +163,10 @@ async def add_to_cells(tx: Transaction, cells: Sequence[tuple[Place, Measure]]) 
 async def measure_gauges(tx: Transaction, places: Iterable[Place]) -> None:
     """Measure what gauges held in some cells, which new records were added to."""
     keys = {(place.slot.meter.account_id, place.cell_id) for place in places}
-    await tx.execute(SQL["measure_gauges"], tx.tenant_id, *_columns(keys, 2))
+    await tx.execute(SQL["measure_gauges"], tx.tenant_id, *columns(keys, 2))
 
 
-def _columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+def columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
     """Return the columns of the distinct keys, sorted."""
     # The queries lock rows in this order, the same for all batches.
     rows = sorted(set(keys))
@@ -257,11 +258,13 @@ def _frequency(period: str, days: int | None, hours: int | None) -> RatingFreque
 _LATE = {policy.value: policy for policy in LatePolicy}
 
 
-def _labels_text(usage: Usage) -> str | None:
+def labels_text(usage: Usage) -> str | None:
+    """Return the labels of a usage as JSON; None if there are none."""
     return None if usage.labels is None else TEXTS.encode(dict(usage.labels))
 
 
-def _stored(row: Any) -> Stored:
+def stored_of(row: Any) -> Stored:
+    """Return the record of a row."""
     return Stored(
         row["asset_id"],
         row["usage_resource_id"],
@@ -270,4 +273,9 @@ def _stored(row: Any) -> Stored:
         row["usage_time"],
         TEXTS.decode(row["labels"]) if row["labels"] else None,
         row["content_hash"],
+        row["revision"],
+        row["state"] == "VOIDED",
+        dict(zip(row["earlier_hashes"], row["earlier_revisions"], strict=True))
+        if row["earlier_hashes"]
+        else NONE_EARLIER,
     )

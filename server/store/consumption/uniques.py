@@ -1,12 +1,13 @@
 """Unique values: which record counts each value of a label in a window."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.domain.consumption.recording import Counted, RecordKey
-from server.domain.consumption.uniques import CountedValue, UniqueValue
-from server.domain.ids import AccountId, RecordId
+from server.domain.consumption.uniques import CountedValue, UniqueValue, window_of
+from server.domain.ids import AccountId, CellId, RecordId
 from server.store.connection import Transaction
+from server.store.consumption.recording import columns
 from server.store.sql import load
 
 SQL = load("consumption/uniques.sql")
@@ -70,6 +71,60 @@ async def take_over(
 async def lock_cells(tx: Transaction, counted: Sequence[CountedValue]) -> None:
     """Lock the cells of records that count no longer, until the transaction ends."""
     await tx.execute(SQL["lock_cells"], tx.tenant_id, *_cells(counted))
+
+
+async def lock_cells_of(tx: Transaction, keys: Iterable[tuple[AccountId, CellId]]) -> None:
+    """Lock cells until the transaction ends."""
+    await tx.execute(SQL["lock_cells"], tx.tenant_id, *columns(keys, 2))
+
+
+async def find_first(tx: Transaction, items: Sequence[Asked]) -> dict[UniqueValue, CountedValue]:
+    """Return the earliest record of each value in its window, where there is one."""
+    windows: dict[tuple[Any, ...], int] = {}
+    numbers = []
+    for item, _ in items:
+        usage, meter, within = item.usage, item.slot.meter, window_of(item.slot)
+        series = usage.account_id, usage.asset_id, usage.resource_id, meter.unique_label
+        key = (*series, within.start, within.end)
+        numbers.append(windows.setdefault(key, len(windows)))
+    rows = await tx.fetch(
+        SQL["find_first"],
+        tx.tenant_id,
+        list(windows.values()),
+        *map(list, zip(*windows, strict=True)),
+        list(range(len(items))),
+        numbers,
+        [item.dimensions for item, _ in items],
+        [value[3] for _, value in items],
+    )
+    return {
+        items[row["number"]][1]: CountedValue(
+            items[row["number"]][0].usage.account_id,
+            row["record_id"],
+            row["usage_time"],
+            row["usage_summary_id"],
+        )
+        for row in rows
+    }
+
+
+async def give(tx: Transaction, items: Sequence[tuple[Asked, CountedValue]]) -> None:
+    """Let other records count values, which are locked."""
+    record_ids = [counted.record_id for _, counted in items]
+    await tx.execute(
+        SQL["give_values"], tx.tenant_id, *_values([asked for asked, _ in items]), record_ids
+    )
+
+
+async def drop(tx: Transaction, items: Sequence[Asked]) -> None:
+    """Delete values, which are locked."""
+    await tx.execute(SQL["drop_values"], tx.tenant_id, *_values(items))
+
+
+async def count(tx: Transaction, *, one: Iterable[RecordKey], none: Iterable[RecordKey]) -> None:
+    """Set the counted quantity of some records to 1, and of others to 0."""
+    await tx.execute(SQL["count_nothing"], tx.tenant_id, *columns(none, 2))
+    await tx.execute(SQL["count_one"], tx.tenant_id, *columns(one, 2))
 
 
 async def measure_again(tx: Transaction, counted: Sequence[CountedValue]) -> None:

@@ -1,12 +1,18 @@
 """The reads of usage records: each record with the state of its period and its line."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from server.domain.calendar import Period, RatingPeriod, local_midnight
-from server.domain.consumption.usage_records import RecordState, RecordTrace, UsageRecord
+from server.domain.consumption.usage_records import (
+    RecordChanges,
+    RecordRevision,
+    RecordState,
+    RecordTrace,
+    UsageRecord,
+)
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -26,7 +32,8 @@ from server.store.sql import load
 
 SQL = load("consumption/usage_records.sql")
 
-# For each record state: the state of its period; True if its ratable line is invoice-ready.
+# For each state of records that count: the state of the period; True if the ratable line is
+# invoice-ready.
 STATE_BOUNDS = {
     RecordState.PENDING: ("OPEN", False),
     RecordState.FROZEN: ("FROZEN", False),
@@ -34,6 +41,9 @@ STATE_BOUNDS = {
     RecordState.LIABLE: ("FINAL", True),
 }
 STATES = {bounds: state for state, bounds in STATE_BOUNDS.items()}
+ANY_STATE = (None, None, None)
+VOIDED = (None, None, "VOIDED")
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,12 @@ async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> Us
     row = await tx.fetchrow(SQL["get_record"], tx.tenant_id, account_id, record_id)
     if row is None:
         raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
-    return _record(row)
+    record = _record(row)
+    if record.changes.revision == 1:
+        return record
+    rows = await tx.fetch(SQL["list_revisions"], tx.tenant_id, account_id, record_id)
+    earlier = tuple(map(_revision, rows))
+    return replace(record, changes=replace(record.changes, earlier=earlier))
 
 
 async def list_records(
@@ -83,7 +98,7 @@ async def list_records(
         only.product_id,
         only.created.start,
         only.created.end,
-        *((None, None) if only.state is None else STATE_BOUNDS[only.state]),
+        *_state_filter(only.state),
     )
     return [_record(row) for row in rows]
 
@@ -92,11 +107,20 @@ async def state_bounds(
     tx: Transaction, account_id: AccountId, state: RecordState
 ) -> TimeWindow | None:
     """Return the window of the usage times of all records in a state; None if there are none."""
+    if state is RecordState.VOIDED:
+        return await _voided_bounds(tx, account_id)
     row = await tx.fetchrow(
         SQL["find_state_bounds"], tx.tenant_id, account_id, *STATE_BOUNDS[state]
     )
     assert row is not None, state
     return None if row["end_time"] is None else TimeWindow(row["start_time"], row["end_time"])
+
+
+async def _voided_bounds(tx: Transaction, account_id: AccountId) -> TimeWindow | None:
+    row = await tx.fetchrow(SQL["find_voided_bounds"], tx.tenant_id, account_id)
+    assert row is not None, account_id
+    last = row["last_time"]
+    return None if last is None else TimeWindow(row["first_time"], last + INSTANT)
 
 
 async def cell_bounds(tx: Transaction, account_id: AccountId, cell_id: CellId) -> Period:
@@ -107,7 +131,16 @@ async def cell_bounds(tx: Transaction, account_id: AccountId, cell_id: CellId) -
     return Period(row["start_time"], row["end_time"])
 
 
+def _state_filter(state: RecordState | None) -> tuple[str | None, bool | None, str | None]:
+    """Return the state of the period, whether the line is invoice-ready, and that of the record."""
+    if state is None:
+        return ANY_STATE
+    return VOIDED if state is RecordState.VOIDED else (*STATE_BOUNDS[state], "ACTIVE")
+
+
 def _record(row: Any) -> UsageRecord:
+    is_voided = row["state"] == "VOIDED"
+    state = STATES[row["period_state"], row["liable_summary_id"] is not None]
     return UsageRecord(
         account_id=AccountId(row["account_id"]),
         id=RecordId(row["record_id"]),
@@ -120,7 +153,7 @@ def _record(row: Any) -> UsageRecord:
         create_time=row["create_time"],
         created_by=credential_id(row["created_by"]),
         trace=RecordTrace(
-            state=STATES[row["period_state"], row["liable_summary_id"] is not None],
+            state=RecordState.VOIDED if is_voided else state,
             counted_quantity=row["counted_quantity"],
             cell_id=CellId(row["usage_summary_id"]),
             period=RatingPeriod(
@@ -131,6 +164,28 @@ def _record(row: Any) -> UsageRecord:
             overage_quantity=row["overage_quantity"],
             liable_summary_id=_line_id(row["liable_summary_id"]),
         ),
+        changes=RecordChanges(
+            revision=row["revision"],
+            amend_time=row["amend_time"],
+            amended_by=credential_id(row["amended_by"]),
+            void_time=row["void_time"],
+            voided_by=credential_id(row["voided_by"]),
+            void_reason=row["void_reason"] or "",
+        ),
+    )
+
+
+def _revision(row: Any) -> RecordRevision:
+    return RecordRevision(
+        revision=row["revision"],
+        asset_id=AssetId(row["asset_id"]),
+        resource_id=ResourceId(row["usage_resource_id"]),
+        quantity=row["quantity"],
+        unit_id=UnitId(row["unit_of_measure_id"]),
+        time=row["usage_time"],
+        labels=TEXTS.decode(row["labels"]) if row["labels"] else {},
+        create_time=row["create_time"],
+        created_by=credential_id(row["created_by"]),
     )
 
 

@@ -1126,13 +1126,42 @@ CREATE TABLE usage_records (
     labels             jsonb,
     content_hash       bytea NOT NULL,
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id)
+    revision           integer NOT NULL DEFAULT 1,
+    amend_time         timestamptz,
+    amended_by         uuid,
+    state              text NOT NULL DEFAULT 'ACTIVE' CHECK (state IN ('ACTIVE', 'VOIDED')),
+    void_time          timestamptz,
+    voided_by          uuid,
+    void_reason        text,
+    CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id),
+    CONSTRAINT amended_means_revised CHECK ((revision > 1) = (amend_time IS NOT NULL)),
+    CONSTRAINT voided_means_time CHECK ((state = 'VOIDED') = (void_time IS NOT NULL))
 );
-COMMENT ON TABLE usage_records IS 'run-time: one usage record';
+COMMENT ON TABLE usage_records IS 'run-time: one usage record in its current revision; a voided one counts nowhere';
 -- The predicate is always true; only queries that repeat it use the index. A look-up by id can then only use the
 -- key: before the table was analyzed, the planner chose this index for it, which read the whole account.
 CREATE INDEX usage_records_by_time ON usage_records (tenant_id, account_id, usage_time, record_id)
     WHERE usage_time > '-infinity';
+CREATE INDEX usage_records_voided ON usage_records (tenant_id, account_id, usage_time) WHERE state = 'VOIDED';
+
+-- The content of a record before each of its amendments. `create_time` and `created_by` are those of the revision.
+CREATE TABLE usage_record_revisions (
+    tenant_id          uuid NOT NULL,
+    account_id         byte_text NOT NULL,
+    record_id          byte_text NOT NULL,
+    revision           integer NOT NULL CHECK (revision > 0),
+    asset_id           uuid NOT NULL,
+    usage_resource_id  byte_text NOT NULL,
+    quantity           quantity NOT NULL,
+    unit_of_measure_id byte_text NOT NULL,
+    usage_time         timestamptz NOT NULL,
+    labels             jsonb,
+    content_hash       bytea NOT NULL,
+    create_time        timestamptz NOT NULL,
+    created_by         uuid,
+    PRIMARY KEY (tenant_id, account_id, record_id, revision)
+);
+COMMENT ON TABLE usage_record_revisions IS 'run-time: the earlier revisions of amended usage records';
 
 -- Texts are as sent, so nothing refers to other tables. `account_id` is empty if it could not be read.
 CREATE TABLE refused_records (
@@ -1314,6 +1343,57 @@ CREATE TABLE rating_batches (
 COMMENT ON TABLE rating_batches IS 'run-time: hypothetical usage that a worker rates';
 CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
+CREATE TABLE void_runs (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    void_run_id       uuid NOT NULL,
+    state             text NOT NULL DEFAULT 'RUNNING' CHECK (state IN ('RUNNING', 'DONE', 'FAILED')),
+    is_dry            boolean NOT NULL,
+    start_time        timestamptz NOT NULL,
+    end_time          timestamptz NOT NULL CHECK (end_time > start_time),
+    asset_id          uuid,
+    usage_resource_id byte_text,
+    labels            jsonb,
+    reason            text NOT NULL DEFAULT '',
+    record_count      bigint NOT NULL DEFAULT 0,
+    error             text NOT NULL DEFAULT '',
+    finish_time       timestamptz,
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, void_run_id),
+    CONSTRAINT finished_means_time CHECK ((state = 'RUNNING') = (finish_time IS NULL)),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE void_runs IS 'run-time: filters of usage records that a worker voids, and its progress; a dry run changes nothing';
+CREATE INDEX void_runs_by_time ON void_runs (tenant_id, account_id, create_time, void_run_id);
+
+CREATE TABLE void_run_usage (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    void_run_id       uuid NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id byte_text NOT NULL,
+    record_count      bigint NOT NULL,
+    quantity          total NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, void_run_id, asset_id, usage_resource_id),
+    CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES void_runs
+);
+COMMENT ON TABLE void_run_usage IS 'run-time: the usage that a run voids, by asset and resource';
+
+CREATE TABLE void_run_periods (
+    tenant_id    uuid NOT NULL,
+    account_id   code NOT NULL,
+    void_run_id  uuid NOT NULL,
+    wallet_id    uuid NOT NULL,
+    start_time   timestamptz NOT NULL,
+    is_final     boolean NOT NULL,
+    record_count bigint NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, void_run_id, wallet_id, start_time),
+    CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES void_runs,
+    CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
+        REFERENCES rating_periods
+);
+COMMENT ON TABLE void_run_periods IS 'run-time: the rating periods of the usage that a run voids';
+
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1352,6 +1432,7 @@ BEGIN
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('void_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('binding_targets', NULL),
         ('assets', NULL)
     ) AS own (name, is_change)
@@ -1371,7 +1452,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Records are never changed.
+-- The last change of a record has columns of its own.
 ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
@@ -1396,13 +1477,15 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries, rating_batches TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_batches, void_runs, void_run_usage, void_run_periods TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
--- Of a record, only what it counts changes: an earlier record takes over a unique value.
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.
 GRANT UPDATE ON refused_records TO usage_app;
-GRANT UPDATE (counted_quantity) ON usage_records TO usage_app;
+-- An earlier record takes over a unique value, and records are amended and voided. Their creation does not change.
+GRANT UPDATE (usage_summary_id, asset_id, usage_resource_id, quantity, unit_of_measure_id, counted_quantity,
+    usage_time, labels, content_hash, revision, amend_time, amended_by, state, void_time, voided_by, void_reason)
+    ON usage_records TO usage_app;
 -- A loading changes only in when it ends.
 GRANT UPDATE (until_time, end_time) ON loadings TO usage_app;
 -- An invoice-ready line changes only in that an invoice has it.

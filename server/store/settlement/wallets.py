@@ -28,7 +28,6 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     EntitlementId,
-    GrantId,
     ProductGrantId,
     ProductId,
     ResourceId,
@@ -47,7 +46,7 @@ from server.domain.modeling.units import ScaleRounding
 from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
-from server.domain.settlement.ledger import CauseKind, EntryKind, GrantHead, Head, LedgerEntry
+from server.domain.settlement.ledger import GrantHead, Head
 from server.domain.settlement.rewinding import Effects, rewound
 from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
@@ -220,25 +219,6 @@ async def list_wallets(
     return _assembled(account_id, rows)
 
 
-async def list_entries(
-    tx: Transaction,
-    account_id: AccountId,
-    wallet_id: WalletId,
-    *,
-    after: int,
-    limit: int,
-) -> list[tuple[LedgerEntry, datetime]]:
-    """Return ledger entries in posting order, each with the time it was posted."""
-    args = (tx.tenant_id, account_id, wallet_id, after, limit)
-    rows = await tx.fetch(SQL["list_entries"], *args)
-    return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
-
-
-def following(entry: LedgerEntry, before: bytes) -> LedgerEntry:
-    """Return an entry with `before` as the previous hash, which its row does not repeat."""
-    return replace(entry, prev_hash=before)
-
-
 async def list_grants(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId
 ) -> list[tuple[Grant, datetime]]:
@@ -388,29 +368,3 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
 
 def _decode_cells(wallet_id: WalletId, row: Record) -> tuple[Cell, ...]:
     return tuple(decode_cell(wallet_id, text) for text in row["cells"] or ())
-
-
-def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:
-    """Return the ledger entry of a row; the previous hash is left empty, see `following`."""
-    return LedgerEntry(
-        wallet_id=wallet_id,
-        seq=row["seq"],
-        # The hash is that of the entry before, which `following` fills in when the chain is
-        # checked.
-        prev_hash=b"",
-        grant_id=GrantId(row["grant_id"]),
-        grant_seq=row["grant_seq"],
-        kind=EntryKind(row["kind"]),
-        amount=row["amount"],
-        wallet_before=row["wallet_before"],
-        wallet_after=row["wallet_after"],
-        grant_before=row["grant_before"],
-        grant_after=row["grant_after"],
-        effective_time=row["effective_time"],
-        cause_kind=CauseKind(row["cause_kind"]),
-        cause_id=UUID(row["cause_id"]),
-        cause_revision=row["cause_revision"],
-        leg=int(row["leg"]),
-        covered=row["covered"],
-        hash=row["hash"],
-    )

@@ -22,7 +22,7 @@ from server.domain.settlement.tokens import tokens_of
 from server.store.billing import pending
 from server.store.billing import verification as store
 from server.store.connection import Transaction
-from server.store.settlement import wallets
+from server.store.settlement import entries, wallets
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.corrections import BEGINNING, final_books
 from server.usecases.modeling.currencies import minor_places
@@ -82,9 +82,9 @@ async def _entries(
     after, before = 0, Head(wallet_id=wallet_id).hash
     while True:
         # A ledger can have millions of entries, so it is never in memory as a whole.
-        page = await wallets.list_entries(tx, account_id, wallet_id, after=after, limit=PAGE)
+        page = await entries.list_entries(tx, account_id, wallet_id, after=after, limit=PAGE)
         for entry, _ in page:
-            yield wallets.following(entry, before)
+            yield entries.following(entry, before)
             after, before = entry.seq, entry.hash
         if len(page) < PAGE:
             return

@@ -1,10 +1,12 @@
 """Start, prolong and end a loading, and find the assets of a batch that are being loaded."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.consumption.intake import Intake
 from server.domain.consumption.loadings import AssetKey, Loading, check_until
+from server.domain.consumption.recording import Usage
 from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.ids import AccountId, AssetId, LoadingId, OrderId
 from server.domain.selling.sales import OrderState
@@ -95,6 +97,13 @@ async def loaded_assets(tx: Transaction, intake: Intake) -> frozenset[AssetKey]:
         keys = {(account_id, asset_id) for account_id, asset_id, _ in intake.meters}
         intake.loaded = await store.loaded(tx, keys, intake.now)
     return intake.loaded
+
+
+async def admit_old(tx: Transaction, intake: Intake, usages: Iterable[Usage]) -> None:
+    """Admit usage beyond the window for assets that are being loaded, if there is such usage."""
+    oldest = intake.oldest
+    if any(usage.time < oldest for usage in usages):
+        await loaded_assets(tx, intake)
 
 
 async def _assets(tx: Transaction, command: StartLoading) -> tuple[AssetId, ...]:

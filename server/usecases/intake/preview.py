@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from server.domain.consumption.intake import TOO_OLD
 from server.domain.consumption.placement import (
     KnownPeriods,
     cell_of,
@@ -42,7 +41,7 @@ from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
 from server.usecases.intake.assets import with_assets
-from server.usecases.intake.loadings import loaded_assets
+from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
@@ -95,11 +94,10 @@ async def read_inputs(
     account_id = command.account_id
     await accounts.get(tx, account_id)
     asked = await with_assets(tx, command.lines)
-    intake = await intake_of(tx, [line for line in asked if isinstance(line, Usage)])
+    usages = [line for line in asked if isinstance(line, Usage)]
+    intake = await intake_of(tx, usages)
+    await admit_old(tx, intake, (usage for usage in usages if usage.time != AT_PRESENT))
     lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
-    too_old = any(isinstance(one, UsageError) and one.reason == TOO_OLD for one in lines)
-    if too_old and await loaded_assets(tx, intake):
-        lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
     items = [line for line in lines if isinstance(line, Counted)]
     if not items:
         return PreviewInputs(now=intake.now, lines=lines)

@@ -5,7 +5,6 @@ their cells. Only a record that is stored for the first time counts. A batch can
 repeated, split, reordered or sent concurrently without changing the result.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from decimal import Decimal
 
 from server.domain.billing.causes import Cause
 from server.domain.calendar import Period
-from server.domain.consumption.intake import TOO_OLD, Intake
+from server.domain.consumption.intake import Intake
 from server.domain.consumption.placement import (
     KnownPeriods,
     late_usage,
@@ -21,7 +20,6 @@ from server.domain.consumption.placement import (
     takes_late,
 )
 from server.domain.consumption.recording import (
-    DUPLICATE,
     OWN_UNIT,
     Counted,
     LateUsage,
@@ -35,6 +33,7 @@ from server.domain.consumption.recording import (
     Slot,
     Stored,
     Usage,
+    duplicate_of,
     fold,
     kept,
     rejected,
@@ -52,8 +51,9 @@ from server.store.consumption.recording import PeriodState
 from server.store.consumption.uniques import lock_cells, measure_again
 from server.usecases.billing import pending
 from server.usecases.intake.assets import with_assets
+from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.blocking import Placed, refuse_blocked
-from server.usecases.intake.loadings import loaded_assets
+from server.usecases.intake.loadings import admit_old, loaded_assets
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
 # By index in the request: records that may count, and records that are refused unless they repeat a
@@ -77,13 +77,7 @@ def parts(command: RecordUsage, accounts: int) -> list[dict[int, Usage | UsageEr
 
     If a part fails, the parts before it stay stored; the whole request can be repeated.
     """
-    named = {item.account_id for item in command.records if isinstance(item, Usage)}
-    part_of = {account_id: n // accounts for n, account_id in enumerate(sorted(named))}
-    found: defaultdict[int, dict[int, Usage | UsageError]] = defaultdict(dict)
-    for index, item in enumerate(command.records):
-        part = part_of[item.account_id] if isinstance(item, Usage) else 0
-        found[part][index] = item
-    return [found[part] for part in sorted(found)]
+    return parts_of(command.records, lambda usage: usage.account_id, accounts)
 
 
 async def record(tx: Transaction, command: RecordUsage) -> tuple[Outcome, ...]:
@@ -133,12 +127,10 @@ async def _record_batch(
     outcomes: dict[int, Outcome],
 ) -> None:
     """Find the period of each record, decide the open cases, and store the rest."""
+    await admit_old(tx, intake, usages.values())
     counted, refused = _assess(intake, usages, outcomes)
-    too_old = any(one.error.reason == TOO_OLD for one in refused.values())
-    if too_old and await loaded_assets(tx, intake):
-        counted, refused = _assess(intake, usages, outcomes)
     slots = {item.slot for item in counted.values()}
-    opened = await _lock_open_periods(tx, slots, intake.now)
+    opened = await lock_open_periods(tx, slots, intake.now)
     late = {index: item for index, item in counted.items() if item.slot.period_key not in opened}
     handling: Mapping[PeriodKey, LateUsage] = {}
     if late or refused:
@@ -223,8 +215,8 @@ def _settle_repeats(
             outcomes[index] = repeated(item, first)
     for index, other in refused.items():
         first = known.get(other.usage.key)
-        is_repeat = first is not None and first.content_hash == other.content_hash
-        outcomes[index] = DUPLICATE if is_repeat else rejected(other.error)
+        repeat = None if first is None else duplicate_of(other.content_hash, first)
+        outcomes[index] = repeat or rejected(other.error)
 
 
 def _placed(
@@ -285,7 +277,7 @@ async def _find(tx: Transaction, items: Iterable[Counted | Refused]) -> dict[Rec
     return await store.find_records(tx, keys) if keys else {}
 
 
-async def _lock_open_periods(
+async def lock_open_periods(
     tx: Transaction, slots: Iterable[Slot], now: datetime
 ) -> set[PeriodKey]:
     """Return the open periods of `slots`, which stay open until this transaction commits.

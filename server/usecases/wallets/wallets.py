@@ -12,6 +12,7 @@ from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.balances import GrantBalance, WalletBalance, balance
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
+from server.store.settlement import entries
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 
@@ -117,7 +118,7 @@ async def list_entries(
 ) -> list[tuple[LedgerEntry, datetime]]:
     """Return entries of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
     await store.check(tx, account_id, wallet_id)
-    return await store.list_entries(tx, account_id, wallet_id, after=after, limit=limit)
+    return await entries.list_entries(tx, account_id, wallet_id, after=after, limit=limit)
 
 
 def _now(wallet: StoredWallet) -> WalletNow:

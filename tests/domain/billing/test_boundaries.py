@@ -1,7 +1,9 @@
-"""Boundaries of a close: the issues at its end, and the final usage that it corrects."""
+"""Boundaries of a close: the issues at its end, and the usage that it draws and rates."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+
+import pytest
 
 from server.domain.billing.closing import WalletCalendar, closing
 from server.domain.calendar import Delay, PolicyPeriod
@@ -56,7 +58,7 @@ def wallet(method, cells, **more):
 
 
 def close(state, period):
-    return closing(state, CALENDAR, (None,), period, reopened=0)
+    return closing(state, CALENDAR, (None,), period)
 
 
 def test_a_close_posts_the_boundary_at_its_end_with_the_next_issue():
@@ -78,16 +80,17 @@ def test_a_close_posts_the_boundary_at_its_end_with_the_next_issue():
     ]
 
 
-def test_a_late_peak_adds_only_what_it_is_above_the_final_one():
-    """The peak of January was 70 and is final: a late 90 adds 20, a late 50 adds nothing."""
-    final = cell("final", 70, day(1, 10), period=JANUARY)
-    for late, added in ((90, 20), (50, 0)):
-        cells = [cell("late", late, day(1, 12), period=FEBRUARY, origin=JANUARY)]
-        state = wallet(AggregationMethod.PEAK, cells, settled=(final,))
+@pytest.mark.parametrize(("more", "added"), [(90, [70, 20]), (50, [70, 0])])
+def test_a_peak_adds_only_what_it_is_above_the_one_before(more, added):
+    """The peak of January was 70: a later 90 adds 20, a later 50 adds nothing."""
+    cells = [
+        cell("first", 70, day(1, 10), period=JANUARY),
+        cell("more", more, day(1, 12), period=JANUARY),
+    ]
 
-        [result] = close(replace(state, period=FEBRUARY), FEBRUARY).settlement.results
+    results = close(wallet(AggregationMethod.PEAK, cells), JANUARY).settlement.results
 
-        assert (result.increment.quantity, result.overage) == (added, added)
+    assert [(one.increment.quantity, one.overage) for one in results] == [(n, n) for n in added]
 
 
 def test_a_close_rates_by_the_procedure_of_the_tenant():

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -18,20 +19,19 @@ from server.domain.billing.closing import (
     invoice_ready,
     out_of_turn,
 )
+from server.domain.billing.corrections import in_next_period
 from server.domain.calendar import Cadence, CadenceUnit, Delay, Period, PolicyPeriod
 from server.domain.exact import ZERO
-from server.domain.ids import UnitId, WalletId, derive
+from server.domain.ids import CorrectionId, UnitId, WalletId, derive
 from server.domain.modeling.policies import (
     AggregationMethod,
     AggregationPolicy,
     RatingFrequency,
     RolloverPolicy,
 )
-from server.domain.rating.rates import Rate, RateSegment, RateTerms, TierMode
+from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.selling.activation import next_due
 from server.domain.selling.grants import due_issues, issues
-from server.domain.settlement.ledger import CauseKind
-from server.domain.settlement.ratable_lines import Tally
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import (
     FinalCell,
@@ -43,7 +43,6 @@ from server.domain.settlement.wallet_states import (
 )
 from server.domain.wallets.balances import balance
 from tests import strategies
-from tests.domain.procedure_words import tier
 from tests.strategies import ASSET, MONTHLY, WALLET, cell, entitlement, grant, terms
 
 TERMS = WalletTerms(
@@ -73,8 +72,8 @@ def state(cells=(), *grants, held=(), **more) -> WalletState:
     )
 
 
-def close(wallet: WalletState, calendar=MONTHS, ends=OPEN, period=JANUARY, reopened=0) -> Closing:
-    return closing(wallet, calendar, ends, period, reopened=reopened)
+def close(wallet: WalletState, calendar=MONTHS, ends=OPEN, period=JANUARY) -> Closing:
+    return closing(wallet, calendar, ends, period)
 
 
 def test_a_close_draws_and_rates_its_own_period_and_no_other():
@@ -108,32 +107,12 @@ def test_nothing_follows_the_period_in_which_the_last_asset_ended():
     assert (found.billing, found.following) == (JANUARY, None)
 
 
-def test_a_correction_goes_on_in_the_tiers_after_what_was_rated_before():
-    """80 of January are rated: of 50 late units 20 cost 5, and 30 from the 101st on cost 1."""
-    tiers = (tier(0, 100, "OVERRIDE", 5), tier(100, None, "OVERRIDE", 1))
-    graduated = terms("5", tiers=tiers, mode=TierMode.GRADUATED)
-    wallet = state(
-        [cell("late", 50, day(1, 5), period=FEBRUARY, origin=JANUARY)],
-        rates={ASSET: (RateSegment(start=JANUARY.start, terms=graduated),)},
-        rated_before={(ASSET, JANUARY.start): Tally(used=Decimal(80), overage=Decimal(80))},
-    )
-
-    [line] = close(wallet, period=FEBRUARY).lines
-
-    assert (line.amount, line.before, line.origin_used) == (20 * 5 + 30 * 1, 80, 130)
-
-
-def test_each_close_of_each_wallet_and_period_has_an_execution_of_its_own():
+def test_the_close_of_each_wallet_and_period_has_an_execution_of_its_own():
     other = WalletId(derive(WALLET, "other"))
 
-    ids = [
-        execution_id(wallet_id, period, reopened)
-        for wallet_id in (WALLET, other)
-        for period in PERIODS
-        for reopened in (0, 1)
-    ]
+    ids = [execution_id(wallet_id, period) for wallet_id in (WALLET, other) for period in PERIODS]
 
-    assert len(set(ids)) == 12
+    assert len(set(ids)) == 6
 
 
 @pytest.mark.parametrize(
@@ -154,19 +133,13 @@ def test_a_wallet_lives_on_while_an_asset_or_a_grant_does(ends, held, is_alive: 
     assert continues_after(ends, held, JANUARY.end) is is_alive
 
 
-def test_a_close_that_is_repeated_has_the_same_ids_and_a_reopened_one_its_own():
+def test_a_close_that_is_repeated_has_the_same_ids():
     used = state([cell("a", 30, day(1, 5), period=JANUARY)], held=(entitlement(),))
 
-    first, same, again = close(used), close(used), close(used, reopened=1)
+    first, same = close(used), close(used)
 
     assert first == same
-    assert first.execution_id != again.execution_id
-    revisions = {
-        one.cause_revision
-        for one in again.settlement.movements
-        if one.cause_kind is not CauseKind.ISSUE
-    }
-    assert revisions == {2}
+    assert {one.cause_revision for one in first.settlement.movements} == {0}
 
 
 @given(strategies.usage("UTC", PERIODS), strategies.entitlements(), st.integers(0, 5))
@@ -196,7 +169,6 @@ def test_closing_periods_in_turn_comes_to_what_the_balance_said(cells, held, pri
             now,
             grants=tuple(grown.values()),
             cells=tuple(one for one in cells if one not in done),
-            settled=done,
             entitlements=(replace(held, next_index=_next(held, found, now)),),
         )
 
@@ -220,7 +192,7 @@ def test_all_that_is_final_is_drawn_anew_as_it_was_closed():
     live = state(cells, held=(held,))
 
     walk = walked(live, cells, through=MARCH.end)
-    again = walked_anew(live, cells, live.commitments)
+    again = walked_anew(live, cells)
     final = [
         FinalCell(
             cell=next(one for one in cells if one.id == result.increment.cell_id),
@@ -235,7 +207,8 @@ def test_all_that_is_final_is_drawn_anew_as_it_was_closed():
     def figures(results):
         return [(one.increment, one.drawn, one.overage) for one in results]
 
-    assert figures(again) == figures(walk.results) == figures(kept)
+    assert figures(again.results) == figures(walk.results) == figures(kept)
+    assert again.movements == walk.movements
     assert [one.amount for one in rated(live, kept)] == [
         one.amount for one in rated(live, walk.results)
     ]
@@ -298,12 +271,11 @@ def test_invoice_lines_have_ids_of_their_own_and_keep_them():
 
 
 def test_lines_that_are_owed_apart_have_ids_of_their_own():
-    """January in two segments, late usage of it, a label and another asset, in two quarters."""
+    """A quarter in two segments, a correction of it, a label and another asset, in two quarters."""
     cells = [
         cell("own", 1, day(1, 5), period=JANUARY),
         cell("next", 1, day(2, 5), period=FEBRUARY),
         cell("amended", 1, day(2, 20), period=FEBRUARY),
-        cell("late", 1, day(1, 6), period=FEBRUARY, origin=JANUARY),
         replace(cell("label", 1, day(1, 5), period=JANUARY), dimensions='{"region":"eu"}'),
         cell("other", 1, day(1, 5), period=JANUARY, asset=2),
     ]
@@ -312,7 +284,9 @@ def test_lines_that_are_owed_apart_have_ids_of_their_own():
         RateSegment(start=day(2, 15), terms=terms("3")),
     )
     wallet = state(cells, rates={one.asset_id: segments for one in cells})
-    lines = rated(wallet, walked(wallet, cells, through=MARCH.end).results)
+    own = rated(wallet, walked(wallet, cells, through=MARCH.end).results)
+    changed = replace(own[0], corrects=own[0].id)
+    lines = [*own, in_next_period(changed, FEBRUARY, CorrectionId(UUID(int=1)))]
 
     quarter, other = (
         invoice_ready(bill(billing, QUARTERS), lines, {})

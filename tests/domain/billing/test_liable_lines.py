@@ -15,7 +15,7 @@ from server.domain.billing.verification import BilledLine, differing_shares
 from server.domain.calendar import Delay, PolicyPeriod
 from server.domain.exact import exact, round_to
 from server.domain.modeling.policies import RatingFrequency
-from server.domain.settlement.ratable_lines import RatableKey, RatableLine
+from server.domain.settlement.ratable_lines import RatableKey, RatableLine, line_id
 from tests import strategies
 from tests.domain.settlement.summary_words import lines, whole
 from tests.strategies import ASSET, MONTHLY, WALLET, cell, terms
@@ -66,7 +66,7 @@ class Usage:
             PERIODS[self.segment].start,
             self.dimensions,
         )
-        return replace(RATED, key=key, amount=self.amount)
+        return replace(RATED, id=line_id(WALLET, key), key=key, amount=self.amount)
 
 
 USED = st.builds(
@@ -198,7 +198,7 @@ def test_the_order_of_what_is_billed_changes_nothing(used, random, places):
 
 @given(st.lists(USED, min_size=1, max_size=30), st.lists(USED, max_size=5), PLACES)
 def test_all_that_was_billed_for_a_billing_period_is_its_rounded_total(used, more, places):
-    """Also if each month is billed, reopened for more usage, and billed again."""
+    """Also if the lines of each month are replaced, with more usage, before they are invoiced."""
     made: list[tuple[int, LiableLine]] = []
     for month in range(len(PERIODS)):
         before = [line for _, line in made]

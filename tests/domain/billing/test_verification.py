@@ -3,17 +3,24 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from server.domain.billing.corrections import Booked, changed_lines
 from server.domain.billing.verification import (
     Difference,
     Verified,
     different,
-    differing_packages,
+    differing_cells,
+    differing_lines,
+    differing_movements,
+    differing_standing,
 )
-from server.domain.rating.procedures.packages import Packaged
-from server.domain.rating.rates import RateSegment
-from tests.domain.procedure_words import price
-from tests.domain.settlement.summary_words import JANUARY, day, lines
-from tests.strategies import ASSET, cell, terms
+from server.domain.consumption.aggregation import increments
+from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
+from server.domain.settlement.walk import WalletTerms, settle
+from server.domain.settlement.wallet_states import FinalCell
+from tests.domain.settlement.summary_words import JANUARY, day, lines, results, whole
+from tests.strategies import USD, WALLET, cell, grant, terms
+
+SUM = AggregationPolicy.usual(AggregationMethod.SUM)
 
 
 def named(differences):
@@ -33,27 +40,105 @@ def test_only_figures_that_differ_are_named():
     )
 
 
-def test_packages_of_one_rate_are_compared_by_all_their_units():
-    """The line has 40 and 20 units at 300 and 5 at 400: 60 and 5 are due."""
-    rates = {ASSET: (RateSegment(start=day(1, 1), terms=terms("1")),)}
-    [plain] = lines([cell("a", 65, day(1, 5), period=JANUARY)], rates)
-    dear, cheap, other = price(400, 100), price(300, 100), price(200, 100)
-    packaged = (
-        Packaged(cheap, Decimal(40)),
-        Packaged(dear, Decimal(5)),
-        Packaged(cheap, Decimal(20), Decimal(40)),
+def booked(line, **more):
+    """The booked sums of a line, as it is or with other figures."""
+    figures = {"used": line.used, "drawn": line.drawn, "overage": line.overage}
+    return Booked(
+        id=line.id,
+        asset_number=1,
+        unit=USD,
+        version=None,
+        failure="",
+        billed_from=JANUARY.start,
+        **(figures | {"amount": line.amount} | more),
     )
-    line = replace(plain, packaged=packaged)
 
-    def compared(stored):
-        return sorted(named(differing_packages("a", line, stored)))
 
-    assert compared({cheap: Decimal(60), dear: Decimal(5)}) == []
-    assert compared({cheap: Decimal(40), other: Decimal(1)}) == [
-        ("quantity at 200 USD per 100", "a", "none", "1"),
-        ("quantity at 300 USD per 100", "a", "60", "40"),
-        ("quantity at 400 USD per 100", "a", "5", "none"),
+def compared(line, *, now=None, **stored):
+    """Return the differences of a line that is stored with other figures; `now` is another line."""
+    known = {line.key.usage: booked(line, **stored)}
+    changes = changed_lines(WALLET, (line,) if now is None else now, known)
+    name = f"accounts/a/ratableSummaries/{line.id}"
+    found = differing_lines("a", changes, known)
+    assert {one.name for one in found} <= {name}
+    return [(one.what, one.expected, one.found) for one in found]
+
+
+def test_a_line_is_compared_with_what_is_booked_of_it():
+    """5 at 2 are 10."""
+    [line] = lines([cell("a", 5, day(1, 5), period=JANUARY)], whole(terms("2")))
+
+    assert compared(line) == []
+    assert compared(line, amount=Decimal(8)) == [("amount", "10", "8")]
+    assert compared(line, overage=Decimal(4), drawn=Decimal(1)) == [("overage", "5", "4")]
+    # What failed can be rated now, and what nothing is left of is booked with something.
+    assert compared(line, amount=None) == [("amount", "10", "none")]
+    assert compared(line, now=()) == [("overage", "0", "5"), ("amount", "0", "10")]
+
+
+def test_a_line_that_is_not_booked_is_named():
+    [line] = lines([cell("a", 5, day(1, 5), period=JANUARY)], whole(terms("2")))
+
+    found = differing_lines("a", changed_lines(WALLET, [line], {}), {})
+
+    assert [(one.what, one.expected, one.found) for one in found] == [
+        ("overage", "5", "none"),
+        ("amount", "10", "none"),
     ]
+
+
+def test_cells_are_compared_with_how_they_are_drawn_now():
+    """3 of 5 are included."""
+    used = cell("a", 5, day(1, 5), period=JANUARY)
+    [result] = results([used], grant("g", 3, day(1, 1)))
+    kept = FinalCell(cell=used, quantity=Decimal(5), drawn=Decimal(3), overage=Decimal(2))
+    name = f"accounts/a/usageSummaries/{used.id}"
+
+    def differing(stored):
+        return named(differing_cells("a", [result], stored))
+
+    assert differing({used.id: kept}) == []
+    assert differing({used.id: replace(kept, drawn=Decimal(2))}) == [
+        ("drawn quantity", name, "3", "2")
+    ]
+    assert differing({}) == [
+        ("quantity", name, "5", "none"),
+        ("drawn quantity", name, "3", "none"),
+    ]
+
+
+def test_entries_that_a_new_walk_would_post_are_named_with_their_cause():
+    used = cell("a", 5, day(1, 5), period=JANUARY)
+    held = grant("g", 3, day(1, 1))
+    terms = WalletTerms(id=WALLET, zone="UTC", aggregation=SUM)
+    found = increments([used], SUM, zone="UTC")
+    moves = settle(terms, [held], (), found, through=JANUARY.end).movements
+
+    [missing] = differing_movements("a", WALLET, moves)
+
+    assert str(missing) == (
+        f"accounts/a/wallets/{WALLET}: the sum of the entries of CELL {used.id} on the grant"
+        f" {held.id} is posted, should be -3 more"
+    )
+    assert differing_movements("a", WALLET, ()) == []
+
+
+def test_cells_that_begin_final_periods_are_compared_by_what_they_hold():
+    used = cell("a", 5, day(1, 5), period=JANUARY)
+    held = replace(used, measure=replace(used.measure, count=0))
+    other = replace(held, measure=replace(held.measure, last=Decimal(7)))
+    name = f"accounts/a/usageSummaries/{used.id}"
+
+    def differing(stored, due, closed=JANUARY.end):
+        return named(differing_standing("a", stored, due, closed))
+
+    assert differing([held], [held]) == []
+    assert differing([held], [other]) == [("carried over", name, "7", "5")]
+    assert differing([held], []) == [("carried over", name, "0", "5")]
+    assert differing([], [held]) == [("carried over", name, "5", "0")]
+    # Usage is no such cell, and a period that is not final is not compared.
+    assert differing([used], []) == []
+    assert differing([held], [], JANUARY.start) == []
 
 
 def test_what_was_verified_adds_up():

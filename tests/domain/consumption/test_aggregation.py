@@ -64,18 +64,20 @@ def test_two_cells_of_one_day_share_their_peak():
     assert amounts(increments(cells, PEAK_DAYS, zone="UTC")) == [30, 20]
 
 
-def test_late_usage_adds_only_what_it_changes_and_comes_last_in_its_period():
-    settled = [cell("a", 30, day(5), period=JANUARY)]
-    late = cell("late", 50, day(5, 1), period=FEBRUARY, origin=JANUARY)
-    own = cell("own", 70, day(29, 23, 2), period=FEBRUARY)
-
-    found = increments([late, own], PEAK, zone="UTC", settled=settled)
-
-    assert [(i.quantity, i.is_correction, i.at) for i in found] == [
-        (70, False, day(29, 23, 2)),
-        (20, True, day(29, 0, 2)),
+def test_each_period_peaks_on_its_own_and_comes_after_the_one_before():
+    cells = [
+        cell("feb", 70, day(1, month=2), period=FEBRUARY),
+        cell("later", 50, day(5, 1), period=JANUARY),
+        cell("jan", 30, day(5), period=JANUARY),
     ]
-    assert found[1].origin_start == JANUARY.start
+
+    found = increments(cells, PEAK, zone="UTC")
+
+    assert [(i.quantity, i.period_start, i.at) for i in found] == [
+        (30, JANUARY.start, day(5)),
+        (20, JANUARY.start, day(5, 1)),
+        (70, FEBRUARY.start, day(1, month=2)),
+    ]
 
 
 def test_assets_peak_each_on_their_own():
@@ -105,9 +107,9 @@ def test_increments_sum_to_the_combined_quantity(data, policy, zone):
 
     found = increments(cells, policy, zone=zone)
 
-    for key in {(item.asset_id, item.origin_start) for item in cells}:
-        own = [item for item in cells if (item.asset_id, item.origin_start) == key]
-        parts = [i.quantity for i in found if (i.asset_id, i.origin_start) == key]
+    for key in {(item.asset_id, item.period.start) for item in cells}:
+        own = [item for item in cells if (item.asset_id, item.period.start) == key]
+        parts = [i.quantity for i in found if (i.asset_id, i.period_start) == key]
         assert sum(parts) == combined(own, policy, zone=zone)
         assert min(parts) >= 0
 
@@ -122,13 +124,12 @@ def test_the_order_of_cells_does_not_matter(data, policy, random):
 
 @given(st.data(), strategies.policies)
 @settings(max_examples=60)
-def test_what_is_settled_makes_no_difference_to_what_is_not(data, policy):
+def test_other_periods_make_no_difference_to_a_period(data, policy):
     cells = data.draw(strategies.usage("UTC", (JANUARY, FEBRUARY, MARCH)))
-    settled = [item for item in cells if item.period == JANUARY]
     fresh = [item for item in cells if item.period != JANUARY]
 
     whole = increments(cells, policy, zone="UTC")
-    rest = increments(fresh, policy, zone="UTC", settled=settled)
+    rest = increments(fresh, policy, zone="UTC")
 
     assert rest == tuple(i for i in whole if i.period_start != JANUARY.start)
 
@@ -303,15 +304,18 @@ def test_the_difference_of_rounding_goes_on_the_latest_cells():
     assert [item.quantity for item in none] == [0, 0, 0]
 
 
-def test_late_usage_is_rounded_with_what_is_final():
-    settled = [cell("a", Decimal("1.4"), day(5), period=JANUARY)]
-    late = cell("late", Decimal("0.2"), day(5, 1), period=FEBRUARY, origin=JANUARY)
+def test_usage_is_rounded_with_all_that_is_known_of_its_period():
+    """1.4 alone are 1; with 0.2 more, whenever they arrive, 1.6 are 2."""
+    first = cell("a", Decimal("1.4"), day(5), period=JANUARY)
+    more = cell("b", Decimal("0.2"), day(5, 1), period=JANUARY)
+    february = cell("c", Decimal("1.4"), day(5, month=2), period=FEBRUARY)
     nearest = ScaleRounding(0, Rounding.HALF_UP)
 
-    [found] = increments([late], SUM, zone="UTC", settled=settled, rounding=nearest)
+    alone = increments([first, february], SUM, zone="UTC", rounding=nearest)
+    both = increments([february, more, first], SUM, zone="UTC", rounding=nearest)
 
-    # 1.4 were billed as 1, and 1.6 are 2.
-    assert found.quantity == 1
+    assert [item.quantity for item in alone] == [1, 1]
+    assert [item.quantity for item in both] == [Decimal("1.4"), Decimal("0.6"), 1]
 
 
 @given(
@@ -319,18 +323,17 @@ def test_late_usage_is_rounded_with_what_is_final():
     st.sampled_from(Rounding),
 )
 def test_what_was_rounded_period_by_period_is_rounded_the_same_at_once(said, mode):
-    """Usage of January that January, February and March took in, a close after the other."""
+    """Usage of January, February and March, a close after the other."""
     rounding = ScaleRounding(0, mode)
     periods = (JANUARY, FEBRUARY, MARCH)
     cells = [
-        cell(n, Decimal(hundredths) / 100, day(5, n), period=periods[at], origin=JANUARY)
+        cell(n, Decimal(hundredths) / 100, day(5, n, at + 1), period=periods[at])
         for n, (hundredths, at) in enumerate(said)
     ]
     closed = {}
-    for at, period in enumerate(periods):
+    for period in periods:
         own = [one for one in cells if one.period == period]
-        before = [one for one in cells if one.period in periods[:at]]
-        found = increments(own, SUM, zone="UTC", settled=before, rounding=rounding)
+        found = increments(own, SUM, zone="UTC", rounding=rounding)
         closed |= {item.cell_id: item.quantity for item in found}
 
     again = increments(cells, SUM, zone="UTC", rounding=rounding)

@@ -1,4 +1,4 @@
-"""Placement: the period that takes usage in, by what is known of periods and the late policy."""
+"""Placement: the cell of usage, and how it is billed if its rating period is final."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,19 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.calendar import Delay, PolicyPeriod, RatingPeriod
+from server.domain.calendar import Delay, PolicyPeriod
 from server.domain.consumption.placement import (
     KnownPeriods,
     cell_of,
-    first_open,
     is_closed,
-    may_reopen,
+    late_usage,
     place_of,
     places_of,
-    reopened_period,
     takes_late,
 )
-from server.domain.consumption.recording import Counted, Meter, Place, Slot, Usage
+from server.domain.consumption.recording import Counted, LateUsage, Meter, Place, Slot, Usage
 from server.domain.consumption.uniques import as_counted, unique_value, window_key
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import (
@@ -77,43 +75,33 @@ def item_at(slot: Slot, dimensions: str = "", **labels: str) -> Counted:
     return Counted(usage, EACH.id, b"", Decimal(7), "7", "7", slot, dimensions)
 
 
-def known(slot: Slot, *, is_open: bool, is_reopened: bool) -> KnownPeriods:
-    """Return the known periods: the slot's own, and a later one that is open."""
-    own = slot.meter.with_freeze(slot.period)
+def known(slot: Slot, *, is_open: bool) -> KnownPeriods:
+    """Return the known periods: the slot's own is open, or final."""
+    late = late_usage(slot, first_open=None, is_invoiced=False, now=NOW)
     return KnownPeriods(
-        opened={slot.period_key} if is_open or is_reopened else set(),
-        reopened={slot.period_key: own} if is_reopened else {},
-        first_open={slot.meter.wallet: first_open(slot.meter, slot.period.end, NOW)},
+        opened={slot.period_key} if is_open else set(),
+        late={slot.period_key: late} if takes_late(slot) and not is_open else {},
     )
 
 
-@given(TIMES, POLICIES, st.booleans(), st.booleans(), DIMENSIONS)
-def test_usage_goes_to_its_own_period_or_where_the_late_policy_says(
-    time: datetime, policy: LatePolicy, is_open: bool, is_reopened: bool, dimensions: str
+@given(TIMES, POLICIES, st.booleans(), DIMENSIONS)
+def test_usage_of_a_final_period_is_late_or_refused_as_the_policy_says(
+    time: datetime, policy: LatePolicy, is_open: bool, dimensions: str
 ):
     slot = slot_at(time, policy)
-    periods = known(slot, is_open=is_open, is_reopened=is_reopened)
 
-    place = place_of(item_at(slot, dimensions), periods)
+    place = place_of(item_at(slot, dimensions), known(slot, is_open=is_open))
 
-    if is_reopened:
-        assert isinstance(place, Place)
-        assert place.late == (LatePolicy.REOPEN, slot.meter.with_freeze(slot.period))
-        assert place.period_start == slot.period.start
-    elif is_open:
-        assert isinstance(place, Place)
-        assert (place.late, place.period_start) == (None, slot.period.start)
-    elif policy is LatePolicy.REJECT:
+    if policy is LatePolicy.REJECT and not is_open:
         assert isinstance(place, FailedPrecondition)
         assert place.reason == "PERIOD_CLOSED"
         assert place.facts["period_start_time"] == slot.period.start.isoformat()
-    else:
-        following = periods.first_open[slot.meter.wallet]
-        assert isinstance(place, Place)
-        assert place.late == (LatePolicy.NEXT_PERIOD, following)
-        assert place.period_start == following.start > slot.period.start
-    if isinstance(place, Place):
-        assert place.dimensions == dimensions
+        return
+    assert isinstance(place, Place)
+    assert (place.slot, place.dimensions) == (slot, dimensions)
+    assert (place.late is None) is is_open
+    if place.late is not None:
+        assert place.late.policy is policy
 
 
 @given(st.lists(st.tuples(TIMES, DIMENSIONS), min_size=1, max_size=20))
@@ -123,7 +111,10 @@ def test_records_of_one_cell_share_one_place_in_any_order(said: list[tuple[datet
     closed = [slot for slot in slots.values() if is_closed(slot, NOW - timedelta(days=60))]
     periods = KnownPeriods(
         opened={one.period_key for one in slots.values()} - {one.period_key for one in closed},
-        first_open={METER.wallet: first_open(METER, NOW - timedelta(days=60), NOW)},
+        late={
+            one.period_key: late_usage(one, first_open=None, is_invoiced=True, now=NOW)
+            for one in closed
+        },
     )
 
     forth = list(places_of(items, periods))
@@ -137,21 +128,20 @@ def test_records_of_one_cell_share_one_place_in_any_order(said: list[tuple[datet
 
 
 @given(TIMES, DIMENSIONS)
-def test_late_usage_has_a_cell_beside_that_of_usage_in_time(time: datetime, dimensions: str):
+def test_late_usage_is_counted_in_the_cell_of_usage_in_time(time: datetime, dimensions: str):
     slot = slot_at(time)
 
-    own = place_of(item_at(slot, dimensions), known(slot, is_open=True, is_reopened=False))
-    late = place_of(item_at(slot, dimensions), known(slot, is_open=False, is_reopened=False))
-    again = place_of(item_at(slot, dimensions), known(slot, is_open=False, is_reopened=True))
+    own = place_of(item_at(slot, dimensions), known(slot, is_open=True))
+    late = place_of(item_at(slot, dimensions), known(slot, is_open=False))
 
-    assert own.cell_id != late.cell_id
-    assert own.cell_id == again.cell_id
+    assert own.cell_id == late.cell_id
+    assert (own.late, late.late.policy) == (None, LatePolicy.NEXT_PERIOD)
 
 
 @given(TIMES)
-def test_a_cell_keeps_when_usage_was_and_which_period_takes_it_in(time: datetime):
+def test_a_cell_is_in_the_period_of_its_usage_however_late(time: datetime):
     slot = slot_at(time)
-    place = place_of(item_at(slot), known(slot, is_open=False, is_reopened=False))
+    place = place_of(item_at(slot), known(slot, is_open=False))
     assert isinstance(place, Place)
     assert place.late is not None
 
@@ -159,53 +149,35 @@ def test_a_cell_keeps_when_usage_was_and_which_period_takes_it_in(time: datetime
 
     assert (cell.id, cell.asset_number) == (place.cell_id, 3)
     assert (cell.start, cell.end) == (slot.day.start, slot.day.end)
-    assert cell.origin_start == slot.period.start
-    assert (cell.period.start, cell.period.end) == (place.late.period[0], place.late.period[1])
+    assert cell.period == slot.period
     assert (cell.measure.sum, cell.measure.count) == (Decimal(7), 1)
 
 
-@given(TIMES)
-def test_the_period_opened_for_late_usage_is_the_first_that_is_not_due(closed: datetime):
-    found = first_open(METER, closed, NOW)
+@given(TIMES, POLICIES, st.booleans(), st.booleans())
+def test_a_difference_is_billed_in_place_until_it_is_invoiced_and_otherwise_in_what_is_open(
+    time: datetime, policy: LatePolicy, is_invoiced: bool, is_open: bool
+):
+    slot = slot_at(time, policy)
+    following = METER.with_freeze(METER.period_of(slot.period.end))
 
-    before = METER.period_of(found.start - timedelta(microseconds=1))
-    assert found.freeze > NOW
-    assert found.end > closed
-    assert found.start <= closed or METER.freeze_time(before) <= NOW
+    found = late_usage(
+        slot, first_open=following if is_open else None, is_invoiced=is_invoiced, now=NOW
+    )
 
-
-@given(TIMES, st.none() | st.integers(1, 90))
-def test_a_period_opened_again_freezes_before_the_next_one(time: datetime, wait: int | None):
-    period = METER.period_of(time)
-    next_freeze = None if wait is None else NOW + timedelta(days=wait)
-
-    again = reopened_period(METER, period, now=NOW, next_freeze=next_freeze)
-
-    assert (again.start, again.end) == (period.start, period.end)
-    assert again.freeze >= NOW
-    assert next_freeze is None or again.freeze < next_freeze
-
-
-def test_a_period_opened_again_is_due_at_once_where_the_next_one_is():
-    period = METER.period_of(NOW - timedelta(days=60))
-
-    again = reopened_period(METER, period, now=NOW, next_freeze=NOW)
-
-    assert again == RatingPeriod(period.start, period.end, NOW)
+    if policy is LatePolicy.REOPEN and not is_invoiced:
+        assert found == LateUsage(LatePolicy.REOPEN, METER.with_freeze(slot.period))
+        return
+    # Without an open period, the one around now is opened.
+    around = following if is_open else METER.with_freeze(METER.period_of(NOW))
+    assert found == LateUsage(LatePolicy.NEXT_PERIOD, around)
 
 
 @pytest.mark.parametrize(
-    ("policy", "takes", "reopens"),
-    [
-        (LatePolicy.REJECT, False, False),
-        (LatePolicy.NEXT_PERIOD, True, False),
-        (LatePolicy.REOPEN, True, True),
-    ],
+    ("policy", "takes"),
+    [(LatePolicy.REJECT, False), (LatePolicy.NEXT_PERIOD, True), (LatePolicy.REOPEN, True)],
 )
-def test_what_late_policies_allow(policy: LatePolicy, takes: bool, reopens: bool):
-    slot = slot_at(NOW, policy)
-
-    assert (takes_late(slot), may_reopen(slot)) == (takes, reopens)
+def test_only_one_policy_refuses_late_usage(policy: LatePolicy, takes: bool):
+    assert takes_late(slot_at(NOW, policy)) is takes
 
 
 def test_a_period_is_closed_by_those_that_are_final_up_to_its_end():

@@ -14,7 +14,6 @@ from server.domain.consumption.intake import AHEAD, BEHIND, Intake
 from server.domain.consumption.placement import period_closed
 from server.domain.consumption.recording import (
     ACCEPTED,
-    DUPLICATE,
     OWN_UNIT,
     Counted,
     LateUsage,
@@ -23,6 +22,7 @@ from server.domain.consumption.recording import (
     Place,
     Refused,
     Slot,
+    Stored,
     Usage,
     fold,
     kept,
@@ -174,15 +174,14 @@ def next_period(slot: Slot) -> LateUsage:
 
 def test_the_id_of_a_cell_is_derived_from_what_it_is_about():
     slot = assessed(usage()).slot
-    late = next_period(slot)
 
     starts = (slot.day.start.isoformat(), slot.period.start.isoformat())
-    assert Place.of(slot, late).cell_id == derive(
-        WALLET, "cell", ASSET, *starts, slot.period.end.isoformat()
-    )
+    due = derive(WALLET, "cell", ASSET, *starts)
+    # Whenever usage arrives, it is counted in the cell of its own day.
+    assert Place.of(slot).cell_id == Place.of(slot, next_period(slot)).cell_id == due
 
 
-def test_late_usage_says_which_period_handles_it():
+def test_late_usage_says_which_period_bills_it():
     slot = assessed(usage()).slot
 
     assert kept(Place.of(slot)) is ACCEPTED
@@ -195,8 +194,35 @@ def test_equal_content_is_a_duplicate_however_it_is_written():
     first = assessed(usage("x", "1.50", labels={"a": "1", "b": "2"}))
     same = assessed(usage("x", "1.5", unit_id=EACH.id, labels={"b": "2", "a": "1"}))
 
-    assert repeated(same, first) is DUPLICATE
+    outcome = repeated(same, first)
+    assert (outcome.code, outcome.revision) == (OutcomeCode.DUPLICATE, 1)
     assert assessed(usage("x", labels={})).content_hash == assessed(usage("x")).content_hash
+
+
+def test_content_of_any_revision_is_a_duplicate_that_names_it():
+    """R26 l, also of a record that was voided since."""
+    first, second, third, other = (assessed(usage("x", n)) for n in (1, 2, 3, 4))
+    stored = Stored(
+        third.usage.asset_id,
+        third.usage.resource_id,
+        third.usage.quantity,
+        third.unit_id,
+        third.usage.time,
+        None,
+        third.content_hash,
+        3,
+        True,
+        {first.content_hash: 1, second.content_hash: 2},
+    )
+
+    outcomes = [repeated(one, stored) for one in (first, second, third)]
+    conflict = repeated(other, stored)
+
+    assert [(one.code, one.revision, one.is_voided) for one in outcomes] == [
+        (OutcomeCode.DUPLICATE, n, True) for n in (1, 2, 3)
+    ]
+    assert (conflict.code, conflict.revision) == (OutcomeCode.CONFLICT, 0)
+    assert "another id" in conflict.error.message
 
 
 @given(
@@ -263,12 +289,9 @@ def test_what_was_never_sold_is_refused_at_once():
         Intake(NOW, {(ACME, ASSET, CALLS): None}, {}).assess(usage())
 
 
-def test_the_first_period_that_is_not_due_waits_for_its_delay():
+def test_a_period_freezes_after_its_delay():
     # Berlin's 15 February is over at 23:00 UTC on the 14th of March; three days are waited.
-    freeze = datetime(2024, 3, 17, 23, tzinfo=UTC)
-    january = datetime(2024, 1, 20, tzinfo=UTC)
+    february = meter().period_of(datetime(2024, 2, 20, tzinfo=UTC))
 
-    before = meter().first_unfrozen(january, freeze - timedelta(microseconds=1))
-    at = meter().first_unfrozen(january, freeze)
-
-    assert before.end == at.start == datetime(2024, 3, 14, 23, tzinfo=UTC)
+    assert february.end == datetime(2024, 3, 14, 23, tzinfo=UTC)
+    assert meter().with_freeze(february).freeze == datetime(2024, 3, 17, 23, tzinfo=UTC)

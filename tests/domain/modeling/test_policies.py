@@ -7,7 +7,6 @@ from server.domain.errors import FailedPrecondition
 from server.domain.modeling.policies import (
     AggregationMethod,
     Combination,
-    LatePolicy,
     OveragePolicy,
     check_method,
     check_period_order,
@@ -71,18 +70,13 @@ def test_every_method_has_a_usual_combination():
 
 
 @pytest.mark.parametrize("method", list(AggregationMethod))
-def test_late_usage_may_not_take_back_what_was_drawn(method):
+def test_only_what_is_known_at_the_end_of_its_window_cannot_be_refused_at_a_cap(method):
     for overage in OveragePolicy:
         if (method, overage) == (AggregationMethod.TIME_WEIGHTED, OveragePolicy.BLOCK):
             with pytest.raises(FailedPrecondition, match="only at the end"):
-                check_method(method, LatePolicy.REJECT, overage)
+                check_method(method, overage)
         else:
-            check_method(method, LatePolicy.REJECT, overage)
-    if method.only_grows:
-        check_method(method, LatePolicy.NEXT_PERIOD, OveragePolicy.CHARGE)
-        return
-    with pytest.raises(FailedPrecondition, match="REJECT"):
-        check_method(method, LatePolicy.NEXT_PERIOD, OveragePolicy.CHARGE)
+            check_method(method, overage)
 
 
 def test_a_window_is_no_longer_than_the_rating_period():

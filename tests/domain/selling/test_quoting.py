@@ -29,6 +29,7 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Commitment,
+    Overage,
     RatingFrequencyPolicy,
     SellingModel,
     SellingModelType,
@@ -38,6 +39,7 @@ from server.domain.modeling.policies import (
     AggregationMethod,
     CommitmentRate,
     LatePolicy,
+    OveragePolicy,
     PolicyLevel,
     RolloverPolicy,
     usual_combination,
@@ -316,15 +318,29 @@ def test_the_target_says_more_than_the_line_and_the_line_more_than_the_catalog()
 def test_overrides_that_do_not_go_together_are_refused():
     draft = counting(AggregationMethod.SUM, CatalogState.DRAFT)
     in_tokens = product(resource(token_resource_id=CREDITS), resource(CREDITS))
+    weighted = counting(AggregationMethod.TIME_WEIGHTED)
+    blocking = Overage(id=PolicyId("b"), display_name="", overage=OveragePolicy.BLOCK)
+    held = replace(weighted, overage=kept(blocking))
 
     assert refused(under, product(), {CALLS: (None, draft)})[0] == "RESOURCE_INACTIVE"
-    latest = {CALLS: (None, counting(AggregationMethod.LATEST))}
-    assert refused(check_policies, under(product(), latest))[0] == "POLICY_CONFLICT"
+    blocked = under(product(), {CALLS: (None, held)})
+    assert refused(check_policies, blocked)[0] == "POLICY_CONFLICT"
     apart = under(in_tokens, {CALLS: (None, rated(9))})
     assert refused(check_policies, apart)[0] == "POLICY_CONFLICT"
     where = (f"{PATH}.policies",)
     found = refused(check_in_product, product(), [CALLS, CREDITS], *where)
     assert found == ("RESOURCE_NOT_IN_PRODUCT", *where)
+
+
+def test_what_can_fall_again_is_sold_with_any_late_policy():
+    latest = counting(AggregationMethod.LATEST)
+
+    changed = under(product(), {CALLS: (None, latest)})
+    check_policies(changed)
+
+    [sold] = changed.resources
+    assert sold.policies.wallet.aggregation.method is AggregationMethod.LATEST
+    assert sold.policies.wallet.late is LatePolicy.NEXT_PERIOD
 
 
 CONTRACT = BindingTargetId("frame")

@@ -38,7 +38,7 @@ def lines(cells, rates, *grants, **more):
 def owed(found, billed=()):
     """The liable lines in dollars, all of one quarter."""
     quarter = Period(JANUARY.start, MARCH.end)
-    origins = {line.key.origin_start: quarter for line in found}
+    origins = {line.id: quarter for line in found}
     return liable_lines(found, origins, dict(billed), places=2)
 
 
@@ -54,10 +54,6 @@ def halves(first: RateTerms, second: RateTerms, **more: OveragePolicy) -> dict:
 
 def whole(price: RateTerms) -> dict:
     return {ASSET: (RateSegment(start=day(1, 1), terms=price),)}
-
-
-def late(quantity: int, on: int, *, period=FEBRUARY):
-    return cell((on, period.start), quantity, day(1, on), period=period, origin=JANUARY)
 
 
 def used(quantity: int, on: int, **labels: str):

@@ -8,7 +8,7 @@ import pytest
 from server.domain.consumption.aggregation import increments
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy
 from server.domain.rating.rates import TierBounds
-from server.domain.settlement.walk import WalletTerms, settle, settled_anew
+from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.settlement.wallet_states import WalletState, walked, walked_anew
 from tests import strategies
 from tests.domain.procedure_words import tier
@@ -39,20 +39,20 @@ def taken(cells, discount, *, through=MARCH.end):
     ], settlement
 
 
-def test_all_usage_of_a_period_picks_the_discount_late_usage_too():
-    """300 in time and 300 late are 600 in January, so half is taken; February has 100 alone."""
+def test_all_usage_of_a_period_picks_the_discount_whenever_it_is_known():
+    """300 and 300 are 600 in January, so half is taken of both; February has 100 alone."""
     own = cell("own", 300, day(1, 5), period=JANUARY)
-    late = cell("late", 300, day(1, 6), period=FEBRUARY, origin=JANUARY)
+    more = cell("more", 300, day(1, 6), period=JANUARY)
     february = cell("feb", 100, day(2, 5), period=FEBRUARY)
 
-    amounts, settlement = taken([own, late, february], DISCOUNT)
+    amounts, settlement = taken([february, more, own], DISCOUNT)
 
-    assert amounts == [(150, 300), (80, 100), (150, 300)]
-    assert [grant.balance for grant in settlement.grants] == [1000 - 150 - 80 - 150]
+    assert amounts == [(150, 300), (150, 300), (80, 100)]
+    assert [grant.balance for grant in settlement.grants] == [1000 - 150 - 150 - 80]
     assert [(result.drawn, result.overage) for result in settlement.results] == [
         (300, 0),
-        (100, 0),
         (300, 0),
+        (100, 0),
     ]
 
 
@@ -105,40 +105,39 @@ def test_usage_drawn_anew_takes_the_discount_and_what_it_takes_is_gone_in_the_ne
         terms=TERMS, grants=(), entitlements=(posted,), cells=tuple(cells), period=FEBRUARY
     )
 
-    results = walked_anew(wallet, cells[::-1], {ASSET: DISCOUNT})
+    discounted = replace(wallet, commitments={ASSET: DISCOUNT})
+    results = walked_anew(discounted, cells[::-1]).results
 
     assert [(result.drawn, result.overage) for result in results] == [(700, 0), (1300, 100)]
 
 
-def test_usage_drawn_anew_draws_late_usage_after_that_of_the_period_which_handles_it():
-    """February has 100: 90 of its own are paid for first, then 10 of the 30 late ones."""
-    monthly = entitlement(quantity=100)
+def drawn_anew(cells):
+    """The payment of usage on 100 a month, of which February was posted."""
+    posted = replace(entitlement(quantity=100), next_index=2)
+    wallet = WalletState(
+        terms=TERMS, grants=(), entitlements=(posted,), cells=tuple(cells), period=MARCH
+    )
+    return [
+        (int(one.increment.quantity), one.drawn, one.overage)
+        for one in walked_anew(wallet, cells).results
+    ]
+
+
+def test_usage_drawn_anew_draws_each_period_on_what_it_had():
+    """January has 100 and 130 used, February has 100 and 90 used."""
     cells = [
-        cell("jan", 100, day(1, 5), period=JANUARY),
-        cell("late", 30, day(1, 6), period=FEBRUARY, origin=JANUARY),
         cell("feb", 90, day(2, 5), period=FEBRUARY),
+        cell("more", 30, day(1, 6), period=JANUARY),
+        cell("jan", 100, day(1, 5), period=JANUARY),
     ]
-    found = increments(cells, TERMS.aggregation, zone="UTC")
-    ends = {period.start: period.end for period in (JANUARY, FEBRUARY)}
 
-    results = settled_anew(TERMS, [monthly], found, ends, {})
-
-    assert [(int(one.increment.quantity), one.drawn, one.overage) for one in results] == [
-        (100, 100, 0),
-        (90, 90, 0),
-        (30, 10, 20),
-    ]
+    assert drawn_anew(cells) == [(100, 100, 0), (30, 0, 30), (90, 90, 0)]
 
 
 def test_usage_drawn_anew_finds_what_expired_at_the_end_of_each_period():
-    monthly = entitlement(quantity=100)
     cells = [
         cell("jan", 30, day(1, 5), period=JANUARY),
         cell("feb", 130, day(2, 5), period=FEBRUARY),
     ]
-    found = increments(cells, TERMS.aggregation, zone="UTC")
-    ends = {period.start: period.end for period in (JANUARY, FEBRUARY)}
 
-    results = settled_anew(TERMS, [monthly], found, ends, {})
-
-    assert [(result.drawn, result.overage) for result in results] == [(30, 0), (100, 30)]
+    assert drawn_anew(cells) == [(30, 30, 0), (130, 100, 30)]

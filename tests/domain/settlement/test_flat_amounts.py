@@ -3,7 +3,6 @@
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
-from itertools import groupby
 from math import ceil
 
 import pytest
@@ -16,7 +15,6 @@ from server.domain.ids import CellId, derive
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.elements import BaseRate, GraduatedTiers, VolumeTiers
 from server.domain.rating.rates import RateTerms, Tier, TierMode, pick
-from server.domain.settlement.ratable_lines import Tally
 from tests.domain.procedure_words import cost, line, run, tier
 from tests.domain.settlement.summary_words import (
     FEBRUARY,
@@ -24,14 +22,11 @@ from tests.domain.settlement.summary_words import (
     MARCH,
     amounts,
     halves,
-    late,
     lines,
     used,
     whole,
 )
-from tests.strategies import ASSET, USD, cell, terms
-
-ORIGIN = (ASSET, JANUARY.start)
+from tests.strategies import USD, cell, terms
 
 
 def flat(lower: int, upper: int | None, value: object, **more: object) -> Tier:
@@ -120,25 +115,25 @@ def test_the_first_line_that_enters_is_charged_and_no_other():
     assert amounts(lines(cells, whole(volume(*PLAN)))) == [30 + 30, 30]
 
 
-def test_late_usage_is_charged_for_the_tiers_that_it_is_first_to_enter():
+def test_more_usage_is_charged_for_the_tiers_that_it_is_first_to_enter():
     rates = whole(graduated(*PLAN))
+
     own = lines([used(90, 5)], rates)
-    known = Tally(used=Decimal(90), overage=Decimal(90), flat_tiers=set(own[0].flat_tiers))
+    more = lines([used(90, 5), used(20, 6)], rates)
 
-    found = lines([late(20, 6)], rates, rated_before={ORIGIN: known})
-
-    assert (amounts(own), amounts(found)) == ([90 + 20], [10 + 5 + 30])
-    assert known.flat_tiers == {0}, "what was rated before is not changed"
+    assert (amounts(own), amounts(more)) == ([90 + 20], [100 + 20 + 5 + 30])
+    assert [line.flat_tiers for line in (*own, *more)] == [(0,), (0, 100)]
 
 
-def test_a_volume_that_late_usage_takes_to_another_tier_charges_no_second_flat_amount():
+def test_a_volume_that_more_usage_takes_to_another_tier_charges_the_flat_amount_of_that_only():
     rates = whole(volume(*PLAN))
-    known = Tally(used=Decimal(90), overage=Decimal(90), flat_tiers={Decimal(0)})
 
-    [found] = lines([late(20, 6)], rates, rated_before={ORIGIN: known})
-
-    assert found.amount == 10
-    assert found.steps[-1].note == "a flat amount was charged with other units of the rating period"
+    assert amounts(lines([used(90, 5)], rates)) == [90 + 20]
+    assert amounts(lines([used(90, 5), used(20, 6)], rates)) == [55 + 30]
+    [_, second] = lines([used(90, 5, region="eu"), used(20, 6, region="us")], rates)
+    assert second.amount == 10
+    told = "a flat amount was charged with other units of the rating period"
+    assert second.steps[-1].note == told
 
 
 def test_new_terms_charge_a_tier_only_if_nobody_was_charged_for_it():
@@ -164,7 +159,7 @@ def test_usage_that_grants_pay_for_costs_no_flat_amount():
 
 
 def test_a_period_and_an_asset_of_their_own_are_charged_their_own():
-    february = cell((5, "own"), 10, FEBRUARY.start, period=FEBRUARY, origin=FEBRUARY)
+    february = cell((5, "own"), 10, FEBRUARY.start, period=FEBRUARY)
 
     assert amounts(lines([used(10, 5), february], whole(graduated(*PLAN)))) == [30, 30]
 
@@ -222,8 +217,19 @@ def cells_of(acts: list[Act]) -> list[Cell]:
     found = []
     for place, (on, quantity, region, period) in enumerate(acts):
         made = used(quantity, on, **({"region": region} if region else {}))
-        found.append(replace(made, period=period, id=CellId(derive(made.id, str(place)))))
+        start = made.start.replace(month=period.start.month)
+        found.append(
+            replace(made, start=start, period=period, id=CellId(derive(made.id, str(place))))
+        )
     return found
+
+
+def used_in(acts: list[Act]) -> list[Decimal]:
+    """The quantities of the periods in which something was used."""
+    sums: dict[Period, Decimal] = defaultdict(Decimal)
+    for _, quantity, _, period in acts:
+        sums[period] += quantity
+    return list(sums.values())
 
 
 def units_cost(own: Tier, units: Decimal) -> Decimal:
@@ -233,38 +239,29 @@ def units_cost(own: Tier, units: Decimal) -> Decimal:
 
 @settings(max_examples=60)
 @given(tariffs(), acts)
-def test_graduated_lines_cost_what_all_their_units_cost_at_once(tiers, acts):
+def test_graduated_lines_cost_what_all_units_of_their_period_cost_at_once(tiers, acts):
     """Units in each tier at its price, and the flat amounts of the tiers entered."""
-    cells = cells_of(acts)
-    total = sum(Decimal(quantity) for _, quantity, _, _ in acts)
-
-    found = lines(cells, whole(graduated(*tiers)))
+    found = lines(cells_of(acts), whole(graduated(*tiers)))
 
     expected = Decimal(0)
-    for own in tiers:
-        units = (total if own.upper is None else min(own.upper, total)) - own.lower
-        if units > 0:
-            expected += units_cost(own, units) + (own.flat or 0)
+    for total in used_in(acts):
+        for own in tiers:
+            units = (total if own.upper is None else min(own.upper, total)) - own.lower
+            if units > 0:
+                expected += units_cost(own, units) + (own.flat or 0)
     assert sum(amounts(found)) == expected
 
 
 @settings(max_examples=60)
 @given(tariffs(), acts)
-def test_volumes_cost_the_tier_of_all_that_is_known_and_one_flat_amount(tiers, acts):
-    acts = sorted(acts, key=lambda act: act[3].start)
-    cells = cells_of(acts)
+def test_volumes_cost_the_tier_of_all_units_of_their_period_and_its_flat_amount(tiers, acts):
     price = volume(*tiers)
 
-    found = lines(cells, whole(price))
+    found = lines(cells_of(acts), whole(price))
 
-    known, flat_amount = Decimal(0), None
-    units: dict[Tier, Decimal] = defaultdict(Decimal)
-    for _, same in groupby(acts, key=lambda act: act[3].start):
-        more = sum(Decimal(quantity) for _, quantity, _, _ in same)
-        known += more
-        picked = pick(tiers, price.bounds, known)
+    expected = Decimal(0)
+    for total in used_in(acts):
+        picked = pick(tiers, price.bounds, total)
         assert picked is not None
-        units[picked] += more
-        flat_amount = flat_amount or picked.flat
-    expected = sum(units_cost(own, count) for own, count in units.items()) + (flat_amount or 0)
+        expected += units_cost(picked, total) + (picked.flat or 0)
     assert sum(amounts(found)) == expected

@@ -11,26 +11,22 @@ from server.domain.consumption.aggregation import increments
 from server.domain.consumption.dimensions import dimensions_text
 from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.rates import AttributeRow, Rate, RateTerms, Tier
-from server.domain.settlement.ratable_lines import Tally, ratable_lines
+from server.domain.settlement.ratable_lines import ratable_lines
 from server.domain.settlement.walk import settle
 from tests.domain.procedure_words import by, tier
 from tests.domain.settlement.summary_words import (
-    FEBRUARY,
     HALF,
     JANUARY,
-    MARCH,
     TERMS,
     amounts,
     day,
     halves,
-    late,
     lines,
+    results,
     used,
     whole,
 )
-from tests.strategies import ASSET, USD, WALLET, cell, grant, terms
-
-ORIGIN = (ASSET, JANUARY.start)
+from tests.strategies import USD, WALLET, cell, grant, terms
 
 
 def package(value: object, per: int = 100, **more: object) -> RateTerms:
@@ -38,42 +34,37 @@ def package(value: object, per: int = 100, **more: object) -> RateTerms:
     return RateTerms(unit=USD, rate=rate, **more)
 
 
-def tally(*rated) -> Tally:
-    """Return the packages that lines leave for later lines."""
-    units = defaultdict(Decimal)
-    for line in rated:
-        for one in line.packaged:
-            units[one.rate] += one.quantity
-    return Tally(
-        used=sum((line.used for line in rated), Decimal(0)),
-        overage=sum((line.overage for line in rated), Decimal(0)),
-        packages=units,
-    )
-
-
-def test_late_usage_goes_on_in_packages_of_its_own_rate_only():
-    """50 at ten each began none; 40 began one, which late 60 fill and late 1 more do not."""
+def test_usage_goes_on_in_packages_of_its_own_rate_only():
+    """50 at ten each began none; 40 began one, which 60 more fill and 1 more does not."""
     rates = halves(terms("10"), package(300))
-    own = lines([used(50, 5), used(40, 20)], rates)
+    own = [used(50, 5), used(40, 20)]
 
-    fill = lines([late(60, 21)], rates, rated_before={ORIGIN: tally(*own)})
-    more = lines([late(1, 22, period=MARCH)], rates, rated_before={ORIGIN: tally(*own, *fill)})
+    found = [lines([*own, *more], rates) for more in ([], [used(60, 21)], [used(61, 21)])]
 
-    assert (amounts(own), amounts(fill), amounts(more)) == ([500, 300], [0], [300])
-    told = fill[0].steps[-1]
-    assert (told.inputs["packages"], told.inputs["units_before"]) == ("0", "40")
+    assert [amounts(one) for one in found] == [[500, 300], [500, 300], [500, 600]]
+    assert [one[1].steps[-1].inputs["packages"] for one in found] == ["1", "1", "2"]
+
+
+def test_labels_go_on_in_the_package_that_others_began():
+    """50 without a label began a package of 300 that 40 of the US go on in."""
+    [_, us] = lines([used(50, 5), used(40, 6, region="us")], whole(package(300)))
+
+    assert us.amount == 0
+    told = us.steps[-1]
+    assert (told.inputs["packages"], told.inputs["units_before"]) == ("0", "50")
     assert told.note == "units go on in a package that others before them began"
 
 
-def test_rating_late_usage_again_finds_the_packages_as_they_were():
-    """90 began a package, of which 10 are left: 5 late ones fill it, however often it is asked."""
-    before = {ORIGIN: tally(*lines([used(90, 5)], whole(package(300))))}
+def test_rating_usage_again_finds_the_packages_as_they_were():
+    """90 began a package, of which 10 are left: 10 more fill it, however often it is rated."""
+    settled = results([used(90, 5), used(10, 21)])
 
     asked = [
-        amounts(lines([late(10, 21)], whole(package(300)), rated_before=before)) for _ in range(3)
+        amounts(ratable_lines(WALLET, settled, halves(package(300), package("300.00"))))
+        for _ in range(3)
     ]
 
-    assert asked == [[0]] * 3
+    assert asked == [[300, 0]] * 3
 
 
 def test_what_costs_another_rate_in_a_region_begins_packages_of_its_own():
@@ -101,17 +92,16 @@ def test_what_was_free_began_no_package_that_others_could_use():
     assert amounts(lines([used(50, 5), used(40, 20)], rates)) == [0, 300]
 
 
-def test_late_usage_that_another_tier_charges_begins_a_package_of_that():
+def test_usage_that_another_tier_charges_begins_packages_of_that():
+    """With the 101st unit all are charged by the other tier: 400 for one package, not 500."""
     tiers = (tier(0, 101, "OVERRIDE", 500), tier(101, None, "OVERRIDE", 400))
     rates = whole(package(500, 500, tiers=tiers))
-    own = lines([used(100, 5)], rates)
 
-    found = lines([late(1, 6)], rates, rated_before={ORIGIN: tally(*own)})
-
-    assert (amounts(own), amounts(found)) == ([500], [400])
+    assert amounts(lines([used(100, 5)], rates)) == [500]
+    assert amounts(lines([used(100, 5), used(1, 6)], rates)) == [400]
 
 
-def test_late_usage_is_in_the_tier_of_a_commitment_that_all_usage_is_in():
+def test_overage_is_in_the_tier_of_a_commitment_that_all_usage_is_in():
     """100 granted and 10 beyond are 110 used: with one more the tier from 111 on holds."""
     discounts = (
         Tier(lower=Decimal(0), upper=Decimal(111), adjustment=by("PERCENTAGE", 10)),
@@ -119,11 +109,10 @@ def test_late_usage_is_in_the_tier_of_a_commitment_that_all_usage_is_in():
     )
     committed = replace(terms("10", tiers=discounts), rate=None)
     rates = whole(replace(terms("10"), committed=(committed,)))
-    own = lines([used(110, 5)], rates, grant("g", 100, day(1, 1), day(2, 1)))
+    included = grant("g", 100, day(1, 1), day(2, 1))
 
-    found = lines([late(1, 6)], rates, rated_before={ORIGIN: tally(*own)})
-
-    assert (amounts(own), amounts(found)) == ([90], [5])
+    assert amounts(lines([used(110, 5)], rates, included)) == [90]
+    assert amounts(lines([used(110, 5), used(1, 6)], rates, included)) == [55]
 
 
 REGIONS = {"": 300, "eu": 500, "us": 300}
@@ -132,7 +121,6 @@ acts = st.lists(
         st.integers(1, 28),
         st.integers(1, 150),
         st.sampled_from(sorted(REGIONS)),
-        st.sampled_from([JANUARY, FEBRUARY, MARCH]),
     ),
     max_size=8,
     unique_by=lambda act: act[0],
@@ -142,32 +130,25 @@ acts = st.lists(
 @given(acts, st.sampled_from([7, 100]), st.booleans())
 @settings(max_examples=100)
 def test_each_package_that_is_begun_is_charged_once(acts, per, is_free):
-    """Whatever is late, and whether it is rated with the rest or after it."""
     row = AttributeRow(attributes=(("region", "eu"),), adjustment=by("OVERRIDE", 500))
     price = package(300, per, adjustments=(row,))
     policy = OveragePolicy.FREE if is_free else OveragePolicy.CHARGE
     rates = halves(price, replace(price, base_entry="base/later"), overage=policy)
     cells = [
         replace(
-            cell(on, quantity, day(1, on), period=period, origin=JANUARY),
+            cell(on, quantity, day(1, on), period=JANUARY),
             dimensions=dimensions_text(("region",), {"region": region} if region else None),
         )
-        for on, quantity, region, period in acts
+        for on, quantity, region in acts
     ]
 
     settled = settle(
-        TERMS, (), (), increments(cells, TERMS.aggregation, zone="UTC"), through=MARCH.end
+        TERMS, (), (), increments(cells, TERMS.aggregation, zone="UTC"), through=JANUARY.end
     ).results
     together = ratable_lines(WALLET, settled, rates)
-    apart = ()
-    for period in (JANUARY, FEBRUARY, MARCH):
-        own = [one for one in settled if one.increment.period_start == period.start]
-        before = {ORIGIN: tally(*apart)}
-        apart += ratable_lines(WALLET, own, rates, rated_before=before)
 
     units = defaultdict(int)
-    for on, quantity, region, _ in acts:
+    for on, quantity, region in acts:
         if on >= HALF.day or not is_free:
             units[REGIONS[region]] += quantity
     assert sum(amounts(together)) == sum(-(-n // per) * price for price, n in units.items())
-    assert apart == together

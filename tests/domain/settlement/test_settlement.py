@@ -23,8 +23,8 @@ def day(month, number):
     return datetime(2024, month, number, tzinfo=UTC)
 
 
-def walk(cells, held, *, through, grants=(), terms=TERMS, settled=()):
-    found = increments(cells, terms.aggregation, zone=terms.zone, settled=settled)
+def walk(cells, held, *, through, grants=(), terms=TERMS):
+    found = increments(cells, terms.aggregation, zone=terms.zone)
     return settle(terms, grants, held, found, through=through)
 
 
@@ -119,20 +119,40 @@ def test_an_expired_grant_pays_for_nothing_and_an_issue_for_nothing_before_it():
     assert lines(settlement)[-1] == ("GRANT", date(2024, 2, 1), 10)
 
 
-def test_a_correction_draws_after_the_period_and_before_its_boundary():
+def test_usage_of_a_period_is_drawn_before_its_boundary_whatever_comes_first():
     own = cell("own", 90, day(2, 29), period=FEBRUARY)
-    late = cell("late", 30, day(1, 5), period=FEBRUARY, origin=JANUARY)
+    more = cell("more", 30, day(1, 5), period=JANUARY)
     held = [entitlement(end=date(2025, 1, 1))]
 
-    settlement = walk([late, own], held, through=day(3, 1))
+    settlement = walk([own, more], held, through=day(3, 1))
 
-    assert lines(settlement)[2:] == [
+    assert lines(settlement) == [
+        ("GRANT", date(2024, 1, 1), 100),
+        ("DRAWDOWN", date(2024, 1, 5), -30),
+        ("EXPIRY", date(2024, 2, 1), -70),
         ("REFRESH", date(2024, 2, 1), 100),
         ("DRAWDOWN", date(2024, 2, 29), -90),
-        ("CORRECTION", date(2024, 2, 29), -10),
+        ("EXPIRY", date(2024, 3, 1), -10),
         ("REFRESH", date(2024, 3, 1), 100),
     ]
-    assert settlement.results[1].overage == 20
+
+
+def test_what_is_drawn_after_the_balance_is_asked_for_has_the_issues_until_then():
+    """On 5 February usage of the 29th is drawn then, when a pack of the 10th is open."""
+    pack = entitlement(quantity=50, start=date(2024, 2, 10), refresh=None)
+    ahead = cell("ahead", 30, day(2, 29), period=FEBRUARY)
+
+    settlement = walk([ahead], [pack], through=day(2, 5))
+
+    [result] = settlement.results
+    assert (result.drawn, result.overage) == (30, 0)
+    assert [one.balance for one in settlement.grants] == [20]
+
+
+def test_grants_are_listed_by_their_start():
+    grants = [grant(name, 1, day(1, name)) for name in range(1, 9)]
+
+    assert walk([], [], grants=grants[::-1], through=day(1, 9)).grants == tuple(grants)
 
 
 def test_a_refresh_that_ran_already_is_not_repeated():
@@ -178,11 +198,10 @@ def test_finalising_period_by_period_is_walking_them_at_once(world):
     terms, periods, held, cells = world
     whole = walk(cells, held, through=periods[-1].end, terms=terms)
 
-    grants, settled, movements, results = (), [], (), ()
+    grants, movements, results = (), (), ()
     for period in periods:
         fresh = [one for one in cells if one.period == period]
-        part = walk(fresh, held, grants=grants, through=period.end, terms=terms, settled=settled)
-        settled += fresh
+        part = walk(fresh, held, grants=grants, through=period.end, terms=terms)
         grants = part.grants
         movements, results = movements + part.movements, results + part.results
 

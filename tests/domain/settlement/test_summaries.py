@@ -21,7 +21,7 @@ from server.domain.rating.procedures.elements import (
     RatingSetting,
 )
 from server.domain.rating.rates import Adjustment, AdjustmentKind, RateSegment, Tier, TierMode
-from server.domain.settlement.ratable_lines import Tally, ratable_lines
+from server.domain.settlement.ratable_lines import ratable_lines
 from tests import strategies
 from tests.domain.settlement.summary_words import (
     FEBRUARY,
@@ -117,7 +117,8 @@ def test_the_volume_tier_is_picked_on_the_whole_period():
     assert (line.tier_quantity, line.amount) == (120, 120)
 
 
-def test_a_correction_is_rated_where_it_came_from_and_goes_on_in_its_tiers():
+def test_usage_is_rated_by_the_terms_of_its_own_time_in_the_tiers_of_its_period():
+    """All 130 of January pick the tier from 100 on; February costs 7 a unit."""
     override = Adjustment(kind=AdjustmentKind.OVERRIDE, value=Decimal(1))
     tiers = (Tier(lower=Decimal(100), upper=None, adjustment=override),)
     rates = {
@@ -130,15 +131,17 @@ def test_a_correction_is_rated_where_it_came_from_and_goes_on_in_its_tiers():
             RateSegment(start=day(2, 1), terms=terms("7")),
         )
     }
-    late = cell("late", 50, day(1, 5), period=FEBRUARY, origin=JANUARY)
+    cells = [
+        cell("feb", 1, day(2, 5), period=FEBRUARY),
+        cell("more", 50, day(1, 5), period=JANUARY),
+        cell("jan", 80, day(1, 4), period=JANUARY),
+    ]
 
-    (line,) = lines(
-        [late], rates, rated_before={(ASSET, JANUARY.start): Tally(overage=Decimal(80))}
-    )
+    january, february = lines(cells, rates)
 
-    assert (line.key.is_correction, line.key.origin_start) == (True, JANUARY.start)
-    assert line.amount == 20 * 5 + 30 * 1
-    assert line.tier_quantity == 130
+    assert (january.key.is_correction, january.key.origin_start) == (False, JANUARY.start)
+    assert january.amount == 100 * 5 + 30 * 1
+    assert (january.tier_quantity, february.amount) == (130, 7)
 
 
 def test_without_a_rate_there_is_a_failure_and_nothing_to_invoice():
@@ -184,28 +187,24 @@ def test_graduated_tiers_go_on_in_the_next_segment_after_the_overage_of_the_one_
     assert {(line.tier_quantity, line.origin_used) for line in found} == {(90, 120)}
 
 
-def test_late_usage_of_two_periods_goes_on_after_all_that_was_rated_before_it():
-    """January has 10 of 20 included: 10 + 30 + 40 beyond, of which 60 at 5 and 20 at 1."""
+def test_all_usage_of_a_period_makes_one_line_whatever_the_order():
+    """January has 10 included: 10 + 30 + 40 beyond, of which 60 at 5 and 20 at 1."""
     tiers = (
         Tier(lower=Decimal(0), upper=Decimal(60), adjustment=override(5)),
         Tier(lower=Decimal(60), upper=None, adjustment=override(1)),
     )
     cells = [
+        cell("later", 40, day(1, 7), period=JANUARY),
         cell("own", 20, day(1, 5), period=JANUARY),
-        cell("late", 30, day(1, 6), period=FEBRUARY, origin=JANUARY),
-        cell("later", 40, day(1, 7), period=MARCH, origin=JANUARY),
+        cell("more", 30, day(1, 6), period=JANUARY),
     ]
     rates = flat("5", tiers=tiers, mode=TierMode.GRADUATED)
 
-    found = lines(cells, rates, grant("g", 10, day(1, 1), day(2, 1)))
+    [found] = lines(cells, rates, grant("g", 10, day(1, 1), day(2, 1)))
 
-    assert [(line.before, line.tier_quantity, line.origin_used) for line in found] == [
-        (0, 10, 20),
-        (10, 40, 50),
-        (40, 80, 90),
-    ]
-    assert [line.amount for line in found] == [50, 150, 20 * 5 + 20 * 1]
-    assert len({line.id for line in found}) == 3
+    assert (found.before, found.tier_quantity, found.origin_used) == (0, 80, 90)
+    assert (found.drawn, found.overage, found.amount) == (10, 80, 60 * 5 + 20 * 1)
+    assert found.cell_ids == (cells[1].id, cells[2].id, cells[0].id)
 
 
 def test_usage_that_adds_up_to_too_many_digits_fails_and_other_lines_do_not():
@@ -243,8 +242,8 @@ def test_each_line_is_rated_by_the_version_of_the_period_of_its_usage():
     """The version of January charges 3, that of February 7; in March there is none."""
     versions = {JANUARY.start: fixed_price("one", 3), FEBRUARY.start: fixed_price("two", 7)}
     cells = [
-        cell("jan", 1, day(1, 5), period=MARCH, origin=JANUARY),
-        cell("feb", 1, day(2, 5), period=MARCH, origin=FEBRUARY),
+        cell("jan", 1, day(1, 5), period=JANUARY),
+        cell("feb", 1, day(2, 5), period=FEBRUARY),
         cell("mar", 1, day(3, 5), period=MARCH),
     ]
 
@@ -265,7 +264,7 @@ def test_each_line_is_rated_by_the_version_of_the_period_of_its_usage():
 
 
 def test_a_procedure_that_counts_lines_counts_those_of_one_period():
-    """January has two lines, February one and one late: the version charges their number."""
+    """January has three lines, February and March one: the version charges their number."""
     count = ListOperation(function=ListFunction.COUNT, source=None, variable="n")
     elements = (RatingSetting(), BaseRate(), count, FormulaElement(expression="n"))
     counting = tenant_version("own", elements)
@@ -273,7 +272,7 @@ def test_a_procedure_that_counts_lines_counts_those_of_one_period():
         cell("a", 1, day(1, 5), period=JANUARY),
         cell("b", 1, day(1, 5), period=JANUARY, asset=2),
         cell("c", 1, day(2, 5), period=FEBRUARY),
-        cell("d", 1, day(1, 6), period=FEBRUARY, origin=JANUARY),
+        cell("d", 1, day(1, 6), period=JANUARY, asset=3),
         cell("e", 1, day(3, 5), period=MARCH),
     ]
     rates = {one.asset_id: flat("1")[ASSET] for one in cells}
@@ -282,10 +281,10 @@ def test_a_procedure_that_counts_lines_counts_those_of_one_period():
     found = lines(cells, rates, rating_versions=ByPeriod(versions))
 
     assert [(line.key.period_start, line.amount) for line in found] == [
-        (JANUARY.start, 2),
-        (JANUARY.start, 2),
-        (FEBRUARY.start, 2),
-        (FEBRUARY.start, 2),
+        (JANUARY.start, 3),
+        (JANUARY.start, 3),
+        (JANUARY.start, 3),
+        (FEBRUARY.start, 1),
         (MARCH.start, 1),
     ]
 

@@ -14,8 +14,8 @@ from server.domain.exact import PLACES, Rounding, round_to
 from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId, derive
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
 from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, TierMode
-from server.domain.settlement.ratable_lines import Tally, ratable_lines
-from server.domain.settlement.tokens import TokenWallet, token_cells
+from server.domain.settlement.ratable_lines import ratable_lines
+from server.domain.settlement.tokens import TokenWallet, token_cell_id, token_cells
 from server.domain.settlement.tokens import tokens_of as tokens_of_assets
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
@@ -86,23 +86,29 @@ def test_what_cannot_be_rated_comes_to_nothing_and_its_line_says_so():
     assert line.failure == "RATE_NOT_FOUND"
 
 
-def test_tokens_of_a_period_that_is_closed_are_corrections_of_the_next():
-    late = replace(PURSE, closed=JANUARY.end)
+def test_tokens_are_used_when_the_usage_was_and_keep_their_cell():
+    """More usage makes the same cells, whose tokens are of the tier that all usage is in."""
+    tiers = (tier(0, 16, "OVERRIDE", 10), tier(16, None, "OVERRIDE", 5))
+    first, more = cell("a", 15, day(5), period=JANUARY), cell("b", 1, day(6), period=JANUARY)
 
-    [(_, made)] = tokens_of(
-        [cell("a", 5, JANUARY.start, period=JANUARY)], in_credits(), token_wallet=late
-    )
+    [(_, before)] = tokens_of([first], in_credits(tiers=tiers))
+    [(_, after), (_, added)] = tokens_of([first, more], in_credits(tiers=tiers))
 
-    assert (made.origin_start, made.period, made.is_correction) == (JANUARY.start, FEBRUARY, True)
+    assert before.id == after.id == token_cell_id(first.id, CREDITS) != added.id
+    assert [one.measure.sum for one in (before, after, added)] == [150, 75, 5]
+    assert [(one.start, one.period) for one in (after, added)] == [
+        (day(5), JANUARY),
+        (day(6), JANUARY),
+    ]
 
 
-def test_tokens_of_a_later_period_that_is_open_stay_in_it():
-    closed = replace(PURSE, closed=JANUARY.end)
-    march = datetime(2024, 3, 5, tzinfo=UTC)
+def test_tokens_are_in_the_period_of_their_own_wallet():
+    weekly = replace(PURSE, length=PolicyPeriod.WEEK)
+    used = cell("a", 5, day(10), period=JANUARY)
 
-    assert closed.handling(march) == PURSE.period_of(march)
-    assert closed.handling(day(5)) == closed.handling(FEBRUARY.start) == FEBRUARY
-    assert PURSE.handling(day(5)) == JANUARY
+    [(_, made)] = tokens_of([used], in_credits(), token_wallet=weekly)
+
+    assert (made.period.start, made.period.end) == (day(8), day(15))
 
 
 def test_each_cell_costs_the_tokens_of_the_tier_that_it_is_in():
@@ -115,35 +121,31 @@ def test_each_cell_costs_the_tokens_of_the_tier_that_it_is_in():
     assert [one.measure.sum for _, one in made] == [50, 10]
 
 
-def test_late_usage_goes_on_in_the_tiers_of_its_period():
-    """The first 10 cost 5 each, and 4 are rated: of 10 late ones 6 cost 5 each, and 4 cost 1."""
+def test_usage_of_other_periods_is_in_tiers_of_its_own():
+    """The first 10 of a period cost 5 each: of 14 in January 4 cost 1, in February all cost 5."""
     tiers = (tier(0, 10, "OVERRIDE", 5), tier(10, None, "OVERRIDE", 1))
-    graduated = in_credits(tiers=tiers, mode=TierMode.GRADUATED)
-    late = cell("late", 10, day(5), period=FEBRUARY, origin=JANUARY)
-    results, _ = settled([late], graduated)
-    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=graduated),)}
-    before = {(ASSET, JANUARY.start): Tally(used=Decimal(4), overage=Decimal(4))}
+    cells = [
+        cell("first", 4, day(4), period=JANUARY),
+        cell("more", 10, day(5), period=JANUARY),
+        cell("feb", 4, FEBRUARY.start, period=FEBRUARY),
+    ]
 
-    lines = ratable_lines(WALLET, results, rates, rated_before=before)
+    made = dict(tokens_of(cells, in_credits(tiers=tiers, mode=TierMode.GRADUATED)))
 
-    [(_, made)] = token_cells(PURSE, [late], results, lines)
-    assert made.measure.sum == lines[0].amount == 6 * 5 + 4 * 1
+    assert [made[one.id].measure.sum for one in cells] == [20, 6 * 5 + 4 * 1, 20]
 
 
-def test_late_usage_in_a_begun_package_costs_no_tokens():
-    """90 of a package of 100 are rated: 15 late units fill it and begin another one."""
+def test_usage_in_a_begun_package_costs_no_tokens():
+    """90 begin a package of 100: 5 more go on in it, and 10 more begin another one."""
     package = Rate(value=Decimal(300), per=Decimal(100), unit=CREDIT, is_package=True)
-    sold = RateTerms(unit=CREDIT, rate=package)
-    late = [cell(n, n, day(n), period=FEBRUARY, origin=JANUARY) for n in (10, 5)]
-    results, _ = settled(late, sold)
-    rates = {ASSET: (RateSegment(start=JANUARY.start, terms=sold),)}
-    ninety = Tally(used=Decimal(90), overage=Decimal(90), packages={package: Decimal(90)})
+    cells = [cell(n, n, day(on), period=JANUARY) for on, n in enumerate((90, 5, 10), 1)]
 
-    lines = ratable_lines(WALLET, results, rates, rated_before={(ASSET, JANUARY.start): ninety})
+    made = tokens_of(cells, RateTerms(unit=CREDIT, rate=package))
 
-    made = token_cells(PURSE, late, results, lines)
-    # The 5 of the 5th fill half of what was left, the 10 of the 10th begin the other package.
-    assert [(source, one.measure.sum) for source, one in made] == [(late[0].id, 300)]
+    assert [(source, one.measure.sum) for source, one in made] == [
+        (cells[0].id, 300),
+        (cells[2].id, 300),
+    ]
 
 
 def test_tokens_under_a_commitment_are_those_of_the_tier_that_all_usage_is_in():
@@ -163,8 +165,7 @@ def test_usage_of_the_last_hour_of_a_period_costs_tokens_of_that_period():
 
     [(_, made)] = tokens_of([used], in_credits())
 
-    assert (used.end, made.origin_start) == (FEBRUARY.start, JANUARY.start)
-    assert (made.period, made.is_correction) == (JANUARY, False)
+    assert (used.end, made.period) == (FEBRUARY.start, JANUARY)
 
 
 def test_usage_with_a_label_costs_the_tokens_of_its_label():

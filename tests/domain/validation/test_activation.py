@@ -8,7 +8,7 @@ import pytest
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import ResourceId
 from server.domain.modeling.catalog import CatalogState
-from server.domain.modeling.policies import AggregationMethod, LatePolicy
+from server.domain.modeling.policies import AggregationMethod, OveragePolicy
 from server.domain.modeling.units import UnitClassKind
 from server.domain.validation import RULES, Scope, Setup, Severity, validate
 from server.domain.validation.activation import IN_TURN, check_activation, check_valid
@@ -47,7 +47,7 @@ TABLE = [
     (setup(metered(counted=None)), "usageResources/calls", "UNIT_OF_MEASURE_NOT_FOUND"),
     (setup(metered(rating=DAILY, accumulation=MONTHLY)), CALLS, "PERIOD_ORDER"),
     (
-        setup(counted_by(AggregationMethod.LATEST, LatePolicy.NEXT_PERIOD)),
+        setup(counted_by(AggregationMethod.TIME_WEIGHTED, overage=OveragePolicy.BLOCK)),
         CALLS,
         "POLICY_CONFLICT",
     ),
@@ -74,8 +74,8 @@ TABLE = [
     (setup(metered(token_id=CREDITS)), "products/plan", "TOKEN_RESOURCE"),
     (
         setup(
-            counted_by(AggregationMethod.SUM, LatePolicy.REOPEN, token_id=CREDITS),
-            metered("credits", counted=unit("credit", class_id="credits")),
+            metered(token_id=CREDITS),
+            metered("credits", counted=unit("credit", class_id="credits"), rating=DAILY),
         ),
         "products/plan",
         "POLICY_CONFLICT",

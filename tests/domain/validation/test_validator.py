@@ -105,7 +105,11 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         setup(metered(rating=DAILY, accumulation=MONTHLY)),
         setup(metered(rating=DAILY)),
     ),
-    ("LATE_POLICY", setup(counted_by(AggregationMethod.LATEST)), setup()),
+    (
+        "LATE_POLICY",
+        setup(counted_by(AggregationMethod.TIME_WEIGHTED, overage=OveragePolicy.BLOCK)),
+        setup(counted_by(AggregationMethod.LATEST)),
+    ),
     ("RATING_FREQUENCY_UNSAID", setup(metered(frequency=None)), setup()),
     (
         "AGGREGATION_DISAGREES",

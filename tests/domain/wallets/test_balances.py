@@ -127,7 +127,7 @@ def test_finalising_a_period_does_not_move_the_balance(cells, held, days, final)
         increments(done, TERMS.aggregation, zone="UTC"),
         through=period.end,
     )
-    after = state(rest, *posted.grants, held=(held,), period=FEBRUARY, settled=tuple(done))
+    after = state(rest, *posted.grants, held=(held,), period=FEBRUARY)
 
     assert balance(after, now=now).balance == balance(wallet, now=now).balance
 

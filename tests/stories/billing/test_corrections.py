@@ -25,7 +25,7 @@ def is_correction(one: summaries.LiableSummary) -> bool:
 
 
 async def owed(world: World, account: str) -> dict[tuple[int, str], Decimal]:
-    """What is billed for each month and resource in which usage happened."""
+    """The amounts billed for each month and resource in which usage happened."""
     found = Counter[tuple[int, str]]()
     for one in await world.liable(account):
         month = one.origin_start_time.ToDatetime().month
@@ -44,7 +44,7 @@ async def left(world: World, account: str, resource: str) -> list[tuple[str, Dec
     return sorted(found)
 
 
-@pytest.mark.capability("M109")
+@pytest.mark.capability("M109.late")
 async def test_one_unit_late_picks_the_tier_of_all(sandbox):
     world = await sandbox("2024-01-31")
     await world.product("plan", Metered(resource="calls", tiers=TIERS))
@@ -178,7 +178,7 @@ RECORDS = [
 ]
 
 
-@pytest.mark.capability("M109")
+@pytest.mark.capability("M109.late")
 @pytest.mark.parametrize("policy", ["NEXT_PERIOD", "REOPEN"])
 @pytest.mark.parametrize(("method", "window"), METHODS)
 async def test_late_usage_counts_as_it_would_have_in_time(sandbox, method, window, policy):

@@ -306,6 +306,7 @@ async def test_what_was_granted_afterwards_pays_for_what_is_replayed(sandbox: An
     await world.sell(account, to(asset, "booster", "2024-01-01", "2024-02-01"))
     await cost(world, "data", "2", **CREDIT)
     await cost(world, "credits", "2")
+    await world.advance("2024-02-11")
 
     answer = await replay(world, account)
     same = await replay(world, account, price_book="priceBooks/book")

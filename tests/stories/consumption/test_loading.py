@@ -12,6 +12,7 @@ from usage_management.v1 import preview_service_pb2 as previews
 
 from clients.pages import pages
 from clients.values import enum_name
+from tests.stories.consumption.amend_words import AMENDED, VOIDED, amend, void
 from tests.stories.sale_words import linked
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import (
@@ -179,6 +180,43 @@ async def test_corrections_wait_until_the_time_of_the_loading(world):
     ended = await end(world, loading)
     assert ended.end_time == loading.until_time
     assert codes(await world.record([usage(asset, "calls", "2024-01-12", 1)])) == [REJECTED]
+
+
+async def test_what_is_amended_and_voided_meanwhile_waits_too(world):
+    account, asset = await sold(world)
+    moved = usage(asset, "calls", "2024-01-15", 20, "r1")
+    await world.record([usage(asset, "calls", "2024-02-05", 20, "r1")])
+    await world.record([usage(asset, "calls", "2024-02-05", 1, "r2")])
+    [rejected] = await amend(world, moved)
+    loading = await start(world, account, "2024-02-20")
+
+    [amended] = await amend(world, moved)
+    [late] = await world.record([usage(asset, "calls", "2024-01-16", 3, "r3")])
+    [voided] = await void(world, account, "r3")
+    await world.advance("2024-02-12")
+    before = await corrections(world, account)
+    await end(world, loading)
+    await world.advance("2024-03-10")
+
+    assert (rejected.code, amended.code) == (consumption.AmendOutcome.REJECTED, AMENDED)
+    assert (late.code, voided.code) == (LATE, VOIDED)
+    assert (len(before), len(await corrections(world, account))) == (0, 1)
+    assert await billed(world, account) == [4, 40]
+
+
+async def test_old_usage_is_amended_while_it_is_loaded(world):
+    account, asset = await sold(world, Metered(resource="calls", rate="2"), [24])
+    await world.record([usage(asset, "calls", "2024-01-11", 5, "r1")])
+    await world.advance("2025-06-10")
+    changed = usage(asset, "calls", "2024-01-11", 6, "r1")
+
+    [before] = await amend(world, changed)
+    await start(world, account, "2025-06-20")
+    [during] = await amend(world, changed)
+    await world.advance("2025-07-10")
+
+    assert (before.code, during.code) == (consumption.AmendOutcome.REJECTED, AMENDED)
+    assert sum(await billed(world, account)) == 2 * (12 + 6)
 
 
 async def test_a_prolonged_loading_moves_what_waits(world):

@@ -6,7 +6,7 @@ from usage_management.v1 import catalog_service_pb2 as rpc
 from usage_management.v1 import quote_service_pb2 as quotes
 
 from tests.stories import catalog_words as words
-from tests.stories.modeling.test_policy_levels import overage, override, resolved, target
+from tests.stories.policy_words import overage, override, resolved, target
 from tests.stories.words import Metered, figure, line, money, refusal
 from tests.stories.world import World
 

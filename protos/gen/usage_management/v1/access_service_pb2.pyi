@@ -378,6 +378,8 @@ class Job(_message.Message):
         """Rates the lines of a rating batch."""
         ADVANCE_CLOCK: Job._Kind.ValueType  # 5
         """Advances the clock of a sandbox tenant."""
+        VOID_USAGE: Job._Kind.ValueType  # 7
+        """Voids the next records of a void run."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a job. New kinds may be added."""
@@ -394,6 +396,8 @@ class Job(_message.Message):
     """Rates the lines of a rating batch."""
     ADVANCE_CLOCK: Job.Kind.ValueType  # 5
     """Advances the clock of a sandbox tenant."""
+    VOID_USAGE: Job.Kind.ValueType  # 7
+    """Voids the next records of a void run."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)

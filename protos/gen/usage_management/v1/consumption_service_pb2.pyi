@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import access_service_pb2 as _access_service_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -46,6 +47,8 @@ class UsageRecord(_message.Message):
         """The record is drawn down and rated."""
         LIABLE: UsageRecord._State.ValueType  # 4
         """The record is in a liable summary."""
+        VOIDED: UsageRecord._State.ValueType  # 5
+        """The record was voided and counts nowhere."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The state of a usage record. New states may be added."""
@@ -60,6 +63,8 @@ class UsageRecord(_message.Message):
     """The record is drawn down and rated."""
     LIABLE: UsageRecord.State.ValueType  # 4
     """The record is in a liable summary."""
+    VOIDED: UsageRecord.State.ValueType  # 5
+    """The record was voided and counts nowhere."""
 
     @_typing.final
     class LabelsEntry(_message.Message):
@@ -92,6 +97,13 @@ class UsageRecord(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AMEND_TIME_FIELD_NUMBER: _builtins.int
+    AMENDED_BY_FIELD_NUMBER: _builtins.int
+    VOID_TIME_FIELD_NUMBER: _builtins.int
+    VOIDED_BY_FIELD_NUMBER: _builtins.int
+    VOID_REASON_FIELD_NUMBER: _builtins.int
+    EARLIER_REVISIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageRecords/{usage_record}`."""
     asset: _builtins.str
@@ -104,6 +116,14 @@ class UsageRecord(_message.Message):
     """The state of the usage record."""
     created_by: _builtins.str
     """The credential that recorded it: `credentials/{credential}`."""
+    revision: _builtins.int
+    """The number of this content: 1 as it was recorded, and 1 more for each amendment."""
+    amended_by: _builtins.str
+    """The credential that amended it last: `credentials/{credential}`; empty if none did."""
+    voided_by: _builtins.str
+    """The credential that voided it: `credentials/{credential}`; empty if none did."""
+    void_reason: _builtins.str
+    """The reason of voiding, as it was given."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity, as sent."""
@@ -124,6 +144,18 @@ class UsageRecord(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of recording."""
 
+    @_builtins.property
+    def amend_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last amendment; absent if there was none."""
+
+    @_builtins.property
+    def void_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of voiding; absent if it was not voided."""
+
+    @_builtins.property
+    def earlier_revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordRevision]:
+        """The content before each amendment, oldest first; empty in lists."""
+
     def __init__(
         self,
         *,
@@ -138,14 +170,103 @@ class UsageRecord(_message.Message):
         outcome: Global___UsageOutcome | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        amend_time: _timestamp_pb2.Timestamp | None = ...,
+        amended_by: _builtins.str = ...,
+        void_time: _timestamp_pb2.Timestamp | None = ...,
+        voided_by: _builtins.str = ...,
+        void_reason: _builtins.str = ...,
+        earlier_revisions: _abc.Iterable[Global___UsageRecordRevision] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "usage_time", b"usage_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "usage_time", b"usage_time", "void_time", b"void_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "amended_by", b"amended_by", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "earlier_revisions", b"earlier_revisions", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "revision", b"revision", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time", "void_reason", b"void_reason", "void_time", b"void_time", "voided_by", b"voided_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageRecord: _TypeAlias = UsageRecord  # noqa: Y015
+
+@_typing.final
+class UsageRecordRevision(_message.Message):
+    """The content of a usage record before it was amended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The number of this content: 1 as it was recorded."""
+    asset: _builtins.str
+    """The asset that was used: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    unit_of_measure: _builtins.str
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`."""
+    created_by: _builtins.str
+    """The credential that recorded or set it: `credentials/{credential}`."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity, as sent."""
+
+    @_builtins.property
+    def usage_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the usage, to the microsecond."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Caller-defined labels."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which this content was recorded, or set by an amendment."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        unit_of_measure: _builtins.str = ...,
+        usage_time: _timestamp_pb2.Timestamp | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "quantity", b"quantity", "usage_time", b"usage_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "labels", b"labels", "quantity", b"quantity", "revision", b"revision", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecordRevision: _TypeAlias = UsageRecordRevision  # noqa: Y015
 
 @_typing.final
 class UsageOutcome(_message.Message):
@@ -324,9 +445,9 @@ class RecordOutcome(_message.Message):
         ACCEPTED: RecordOutcome._Code.ValueType  # 1
         """The record is stored and counts."""
         DUPLICATE: RecordOutcome._Code.ValueType  # 2
-        """The record already exists, with the same content."""
+        """The record already exists and has this content, or had it before it was amended; see `revision`."""
         CONFLICT: RecordOutcome._Code.ValueType  # 3
-        """The record already exists, with other content; see `status`."""
+        """The record already exists, with other content; see `status`. AmendUsage changes it."""
         LATE: RecordOutcome._Code.ValueType  # 4
         """The record is stored and counts in a later period than its own; see `late`."""
         REJECTED: RecordOutcome._Code.ValueType  # 5
@@ -340,9 +461,9 @@ class RecordOutcome(_message.Message):
     ACCEPTED: RecordOutcome.Code.ValueType  # 1
     """The record is stored and counts."""
     DUPLICATE: RecordOutcome.Code.ValueType  # 2
-    """The record already exists, with the same content."""
+    """The record already exists and has this content, or had it before it was amended; see `revision`."""
     CONFLICT: RecordOutcome.Code.ValueType  # 3
-    """The record already exists, with other content; see `status`."""
+    """The record already exists, with other content; see `status`. AmendUsage changes it."""
     LATE: RecordOutcome.Code.ValueType  # 4
     """The record is stored and counts in a later period than its own; see `late`."""
     REJECTED: RecordOutcome.Code.ValueType  # 5
@@ -352,12 +473,18 @@ class RecordOutcome(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
     USAGE_RECORD_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    VOIDED_FIELD_NUMBER: _builtins.int
     code: Global___RecordOutcome.Code.ValueType
     """The outcome code."""
     usage_record: _builtins.str
     """The stored record: `accounts/{account}/usageRecords/{usage_record}`; for DUPLICATE and CONFLICT the one that
     was stored before. Empty for REJECTED.
     """
+    revision: _builtins.int
+    """For DUPLICATE, the revision of the stored record that has this content; else 0."""
+    voided: _builtins.bool
+    """True for DUPLICATE if the stored record was voided, so that it counts nowhere."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """The reason the record is not stored; absent if it is."""
@@ -373,10 +500,12 @@ class RecordOutcome(_message.Message):
         status: _status_pb2.Status | None = ...,
         late: Global___LateUsage | None = ...,
         usage_record: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        voided: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "status", b"status", "usage_record", b"usage_record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "revision", b"revision", "status", b"status", "usage_record", b"usage_record", "voided", b"voided"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,6 +562,560 @@ class RecordUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordUsageResponse: _TypeAlias = RecordUsageResponse  # noqa: Y015
+
+@_typing.final
+class VoidUsageRequest(_message.Message):
+    """Request message for VoidUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RECORDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters. It is kept with each record."""
+    @_builtins.property
+    def usage_records(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The records: `accounts/{account}/usageRecords/{usage_record}`, 1 to 1,000. A record named twice is voided once."""
+
+    def __init__(
+        self,
+        *,
+        usage_records: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "usage_records", b"usage_records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidUsageRequest: _TypeAlias = VoidUsageRequest  # noqa: Y015
+
+@_typing.final
+class VoidOutcome(_message.Message):
+    """The outcome of one record of VoidUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Code:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[VoidOutcome._Code.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CODE_UNSPECIFIED: VoidOutcome._Code.ValueType  # 0
+        """Never returned."""
+        VOIDED: VoidOutcome._Code.ValueType  # 1
+        """The record was voided by this call."""
+        ALREADY_VOIDED: VoidOutcome._Code.ValueType  # 2
+        """The record was voided before; nothing changed."""
+        NOT_FOUND: VoidOutcome._Code.ValueType  # 3
+        """There is no such record."""
+        REJECTED: VoidOutcome._Code.ValueType  # 4
+        """The name is invalid; see `status`."""
+
+    class Code(_Code, metaclass=_CodeEnumTypeWrapper):
+        """The outcome code. New codes may be added."""
+
+    CODE_UNSPECIFIED: VoidOutcome.Code.ValueType  # 0
+    """Never returned."""
+    VOIDED: VoidOutcome.Code.ValueType  # 1
+    """The record was voided by this call."""
+    ALREADY_VOIDED: VoidOutcome.Code.ValueType  # 2
+    """The record was voided before; nothing changed."""
+    NOT_FOUND: VoidOutcome.Code.ValueType  # 3
+    """There is no such record."""
+    REJECTED: VoidOutcome.Code.ValueType  # 4
+    """The name is invalid; see `status`."""
+
+    CODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    USAGE_RECORD_FIELD_NUMBER: _builtins.int
+    code: Global___VoidOutcome.Code.ValueType
+    """The outcome code."""
+    usage_record: _builtins.str
+    """The record, as it was named: `accounts/{account}/usageRecords/{usage_record}`."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The reason the record is not voided; absent if it is."""
+
+    def __init__(
+        self,
+        *,
+        code: Global___VoidOutcome.Code.ValueType = ...,
+        status: _status_pb2.Status | None = ...,
+        usage_record: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "status", b"status", "usage_record", b"usage_record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidOutcome: _TypeAlias = VoidOutcome  # noqa: Y015
+
+@_typing.final
+class VoidUsageResponse(_message.Message):
+    """Response message for VoidUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidOutcome]:
+        """The outcomes, one for each record, in order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___VoidOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidUsageResponse: _TypeAlias = VoidUsageResponse  # noqa: Y015
+
+@_typing.final
+class AmendUsageRequest(_message.Message):
+    """Request message for AmendUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordInput]:
+        """The records with their new content: 1 to 1,000. `record_id` and the account of `asset` say which record it is."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___UsageRecordInput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendUsageRequest: _TypeAlias = AmendUsageRequest  # noqa: Y015
+
+@_typing.final
+class AmendOutcome(_message.Message):
+    """The outcome of one record of AmendUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Code:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AmendOutcome._Code.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CODE_UNSPECIFIED: AmendOutcome._Code.ValueType  # 0
+        """Never returned."""
+        AMENDED: AmendOutcome._Code.ValueType  # 1
+        """The record has the new content; see `revision`."""
+        DUPLICATE: AmendOutcome._Code.ValueType  # 2
+        """The record has this content, or had it before a later amendment; see `revision`. Nothing changed."""
+        NOT_FOUND: AmendOutcome._Code.ValueType  # 3
+        """There is no such record."""
+        REJECTED: AmendOutcome._Code.ValueType  # 4
+        """The record is not amended; see `status`."""
+
+    class Code(_Code, metaclass=_CodeEnumTypeWrapper):
+        """The outcome code. New codes may be added."""
+
+    CODE_UNSPECIFIED: AmendOutcome.Code.ValueType  # 0
+    """Never returned."""
+    AMENDED: AmendOutcome.Code.ValueType  # 1
+    """The record has the new content; see `revision`."""
+    DUPLICATE: AmendOutcome.Code.ValueType  # 2
+    """The record has this content, or had it before a later amendment; see `revision`. Nothing changed."""
+    NOT_FOUND: AmendOutcome.Code.ValueType  # 3
+    """There is no such record."""
+    REJECTED: AmendOutcome.Code.ValueType  # 4
+    """The record is not amended; see `status`."""
+
+    CODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    USAGE_RECORD_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    VOIDED_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    code: Global___AmendOutcome.Code.ValueType
+    """The outcome code."""
+    usage_record: _builtins.str
+    """The record: `accounts/{account}/usageRecords/{usage_record}`; empty for NOT_FOUND and REJECTED."""
+    revision: _builtins.int
+    """The revision that has this content; 0 if there is none."""
+    voided: _builtins.bool
+    """True for DUPLICATE if the record was voided, so that it counts nowhere."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The reason the record is not amended; absent if it is, or has or had the content."""
+
+    @_builtins.property
+    def late(self) -> Global___LateUsage:
+        """The treatment of new content of a final period."""
+
+    def __init__(
+        self,
+        *,
+        code: Global___AmendOutcome.Code.ValueType = ...,
+        status: _status_pb2.Status | None = ...,
+        usage_record: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        voided: _builtins.bool = ...,
+        late: Global___LateUsage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "late", b"late", "revision", b"revision", "status", b"status", "usage_record", b"usage_record", "voided", b"voided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendOutcome: _TypeAlias = AmendOutcome  # noqa: Y015
+
+@_typing.final
+class AmendUsageResponse(_message.Message):
+    """Response message for AmendUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AmendOutcome]:
+        """The outcomes, one for each record, in order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___AmendOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendUsageResponse: _TypeAlias = AmendUsageResponse  # noqa: Y015
+
+@_typing.final
+class VoidRun(_message.Message):
+    """A void run: usage records of an account that match a filter, and that a worker voids. Records that are created
+    after the run are left alone. Filters that are set must all match.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/voidRuns/{void_run}`."""
+    asset: _builtins.str
+    """The asset filter: only records of this asset: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """The usage resource filter: only records of this resource: `usageResources/{usage_resource}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters. It is kept with each record."""
+    dry_run: _builtins.bool
+    """True to change nothing, and only say what would change."""
+    state: _access_service_pb2.Run.State.ValueType
+    """The state of the run. What a run voided before it failed stays voided."""
+    record_count: _builtins.int
+    """The number of records that the run voided so far, or would void if it is a dry run."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the time filter: records with this usage time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the time filter: records with an earlier usage time."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The label filter: only records that have all of these labels, with these values."""
+
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidedUsage]:
+        """The usage of these records by asset and resource: the first 1,000."""
+
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidedPeriod]:
+        """The rating periods of these records: the first 1,000."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The reason the run stopped; absent unless it failed."""
+
+    @_builtins.property
+    def finish_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the run ended."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        state: _access_service_pb2.Run.State.ValueType = ...,
+        record_count: _builtins.int = ...,
+        usage: _abc.Iterable[Global___VoidedUsage] | None = ...,
+        periods: _abc.Iterable[Global___VoidedPeriod] | None = ...,
+        error: _status_pb2.Status | None = ...,
+        finish_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "finish_time", b"finish_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "finish_time", b"finish_time", "labels", b"labels", "name", b"name", "periods", b"periods", "reason", b"reason", "record_count", b"record_count", "start_time", b"start_time", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "usage", b"usage", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidRun: _TypeAlias = VoidRun  # noqa: Y015
+
+@_typing.final
+class VoidedUsage(_message.Message):
+    """The usage of an asset and resource that a run voids."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    """The asset: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    record_count: _builtins.int
+    """The number of records."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The sum of the counted quantities of these records, in the unit of the resource."""
+
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        record_count: _builtins.int = ...,
+        quantity: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "quantity", b"quantity", "record_count", b"record_count", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidedUsage: _TypeAlias = VoidedUsage  # noqa: Y015
+
+@_typing.final
+class VoidedPeriod(_message.Message):
+    """A rating period of usage that a run voids."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    wallet: _builtins.str
+    """The wallet: `accounts/{account}/wallets/{wallet}`."""
+    was_final: _builtins.bool
+    """True if the period was final, so that what was billed is corrected."""
+    record_count: _builtins.int
+    """The number of records."""
+    @_builtins.property
+    def period(self) -> _types_pb2.RatingPeriod:
+        """The rating period."""
+
+    def __init__(
+        self,
+        *,
+        wallet: _builtins.str = ...,
+        period: _types_pb2.RatingPeriod | None = ...,
+        was_final: _builtins.bool = ...,
+        record_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "record_count", b"record_count", "wallet", b"wallet", "was_final", b"was_final"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidedPeriod: _TypeAlias = VoidedPeriod  # noqa: Y015
+
+@_typing.final
+class CreateVoidRunRequest(_message.Message):
+    """Request message for CreateVoidRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    VOID_RUN_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    request_id: _builtins.str
+    """The idempotency key: `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def void_run(self) -> Global___VoidRun:
+        """The void run."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        void_run: Global___VoidRun | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["void_run", b"void_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "request_id", b"request_id", "void_run", b"void_run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateVoidRunRequest: _TypeAlias = CreateVoidRunRequest  # noqa: Y015
+
+@_typing.final
+class GetVoidRunRequest(_message.Message):
+    """Request message for GetVoidRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The void run: `accounts/{account}/voidRuns/{void_run}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVoidRunRequest: _TypeAlias = GetVoidRunRequest  # noqa: Y015
+
+@_typing.final
+class ListVoidRunsRequest(_message.Message):
+    """Request message for ListVoidRuns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVoidRunsRequest: _TypeAlias = ListVoidRunsRequest  # noqa: Y015
+
+@_typing.final
+class ListVoidRunsResponse(_message.Message):
+    """Response message for ListVoidRuns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOID_RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def void_runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidRun]:
+        """The void runs without usage and periods, newest first."""
+
+    def __init__(
+        self,
+        *,
+        void_runs: _abc.Iterable[Global___VoidRun] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "void_runs", b"void_runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVoidRunsResponse: _TypeAlias = ListVoidRunsResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRecordRequest(_message.Message):

@@ -40,6 +40,31 @@ class ConsumptionServiceStub:
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageResponse.FromString,
                 _registered_method=True)
+        self.VoidUsage = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/VoidUsage',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageResponse.FromString,
+                _registered_method=True)
+        self.AmendUsage = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/AmendUsage',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageResponse.FromString,
+                _registered_method=True)
+        self.CreateVoidRun = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/CreateVoidRun',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateVoidRunRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.FromString,
+                _registered_method=True)
+        self.GetVoidRun = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/GetVoidRun',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.GetVoidRunRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.FromString,
+                _registered_method=True)
+        self.ListVoidRuns = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/ListVoidRuns',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.FromString,
+                _registered_method=True)
         self.GetUsageRecord = channel.unary_unary(
                 '/usage_management.v1.ConsumptionService/GetUsageRecord',
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.GetUsageRecordRequest.SerializeToString,
@@ -84,14 +109,55 @@ class ConsumptionServiceServicer:
     def RecordUsage(self, request, context):
         """Records up to 1,000 usage records; they are stored durably before the call returns. Each record has its own
         outcome, in order; an invalid record does not fail the batch. The whole batch may be sent again: a record
-        that already exists with the same content returns `DUPLICATE`.
+        that already exists with the same content, now or before it was amended, returns `DUPLICATE`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidUsage(self, request, context):
+        """Voids up to 1,000 usage records: they count no longer, and stay readable. Each record has its own outcome, in
+        order. A voided record cannot be amended or recorded again; voiding it again changes nothing, also after it
+        was invoiced. If its period is final, what was billed is corrected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AmendUsage(self, request, context):
+        """Amends up to 1,000 usage records: each gets new content, of which all may differ but the id and the account.
+        The content is checked as in RecordUsage. Each record has its own outcome, in order. Content that the record
+        has or had is not set again, so the whole call may be repeated. If a period is final, what was billed is
+        corrected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateVoidRun(self, request, context):
+        """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
+        `dry_run` it changes nothing and says what would change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVoidRun(self, request, context):
+        """Gets a void run, with its progress and what it voided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVoidRuns(self, request, context):
+        """Lists an account's void runs, newest first, without the usage and the periods.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUsageRecord(self, request, context):
-        """Gets a usage record, with its state and its outcome.
+        """Gets a usage record, with its state, its outcome and its earlier revisions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,6 +217,31 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
                     servicer.RecordUsage,
                     request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageResponse.SerializeToString,
+            ),
+            'VoidUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidUsage,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageResponse.SerializeToString,
+            ),
+            'AmendUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendUsage,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageResponse.SerializeToString,
+            ),
+            'CreateVoidRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateVoidRun,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateVoidRunRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.SerializeToString,
+            ),
+            'GetVoidRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVoidRun,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.GetVoidRunRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.SerializeToString,
+            ),
+            'ListVoidRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVoidRuns,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.SerializeToString,
             ),
             'GetUsageRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsageRecord,
@@ -216,6 +307,141 @@ class ConsumptionService:
             '/usage_management.v1.ConsumptionService/RecordUsage',
             usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageRequest.SerializeToString,
             usage__management_dot_v1_dot_consumption__service__pb2.RecordUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/VoidUsage',
+            usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.VoidUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/AmendUsage',
+            usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.AmendUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateVoidRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/CreateVoidRun',
+            usage__management_dot_v1_dot_consumption__service__pb2.CreateVoidRunRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVoidRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/GetVoidRun',
+            usage__management_dot_v1_dot_consumption__service__pb2.GetVoidRunRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.VoidRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVoidRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/ListVoidRuns',
+            usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

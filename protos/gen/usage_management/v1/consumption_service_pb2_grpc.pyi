@@ -36,10 +36,29 @@ class ConsumptionServiceStub:
     RecordUsage: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.RecordUsageRequest, _consumption_service_pb2.RecordUsageResponse]
     """Records up to 1,000 usage records; they are stored durably before the call returns. Each record has its own
     outcome, in order; an invalid record does not fail the batch. The whole batch may be sent again: a record
-    that already exists with the same content returns `DUPLICATE`.
+    that already exists with the same content, now or before it was amended, returns `DUPLICATE`.
     """
+    VoidUsage: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.VoidUsageRequest, _consumption_service_pb2.VoidUsageResponse]
+    """Voids up to 1,000 usage records: they count no longer, and stay readable. Each record has its own outcome, in
+    order. A voided record cannot be amended or recorded again; voiding it again changes nothing, also after it
+    was invoiced. If its period is final, what was billed is corrected.
+    """
+    AmendUsage: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.AmendUsageRequest, _consumption_service_pb2.AmendUsageResponse]
+    """Amends up to 1,000 usage records: each gets new content, of which all may differ but the id and the account.
+    The content is checked as in RecordUsage. Each record has its own outcome, in order. Content that the record
+    has or had is not set again, so the whole call may be repeated. If a period is final, what was billed is
+    corrected.
+    """
+    CreateVoidRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateVoidRunRequest, _consumption_service_pb2.VoidRun]
+    """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
+    `dry_run` it changes nothing and says what would change.
+    """
+    GetVoidRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetVoidRunRequest, _consumption_service_pb2.VoidRun]
+    """Gets a void run, with its progress and what it voided."""
+    ListVoidRuns: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]
+    """Lists an account's void runs, newest first, without the usage and the periods."""
     GetUsageRecord: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]
-    """Gets a usage record, with its state and its outcome."""
+    """Gets a usage record, with its state, its outcome and its earlier revisions."""
     ListRefusedRecords: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]
     """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
     refusals of a tenant are kept, of one call the first 100.
@@ -68,10 +87,29 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     RecordUsage: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.RecordUsageRequest, _consumption_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
     """Records up to 1,000 usage records; they are stored durably before the call returns. Each record has its own
     outcome, in order; an invalid record does not fail the batch. The whole batch may be sent again: a record
-    that already exists with the same content returns `DUPLICATE`.
+    that already exists with the same content, now or before it was amended, returns `DUPLICATE`.
     """
+    VoidUsage: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.VoidUsageRequest, _consumption_service_pb2.VoidUsageResponse]  # type: ignore[assignment]
+    """Voids up to 1,000 usage records: they count no longer, and stay readable. Each record has its own outcome, in
+    order. A voided record cannot be amended or recorded again; voiding it again changes nothing, also after it
+    was invoiced. If its period is final, what was billed is corrected.
+    """
+    AmendUsage: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.AmendUsageRequest, _consumption_service_pb2.AmendUsageResponse]  # type: ignore[assignment]
+    """Amends up to 1,000 usage records: each gets new content, of which all may differ but the id and the account.
+    The content is checked as in RecordUsage. Each record has its own outcome, in order. Content that the record
+    has or had is not set again, so the whole call may be repeated. If a period is final, what was billed is
+    corrected.
+    """
+    CreateVoidRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateVoidRunRequest, _consumption_service_pb2.VoidRun]  # type: ignore[assignment]
+    """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
+    `dry_run` it changes nothing and says what would change.
+    """
+    GetVoidRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetVoidRunRequest, _consumption_service_pb2.VoidRun]  # type: ignore[assignment]
+    """Gets a void run, with its progress and what it voided."""
+    ListVoidRuns: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]  # type: ignore[assignment]
+    """Lists an account's void runs, newest first, without the usage and the periods."""
     GetUsageRecord: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]  # type: ignore[assignment]
-    """Gets a usage record, with its state and its outcome."""
+    """Gets a usage record, with its state, its outcome and its earlier revisions."""
     ListRefusedRecords: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]  # type: ignore[assignment]
     """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
     refusals of a tenant are kept, of one call the first 100.
@@ -103,8 +141,57 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consumption_service_pb2.RecordUsageResponse, _abc.Awaitable[_consumption_service_pb2.RecordUsageResponse]]:
         """Records up to 1,000 usage records; they are stored durably before the call returns. Each record has its own
         outcome, in order; an invalid record does not fail the batch. The whole batch may be sent again: a record
-        that already exists with the same content returns `DUPLICATE`.
+        that already exists with the same content, now or before it was amended, returns `DUPLICATE`.
         """
+
+    @_abc_1.abstractmethod
+    def VoidUsage(
+        self,
+        request: _consumption_service_pb2.VoidUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.VoidUsageResponse, _abc.Awaitable[_consumption_service_pb2.VoidUsageResponse]]:
+        """Voids up to 1,000 usage records: they count no longer, and stay readable. Each record has its own outcome, in
+        order. A voided record cannot be amended or recorded again; voiding it again changes nothing, also after it
+        was invoiced. If its period is final, what was billed is corrected.
+        """
+
+    @_abc_1.abstractmethod
+    def AmendUsage(
+        self,
+        request: _consumption_service_pb2.AmendUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.AmendUsageResponse, _abc.Awaitable[_consumption_service_pb2.AmendUsageResponse]]:
+        """Amends up to 1,000 usage records: each gets new content, of which all may differ but the id and the account.
+        The content is checked as in RecordUsage. Each record has its own outcome, in order. Content that the record
+        has or had is not set again, so the whole call may be repeated. If a period is final, what was billed is
+        corrected.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateVoidRun(
+        self,
+        request: _consumption_service_pb2.CreateVoidRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.VoidRun, _abc.Awaitable[_consumption_service_pb2.VoidRun]]:
+        """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
+        `dry_run` it changes nothing and says what would change.
+        """
+
+    @_abc_1.abstractmethod
+    def GetVoidRun(
+        self,
+        request: _consumption_service_pb2.GetVoidRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.VoidRun, _abc.Awaitable[_consumption_service_pb2.VoidRun]]:
+        """Gets a void run, with its progress and what it voided."""
+
+    @_abc_1.abstractmethod
+    def ListVoidRuns(
+        self,
+        request: _consumption_service_pb2.ListVoidRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.ListVoidRunsResponse, _abc.Awaitable[_consumption_service_pb2.ListVoidRunsResponse]]:
+        """Lists an account's void runs, newest first, without the usage and the periods."""
 
     @_abc_1.abstractmethod
     def GetUsageRecord(
@@ -112,7 +199,7 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consumption_service_pb2.GetUsageRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.UsageRecord, _abc.Awaitable[_consumption_service_pb2.UsageRecord]]:
-        """Gets a usage record, with its state and its outcome."""
+        """Gets a usage record, with its state, its outcome and its earlier revisions."""
 
     @_abc_1.abstractmethod
     def ListRefusedRecords(

@@ -120,7 +120,7 @@ class ErrorDetails(_message.Message):
         QUANTITY_ZERO: ErrorDetails._Reason.ValueType  # 118
         """The quantity is zero; use a quantity above zero."""
         QUANTITY_NEGATIVE: ErrorDetails._Reason.ValueType  # 119
-        """The quantity is negative. A record that recorded too much is voided."""
+        """The quantity is negative; void the record that recorded too much (`VoidUsage`), or amend it (`AmendUsage`)."""
         UNIT_SCALE: ErrorDetails._Reason.ValueType  # 120
         """A grant, a tier bound or a package size has more decimals than its unit's `scale`, or a conversion has no exact
         value. Usage is never refused for its decimals.
@@ -249,6 +249,8 @@ class ErrorDetails(_message.Message):
         """The rollover policy does not exist."""
         RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 219
         """The run does not exist."""
+        VOID_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 254
+        """The void run does not exist."""
         TENANT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 220
         """The tenant does not exist, or is not the caller's."""
         UNIT_CLASS_NOT_FOUND: ErrorDetails._Reason.ValueType  # 221
@@ -276,7 +278,9 @@ class ErrorDetails(_message.Message):
         sold and then deleted.
         """
         EVENT_CONFLICT: ErrorDetails._Reason.ValueType  # 301
-        """The record id is taken by other usage; `fields` lists the differences."""
+        """The record id is taken by other usage, of which `fields` lists the differences; amend the record
+        (`AmendUsage`), or use another id.
+        """
         RATE_CARD_TYPE_TAKEN: ErrorDetails._Reason.ValueType  # 302
         """The price book has another rate card of the same type; it can have one of each type."""
         CLOCK_NOT_SANDBOX: ErrorDetails._Reason.ValueType  # 400
@@ -367,6 +371,12 @@ class ErrorDetails(_message.Message):
         """
         ALREADY_INVOICED: ErrorDetails._Reason.ValueType  # 456
         """Another invoice has the line already; the message names both."""
+        RATED_LINE_FAILED: ErrorDetails._Reason.ValueType  # 461
+        """Usage that was rated cannot be rated any more, so it is not corrected; correct the cause and retry the job."""
+        RECORD_VOIDED: ErrorDetails._Reason.ValueType  # 459
+        """The record is voided and cannot be amended; record the usage with another id."""
+        RECORD_TWICE: ErrorDetails._Reason.ValueType  # 460
+        """The call names a record twice, with different content; name each record once."""
         EFFECTIVITY_OVERLAP: ErrorDetails._Reason.ValueType  # 450
         """The dates overlap with those of another record; change the dates of one, or the rank of one of the
         versions of a procedure.
@@ -494,7 +504,7 @@ class ErrorDetails(_message.Message):
     QUANTITY_ZERO: ErrorDetails.Reason.ValueType  # 118
     """The quantity is zero; use a quantity above zero."""
     QUANTITY_NEGATIVE: ErrorDetails.Reason.ValueType  # 119
-    """The quantity is negative. A record that recorded too much is voided."""
+    """The quantity is negative; void the record that recorded too much (`VoidUsage`), or amend it (`AmendUsage`)."""
     UNIT_SCALE: ErrorDetails.Reason.ValueType  # 120
     """A grant, a tier bound or a package size has more decimals than its unit's `scale`, or a conversion has no exact
     value. Usage is never refused for its decimals.
@@ -623,6 +633,8 @@ class ErrorDetails(_message.Message):
     """The rollover policy does not exist."""
     RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 219
     """The run does not exist."""
+    VOID_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 254
+    """The void run does not exist."""
     TENANT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 220
     """The tenant does not exist, or is not the caller's."""
     UNIT_CLASS_NOT_FOUND: ErrorDetails.Reason.ValueType  # 221
@@ -650,7 +662,9 @@ class ErrorDetails(_message.Message):
     sold and then deleted.
     """
     EVENT_CONFLICT: ErrorDetails.Reason.ValueType  # 301
-    """The record id is taken by other usage; `fields` lists the differences."""
+    """The record id is taken by other usage, of which `fields` lists the differences; amend the record
+    (`AmendUsage`), or use another id.
+    """
     RATE_CARD_TYPE_TAKEN: ErrorDetails.Reason.ValueType  # 302
     """The price book has another rate card of the same type; it can have one of each type."""
     CLOCK_NOT_SANDBOX: ErrorDetails.Reason.ValueType  # 400
@@ -741,6 +755,12 @@ class ErrorDetails(_message.Message):
     """
     ALREADY_INVOICED: ErrorDetails.Reason.ValueType  # 456
     """Another invoice has the line already; the message names both."""
+    RATED_LINE_FAILED: ErrorDetails.Reason.ValueType  # 461
+    """Usage that was rated cannot be rated any more, so it is not corrected; correct the cause and retry the job."""
+    RECORD_VOIDED: ErrorDetails.Reason.ValueType  # 459
+    """The record is voided and cannot be amended; record the usage with another id."""
+    RECORD_TWICE: ErrorDetails.Reason.ValueType  # 460
+    """The call names a record twice, with different content; name each record once."""
     EFFECTIVITY_OVERLAP: ErrorDetails.Reason.ValueType  # 450
     """The dates overlap with those of another record; change the dates of one, or the rank of one of the
     versions of a procedure.

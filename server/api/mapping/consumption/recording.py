@@ -47,7 +47,7 @@ _CODES = {code: pb.RecordOutcome.Code.Value(code) for code in OutcomeCode}
 
 def record_usage_from_pb(request: pb.RecordUsageRequest) -> RecordUsage:
     """Return the records of a batch; a faulty record is its refusal."""
-    return RecordUsage(records=tuple(_read(record) for record in request.records))
+    return RecordUsage(records=tuple(read_record(record) for record in request.records))
 
 
 def record_usage_response_to_pb(
@@ -61,7 +61,8 @@ def record_usage_response_to_pb(
     return response
 
 
-def _read(record: pb.UsageRecordInput) -> Usage | InvalidArgument:
+def read_record(record: pb.UsageRecordInput) -> Usage | InvalidArgument:
+    """Return the usage that a record describes, or its refusal with all faults."""
     try:
         return _usage(record)
     except InvalidArgument as error:
@@ -156,7 +157,7 @@ def _quantity(record: Any) -> Decimal:
     # Zero is a reading: a meter that showed nothing counts as one that was read.
     if quantity >= ZERO:
         return quantity
-    fault = "must not be negative; void the record that recorded too much"
+    fault = "must not be negative; void the record that recorded too much, by VoidUsage"
     raise InvalidArgument.at("quantity", "QUANTITY_NEGATIVE", fault)
 
 
@@ -184,6 +185,9 @@ def _fill(made: pb.RecordOutcome, record: Usage | UsageError, outcome: Outcome) 
     made.code = _CODES[outcome.code]
     if outcome.error is not None:
         made.status.CopyFrom(status_of(outcome.error))
+    if outcome.revision:
+        made.revision = outcome.revision
+        made.voided = outcome.is_voided
     if outcome.late is not None:
         made.late.CopyFrom(late_usage_to_pb(outcome.late))
     if outcome.code is not OutcomeCode.REJECTED:

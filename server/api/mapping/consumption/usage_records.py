@@ -1,5 +1,7 @@
 """Messages of stored usage records."""
 
+from typing import Any
+
 from usage_management.v1 import consumption_service_pb2 as pb
 
 from server.api import names
@@ -15,10 +17,16 @@ from server.api.values import (
     credential_name,
     decimal_pb,
     optional_decimal_pb,
+    optional_time_pb,
     rating_period_pb,
     time_pb,
 )
-from server.domain.consumption.usage_records import RecordState, RecordTrace, UsageRecord
+from server.domain.consumption.usage_records import (
+    RecordRevision,
+    RecordState,
+    RecordTrace,
+    UsageRecord,
+)
 from server.domain.ids import AccountId, AssetId, CellId, RecordId
 from server.usecases.consumption.usage_records import ListUsageRecords
 
@@ -67,6 +75,35 @@ def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
         outcome=_outcome_to_pb(record.account_id, record.trace),
         create_time=time_pb(record.create_time),
         created_by=credential_name(record.created_by),
+        **_changes_to_pb(record),
+    )
+
+
+def _changes_to_pb(record: UsageRecord) -> dict[str, Any]:
+    """Return the fields about amendments and voiding."""
+    changes = record.changes
+    return {
+        "revision": changes.revision,
+        "amend_time": optional_time_pb(changes.amend_time),
+        "amended_by": credential_name(changes.amended_by),
+        "void_time": optional_time_pb(changes.void_time),
+        "voided_by": credential_name(changes.voided_by),
+        "void_reason": changes.void_reason,
+        "earlier_revisions": [_revision_to_pb(record.account_id, one) for one in changes.earlier],
+    }
+
+
+def _revision_to_pb(account_id: AccountId, earlier: RecordRevision) -> pb.UsageRecordRevision:
+    return pb.UsageRecordRevision(
+        revision=earlier.revision,
+        asset=names.ASSET.of(account_id, earlier.asset_id),
+        usage_resource=names.RESOURCE.of(earlier.resource_id),
+        quantity=decimal_pb(earlier.quantity),
+        unit_of_measure=names.UNIT.of(earlier.unit_id),
+        usage_time=time_pb(earlier.time),
+        labels=earlier.labels,
+        create_time=time_pb(earlier.create_time),
+        created_by=credential_name(earlier.created_by),
     )
 
 

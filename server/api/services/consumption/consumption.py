@@ -1,10 +1,10 @@
 """The servicer of ConsumptionService."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from grpc.aio import ServicerContext
@@ -12,6 +12,7 @@ from usage_management.v1 import consumption_service_pb2 as pb
 from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api import names
+from server.api.mapping.consumption import amendments as amendments_mapping
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
 from server.api.mapping.consumption.loadings import (
@@ -29,18 +30,24 @@ from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.domain.consumption.recording import Outcome
 from server.domain.consumption.refusals import Refusal
+from server.domain.errors import UsageError
+from server.domain.ids import AccountId, VoidRunId
 from server.env import Env
 from server.store.connection import Transaction
 from server.store.consumption import refused_records
+from server.store.consumption import void_runs as void_run_store
 from server.usecases.consumption import usage_records
-from server.usecases.intake import loadings, recording
+from server.usecases.intake import amending, loadings, recording, void_runs, voiding
+from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.refusals import keep_refusals
+
+R = TypeVar("R")
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class ConsumptionService(rpc.ConsumptionServiceServicer):
-    """Records usage, each record once, and shows their state; starts and ends loadings."""
+    """Records usage, each record once, and changes it; starts and ends loadings."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -86,6 +93,94 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             record,
             lambda outcomes: recording_mapping.record_usage_response_to_pb(command, outcomes),
         )
+
+    async def VoidUsage(
+        self, request: pb.VoidUsageRequest, context: Context
+    ) -> pb.VoidUsageResponse:
+        command = amendments_mapping.void_usage_from_pb(request)
+        outcomes: dict[int, pb.VoidOutcome] = {}
+        for part in self._parts(command.records, lambda key: key[0]):
+            sent = [request.usage_records[number] for number in part]
+            answer = await self._void(request, replace(command, records=tuple(part.values())), sent)
+            outcomes |= zip(part, answer.outcomes, strict=True)
+        return pb.VoidUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
+
+    async def _void(
+        self, request: pb.VoidUsageRequest, command: voiding.VoidUsage, sent: Sequence[str]
+    ) -> pb.VoidUsageResponse:
+        return await run_mutation(
+            self._env,
+            request,
+            pb.VoidUsageResponse,
+            lambda tx: voiding.void(tx, command),
+            lambda outcomes: amendments_mapping.void_usage_response_to_pb(sent, outcomes),
+        )
+
+    async def AmendUsage(
+        self, request: pb.AmendUsageRequest, context: Context
+    ) -> pb.AmendUsageResponse:
+        command = replace(
+            amendments_mapping.amend_usage_from_pb(request),
+            most_quantity=Decimal(self._env.config.record_quantity),
+        )
+        outcomes: dict[int, pb.AmendOutcome] = {}
+        for part in self._parts(command.records, lambda usage: usage.account_id):
+            answer = await self._amend(request, replace(command, records=tuple(part.values())))
+            outcomes |= zip(part, answer.outcomes, strict=True)
+        return pb.AmendUsageResponse(outcomes=[outcomes[n] for n in sorted(outcomes)])
+
+    async def _amend(
+        self, request: pb.AmendUsageRequest, command: amending.AmendUsage
+    ) -> pb.AmendUsageResponse:
+        return await run_mutation(
+            self._env,
+            request,
+            pb.AmendUsageResponse,
+            lambda tx: amending.amend(tx, command),
+            lambda outcomes: amendments_mapping.amend_usage_response_to_pb(command, outcomes),
+        )
+
+    def _parts(
+        self, items: Sequence[R | UsageError], account_of: Callable[[R], AccountId]
+    ) -> list[dict[int, R | UsageError]]:
+        """Return the items, by index, in one part for each transaction."""
+        accounts = self._env.config.record_accounts_per_transaction
+        if accounts is None:
+            return [dict(enumerate(items))]
+        return parts_of(items, account_of, accounts)
+
+    async def CreateVoidRun(self, request: pb.CreateVoidRunRequest, context: Context) -> pb.VoidRun:
+        new = amendments_mapping.create_void_run_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.VoidRun,
+            lambda tx: void_runs.create(tx, new),
+            amendments_mapping.void_run_to_pb,
+        )
+
+    async def GetVoidRun(self, request: pb.GetVoidRunRequest, context: Context) -> pb.VoidRun:
+        account_id, run_id = named(request, "name", names.VOID_RUN)
+        run = await run_query(
+            self._env, lambda tx: void_run_store.get(tx, AccountId(account_id), VoidRunId(run_id))
+        )
+        return amendments_mapping.void_run_to_pb(run)
+
+    async def ListVoidRuns(
+        self, request: pb.ListVoidRunsRequest, context: Context
+    ) -> pb.ListVoidRunsResponse:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        messages, token = await run_list(
+            self._env,
+            request,
+            lambda tx, page: void_runs.list_runs(
+                tx, AccountId(account_id), after=page.after, limit=page.limit
+            ),
+            lambda run: (run.audit.create_time, run.id),
+            amendments_mapping.void_run_to_pb,
+            shape=(datetime, UUID),
+        )
+        return pb.ListVoidRunsResponse(void_runs=messages, next_page_token=token)
 
     async def ListRefusedRecords(
         self, request: pb.ListRefusedRecordsRequest, context: Context

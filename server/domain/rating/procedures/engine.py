@@ -12,7 +12,6 @@ from typing import Any
 
 from server.domain.exact import ZERO, DecimalError, exact, parse_decimal, plain
 from server.domain.limits import value_of
-from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.procedures.elements import ListFunction, ValueKind
 from server.domain.rating.procedures.formulas import Formula, FormulaFailed
 from server.domain.rating.procedures.state import (
@@ -113,7 +112,7 @@ class Program:
 
     def _begin(self, line: Line) -> State | Outcome:
         assert min(line.quantity, line.before) >= 0, line
-        if line.quantity == 0 or line.overage is OveragePolicy.FREE:
+        if line.quantity == 0 or line.costs_nothing:
             return unpriced(line)
         if line.terms is None:
             return no_rate(line.quantity)

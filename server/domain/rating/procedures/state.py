@@ -53,6 +53,19 @@ class Line:
     packages: Packages | None = None
     flat_tiers: FlatTiers | None = None
 
+    @property
+    def costs_nothing(self) -> bool:
+        """True for usage that is not charged, whatever its rate.
+
+        Usage that was accepted under a cap is never refused later. If it turns out to be overage,
+        because earlier usage changed, it costs nothing unless the sale has a rate. Source: R26 i.
+        """
+        if self.overage is OveragePolicy.BLOCK:
+            return self.terms is None or not (
+                self.terms.effective_rate or self.terms.effective_tiers
+            )
+        return self.overage is OveragePolicy.FREE
+
 
 class RatedPart(NamedTuple):
     """Some of the units, the rate that prices them, and the number of their tier, if any."""
@@ -230,8 +243,10 @@ def unpriced(line: Line) -> Rated:
         return _due_without_usage(due, line.flat_tiers)
     steps: list[WaterfallStep] = []
     note = "nothing to charge" if quantity == 0 else ""
-    if overage is OveragePolicy.FREE:
-        words = "usage beyond the grants is counted and not charged"
+    if line.costs_nothing:
+        is_free = overage is OveragePolicy.FREE
+        words = "counted and not charged" if is_free else "not sold, and was accepted before"
+        words = f"usage beyond the grants is {words}"
         free = Element.OVERAGE_POLICY
         inputs, outputs = {"policy": str(overage)}, {"chargeable": "0"}
         steps.append(

@@ -10,7 +10,7 @@ WITH timed AS (
            lead(u.usage_time) OVER (
                PARTITION BY u.usage_summary_id ORDER BY u.usage_time, u.record_id) AS next_time
       FROM usage_records AS u
-     WHERE u.tenant_id = $1 AND u.account_id = $2),
+     WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.state = 'ACTIVE'),
 records AS MATERIALIZED (
     SELECT t.usage_summary_id, count(*) AS n,
            ARRAY[sum(t.counted_quantity), max(t.counted_quantity), min(t.counted_quantity),
@@ -23,7 +23,9 @@ records AS MATERIALIZED (
 cells AS MATERIALIZED (
     SELECT s.usage_summary_id, s.record_count, s.sum_quantity, s.max_quantity, s.min_quantity, s.last_quantity,
            s.held_quantity, r.n, CASE WHEN s.held_quantity IS NOT NULL THEN r.held END AS held,
-           CASE WHEN s.unit_numerator = s.unit_denominator THEN r.counted ELSE r.sent END AS measured
+           -- A cell whose records are all voided has zeros.
+           CASE WHEN r.n IS NULL THEN ARRAY[0, 0, 0, 0]::numeric[]
+                WHEN s.unit_numerator = s.unit_denominator THEN r.counted ELSE r.sent END AS measured
       FROM usage_summaries AS s
       LEFT JOIN records AS r ON r.usage_summary_id = s.usage_summary_id
      WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.source_summary_id IS NULL
@@ -168,6 +170,6 @@ SELECT t.source_summary_id, t.usage_summary_id, t.sum_quantity
  ORDER BY t.usage_summary_id;
 
 -- name: count_records
--- The number of records of an account.
+-- The number of records of an account that count.
 --   $1 tenant_id uuid, $2 account_id text
-SELECT count(*) FROM usage_records WHERE tenant_id = $1 AND account_id = $2;
+SELECT count(*) FROM usage_records WHERE tenant_id = $1 AND account_id = $2 AND state = 'ACTIVE';

@@ -143,11 +143,17 @@ RETURNING account_id, record_id;
 -- accounts.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 record_ids text[]
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
-       r.usage_time, r.labels, r.content_hash
+       r.usage_time, r.labels, r.content_hash, r.revision, r.state, e.earlier_hashes, e.earlier_revisions
   FROM unnest($2::text[], $3::text[]) AS k (account_id, record_id)
  CROSS JOIN LATERAL (
        SELECT u.* FROM usage_records AS u
         WHERE u.tenant_id = $1 AND u.account_id = k.account_id AND u.record_id = k.record_id LIMIT 1) AS r
+  LEFT JOIN LATERAL (
+       SELECT array_agg(v.content_hash ORDER BY v.revision) AS earlier_hashes,
+              array_agg(v.revision ORDER BY v.revision) AS earlier_revisions
+         FROM usage_record_revisions AS v
+        WHERE v.tenant_id = $1 AND v.account_id = k.account_id AND v.record_id = k.record_id) AS e
+    ON r.revision > 1
  ORDER BY r.account_id, r.record_id;
 
 -- name: add_to_cells
@@ -182,7 +188,9 @@ SELECT $1, c.account_id, c.usage_summary_id, c.wallet_id, c.asset_id, c.usage_re
    SET record_count = s.record_count + excluded.record_count,
        sum_quantity = s.sum_quantity + excluded.sum_quantity,
        max_quantity = greatest(s.max_quantity, excluded.max_quantity),
-       min_quantity = least(s.min_quantity, excluded.min_quantity),
+       -- A cell whose records are all voided has zeros.
+       min_quantity = CASE WHEN s.record_count = 0 THEN excluded.min_quantity
+                           ELSE least(s.min_quantity, excluded.min_quantity) END,
        last_quantity = CASE WHEN (excluded.last_time, excluded.last_record_id) > (s.last_time, s.last_record_id)
                             THEN excluded.last_quantity ELSE s.last_quantity END,
        last_record_id = CASE WHEN (excluded.last_time, excluded.last_record_id) > (s.last_time, s.last_record_id)
@@ -206,5 +214,5 @@ UPDATE usage_summaries AS s
                    ON c.tenant_id = $1 AND c.account_id = k.account_id AND c.usage_summary_id = k.usage_summary_id
                 WHERE r.tenant_id = $1 AND r.account_id = k.account_id
                   AND r.usage_summary_id = k.usage_summary_id AND r.usage_time >= c.start_time
-                  AND r.usage_time < c.end_time AND r.usage_time > '-infinity') AS h) AS m
+                  AND r.usage_time < c.end_time AND r.usage_time > '-infinity' AND r.state = 'ACTIVE') AS h) AS m
  WHERE s.tenant_id = $1 AND s.account_id = k.account_id AND s.usage_summary_id = k.usage_summary_id;

@@ -4,7 +4,8 @@
 -- One record with its trace, which follows its cell and not its time.
 --   $1 tenant_id uuid, $2 account_id text, $3 record_id text
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
-       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id,
+       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.revision, r.amend_time, r.amended_by,
+       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id,
        coalesce(r.create_time > p.final_time, false) AS is_late, s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
        f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
@@ -30,9 +31,10 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
 --   $5 before_record_id text, $6 asset_id uuid or null, $7 usage_resource_id text or null,
 --   $8 usage_summary_id uuid or null, $9 maximum integer, $10 product_id text or null,
 --   $11 start_create_time timestamptz or null, $12 end_create_time timestamptz or null,
---   $13 period_state text or null, $14 is_liable boolean
+--   $13 period_state text or null, $14 is_liable boolean, $15 record_state text or null
 SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r.unit_of_measure_id,
-       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.usage_summary_id,
+       r.counted_quantity, r.usage_time, r.labels, r.create_time, r.created_by, r.revision, r.amend_time, r.amended_by,
+       r.state, r.void_time, r.voided_by, r.void_reason, r.usage_summary_id,
        coalesce(r.create_time > p.final_time, false) AS is_late, s.period_start_time, p.end_time AS period_end_time, p.freeze_time AS period_freeze_time, f.time_zone,
        f.start_date, s.drawn_quantity,
        s.overage_quantity, p.state AS period_state, q.liable_summary_id
@@ -64,6 +66,7 @@ SELECT r.account_id, r.record_id, r.asset_id, r.usage_resource_id, r.quantity, r
    AND ($11::timestamptz IS NULL OR r.create_time >= $11)
    AND ($12::timestamptz IS NULL OR r.create_time < $12)
    AND ($13::text IS NULL OR p.state = $13 AND (q.liable_summary_id IS NOT NULL) = $14::boolean)
+   AND ($15::text IS NULL OR r.state = $15)
  ORDER BY r.usage_time DESC, r.record_id DESC LIMIT $9;
 
 -- name: find_state_bounds
@@ -86,6 +89,19 @@ SELECT min(b.start_time) AS start_time, max(b.end_time) AS end_time
          UNION ALL
         SELECT NULL, p.end_time FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.state = $3 AND $4) AS b;
+
+-- name: find_voided_bounds
+-- The times of the first and the last voided record, so that they are found by time.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT min(usage_time) AS first_time, max(usage_time) AS last_time
+  FROM usage_records WHERE tenant_id = $1 AND account_id = $2 AND state = 'VOIDED';
+
+-- name: list_revisions
+-- The earlier revisions of a record, oldest first.
+--   $1 tenant_id uuid, $2 account_id text, $3 record_id text
+SELECT revision, asset_id, usage_resource_id, quantity, unit_of_measure_id, usage_time, labels, create_time, created_by
+  FROM usage_record_revisions
+ WHERE tenant_id = $1 AND account_id = $2 AND record_id = $3 ORDER BY revision;
 
 -- name: find_cell_bounds
 -- The time range of the records of a cell, so that they are found by time.
