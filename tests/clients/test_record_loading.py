@@ -46,7 +46,7 @@ def script(**more: Answer) -> Script:
 
 
 def called(played: Script) -> list[str]:
-    """What was asked, in order: the kind of request, and the account."""
+    """Return what was asked, in order: the kind of request, and the account."""
     found = []
     for one in played.asked:
         name = getattr(one, "parent", "") or getattr(one, "name", "")
