@@ -11,7 +11,7 @@ from server.domain.settlement.ledger import CauseKind, EntryKind, LedgerEntry
 from server.store.connection import Transaction
 from server.store.sql import load
 
-SQL = load("settlement/wallets.sql")
+SQL = load("settlement/entries.sql")
 
 
 async def list_entries(

@@ -75,7 +75,9 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     # A job may run more than once, and the jobs of a group's wallets take in the same.
     if not marked:
         return
-    group = _Group(tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()})
+    group = _SettlementGroup(
+        tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()}
+    )
     for wallet_id in [*own, *tokens]:
         # Usage comes before the tokens that it costs, which it may change.
         if wallet_id in group.since:
@@ -93,7 +95,7 @@ class _Corrected:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Group:
+class _SettlementGroup:
     """A settlement group while it is corrected: the wallets, each from the first change on."""
 
     tx: Transaction
@@ -204,7 +206,7 @@ async def _open_for(tx: Transaction, tokens: StoredWallet, taking: set[Period]) 
     await periods.open_missing(tx, ahead)
 
 
-async def _book(group: _Group, marked: dict[WalletId, Pending]) -> None:
+async def _book(group: _SettlementGroup, marked: dict[WalletId, Pending]) -> None:
     """Post the movements of all wallets, and book the lines that changed."""
     tx, account_id = group.tx, group.account_id
     changed = {
