@@ -522,6 +522,28 @@ ALTER TABLE ONLY public.liable_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.liable_summaries IS 'run-time: invoice-ready lines';
 
+CREATE TABLE public.loadings (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    loading_id uuid NOT NULL,
+    order_id uuid,
+    asset_ids uuid[] NOT NULL,
+    until_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid
+);
+
+ALTER TABLE ONLY public.loadings FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.loadings IS 'run-time: the accounts and assets whose usage of any age is accepted, and until when';
+
+COMMENT ON COLUMN public.loadings.asset_ids IS 'the assets; empty for all of the account';
+
+COMMENT ON COLUMN public.loadings.end_time IS 'when it was ended by declaration';
+
 CREATE TABLE public.order_lines (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -1654,6 +1676,9 @@ ALTER TABLE ONLY public.liable_summaries
 ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version);
 
+ALTER TABLE ONLY public.loadings
+    ADD CONSTRAINT loadings_pkey PRIMARY KEY (tenant_id, account_id, loading_id);
+
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT one_entitlement_account_a_target UNIQUE (tenant_id, account_id, target_kind, target_id);
 
@@ -1862,6 +1887,10 @@ CREATE INDEX liable_summaries_by_create_time ON public.liable_summaries USING bt
 
 CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
+CREATE INDEX loadings_by_time ON public.loadings USING btree (tenant_id, account_id, create_time, loading_id);
+
+CREATE INDEX loadings_open ON public.loadings USING btree (tenant_id, account_id, until_time) WHERE (end_time IS NULL);
+
 CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);
 
 CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kind) WHERE (state = 'RUNNING'::text);
@@ -1946,6 +1975,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.credentials FOR EACH ROW 
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.jobs FOR EACH ROW WHEN ((((old.state IS DISTINCT FROM new.state) OR (old.attempts IS DISTINCT FROM new.attempts)) OR (old.error IS DISTINCT FROM new.error))) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.loadings FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.overage_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
@@ -2007,6 +2038,9 @@ ALTER TABLE ONLY public.corrections
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.entitlement_accounts
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.loadings
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.quotes
@@ -2083,6 +2117,9 @@ ALTER TABLE ONLY public.wallet_entries
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.loadings
+    ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
@@ -2341,6 +2378,8 @@ ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.liable_summaries ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.loadings ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.order_lines ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
@@ -2382,6 +2421,8 @@ CREATE POLICY own_tenant ON public.grants USING ((tenant_id = (NULLIF(current_se
 CREATE POLICY own_tenant ON public.jobs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.liable_summaries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.loadings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.order_lines USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2618,6 +2659,12 @@ GRANT UPDATE(state) ON TABLE public.liable_summaries TO usage_app;
 GRANT UPDATE(invoice) ON TABLE public.liable_summaries TO usage_app;
 
 GRANT UPDATE(invoice_time) ON TABLE public.liable_summaries TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.loadings TO usage_app;
+
+GRANT UPDATE(until_time) ON TABLE public.loadings TO usage_app;
+
+GRANT UPDATE(end_time) ON TABLE public.loadings TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 

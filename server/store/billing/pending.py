@@ -4,7 +4,7 @@ Whoever changes final usage takes the lock of its wallets together with others, 
 periods; a correction takes the lock alone, takes what is marked, and books the difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -49,9 +49,7 @@ async def share_late(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
     await tx.execute(SQL["share_late"], _lock_keys(wallet_id for _, wallet_id in wallets))
 
 
-async def hold_open(
-    tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]
-) -> None:
+async def hold_open(tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]) -> None:
     """Lock the open periods of some wallets against a close until the transaction ends."""
     await tx.execute(SQL["hold_open"], tx.tenant_id, account_id, sorted(wallet_ids))
 
@@ -97,12 +95,12 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
     await tx.execute(SQL["mark"], tx.tenant_id, *columns, cause)
 
 
-async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) -> None:
+async def add_jobs(tx: Transaction, due: Mapping[WalletKey, datetime]) -> None:
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
     The caller holds the lock of final usage.
     """
-    columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
+    columns = [list(column) for column in zip(*sorted(due), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
     await jobs.add(
         tx,
@@ -113,7 +111,7 @@ async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) 
                 rank=JobKind.CORRECT_USAGE.rank,
                 account_id=row["account_id"],
                 payload={"wallet_id": str(row["wallet_id"])},
-                fire_time=at,
+                fire_time=due[row["account_id"], row["wallet_id"]],
             )
             for row in rows
         ],
@@ -127,6 +125,23 @@ def job_id(wallet_id: WalletId, correction_count: int) -> JobId:
     shares its job.
     """
     return JobId(derive(wallet_id, "correct", correction_count))
+
+
+async def lock_jobs(tx: Transaction, account_id: AccountId) -> list[WalletId]:
+    """Lock the waiting jobs of an account, and return their wallets."""
+    rows = await tx.fetch(SQL["lock_jobs"], tx.tenant_id, account_id, JobKind.CORRECT_USAGE)
+    return [WalletId(row["wallet_id"]) for row in rows]
+
+
+async def move_jobs(
+    tx: Transaction, account_id: AccountId, due: Mapping[WalletId, datetime]
+) -> None:
+    """Make the waiting jobs of some wallets due at other times; an attempt under way ends nothing.
+
+    Whoever calls this from a job leaves it waiting.
+    """
+    args = (JobKind.CORRECT_USAGE, list(due), list(due.values()))
+    await tx.execute(SQL["move_jobs"], tx.tenant_id, account_id, *args)
 
 
 async def take(

@@ -1014,6 +1014,25 @@ CREATE TABLE pending_corrections (
 );
 COMMENT ON TABLE pending_corrections IS 'run-time: the final rating periods that are not as they were settled, and why';
 
+CREATE TABLE loadings (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    loading_id  uuid NOT NULL,
+    order_id    uuid,
+    asset_ids   uuid[] NOT NULL,
+    until_time  timestamptz NOT NULL,
+    end_time    timestamptz,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, loading_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
+    CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders
+);
+COMMENT ON TABLE loadings IS 'run-time: the accounts and assets whose usage of any age is accepted, and until when';
+COMMENT ON COLUMN loadings.asset_ids IS 'the assets; empty for all of the account';
+COMMENT ON COLUMN loadings.end_time IS 'when it was ended by declaration';
+CREATE INDEX loadings_open ON loadings (tenant_id, account_id, until_time) WHERE end_time IS NULL;
+CREATE INDEX loadings_by_time ON loadings (tenant_id, account_id, create_time, loading_id);
+
 CREATE TABLE corrections (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
@@ -1419,6 +1438,7 @@ BEGIN
         ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
+        ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('void_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('binding_targets', NULL),
         ('assets', NULL)
@@ -1473,6 +1493,8 @@ GRANT UPDATE ON refused_records TO usage_app;
 GRANT UPDATE (usage_summary_id, asset_id, usage_resource_id, quantity, unit_of_measure_id, counted_quantity,
     usage_time, labels, content_hash, revision, amend_time, amended_by, state, void_time, voided_by, void_reason)
     ON usage_records TO usage_app;
+-- A loading changes only in when it ends.
+GRANT UPDATE (until_time, end_time) ON loadings TO usage_app;
 -- An invoice-ready line changes only in that an invoice has it.
 GRANT UPDATE (state, invoice, invoice_time) ON liable_summaries TO usage_app;
 GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,

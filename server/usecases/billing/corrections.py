@@ -43,6 +43,7 @@ from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
+from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -60,12 +61,14 @@ class CorrectUsage:
 
 
 async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
-    """Take in everything that is pending for a settlement group.
+    """Take in everything that is pending for a settlement group, unless it is being loaded.
 
     Raises RATED_LINE_FAILED, and then changes nothing.
     """
     account_id = command.account_id
     own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
+    if await postpone(tx, account_id, command.wallet_id, [*own, *tokens]):
+        return
     # A close locks its period and then its wallet; the lines of a correction refer to the period.
     await pending.hold_open(tx, account_id, [*own, *tokens])
     await pending.take_late(tx, [*own, *tokens])

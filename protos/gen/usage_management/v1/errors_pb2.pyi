@@ -195,6 +195,10 @@ class ErrorDetails(_message.Message):
         """The revision token is invalid; use the `usage-revision-token` of a change of this tenant, and freshness
         `AT_LEAST`.
         """
+        LOADING_TIME: ErrorDetails._Reason.ValueType  # 165
+        """The time until which a loading lasts is not after the tenant's clock and its present end, or too far ahead; use a
+        time within `loading.days`.
+        """
         ACCOUNT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 200
         """The account does not exist."""
         COMMITMENT_POLICY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 240
@@ -215,6 +219,8 @@ class ErrorDetails(_message.Message):
         """The job does not exist."""
         LIABLE_SUMMARY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 205
         """The liable summary does not exist."""
+        LOADING_NOT_FOUND: ErrorDetails._Reason.ValueType  # 256
+        """The loading does not exist."""
         ORDER_NOT_FOUND: ErrorDetails._Reason.ValueType  # 206
         """The order does not exist."""
         OVERAGE_POLICY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 207
@@ -573,6 +579,10 @@ class ErrorDetails(_message.Message):
     """The revision token is invalid; use the `usage-revision-token` of a change of this tenant, and freshness
     `AT_LEAST`.
     """
+    LOADING_TIME: ErrorDetails.Reason.ValueType  # 165
+    """The time until which a loading lasts is not after the tenant's clock and its present end, or too far ahead; use a
+    time within `loading.days`.
+    """
     ACCOUNT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 200
     """The account does not exist."""
     COMMITMENT_POLICY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 240
@@ -593,6 +603,8 @@ class ErrorDetails(_message.Message):
     """The job does not exist."""
     LIABLE_SUMMARY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 205
     """The liable summary does not exist."""
+    LOADING_NOT_FOUND: ErrorDetails.Reason.ValueType  # 256
+    """The loading does not exist."""
     ORDER_NOT_FOUND: ErrorDetails.Reason.ValueType  # 206
     """The order does not exist."""
     OVERAGE_POLICY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 207
