@@ -32,7 +32,12 @@ async def as_rated(
     named = {line.version for line in booked.values() if line.version}
     known = await compiled_versions(tx, named) if named else {}
     lines = {line.id: _version_of(line, known) for line in booked.values()}
-    return AsRated(lines, otherwise)
+    periods = {
+        key.origin_start: version
+        for key, line in booked.items()
+        if not line.failure and (version := lines[line.id]) is not None
+    }
+    return AsRated(lines, otherwise, periods)
 
 
 async def rated_as_before(tx: Transaction, wallet: StoredWallet) -> StoredWallet:
