@@ -34,10 +34,10 @@ from server.store.connection import Transaction
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.billing.as_rated import as_rated
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
 from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
+from server.usecases.settlement.as_rated import as_rated
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 """A time before the first usage of every wallet."""

@@ -48,8 +48,8 @@ from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.billing.as_rated import as_rated
 from server.usecases.billing.corrections import BEGINNING
+from server.usecases.settlement.as_rated import as_rated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

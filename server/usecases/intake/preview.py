@@ -40,10 +40,10 @@ from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
-from server.usecases.billing.as_rated import rated_as_before
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
+from server.usecases.settlement.as_rated import rated_as_before
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """Stands for the current time of the tenant's clock, as a time of usage."""

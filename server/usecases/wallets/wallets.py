@@ -15,7 +15,7 @@ from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import entries
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
-from server.usecases.billing.as_rated import rated_as_before
+from server.usecases.settlement.as_rated import rated_as_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
