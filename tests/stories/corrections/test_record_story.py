@@ -9,9 +9,9 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from clients.pages import pages
-from tests.stories.billing.stuck_jobs import broken, in_quarantine
 from tests.stories.consumption.amend_words import amend, stored, void
 from tests.stories.correction_words import corrections, pending
+from tests.stories.stuck_words import broken, in_quarantine
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, figure, line, usage
 from tests.stories.world import World

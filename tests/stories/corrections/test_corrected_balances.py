@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.stories.billing.waiting_words import corrections_waiting
 from tests.stories.sale_words import to
 from tests.stories.token_words import Credits, described, pack, set_up
+from tests.stories.waiting_words import corrections_waiting
 from tests.stories.words import figure, line
 
 
