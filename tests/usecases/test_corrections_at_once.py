@@ -188,7 +188,7 @@ async def begin(shop: Shop, names: list[str]) -> None:
         ("in time", "calls", "2024-01-10", 15),
         ("m", "minutes", "2024-01-11", 10),
     )
-    await send("2024-02-10", ("a", "calls", "2024-02-05", 20), ("b", "minutes", "2024-02-06", 5))
+    await send("2024-02-10", ("a", "calls", "2024-02-05", 60), ("b", "minutes", "2024-02-06", 5))
     # The closes of February are due, and nobody does them yet.
     await shop.move("2024-03-10")
     await shop.owner.execute("UPDATE jobs SET available_time = now() + interval '1 hour'")
