@@ -29,7 +29,7 @@ from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import CauseKind, Movement
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine, UsageKey, line_id
-from server.domain.settlement.rewinding import Effects, corrections
+from server.domain.settlement.rewinding import PostedSums, corrections
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.walk import SettledIncrement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
@@ -67,7 +67,7 @@ class FinalBooks:
     state: WalletState
     since: datetime
     closed: datetime
-    effects: Effects
+    effects: PostedSums
     booked: Mapping[UsageKey, Booked]
 
 
@@ -125,14 +125,19 @@ def changed_lines(
     RATED_LINE_FAILED.
     """
     changes: list[RatableLine] = []
+    found = tuple(lines)
     left = dict(booked)
-    for line in lines:
+    gone = booked.keys() - {line.key.usage for line in found}
+    # Usage whose terms changed may have been rated as a part of another line.
+    lost = {(key.asset_id, key.origin_start) for key in gone if booked[key].amount is not None}
+    for line in found:
         before = left.pop(line.key.usage, None)
+        was_rated = before.amount is not None if before else line.key.usage[:2] in lost
+        if line.failure is not None and was_rated:
+            raise _failed(line)
         if before is None:
             changes.append(line)
             continue
-        if line.failure is not None and before.amount is not None:
-            raise _failed(line)
         changed = _changed(line, before)
         if changed is not None:
             changes.append(changed)

@@ -38,14 +38,13 @@ class CauseKind(StrEnum):
     ISSUE = "ISSUE"
     BOUNDARY = "BOUNDARY"
     CELL = "CELL"
-    ASSET_ACTION = "ASSET_ACTION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
     """A change of one grant's balance. A cause moves each of its legs once in a revision.
 
-    A movement has an even `cause_revision`; the movement that reverses it has the next odd one.
+    A close posts the `cause_revision` 0, and the corrections of a wallet the following ones.
     `covered` is the usage that was paid for, if it differs from the amount taken.
     """
 
@@ -144,24 +143,6 @@ def post(head: Head, grant_heads: Iterable[GrantHead], movements: Iterable[Movem
         entries.append(entry)
         head, moved[grant_id] = _heads_after(entry)
     return Posting(entries=tuple(entries), head=head, grant_heads=tuple(moved.values()))
-
-
-def reversals(entries: Iterable[LedgerEntry]) -> tuple[Movement, ...]:
-    """Return the corrections that reverse `entries`, which come newest first."""
-    return tuple(
-        Movement(
-            kind=EntryKind.CORRECTION,
-            grant_id=entry.grant_id,
-            amount=-entry.amount,
-            effective_time=entry.effective_time,
-            cause_kind=entry.cause_kind,
-            cause_id=entry.cause_id,
-            cause_revision=entry.cause_revision + 1,
-            leg=entry.leg,
-            covered=entry.covered,
-        )
-        for entry in entries
-    )
 
 
 def canonical_text(entry: LedgerEntry) -> str:

@@ -21,7 +21,6 @@ from server.domain.settlement.ledger import (
     check_chain,
     entry_hash,
     post,
-    reversals,
 )
 from server.domain.settlement.walk import WalletTerms, settle
 from tests import strategies
@@ -37,7 +36,7 @@ def movement(held, amount, leg=0):
         grant_id=held.id,
         amount=Decimal(amount),
         effective_time=NOON,
-        cause_kind=CauseKind.ASSET_ACTION,
+        cause_kind=CauseKind.ISSUE,
         cause_id=UUID(int=1),
         leg=leg,
     )
@@ -148,27 +147,6 @@ def test_an_entry_rewritten_with_its_hash_breaks_the_one_after_it():
     assert (fault.seq, fault.field) == (3, "prev_hash")
 
 
-def test_reversals_take_back_what_was_posted_newest_first():
-    """A holds 6.50 and B 5: the drawdown of 3.50 goes back first, so no grant is overdrawn."""
-    newest_first = POSTING.entries[::-1]
-
-    movements = reversals([replace(newest_first[0], covered=Decimal(4)), *newest_first[1:]])
-    posting = post(POSTING.head, POSTING.grant_heads, movements)
-
-    assert [(move.amount, move.leg) for move in movements] == [
-        (Decimal("3.5"), 2),
-        (-5, 1),
-        (-10, 0),
-    ]
-    assert {(move.kind, move.cause_id, move.cause_revision) for move in movements} == {
-        (EntryKind.CORRECTION, UUID(int=1), 1)
-    }
-    assert [move.covered for move in movements] == [4, None, None]
-    assert {move.effective_time for move in movements} == {NOON}
-    assert posting.head.balance == 0
-    assert {head.balance for head in posting.grant_heads} == {0}
-
-
 def test_an_entry_shows_the_usage_that_was_paid_for():
     paid = replace(movement(A, -8), covered=Decimal(10))
 
@@ -176,12 +154,6 @@ def test_an_entry_shows_the_usage_that_was_paid_for():
 
     assert (entry.amount, entry.covered) == (-8, 10)
     assert check_chain([entry], head=Head(wallet_id=WALLET)) is not None
-
-
-def test_a_reversal_has_the_revision_after_that_of_its_entry():
-    [movement] = reversals([replace(POSTING.entries[0], cause_revision=4)])
-
-    assert movement.cause_revision == 5
 
 
 def test_a_chain_that_goes_below_zero_is_a_fault_though_its_hashes_are_right():

@@ -70,7 +70,7 @@ async def test_what_is_due_without_usage_is_owed_for_the_past(sandbox):
 
 
 async def test_late_usage_keeps_the_billing_period_that_its_week_was_billed_in(sandbox):
-    """0.004 in time and 0.004 late come to 0.01, although the target's service begins earlier now."""
+    """0.004 in time and as much late come to 0.01, though the service begins earlier now."""
     world = await sandbox("2024-02-01")
     weekly = Metered(resource="calls", rate="0.004", rating="WEEK")
     await world.product("plan", weekly)
