@@ -50,6 +50,14 @@ SELECT EXISTS (SELECT FROM pending_corrections WHERE tenant_id = $1)
 """
 
 
+async def until(found: Callable[[], Awaitable[object]], *, is_: bool = True) -> None:
+    """Ask until something is found, or is not found any more."""
+    while True:
+        if bool(await found()) is is_:
+            return
+        await asyncio.sleep(0.01)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """Everything that is owed and left, without the order in which it came to be."""
@@ -94,8 +102,7 @@ class Account:
     async def settled(self) -> None:
         """Wait until nothing is pending and no job is due."""
         async with asyncio.timeout(40):
-            while await self.store.fetchval(WAITING, self.tenant_id):
-                await asyncio.sleep(0.02)
+            await until(lambda: self.store.fetchval(WAITING, self.tenant_id), is_=False)
 
     async def move(self, to: str) -> None:
         """Begin to move the clock."""
@@ -121,8 +128,7 @@ class Account:
         await self.store.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         act()
         async with asyncio.timeout(20):
-            while not await self.store.fetch(HELD_UP, table):
-                await asyncio.sleep(0.01)
+            await until(lambda: self.store.fetch(HELD_UP, table))
         program.kill()
         await hold.rollback()
         await self.forget()
@@ -131,8 +137,7 @@ class Account:
         """Wait until the dead one's transactions are over; its jobs are free at once."""
         killed = await self.store.fetchval("SELECT clock_timestamp()")
         async with asyncio.timeout(20):
-            while await self.store.fetchval(HAUNTING, killed):
-                await asyncio.sleep(0.01)
+            await until(lambda: self.store.fetchval(HAUNTING, killed), is_=False)
         await self.store.execute(FREE, self.tenant_id)
 
     async def figures(self) -> Figures:
@@ -151,9 +156,7 @@ class Account:
             drawn[key] += figure(line_.drawn_quantity)
         for owed in await world.liable(name):
             billed[owed.usage_resource, owed.origin_start_time.seconds] += money(owed.amount)
-        return Figures(
-            balances=tuple(sorted(balances)), exact=+exact, billed=+billed, drawn=+drawn
-        )
+        return Figures(balances=tuple(sorted(balances)), exact=+exact, billed=+billed, drawn=+drawn)
 
 
 @asynccontextmanager

@@ -1,13 +1,12 @@
-"""Two at one settlement group at once: one effect, nothing lost, the figures of one after the other.
+"""Two at one settlement group at once: the figures of one after the other, and nothing lost.
 
-Calls and minutes cost tokens of one wallet. Each case has an account of its own.
+Each case has an account of its own.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,135 +15,34 @@ import pytest
 from usage_management.v1 import asset_service_pb2 as assets
 
 from clients import UsageClient
-from server.domain.consumption.recording import Usage
 from server.domain.ids import (
-    AccountId,
     AssetId,
-    RecordId,
-    ResourceId,
-    TenantId,
-    UnitId,
-    WalletId,
     derive,
 )
 from server.store import jobs
 from server.store.connection import Transaction
 from server.store.pool import open_pool
-from server.store.shares import SharedPool
-from server.store.transaction import finish_commits, read, transact
+from server.store.transaction import finish_commits, read
 from server.usecases.access.tenants import tenant_id_of
 from server.usecases.billing import corrections
-from server.usecases.billing.closing import ClosePeriod, close_period
-from server.usecases.billing.corrections import CorrectUsage, correct_usage
 from server.usecases.billing.verification import verify_account
 from server.usecases.intake.recording import RecordUsage, record
-from server.usecases.intake.voiding import VoidUsage, void
 from tests.logins import as_service
 from tests.service import add_tenant, serving
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import line, moment
 from tests.stories.world import World
-from workers.run import run_job
-from workers.tasks.registry import TASKS
-
-Work = Callable[[Transaction], Awaitable[Any]]
-
-WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
-MOVE = "UPDATE tenants SET clock_time = $1 WHERE tenant_id = $2"
-UNCARED_FOR = """
-SELECT count(*) FROM pending_corrections AS p
- WHERE NOT EXISTS (SELECT FROM jobs AS j
-                    WHERE j.tenant_id = p.tenant_id AND j.account_id = p.account_id
-                      AND j.kind = 'correct_usage' AND j.state = 'PENDING'
-                      AND j.payload ->> 'wallet_id' = p.wallet_id::text)
-"""
-OPERATIONS = ("correct calls", "correct minutes", "close", "record", "void")
+from tests.usecases.correction_shop import OPERATIONS, PAUSE, WAITING, Shop, Work, begin, end
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shop:
-    """A tenant in March, its accounts with final Januaries and usage in February."""
-
-    pool: SharedPool
-    owner: asyncpg.Connection
-    tenant_id: TenantId
-    sold: dict[str, AssetId]
-
-    async def run(self, work: Work) -> Any:
-        return await transact(self.pool, self.tenant_id, work)
-
-    async def wallet(self, account: str, resource: str) -> WalletId:
-        query = "SELECT wallet_id FROM wallets WHERE account_id = $1 AND usage_resource_id = $2"
-        return WalletId(await self.owner.fetchval(query, account, resource))
-
-    def usage(self, account: str, name: str, resource: str, at: str, quantity: int) -> Usage:
-        return Usage(
-            AccountId(account),
-            RecordId(name),
-            self.sold[account],
-            ResourceId(resource),
-            Decimal(quantity),
-            UnitId(""),
-            moment(at),
-            None,
-        )
-
-    async def operation(self, account: str, what: str) -> Work:
-        """Return one of the things that may happen at once with a correction."""
-        account_id, [kind, *of] = AccountId(account), what.split()
-        wallet_id = await self.wallet(account, *(of or ["calls"]))
-        if kind == "correct":
-            correct = CorrectUsage(account_id=account_id, wallet_id=wallet_id)
-            return lambda tx: correct_usage(tx, correct)
-        if kind == "close":
-            start = moment("2024-02-01")
-            close = ClosePeriod(account_id=account_id, wallet_id=wallet_id, start=start)
-            return lambda tx: close_period(tx, close)
-        if kind == "void":
-            voiding = VoidUsage(records=((account_id, RecordId("in time")),), reason="")
-            return lambda tx: void(tx, voiding)
-        late = self.usage(account, "later", "calls", "2024-01-20", 31)
-        return lambda tx: record(tx, RecordUsage(records=(late,)))
-
-    async def run_due(self) -> None:
-        """Run due jobs, two at a time, until none is left."""
-
-        async def claim(tx: Transaction) -> list[jobs.Claim]:
-            return await jobs.claim(tx, kinds=TASKS, at_most=2)
-
-        while claims := await self.run(claim):
-            done = [run_job(self.pool, TASKS, self.tenant_id, one) for one in claims]
-            assert all(await asyncio.gather(*done))
-
-    async def move(self, to: str) -> None:
-        await self.owner.execute(MOVE, moment(to), self.tenant_id)
-
-    async def figures(self, account: str) -> dict[str, list[tuple[Any, ...]]]:
-        return {
-            name: [tuple(row) for row in await self.owner.fetch(query, account)]
-            for name, query in FIGURES.items()
-        }
-
-
-FIGURES = {
-    "balances": """
-        SELECT w.usage_resource_id, w.balance, g.start_time, g.balance AS left_of_it
-          FROM wallets AS w LEFT JOIN grants AS g USING (tenant_id, account_id, wallet_id)
-         WHERE w.account_id = $1 AND g.balance IS DISTINCT FROM 0 ORDER BY 1, 2, 3, 4""",
-    "rated": """
-        SELECT usage_resource_id, origin_start_time, sum(used_quantity) AS used,
-               sum(drawn_quantity) AS drawn, sum(amount) AS amount
-          FROM ratable_summaries WHERE account_id = $1 GROUP BY 1, 2 ORDER BY 1, 2""",
-    "billed": """
-        SELECT usage_resource_id, origin_start_time, sum(exact_amount) AS exact,
-               sum(amount) AS amount
-          FROM liable_summaries WHERE account_id = $1 GROUP BY 1, 2
-        HAVING sum(amount) <> 0 ORDER BY 1, 2""",
-}
+def broken(*_args: Any, **_more: Any) -> None:
+    raise RuntimeError("a bug")
 
 
 def accounts() -> list[str]:
-    found = [f"{when} {what}" for when in ("twin", "first", "midway", "held") for what in OPERATIONS]
+    found = [
+        f"{when} {what}" for when in ("twin", "first", "midway", "held") for what in OPERATIONS
+    ]
     return [one.replace(" ", "-") for one in found]
 
 
@@ -156,7 +54,9 @@ async def shop(database: str, request: pytest.FixtureRequest) -> AsyncIterator[S
         async with UsageClient(service.address, key) as client:
             world = World(client)
             text = described(
-                "plan", {"calls": "2", "minutes": "3"}, Credits(price="0.2", grant="100", refresh=True)
+                "plan",
+                {"calls": "2", "minutes": "3"},
+                Credits(price="0.2", grant="100", refresh=True),
             )
             await set_up(world, text)
             for account in request.param:
@@ -170,46 +70,6 @@ async def shop(database: str, request: pytest.FixtureRequest) -> AsyncIterator[S
     await finish_commits()
     await pool.close()
     await owner.close()
-
-
-async def begin(shop: Shop, names: list[str]) -> None:
-    """Usage of January and February, and in March some of January that is late."""
-
-    async def send(clock: str, *records: tuple[str, str, str, int]) -> None:
-        await shop.move(clock)
-        await shop.run_due()
-        for account in names:
-            found = tuple(shop.usage(account, *one) for one in records)
-            outcomes = await shop.run(lambda tx, found=found: record(tx, RecordUsage(records=found)))
-            assert not any(one.error for one in outcomes), outcomes
-
-    await send(
-        "2024-01-20",
-        ("in time", "calls", "2024-01-10", 15),
-        ("m", "minutes", "2024-01-11", 10),
-    )
-    await send("2024-02-10", ("a", "calls", "2024-02-05", 60), ("b", "minutes", "2024-02-06", 5))
-    # The closes of February are due, and nobody does them yet.
-    await shop.move("2024-03-10")
-    await shop.owner.execute("UPDATE jobs SET available_time = now() + interval '1 hour'")
-    late = (("l", "calls", "2024-01-12", 9), ("lm", "minutes", "2024-01-12", 4))
-    for account in names:
-        found = tuple(shop.usage(account, *one) for one in late)
-        await shop.run(lambda tx, found=found: record(tx, RecordUsage(records=found)))
-
-
-async def end(shop: Shop) -> None:
-    """Do everything that is due by May, and see that nothing was left or failed."""
-    assert await shop.owner.fetchval(UNCARED_FOR) == 0
-    await shop.owner.execute("UPDATE jobs SET available_time = NULL")
-    for clock in ("2024-03-10", "2024-05-10"):
-        await shop.move(clock)
-        await shop.run_due()
-    assert await shop.owner.fetchval("SELECT count(*) FROM pending_corrections") == 0
-    late = "SELECT count(*) FROM jobs WHERE state <> 'DONE' AND fire_time <= '2024-05-10'"
-    assert await shop.owner.fetchval(late) == 0
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    assert await shop.owner.fetchval(deadlocks) == 0
 
 
 @dataclass(kw_only=True)
@@ -292,7 +152,10 @@ async def test_two_at_one_group_have_the_effect_of_one_after_the_other(
         what = account.partition("-")[2].replace("-", " ")
         assert await shop.figures(account) == twins[what], account
         verified = await read(
-            shop.pool, shop.tenant_id, lambda tx, id_=account: verify_account(tx, id_), snapshot=True
+            shop.pool,
+            shop.tenant_id,
+            lambda tx, id_=account: verify_account(tx, id_),
+            snapshot=True,
         )
         assert verified.findings == ()
 
@@ -347,7 +210,9 @@ async def test_whatever_happens_at_once_nothing_is_lost(shop: Shop, seed: int):
         await shop.run(work)
     await shop.run(await shop.operation(twin, "void"))
     mixed = works(account) + [
-        await shop.operation(account, what) for what in (*OPERATIONS * 3, "void") if what != "record"
+        await shop.operation(account, what)
+        for what in (*OPERATIONS * 3, "void")
+        if what != "record"
     ]
     chance.shuffle(mixed)
     for start in range(0, len(mixed), 5):
@@ -355,3 +220,39 @@ async def test_whatever_happens_at_once_nothing_is_lost(shop: Shop, seed: int):
     await end(shop)
 
     assert await shop.figures(account) == await shop.figures(twin)
+
+
+@pytest.mark.parametrize("shop", [["ann", "bob"]], indirect=True)
+async def test_a_correction_that_fails_holds_up_only_its_account_until_it_is_in_quarantine(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    await begin(shop, ["ann", "bob"])
+    await shop.run(await shop.operation("bob", "correct calls"))
+    await shop.owner.execute("UPDATE jobs SET available_time = NULL")
+    pauses = []
+    with monkeypatch.context() as patch:
+        patch.setattr(corrections, "correction", broken)
+        await shop.run_slowly()
+        # The close of March comes after the correction.
+        await shop.move("2024-04-10")
+        await shop.run_slowly()
+        # Each time its pause is over, until it is given up.
+        while (left := await shop.owner.fetchval(PAUSE)) is not None:
+            pauses.append(left.total_seconds())
+            assert await shop.march() == {("ann", "OPEN"), ("bob", "FINAL")}
+            await shop.owner.execute("UPDATE jobs SET available_time = NULL")
+            await shop.run_slowly()
+    quarantined = await shop.owner.fetchval(
+        "SELECT count(*) FROM jobs WHERE state = 'QUARANTINED' AND kind = 'correct_usage'"
+    )
+    # Then closes go on, without what the correction would have changed.
+    states = await shop.march()
+    for [job_id] in await shop.owner.fetch("SELECT job_id FROM jobs WHERE state = 'QUARANTINED'"):
+        assert await shop.run(lambda tx, job_id=job_id: jobs.retry(tx, job_id))
+    await end(shop)
+
+    assert quarantined == 2
+    assert len(pauses) > 3
+    assert sum(pauses) < 60
+    assert states == {("ann", "FINAL"), ("bob", "FINAL")}
+    assert await shop.figures("ann") == await shop.figures("bob")

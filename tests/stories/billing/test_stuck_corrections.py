@@ -6,8 +6,12 @@ import asyncpg
 import pytest
 from usage_management.v1 import access_service_pb2 as access
 
-from clients import UsageError
+from server.domain.ids import AccountId
+from server.store.pool import open_pool
+from server.store.transaction import read
 from server.usecases.access.tenants import tenant_id_of
+from server.usecases.billing.verification import verify_account
+from tests.logins import as_service
 from tests.stories.bill_words import owed
 from tests.stories.words import Metered, line, moment, stamp
 from tests.stories.world import World
@@ -48,6 +52,16 @@ async def advanced(world: World, to: str) -> access.Run:
     return run
 
 
+async def findings(world: World, database: str) -> list[str]:
+    """Return the findings of `usage verify` about ann."""
+    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
+    tenant_id = tenant_id_of(tenant.name.partition("/")[2])
+    pool = await open_pool(as_service(database), size=1)
+    found = await read(pool, tenant_id, lambda tx: verify_account(tx, AccountId("ann")))
+    await pool.close()
+    return [str(one) for one in found.findings]
+
+
 async def stuck(sandbox, database: str, monkeypatch: pytest.MonkeyPatch):
     """A world in which a correction of ann's January is in quarantine."""
     world = await sandbox("2024-01-31")
@@ -74,7 +88,7 @@ async def test_a_correction_in_quarantine_is_seen_and_tried_again(
     jobs = world.client.access
 
     listed = (await jobs.ListJobs(access.ListJobsRequest())).jobs
-    shown = await jobs.GetJob(access.GetJobRequest(name=name))
+    differing = await findings(world, story_database)
     run = await advanced(world, "2024-03-10")
     bills = [await owed(world, f"accounts/{one}") for one in ("ann", "bob")]
     # What comes meanwhile is taken in as well.
@@ -82,17 +96,21 @@ async def test_a_correction_in_quarantine_is_seen_and_tried_again(
     retried = await jobs.RetryJob(access.RetryJobRequest(name=name))
     await world.advance("2024-04-10")
 
-    assert [(one.name, one.state) for one in listed] == [(name, access.Job.QUARANTINED)]
-    assert (shown.kind, shown.account) == ("correct_usage", "accounts/ann")
+    [shown] = listed
+    assert (shown.name, shown.state) == (name, access.Job.QUARANTINED)
+    assert (shown.kind, shown.account) == (access.Job.CORRECT_USAGE, "accounts/ann")
     assert "a bug" in shown.error.message
     assert (run.state, run.failed_job) == (access.Run.FAILED, name)
-    print(bills, run)
+    # Closed before; the clock stands still until somebody decides.
+    assert bills[0] == bills[1]
+    assert differing == []
     assert (retried.state, retried.attempt_count) == (access.Job.PENDING, 0)
     total = sum(one.amount.units for one in await world.liable("accounts/ann"))
     assert total == 7 + 3 + 1 - 2 + 4 - 2
 
 
-async def test_a_correction_that_is_given_up(
+@pytest.mark.xfail(strict=True, reason="a correction that was given up is never made up for")
+async def test_what_comes_after_a_correction_was_given_up_is_taken_in(
     sandbox, story_database: str, monkeypatch: pytest.MonkeyPatch
 ):
     world, ann, name = await stuck(sandbox, story_database, monkeypatch)
@@ -104,5 +122,3 @@ async def test_a_correction_that_is_given_up(
     total = sum(one.amount.units for one in await world.liable("accounts/ann"))
 
     assert total == 7 + 3 + 1 - 2 + 4 - 2
-    with pytest.raises(UsageError, match="ITEM_STATE"):
-        await jobs.RetryJob(access.RetryJobRequest(name=name))
