@@ -166,7 +166,7 @@ def rated_again(
     }
     if not known:
         return lines
-    rating_versions = AsRated({**rating_versions.lines, **known}, rating_versions.otherwise)
+    rating_versions = replace(rating_versions, lines={**rating_versions.lines, **known})
     return ratable_lines(wallet_id, results, rates, rating_versions=rating_versions)
 
 

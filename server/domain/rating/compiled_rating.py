@@ -121,16 +121,21 @@ SHIPPED = InForce()
 
 @dataclass(frozen=True, slots=True)
 class AsRated:
-    """The versions that rated the lines, whichever are in force now."""
+    """The versions that rated the lines, whichever are in force now.
+
+    A line that was not rated before is rated by the version of its rating period, in `periods` by
+    start, if other lines of that were rated.
+    """
 
     lines: Mapping[RatableSummaryId, CompiledRating | None]
     otherwise: RatingVersionSource
+    periods: Mapping[datetime, CompiledRating] = field(default_factory=dict)
 
     def of(self, line_id: RatableSummaryId, origin_start: datetime) -> CompiledRating | None:
         """Return the version that rated the line, or the one for a line that was not rated."""
         if line_id in self.lines:
             return self.lines[line_id]
-        return self.otherwise.of(line_id, origin_start)
+        return self.periods.get(origin_start) or self.otherwise.of(line_id, origin_start)
 
 
 def not_in_force(start: datetime | date) -> RatingFailed:

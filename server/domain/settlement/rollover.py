@@ -37,12 +37,21 @@ def rolled(grant: Grant, entitlement: Entitlement, zone: str) -> Grant | None:
         entitlement_id=grant.entitlement_id,
         kind=GrantKind.ROLLOVER,
         index=index,
-        rollovers=grant.rollovers + 1,
+        rollovers=_rollovers(grant, policy),
         quantity=rolling,
         start=grant.expire,
         expire=expire,
         balance=rolling,
     )
+
+
+def _rollovers(grant: Grant, policy: RolloverPolicy) -> int:
+    """Return how often a remainder has rolled over, or 1 if that is not counted.
+
+    Uncounted remainders of one window become one grant, which must not depend on the ages of those
+    that were not empty: late usage changes which ones these are, and the grant is there already.
+    """
+    return 1 if policy.max_count is None else grant.rollovers + 1
 
 
 def _rolled_id(

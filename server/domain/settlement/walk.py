@@ -274,13 +274,7 @@ class _Walk:
             # The first remainder of a window opens its grant; later ones are added to it.
             self._open(successor, movement)
             return
-        self.grants[grant.id] = replace(
-            grant,
-            quantity=grant.quantity + successor.quantity,
-            # Not a limit here, since the window is uncounted; it decides only the order of
-            # drawdown.
-            rollovers=max(grant.rollovers, successor.rollovers),
-        )
+        self.grants[grant.id] = replace(grant, quantity=grant.quantity + successor.quantity)
         self._move(movement)
 
     def _open(self, grant: Grant, movement: Movement) -> None:

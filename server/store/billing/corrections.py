@@ -40,9 +40,11 @@ class BillState(StrEnum):
     INVOICED = "INVOICED"
 
 
-async def booked(tx: Transaction, wallet: StoredWallet, since: datetime) -> dict[UsageKey, Booked]:
+async def booked(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, since: datetime
+) -> dict[UsageKey, Booked]:
     """Return what was booked for a wallet's usage since a time."""
-    rows = await tx.fetch(SQL["booked"], tx.tenant_id, wallet.account_id, wallet.id, since)
+    rows = await tx.fetch(SQL["booked"], tx.tenant_id, account_id, wallet_id, since)
     return {_usage_key(row): _booked(row) for row in rows}
 
 

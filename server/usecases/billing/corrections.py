@@ -4,13 +4,12 @@ A correction takes in everything that is pending for a settlement group: the wal
 that are connected by tokens. It computes first and posts at the end, in one transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.domain.billing.causes import Cause
 from server.domain.billing.corrections import (
-    Booked,
     Correction,
     FinalBooks,
     cells_to_save,
@@ -23,13 +22,7 @@ from server.domain.calendar import Period, rating_period
 from server.domain.consumption.cells import Cell
 from server.domain.ids import AccountId, CorrectionId, ExecutionId, WalletId
 from server.domain.modeling.policies import LatePolicy
-from server.domain.rating.compiled_rating import (
-    SHIPPED_RATING,
-    AsRated,
-    CompiledRating,
-    VersionKey,
-)
-from server.domain.settlement.ratable_lines import RatableLine, UsageKey
+from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
@@ -38,18 +31,16 @@ from server.store.billing import pending, periods, summaries
 from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
-from server.store.rating.procedures import compiled_versions
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
+from server.usecases.billing.as_rated import as_rated
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
 from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 """A time before the first usage of every wallet."""
-
-NOT_IN_FORCE, TIME_LIMIT = "PROCEDURE_NOT_IN_FORCE", "TIME_LIMIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,32 +161,15 @@ async def final_books(
 
     Its usage is rated by the procedure versions that rated it when its periods were closed.
     """
-    booked = await store.booked(tx, wallet, since)
+    booked = await store.booked(tx, wallet.account_id, wallet.id, since)
+    versions = await as_rated(tx, booked, wallet.state.rating_versions)
     return FinalBooks(
-        state=replace(wallet.state, rating_versions=await as_rated(tx, wallet, booked)),
+        state=replace(wallet.state, rating_versions=versions),
         since=since,
         closed=closed,
         effects=wallet.effects,
         booked={key: line for key, line in booked.items() if key.origin_start < closed},
     )
-
-
-async def as_rated(
-    tx: Transaction, wallet: StoredWallet, booked: Mapping[UsageKey, Booked]
-) -> AsRated:
-    """Return the procedure versions by which usage was rated when its periods were closed."""
-    named = {line.version for line in booked.values() if line.version}
-    known = await compiled_versions(tx, named) if named else {}
-    lines = {line.id: _version_of(line, known) for line in booked.values()}
-    return AsRated(lines, wallet.state.rating_versions)
-
-
-def _version_of(line: Booked, known: Mapping[VersionKey, CompiledRating]) -> CompiledRating | None:
-    # A line without a version in force then stays so. One that exceeded its time limit may be fast
-    # enough now; it is left unrated again, so that rating it again gives the same.
-    if line.failure in (NOT_IN_FORCE, TIME_LIMIT):
-        return None
-    return known[line.version] if line.version else SHIPPED_RATING
 
 
 async def _open_for(tx: Transaction, tokens: StoredWallet, taking: set[Period]) -> None:

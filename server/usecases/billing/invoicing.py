@@ -29,6 +29,11 @@ async def mark_invoiced(tx: Transaction, command: MarkInvoiced) -> list[LiableSu
     ALREADY_INVOICED, RATING_FAILED.
     """
     known = await store.lock_liables(tx, command.lines)
+    missing = [key for key in command.lines if key not in known]
+    if missing:
+        # A correction may have made them again while this waited for it: a new statement finds
+        # them.
+        known |= await store.lock_liables(tx, missing)
     new = []
     for key in command.lines:
         account_id, liable_id = key

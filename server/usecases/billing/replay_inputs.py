@@ -48,7 +48,8 @@ from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.billing.corrections import BEGINNING, as_rated
+from server.usecases.billing.as_rated import as_rated
+from server.usecases.billing.corrections import BEGINNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +119,8 @@ async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> Wallet
     final = await final_cells(context.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
     results = as_drawn(wallet.state, final)
-    booked = await corrections.booked(context.tx, wallet, BEGINNING)
-    rating_versions = await as_rated(context.tx, wallet, booked)
+    booked = await corrections.booked(context.tx, wallet.account_id, wallet.id, BEGINNING)
+    rating_versions = await as_rated(context.tx, booked, wallet.state.rating_versions)
     rates = wallet.state.rates
     before = FinalUsage(
         cells=cells,

@@ -9,6 +9,7 @@ from server.domain.ids import AssetId, WalletId
 from server.domain.wallets.blocking import cap_reached, fitting
 from server.store.connection import Transaction
 from server.store.settlement import wallets
+from server.usecases.billing.as_rated import rated_as_before
 
 Placed = tuple[int, Counted, Place]
 
@@ -33,7 +34,8 @@ async def refuse_blocked(
         await wallets.lock(tx, *key)
     for key in sorted(by_wallet):
         since = _since(entry for entry in by_wallet[key] if entry[2].late is not None)
-        wallet = await wallets.get(tx, *key, with_sources=True, since=since)
+        read = await wallets.get(tx, *key, with_sources=True, since=since)
+        wallet = await rated_as_before(tx, read)
         asked = [entry for entry in by_wallet[key] if entry[0] not in outcomes]
         numbers = await wallets.asset_numbers(tx, key[0], _assets(asked))
         cells = [cell_of(item, place, numbers[item.usage.asset_id]) for _, item, place in asked]

@@ -40,6 +40,7 @@ from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
+from server.usecases.billing.as_rated import rated_as_before
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
@@ -210,9 +211,8 @@ async def _wallets(
     # pass.
     while wanted:
         for wallet_id in wanted:
-            found[wallet_id] = await wallets.get(
-                tx, account_id, wallet_id, with_sources=True, since=since
-            )
+            read = await wallets.get(tx, account_id, wallet_id, with_sources=True, since=since)
+            found[wallet_id] = await rated_as_before(tx, read)
         tokens = {one for key in wanted for one in found[key].token_wallet_ids}
         wanted = sorted(tokens - found.keys())
     return found

@@ -15,6 +15,7 @@ from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import entries
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
+from server.usecases.billing.as_rated import rated_as_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,8 @@ class GrantNow:
 
 async def get(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> WalletNow:
     """Return one wallet as it is now. Raises WALLET_NOT_FOUND."""
-    return _now(await store.get(tx, account_id, wallet_id, with_sources=True))
+    found = await store.get(tx, account_id, wallet_id, with_sources=True)
+    return _now(await rated_as_before(tx, found))
 
 
 async def list_wallets(
@@ -73,7 +75,7 @@ async def list_wallets(
 ) -> list[WalletNow]:
     """Return an account's wallets as they are now, by resource."""
     found = await store.list_wallets(tx, account_id, only, after=after, limit=limit)
-    return [_now(wallet) for wallet in found]
+    return [_now(await rated_as_before(tx, wallet)) for wallet in found]
 
 
 async def list_grants(

@@ -190,7 +190,7 @@ class Grant(_message.Message):
     asset: _builtins.str
     """The asset that the grant belongs to: `accounts/{account}/assets/{asset}`."""
     rollover_count: _builtins.int
-    """The number of times the quantity has rolled over."""
+    """The number of times the quantity has rolled over; 1 for any number of times if the rollover policy has no limit."""
     provisional: _builtins.bool
     """True if the grant is not in the ledger yet and may still change, because it depends on a period that is not
     final.

@@ -98,9 +98,11 @@ UPDATE usage_summaries
  WHERE tenant_id = $1 AND account_id = $2 AND usage_summary_id = ANY ($3::uuid[]);
 
 -- name: empty_standing
--- Cells with which periods begin, of series that hold nothing any more.
+-- Cells with which periods begin, of series that hold nothing any more. Those of final periods were drawn.
 --   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_ids uuid[]
-UPDATE usage_summaries SET max_quantity = 0, min_quantity = 0, last_quantity = 0
+UPDATE usage_summaries
+   SET max_quantity = 0, min_quantity = 0, last_quantity = 0, quantity = 0 * quantity,
+       drawn_quantity = 0 * drawn_quantity, overage_quantity = 0 * overage_quantity
  WHERE tenant_id = $1 AND account_id = $2 AND usage_summary_id = ANY ($3::uuid[]);
 
 -- name: supersede_ratable
