@@ -107,18 +107,3 @@ async def test_a_correction_in_quarantine_is_seen_and_tried_again(
     assert (retried.state, retried.attempt_count) == (access.Job.PENDING, 0)
     total = sum(one.amount.units for one in await world.liable("accounts/ann"))
     assert total == 7 + 3 + 1 - 2 + 4 - 2
-
-
-@pytest.mark.xfail(strict=True, reason="a correction that was given up is never made up for")
-async def test_what_comes_after_a_correction_was_given_up_is_taken_in(
-    sandbox, story_database: str, monkeypatch: pytest.MonkeyPatch
-):
-    world, ann, name = await stuck(sandbox, story_database, monkeypatch)
-    jobs = world.client.access
-
-    await jobs.WaiveJob(access.WaiveJobRequest(name=name))
-    await world.use(ann, "calls", "2024-01-12", 1)
-    await world.advance("2024-04-10")
-    total = sum(one.amount.units for one in await world.liable("accounts/ann"))
-
-    assert total == 7 + 3 + 1 - 2 + 4 - 2
