@@ -17,6 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.corrections import corrections
 from tests.bench.lookups import lookups, wallet_reads
 from tests.bench.recording import recording
 from tests.bench.snapshots import snapshots
@@ -48,7 +49,8 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
         ):
             print(f"bench: {name} …", file=sys.stderr, flush=True)
             rows += await step
-    return rows
+    print("bench: corrections …", file=sys.stderr, flush=True)
+    return rows + await corrections(months=13 if small else 24)
 
 
 def show(rows: list[dict[str, Any]]) -> None:
