@@ -49,11 +49,6 @@ async def share_late(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
     await tx.execute(SQL["share_late"], _lock_keys(wallet_id for _, wallet_id in wallets))
 
 
-async def hold_open(tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]) -> None:
-    """Lock the open periods of some wallets against a close until the transaction ends."""
-    await tx.execute(SQL["hold_open"], tx.tenant_id, account_id, sorted(wallet_ids))
-
-
 async def take_late(tx: Transaction, wallets: Iterable[WalletId]) -> None:
     """Take the lock of final usage alone."""
     await tx.execute(SQL["take_late"], _lock_keys(wallets))

@@ -113,13 +113,19 @@ async def differences(tx: Transaction, account_id: AccountId) -> list[Difference
 
 
 async def _stopped(tx: Transaction, account_id: AccountId) -> list[Difference]:
-    """Return open periods whose close was refused or is in quarantine."""
+    """Return open periods and changed final ones whose jobs were refused or are in quarantine."""
     differences = []
     for row in await tx.fetch(SQL["closes_that_stopped"], tx.tenant_id, account_id):
         name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
         is_ = f"open because jobs/{row['job_id']} is {row['state']} ({row['error']})"
         due = "final; correct the cause and retry the job (RetryJob)"
         what = f"rating period from {row['start_time'].isoformat()}"
+        differences.append(_finding(what, name, due, is_))
+    for row in await tx.fetch(SQL["corrections_that_stopped"], tx.tenant_id, account_id):
+        name = f"accounts/{account_id}/wallets/{row['wallet_id']}"
+        is_ = f"not made because jobs/{row['job_id']} is {row['state']} ({row['error']})"
+        due = "made; correct the cause and retry the job (RetryJob)"
+        what = f"correction from {row['start_time'].isoformat()}"
         differences.append(_finding(what, name, due, is_))
     return differences
 

@@ -60,8 +60,6 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
     if await postpone(tx, account_id, command.wallet_id, [*own, *tokens]):
         return
-    # A close locks its period and then its wallet; the lines of a correction refer to the period.
-    await pending.hold_open(tx, account_id, [*own, *tokens])
     await pending.take_late(tx, [*own, *tokens])
     await ledger.lock_heads(tx, account_id, [*own, *tokens])
     marked = await pending.take(tx, account_id, [*own, *tokens])

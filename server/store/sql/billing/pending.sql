@@ -6,14 +6,6 @@
 SELECT count(pg_advisory_xact_lock_shared(k.key))
   FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS w (key) ORDER BY key) AS k;
 
--- name: hold_open
--- A period that is being closed at this moment is waited for.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
-SELECT start_time FROM rating_periods
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state <> 'FINAL'
- ORDER BY wallet_id, start_time
-   FOR SHARE;
-
 -- name: take_late
 -- A correction holds this lock alone, so that it sees everything that was changed and nothing changes meanwhile.
 --   $1 wallet_keys bigint[]

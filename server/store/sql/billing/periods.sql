@@ -25,12 +25,13 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
  ORDER BY o.account_id, o.wallet_id, o.start_time;
 
 -- name: lock_period
--- Waits for all active recordings into the period; later ones find it closed.
+-- Waits for all active recordings into the period; later ones find it closed. A correction may refer to it
+-- meanwhile: it holds the lock of the wallet, for which the close waits next.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 start_time timestamptz
 SELECT start_time, end_time, state
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3 AND start_time = $4
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: closed_ends
 -- The end of the last final period of each wallet.

@@ -142,6 +142,18 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, p.start_time
    AND j.kind = 'close_period'
  ORDER BY p.start_time, p.wallet_id;
 
+-- name: corrections_that_stopped
+-- Final periods that have changed and whose correction was refused, quarantined or waived.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT j.job_id, j.state, j.error, p.wallet_id, min(p.start_time) AS start_time
+  FROM jobs AS j
+  JOIN pending_corrections AS p
+    ON p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = (j.payload ->> 'wallet_id')::uuid
+ WHERE j.tenant_id = $1 AND j.account_id = $2 AND j.kind = 'correct_usage'
+   AND (j.state IN ('FAILED', 'QUARANTINED') OR j.state IN ('DONE', 'WAIVED') AND j.state = 'WAIVED')
+ GROUP BY j.job_id, j.state, j.error, p.wallet_id
+ ORDER BY p.wallet_id, j.job_id;
+
 -- name: final_cells
 -- A wallet's final cells, as `wallet_states` reads them, with their stored quantities.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
