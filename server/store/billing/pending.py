@@ -94,24 +94,24 @@ async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) 
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
     The caller holds the lock of final usage. The id has the number of corrections so far, so that
-    everything that is marked before the next one shares its job.
+    everything that is marked before the next one shares its job. One that was refused, or given up,
+    is tried again: what changed now may be what it needs, and nothing else would take it in.
     """
     columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
-    await jobs.add(
-        tx,
-        [
-            Job(
-                id=JobId(derive(row["wallet_id"], "correct", row["correction_count"])),
-                kind=JobKind.CORRECT_USAGE,
-                rank=JobKind.CORRECT_USAGE.rank,
-                account_id=row["account_id"],
-                payload={"wallet_id": str(row["wallet_id"])},
-                fire_time=at,
-            )
-            for row in rows
-        ],
-    )
+    due = [
+        Job(
+            id=JobId(derive(row["wallet_id"], "correct", row["correction_count"])),
+            kind=JobKind.CORRECT_USAGE,
+            rank=JobKind.CORRECT_USAGE.rank,
+            account_id=row["account_id"],
+            payload={"wallet_id": str(row["wallet_id"])},
+            fire_time=at,
+        )
+        for row in rows
+    ]
+    await jobs.add(tx, due)
+    await jobs.rearm(tx, (job.id for job in due))
 
 
 async def take(

@@ -112,13 +112,13 @@ UPDATE jobs
 
 -- name: retry_job
 -- Eight new attempts for a refused or quarantined job, and for the quarantined jobs of its account that came
--- after it. A waived close may be retried too: until then its wallet is not billed.
+-- after it. A waived close may be retried too: until then its wallet is not billed. So may a waived correction.
 --   $1 tenant_id uuid, $2 job_id uuid
 WITH stopped AS (
     SELECT job_id, account_id, fire_time FROM jobs
      WHERE tenant_id = $1 AND job_id = $2
        AND (state IN ('FAILED', 'QUARANTINED')
-            OR state = 'WAIVED' AND kind = 'close_period')
+            OR state = 'WAIVED' AND kind IN ('close_period', 'correct_usage'))
        FOR UPDATE)
 UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
   FROM stopped AS s
@@ -126,6 +126,12 @@ UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end
    AND (j.job_id = s.job_id OR (j.account_id = s.account_id AND j.account_id <> '' AND j.state = 'QUARANTINED'
         AND j.fire_time >= s.fire_time AND j.error LIKE 'PREVIOUS_PERIOD_OPEN: %'))
 RETURNING j.job_id;
+
+-- name: rearm_jobs
+-- Eight new attempts for jobs that were refused, quarantined or waived, because their data has changed since.
+--   $1 tenant_id uuid, $2 job_ids uuid[]
+UPDATE jobs SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
+ WHERE tenant_id = $1 AND job_id = ANY ($2::uuid[]) AND state IN ('FAILED', 'QUARANTINED', 'WAIVED');
 
 -- name: waive_job
 -- The job is not tried again.
