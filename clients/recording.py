@@ -5,11 +5,13 @@ the lines that were not kept go to a file of their own with the ids of their rec
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients.asset_lookup import AssetLookup
@@ -18,9 +20,11 @@ from clients.errors import UsageError
 from clients.intake.layout import BadLine, Line, Reading
 from clients.left_lines import LeftLines
 from clients.refusals import UNREADABLE, Refusal, Refusals
-from clients.values import decimal_pb, time_pb
+from clients.values import decimal_pb, time, time_pb
 
 MOST_RECORDS = 1_000
+# When a loading ends if nobody ends it: nothing is recorded for longer than that.
+LONGEST_LOADING = timedelta(days=1)
 
 _Outcome = consumption.RecordOutcome
 _Amended = consumption.AmendOutcome
@@ -69,12 +73,16 @@ AMEND = Act(
 
 @dataclass(slots=True)
 class Account:
-    """The result of a file: records by outcome, refusals, and the lines to send again."""
+    """The result of a file: records by outcome, refusals, and the lines to send again.
+
+    `loaded` is the number of accounts that were declared as loading, None if none was to be.
+    """
 
     left: LeftLines
     act: Act = RECORD
     counts: dict[str, int] = field(default_factory=dict)
     unsent: int = 0
+    loaded: int | None = None
     refusals: Refusals = field(default_factory=Refusals)
 
     def __post_init__(self) -> None:
@@ -158,6 +166,51 @@ class Sending:
                 refusal = UsageError.of_status(outcome.status)
                 _refuse(line, reading, refusal, account, refused)
         return refused
+
+
+@dataclass(slots=True)
+class Loading:
+    """The loadings that were started and not ended, by account, and why one could not be.
+
+    Whoever starts them ends them, also when recording fails or is interrupted.
+    """
+
+    open: dict[str, consumption.Loading] = field(default_factory=dict)
+    refused: UsageError | None = None
+
+    async def start(self, client: UsageClient, accounts: Iterable[str]) -> None:
+        """Start one for each account; an account that does not exist is left to its records.
+
+        Raises UsageError, but not for lack of a permission.
+        """
+        try:
+            clock = await client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
+            until = time_pb(time(clock.clock_time) + LONGEST_LOADING)
+            for account in accounts:
+                request = consumption.StartLoadingRequest(
+                    parent=f"accounts/{account}", until_time=until
+                )
+                try:
+                    self.open[account] = await client.consumption.StartLoading(request)
+                except UsageError as error:
+                    if error.reason != "ACCOUNT_NOT_FOUND":
+                        raise
+        except UsageError as error:
+            # Whoever may not is not kept from recording.
+            if error.reason != "PERMISSION_MISSING":
+                raise
+            self.refused = error
+
+    async def end(self, client: UsageClient) -> None:
+        """End them all; what cannot be ended stays open until its time."""
+        for account, loading in list(self.open.items()):
+            try:
+                await client.consumption.EndLoading(
+                    consumption.EndLoadingRequest(name=loading.name)
+                )
+                del self.open[account]
+            except UsageError as error:
+                self.refused = error
 
 
 def batches(

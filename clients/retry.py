@@ -29,7 +29,16 @@ TELLING = frozenset({grpc.StatusCode.ABORTED, grpc.StatusCode.RESOURCE_EXHAUSTED
 FIRST_PAUSE_SECONDS = 0.1
 
 # Repeatable by nature, though their requests carry no id of the attempt.
-REPEATABLE = frozenset({"RecordUsage", "VoidUsage", "AmendUsage", "CreateProductUsageResource"})
+REPEATABLE = frozenset(
+    {
+        "RecordUsage",
+        "VoidUsage",
+        "AmendUsage",
+        "CreateProductUsageResource",
+        "ExtendLoading",
+        "EndLoading",
+    }
+)
 
 
 def method(path: str) -> MethodDescriptor:

@@ -23,6 +23,13 @@ from clients.values import decimal, enum_name, money, reason_of, time
 NOTHING = "–"
 # Columns that may take more than one line.
 WORDS = frozenset({"name", "product", "products", "resource", "resources", "beyond it", "clock"})
+CAUSES = {
+    summaries.Correction.LATE: "late usage",
+    summaries.Correction.VOID: "voided usage",
+    summaries.Correction.AMEND: "amended usage",
+    summaries.Correction.SALE: "a sale",
+    summaries.Correction.RATE: "a rate",
+}
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -215,11 +222,25 @@ def trace_tree(trace: summaries.TraceLiableSummaryResponse, zone: str = "UTC") -
         one = source.ratable_summary
         title = f"{number(one.amount)} {one.currency_code}  {number(one.overage_quantity)} beyond"
         branch = root.add(f"{title}, {span(one.start_time, one.end_time, zone)}")
+        if source.HasField("correction"):
+            branch.add(correction_text(source.correction, zone))
         branch.add(waterfall_table(one, zone))
         days = branch.add(f"{len(source.usage_summaries)} usage summaries")
         for found in source.usage_summaries:
             _add_day(days, found, zone)
     return root
+
+
+def correction_text(correction: summaries.Correction, zone: str = "UTC") -> Text:
+    """Return a line about a correction: why, since when, and its name."""
+    from_, at = when(correction.start_time, zone), when(correction.create_time, zone)
+    text = Text(f"correction because of {causes(correction.causes)}, from {from_} on, booked {at}")
+    return text.append(f"  {correction.name}", style="dim")
+
+
+def causes(found: Sequence[summaries.Correction.Cause.ValueType]) -> str:
+    """Return the causes of a correction as words."""
+    return ", ".join(CAUSES.get(one, "a cause unknown here") for one in found)
 
 
 def _add_day(tree: Tree, found: summaries.UsageSummaryTrace, zone: str) -> None:

@@ -34,6 +34,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "summary": ("clients.cli.billing", "Usage by day, and its cost by period: list, rated."),
     "lines": ("clients.cli.billing", "Invoice-ready lines, and when the next ones come."),
     "trace": ("clients.cli.billing", "Explain an invoice-ready line down to its days."),
+    "corrections": (
+        "clients.cli.corrections.listing",
+        "What changed final periods, and what is not corrected yet.",
+    ),
+    "correction": ("clients.cli.corrections.listing", "A correction: its lines and its entries."),
     "invoice": ("clients.cli.invoices", "Mark lines as invoiced: mark."),
     "bench": (
         "clients.cli.bench",

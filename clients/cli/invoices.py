@@ -40,7 +40,7 @@ def mark(
     since: SINCE = None,
     until: UNTIL = None,
 ) -> None:
-    """Mark invoice-ready lines as invoiced; late usage does not change them any more.
+    """Mark invoice-ready lines as invoiced; corrections do not replace them any more.
 
     Given an account, all its lines that are ready are marked; --from and --until choose them by
     the start of their billing period. Lines that the same invoice has already stay as they are.

@@ -1,6 +1,7 @@
 """`usage record FILE`: usage out of a file of CSV or JSON, each line once."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -16,16 +17,26 @@ from clients.cli.record_report import (
     report,
     say_ambiguous,
     say_ids,
+    say_loaded,
+    say_loading,
     warn,
 )
 from clients.cli.session import MISUSED, PARTLY, Session, fail, session
 from clients.intake.layout import BadLine, IntakeError
 from clients.left_lines import LeftLines
-from clients.recording import RECORD, Act, Sending, unreadable
+from clients.recording import RECORD, Act, Loading, Sending, unreadable
 from clients.refusals import Refusals
 
 # Lines between two steps of the progress of the check.
 STEP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The number of times in a file that occur twice, and its accounts."""
+
+    ambiguous: int
+    accounts: frozenset[str]
 
 
 def record(  # noqa: PLR0913, PLR0917 - an option each
@@ -46,6 +57,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
     decimal_comma: take.DECIMAL_COMMA = False,
     format_: take.FORMAT = None,
     on_error: take.ON_ERROR = OnError.STOP,
+    is_loading: take.LOADING = False,
 ) -> None:
     """Record the usage in a file of CSV or JSON. Running it again counts nothing twice."""
     options = Options(
@@ -64,6 +76,7 @@ def record(  # noqa: PLR0913, PLR0917 - an option each
         decimal_comma=decimal_comma,
         format=format_,
         on_error=on_error,
+        is_loading=is_loading,
     )
     run(context, file, options, RECORD)
 
@@ -75,12 +88,22 @@ def run(context: typer.Context, file: Path, options: Options, act: Act) -> None:
         job = _prepared(file, options, now)
         if not now.as_json:
             now.console.print(say_ids(job), style="dim", soft_wrap=True)
-        ambiguous = _check(job, now)
+        checked = _check(job, now)
     except IntakeError as error:
         fail(MISUSED, f"{file}: {error}")
 
     async def work(client: UsageClient) -> int:
-        return await _send(client, job, act, ambiguous, now)
+        if not job.options.is_loading:
+            return await _send(client, job, act, checked, now)
+        declared = Loading()
+        try:
+            await declared.start(client, sorted(checked.accounts))
+            say_loading(declared, now)
+            return await _send(client, job, act, checked, now, declared=len(declared.open))
+        finally:
+            # Also when it is interrupted.
+            await declared.end(client)
+            say_loaded(declared, now)
 
     now.run(work)
 
@@ -93,7 +116,14 @@ def _prepared(file: Path, options: Options, now: Session) -> Job:
         return job_of(file, options, lambda size: progress.advance(task, size))
 
 
-async def _send(client: UsageClient, job: Job, act: Act, ambiguous: int, now: Session) -> int:
+async def _send(
+    client: UsageClient,
+    job: Job,
+    act: Act,
+    checked: Checked,
+    now: Session,
+    declared: int | None = None,
+) -> int:
     with _progress(now) as progress:
         task = progress.add_task(f"{act.command}ing", total=job.size)
         sending = Sending(
@@ -118,16 +148,17 @@ async def _send(client: UsageClient, job: Job, act: Act, ambiguous: int, now: Se
     target = None
     if account.left.count and account.kept:
         target = account.left.write(job.source.name)
-    report(account, target, ambiguous, job, now)
+    account.loaded = declared
+    report(account, target, checked.ambiguous, job, now)
     return 0 if account.is_whole else PARTLY
 
 
-def _check(job: Job, now: Session) -> int:
-    """Read everything before anything is sent. Returns the number of times that occur twice.
+def _check(job: Job, now: Session) -> Checked:
+    """Read everything before anything is sent.
 
     Ends the program if a mangled line is to stop it all.
     """
-    refusals = Refusals()
+    refusals, accounts = Refusals(), set[str]()
     ambiguous = first = 0
     with _progress(now, prepares=True) as progress:
         task = progress.add_task("checking", total=job.size)
@@ -138,7 +169,9 @@ def _check(job: Job, now: Session) -> int:
                 progress.update(task, completed=size)
             if isinstance(line, BadLine):
                 refusals.add(unreadable(line))
-            elif line.is_ambiguous:
+                continue
+            accounts.add(line.account)
+            if line.is_ambiguous:
                 ambiguous += 1
                 first = first or line.number
     if ambiguous and not now.as_json:
@@ -152,7 +185,7 @@ def _check(job: Job, now: Session) -> int:
             " --on-error skip"
         )
         raise typer.Exit(PARTLY)
-    return ambiguous
+    return Checked(ambiguous, frozenset(accounts))
 
 
 def _progress(now: Session, *, prepares: bool = False) -> Progress:

@@ -107,6 +107,14 @@ FORMAT = Annotated[
     Format | None,
     typer.Option("--format", help="how to read the file; by its name unless given"),
 ]
+LOADING = Annotated[
+    bool,
+    typer.Option(
+        "--loading",
+        help="declare the accounts as loading until all is recorded: usage of any age is accepted,"
+        " and corrections wait until then",
+    ),
+]
 ON_ERROR = Annotated[
     OnError, typer.Option(help="at a line that cannot be kept: stop there, or skip it")
 ]
@@ -131,6 +139,7 @@ class Options:
     decimal_comma: bool
     format: Format | None
     on_error: OnError
+    is_loading: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from clients.cli.record_options import Job, Options
 from clients.cli.session import Session
 from clients.home import program
 from clients.left_lines import ID_COLUMN
-from clients.recording import Account
+from clients.recording import Account, Loading
 from clients.refusals import Refusals
+from clients.values import time
 
 MOST_SHOWN = 10
 
@@ -26,6 +27,7 @@ def report(account: Account, target: Path | None, ambiguous: int, job: Job, now:
                 "ambiguous_times": ambiguous,
                 "lines_not_sent": account.unsent,
                 **as_json(account.refusals),
+                **({} if account.loaded is None else {"loaded_accounts": account.loaded}),
                 "left_file": str(target) if target else None,
             }
         )
@@ -91,6 +93,33 @@ def say_ambiguous(count: int, first: int, job: Job) -> str:
     )
 
 
+def say_loading(declared: Loading, now: Session) -> None:
+    """Print which accounts are loading, or why none is."""
+    if declared.refused is not None:
+        warn(f"recording without loading: {declared.refused.message}")
+    elif not now.as_json:
+        text = f"loading {_accounts(declared)}: usage of any age is accepted, corrections wait"
+        now.console.print(text, style="dim", soft_wrap=True)
+
+
+def say_loaded(declared: Loading, now: Session) -> None:
+    """Print that the loading has ended, or until when it goes on."""
+    if declared.open:
+        reason = declared.refused.message if declared.refused else ""
+        first = next(iter(declared.open.values()))
+        warn(
+            f"the loading of {_accounts(declared)} could not be ended: {reason}\n"
+            f"  {first.name} lasts until {time(first.until_time):%Y-%m-%d %H:%M} UTC"
+        )
+    elif declared.refused is None and not now.as_json:
+        now.console.print("loading ended: corrections are due now", style="dim")
+
+
+def _accounts(declared: Loading) -> str:
+    count = len(declared.open)
+    return "1 account" if count == 1 else f"{count:,} accounts"
+
+
 def warn(text: str) -> None:
     """Print to standard error."""
     Console(stderr=True, highlight=False).print(text, style="yellow", markup=False, soft_wrap=True)
@@ -119,6 +148,8 @@ def _again(target: Path, job: Job) -> str:
     words = [word for name, value in pairs if value is not None for word in (name, value)]
     if options.decimal_comma:
         words.append("--decimal-comma")
+    if options.is_loading:
+        words.append("--loading")
     quoted = " ".join(shlex.quote(word) for word in [str(target), *words, "--id", ID_COLUMN])
     return f"{program()} record {quoted}"
 

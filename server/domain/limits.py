@@ -31,6 +31,7 @@ LIMITS = (
     Limit("labels.count", 64, "labels", "LABELS_INVALID"),
     Limit("labels.key", 128, "characters", "LABELS_INVALID"),
     Limit("labels.value", 1_024, "characters", "LABELS_INVALID"),
+    Limit("loading.days", 31, "days ahead of the tenant's clock", "LOADING_TIME"),
     Limit("message.bytes", 1_048_576, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("message.record_bytes", 4_194_304, "bytes", "MESSAGE_TOO_LARGE"),
     Limit("order.back_dated_days", 400, "days behind the tenant's clock", "BACKDATED_TOO_FAR"),

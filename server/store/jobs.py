@@ -189,6 +189,12 @@ async def find(tx: Transaction, job_id: JobId) -> JobRow | None:
     return None if row is None else _row(row)
 
 
+async def find_all(tx: Transaction, job_ids: Iterable[JobId]) -> dict[JobId, JobRow]:
+    """Return the jobs that exist, by id."""
+    rows = await tx.fetch(SQL["find_jobs"], tx.tenant_id, sorted(job_ids))
+    return {JobId(row["job_id"]): _row(row) for row in rows}
+
+
 async def list_jobs(
     tx: Transaction,
     states: Iterable[JobState],

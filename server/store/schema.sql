@@ -319,6 +319,9 @@ CREATE TABLE public.correction_wallets (
     wallet_id uuid NOT NULL,
     revision integer NOT NULL,
     correction_id uuid NOT NULL,
+    after_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    CONSTRAINT correction_wallets_check CHECK ((last_seq >= after_seq)),
     CONSTRAINT correction_wallets_revision_check CHECK ((revision > 0))
 );
 
@@ -518,6 +521,28 @@ CREATE TABLE public.liable_summaries (
 ALTER TABLE ONLY public.liable_summaries FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.liable_summaries IS 'run-time: invoice-ready lines';
+
+CREATE TABLE public.loadings (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    loading_id uuid NOT NULL,
+    order_id uuid,
+    asset_ids uuid[] NOT NULL,
+    until_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid
+);
+
+ALTER TABLE ONLY public.loadings FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.loadings IS 'run-time: the accounts and assets whose usage of any age is accepted, and until when';
+
+COMMENT ON COLUMN public.loadings.asset_ids IS 'the assets; empty for all of the account';
+
+COMMENT ON COLUMN public.loadings.end_time IS 'when it was ended by declaration';
 
 CREATE TABLE public.order_lines (
     tenant_id uuid NOT NULL,
@@ -1150,7 +1175,7 @@ CREATE TABLE public.superseded_liables (
 
 ALTER TABLE ONLY public.superseded_liables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
+COMMENT ON TABLE public.superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before corrections replaced them';
 
 CREATE TABLE public.superseded_ratables (
     tenant_id uuid CONSTRAINT ratable_summaries_tenant_id_not_null NOT NULL,
@@ -1194,7 +1219,7 @@ CREATE TABLE public.superseded_ratables (
 
 ALTER TABLE ONLY public.superseded_ratables FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
+COMMENT ON TABLE public.superseded_ratables IS 'run-time: earlier ratable lines with their steps, before corrections replaced them';
 
 CREATE TABLE public.tenants (
     tenant_id uuid NOT NULL,
@@ -1651,6 +1676,9 @@ ALTER TABLE ONLY public.liable_summaries
 ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version);
 
+ALTER TABLE ONLY public.loadings
+    ADD CONSTRAINT loadings_pkey PRIMARY KEY (tenant_id, account_id, loading_id);
+
 ALTER TABLE ONLY public.entitlement_accounts
     ADD CONSTRAINT one_entitlement_account_a_target UNIQUE (tenant_id, account_id, target_kind, target_id);
 
@@ -1859,6 +1887,10 @@ CREATE INDEX liable_summaries_by_create_time ON public.liable_summaries USING bt
 
 CREATE INDEX liable_summaries_by_time ON public.liable_summaries USING btree (tenant_id, account_id, start_time, liable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
+CREATE INDEX loadings_by_time ON public.loadings USING btree (tenant_id, account_id, create_time, loading_id);
+
+CREATE INDEX loadings_open ON public.loadings USING btree (tenant_id, account_id, until_time) WHERE (end_time IS NULL);
+
 CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree (tenant_id, account_id, wallet_id, start_time, COALESCE(end_time, 'infinity'::timestamp with time zone)) WHERE (commitment_rate IS NOT NULL);
 
 CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kind) WHERE (state = 'RUNNING'::text);
@@ -1878,6 +1910,8 @@ CREATE UNIQUE INDEX product_usage_grant_id_taken ON public.product_usage_grants 
 CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_resources USING btree (tenant_id, product_id, lower((product_usage_resource_id)::text));
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
+
+CREATE INDEX ratable_summaries_by_correction ON public.ratable_summaries USING btree (tenant_id, account_id, correction_id) WHERE (correction_id IS NOT NULL);
 
 CREATE INDEX ratable_summaries_by_origin ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, origin_start_time) WHERE (origin_start_time > '-infinity'::timestamp with time zone);
 
@@ -1904,6 +1938,8 @@ CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, cr
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX selling_model_id_taken ON public.selling_models USING btree (tenant_id, lower((selling_model_id)::text));
+
+CREATE INDEX superseded_ratables_by_correction ON public.superseded_ratables USING btree (tenant_id, account_id, correction_id) WHERE (correction_id IS NOT NULL);
 
 CREATE INDEX superseded_ratables_by_liable ON public.superseded_ratables USING btree (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
 
@@ -1938,6 +1974,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.commitment_policies FOR E
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.credentials FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.jobs FOR EACH ROW WHEN ((((old.state IS DISTINCT FROM new.state) OR (old.attempts IS DISTINCT FROM new.attempts)) OR (old.error IS DISTINCT FROM new.error))) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.loadings FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.orders FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
@@ -2000,6 +2038,9 @@ ALTER TABLE ONLY public.corrections
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.entitlement_accounts
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.loadings
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.quotes
@@ -2076,6 +2117,9 @@ ALTER TABLE ONLY public.wallet_entries
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.loadings
+    ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.order_lines
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
@@ -2334,6 +2378,8 @@ ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.liable_summaries ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.loadings ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.order_lines ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY;
@@ -2375,6 +2421,8 @@ CREATE POLICY own_tenant ON public.grants USING ((tenant_id = (NULLIF(current_se
 CREATE POLICY own_tenant ON public.jobs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.liable_summaries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.loadings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.order_lines USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2611,6 +2659,12 @@ GRANT UPDATE(state) ON TABLE public.liable_summaries TO usage_app;
 GRANT UPDATE(invoice) ON TABLE public.liable_summaries TO usage_app;
 
 GRANT UPDATE(invoice_time) ON TABLE public.liable_summaries TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.loadings TO usage_app;
+
+GRANT UPDATE(until_time) ON TABLE public.loadings TO usage_app;
+
+GRANT UPDATE(end_time) ON TABLE public.loadings TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.order_lines TO usage_app;
 

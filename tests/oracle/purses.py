@@ -27,7 +27,7 @@ from server.domain.settlement.ledger import (
     post,
 )
 from server.domain.settlement.ratable_lines import RatableLine, UsageKey
-from server.domain.settlement.rewinding import BOUNDARY_LEGS, Effect, Moved
+from server.domain.settlement.rewinding import BOUNDARY_LEGS, Moved, MovementKey
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.walk import Settlement, opening
 from server.domain.settlement.wallet_states import WalletState
@@ -181,16 +181,16 @@ class Purse:
             )
         return found
 
-    def effects(self, since: datetime) -> Mapping[Effect, Moved]:
+    def effects(self, since: datetime) -> Mapping[MovementKey, Moved]:
         """Return the sums of all movements since a time."""
-        found: dict[Effect, Moved] = {}
+        found: dict[MovementKey, Moved] = {}
         for entry in self.entries:
             if entry.effective_time < since:
                 continue
             is_boundary = entry.cause_kind is CauseKind.BOUNDARY
             leg = entry.leg % BOUNDARY_LEGS if is_boundary else 0
             cause = (entry.effective_time, entry.cause_kind, entry.cause_id)
-            effect = Effect(*cause, leg, entry.grant_id)
+            effect = MovementKey(*cause, leg, entry.grant_id)
             paid = ZERO
             if entry.cause_kind is CauseKind.CELL:
                 paid = -entry.amount if entry.covered is None else entry.covered

@@ -11,7 +11,7 @@ import pytest
 from server.domain.calendar import Period
 from server.domain.ids import WalletId
 from server.domain.settlement.ledger import CauseKind
-from server.domain.settlement.rewinding import Effect, Moved
+from server.domain.settlement.rewinding import Moved, MovementKey
 from server.store.settlement.wallet_rows import (
     decode_assets,
     decode_cell,
@@ -102,10 +102,10 @@ def test_what_entries_moved_is_read_exactly():
     ]
 
     assert decode_effects(json.dumps(rows)) == {
-        Effect(INSTANT, CauseKind.CELL, UUID(ID), 0, UUID(OTHER)): Moved(
+        MovementKey(INSTANT, CauseKind.CELL, UUID(ID), 0, UUID(OTHER)): Moved(
             amount=Decimal("-10.50"), paid=Decimal("13.125")
         ),
-        Effect(
+        MovementKey(
             datetime(2024, 2, 29, 23, tzinfo=UTC), CauseKind.BOUNDARY, UUID(OTHER), 2, UUID(OTHER)
         ): Moved(amount=Decimal("-0.000000000001")),
     }

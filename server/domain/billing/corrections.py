@@ -29,7 +29,7 @@ from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import CauseKind, Movement
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine, UsageKey, line_id
-from server.domain.settlement.rewinding import Effects, corrections
+from server.domain.settlement.rewinding import PostedSums, corrections
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.walk import SettledIncrement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
@@ -67,7 +67,7 @@ class FinalBooks:
     state: WalletState
     since: datetime
     closed: datetime
-    effects: Effects
+    effects: PostedSums
     booked: Mapping[UsageKey, Booked]
 
 

@@ -71,7 +71,7 @@ class AmendOutcome:
 
 
 class KnownRecord(NamedTuple):
-    """A stored record, what it counts, and its cell, in the rating period that handles it."""
+    """A stored record, what it counts, and its cell, in the rating period of its time."""
 
     account_id: AccountId
     record_id: RecordId

@@ -12,6 +12,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from server.domain.consumption.dimensions import dimensions_text
+from server.domain.consumption.loadings import AssetKey
 from server.domain.consumption.recording import Counted, Meter, MeterKey, Refused, Slot, Usage
 from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Subject, UsageError
 from server.domain.exact import plain
@@ -29,15 +30,22 @@ class Intake:
     """The data for checking a batch: the tenant's time, the meters, and the named units.
 
     A meter is None if the asset exists and was not sold with the resource. A unit comes with its
-    active flag. `most` is the largest counted quantity. Calendars and prefixes are computed once
-    for each batch.
+    active flag. `most` is the largest counted quantity. Usage of the assets in `loaded`, which
+    is None until it matters, may have any age. Calendars and prefixes are computed once for each
+    batch.
     """
 
     now: datetime
     meters: Mapping[MeterKey, Meter | None]
     units: Mapping[UnitId, tuple[Unit, bool]]
     most: Decimal = MOST_QUANTITY
+    loaded: frozenset[AssetKey] | None = None
     _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
+
+    @property
+    def oldest(self) -> datetime:
+        """The oldest usage that is accepted of assets that are not being loaded."""
+        return self.now - BEHIND
 
     def assess(self, usage: Usage) -> Counted | Refused:
         """Check one record against everything except the state of periods.
@@ -55,7 +63,7 @@ class Intake:
         # now.
         digest = content_hash(series.prefix, usage, unit_id, text)
         try:
-            self._check_time(usage.time)
+            self._check_time(usage)
             if not meter.entitles(usage.time):
                 raise _not_entitled(usage, meter)
             quantity, by = self._count(usage.quantity, unit_id, meter.unit)
@@ -87,7 +95,8 @@ class Intake:
         self._series[key] = _Series(meter, f"1{SEPARATOR}{asset_id.hex}{SEPARATOR}{resource_id}")
         return self._series[key]
 
-    def _check_time(self, time: datetime) -> None:
+    def _check_time(self, usage: Usage) -> None:
+        time = usage.time
         if time > self.now + AHEAD:
             raise InvalidArgument.at(
                 "usage_time",
@@ -95,13 +104,13 @@ class Intake:
                 f"is more than 5 minutes ahead of the tenant's clock, {self.now.isoformat()}",
                 now=self.now.isoformat(),
             )
-        oldest = self.now - BEHIND
-        if time < oldest:
+        oldest = self.oldest
+        if time < oldest and (usage.account_id, usage.asset_id) not in (self.loaded or ()):
             raise InvalidArgument.at(
                 "usage_time",
                 "TIMESTAMP_TOO_OLD",
                 f"is before {oldest.isoformat()}, 400 days behind the tenant's clock; record older"
-                " usage in a sandbox tenant whose clock starts earlier",
+                " usage while its asset is loading (StartLoading)",
                 oldest=oldest.isoformat(),
                 now=self.now.isoformat(),
             )

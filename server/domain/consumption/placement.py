@@ -2,6 +2,7 @@
 
 Usage goes to the cell of its own day, whenever it arrives. If its rating period is final, the late
 policy of its wallet decides whether it is taken, and where the difference that it makes is billed.
+While its asset is being loaded, it is taken in any case.
 Recording, preview and all other callers place usage with these functions. Source: R26 b, h.
 """
 

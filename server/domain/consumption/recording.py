@@ -116,6 +116,11 @@ class Meter:
         """The key of the wallet that pays."""
         return self.account_id, self.wallet_id
 
+    @property
+    def asset_key(self) -> tuple[AccountId, AssetId]:
+        """The key of the asset."""
+        return self.account_id, self.asset_id
+
     def period_of(self, instant: datetime) -> Period:
         """Return the rating period that contains `instant`."""
         return self.day_and_period(instant)[1]

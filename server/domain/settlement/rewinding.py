@@ -19,7 +19,7 @@ from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
 from server.domain.settlement.wallet_states import WalletState
 
 
-class Effect(NamedTuple):
+class MovementKey(NamedTuple):
     """A cause and the grant that it moves, at the time at which the movement counts.
 
     `leg` tells the legs of a boundary apart, and is 0 for others.
@@ -45,27 +45,27 @@ BOUNDARY_LEGS = 3
 
 NOTHING = Moved()
 
-Effects = Mapping[Effect, Moved]
+PostedSums = Mapping[MovementKey, Moved]
 """The sums of all movements, by cause and grant."""
 
 
-def counts_since(effect: Effect, since: datetime) -> bool:
+def counts_since(key: MovementKey, since: datetime) -> bool:
     """Return whether a movement belongs to the periods from `since` on.
 
     The boundaries at the start of a period belong to the walk of the period before it.
     """
-    if effect.cause_kind is CauseKind.CELL:
-        return effect.effective_time >= since
-    return effect.effective_time > since
+    if key.cause_kind is CauseKind.CELL:
+        return key.effective_time >= since
+    return key.effective_time > since
 
 
 @exact
-def rewound(state: WalletState, since: datetime, posted: Effects) -> WalletState:
+def rewound(state: WalletState, since: datetime, posted: PostedSums) -> WalletState:
     """Return a wallet as it was before the period from `since`; `posted` is what moved after it."""
     moved: dict[GrantId, Decimal] = {}
-    for effect, sums in posted.items():
-        if counts_since(effect, since):
-            moved[effect.grant_id] = moved.get(effect.grant_id, ZERO) + sums.amount
+    for key, sums in posted.items():
+        if counts_since(key, since):
+            moved[key.grant_id] = moved.get(key.grant_id, ZERO) + sums.amount
     grants = state.posted_grants
     return replace(
         state,
@@ -85,7 +85,7 @@ def rewound(state: WalletState, since: datetime, posted: Effects) -> WalletState
 
 @exact
 def corrections(
-    posted: Effects, movements: Iterable[Movement], *, since: datetime, through: datetime
+    posted: PostedSums, movements: Iterable[Movement], *, since: datetime, through: datetime
 ) -> tuple[Movement, ...]:
     """Return the movements that turn what was posted into the movements of a new walk.
 
@@ -93,66 +93,68 @@ def corrections(
     all debits, so that no grant is below zero at any entry. An issue that was not posted yet is
     posted as usual.
     """
-    due = _effects(movements)
+    due = _sums(movements)
     known = {
-        effect: sums
-        for effect, sums in posted.items()
-        if counts_since(effect, since) and not counts_since(effect, through)
+        key: sums
+        for key, sums in posted.items()
+        if counts_since(key, since) and not counts_since(key, through)
     }
-    kinds = {_effect(movement): movement for movement in movements}
+    by_key = {_key_of(movement): movement for movement in movements}
     changes: list[Movement] = []
-    # Several entries of a correction may have one cause, and each has a leg of its own.
-    legs: dict[tuple[CauseKind, UUID, int], int] = {}
-    for effect in sorted(due.keys() | known.keys()):
-        before, after = known.get(effect, NOTHING), due.get(effect, NOTHING)
-        for amount, paid in _parts(before, after):
-            cause = (effect.cause_kind, effect.cause_id, effect.leg)
-            turn = legs[cause] = legs.get(cause, -1) + 1
-            is_usage = effect.cause_kind is CauseKind.CELL
-            is_boundary = effect.cause_kind is CauseKind.BOUNDARY
-            if effect.cause_kind is CauseKind.ISSUE and effect not in known:
-                changes.append(kinds[effect])
-                continue
-            changes.append(
-                Movement(
-                    kind=EntryKind.CORRECTION,
-                    grant_id=effect.grant_id,
-                    amount=amount,
-                    covered=paid if is_usage and paid != -amount else None,
-                    effective_time=effect.effective_time,
-                    cause_kind=effect.cause_kind,
-                    cause_id=effect.cause_id,
-                    leg=effect.leg + BOUNDARY_LEGS * turn if is_boundary else turn,
-                )
-            )
+    # Several entries of a correction may have one cause; `turns` tell them apart.
+    turns: dict[tuple[CauseKind, UUID, int], int] = {}
+    for key in sorted(due.keys() | known.keys()):
+        if key.cause_kind is CauseKind.ISSUE and key not in known:
+            changes.append(by_key[key])
+            continue
+        for change in _parts(known.get(key, NOTHING), due.get(key, NOTHING)):
+            cause = (key.cause_kind, key.cause_id, key.leg)
+            turns[cause] = turns.get(cause, -1) + 1
+            changes.append(_correcting(key, change, turns[cause]))
     return tuple(sorted(changes, key=lambda movement: movement.amount < 0))
 
 
-def _parts(before: Moved, after: Moved) -> list[tuple[Decimal, Decimal]]:
-    """Return the amounts to move, each with the usage that it pays for; none without a change."""
+def _correcting(key: MovementKey, change: Moved, turn: int) -> Movement:
+    """Return the movement of a correction, whose leg is unique among those of its cause."""
+    is_usage = key.cause_kind is CauseKind.CELL
+    is_boundary = key.cause_kind is CauseKind.BOUNDARY
+    return Movement(
+        kind=EntryKind.CORRECTION,
+        grant_id=key.grant_id,
+        amount=change.amount,
+        covered=change.paid if is_usage and change.paid != -change.amount else None,
+        effective_time=key.effective_time,
+        cause_kind=key.cause_kind,
+        cause_id=key.cause_id,
+        leg=key.leg + BOUNDARY_LEGS * turn if is_boundary else turn,
+    )
+
+
+def _parts(before: Moved, after: Moved) -> list[Moved]:
+    """Return what has to be moved, in one or two parts; none without a change."""
     amount, paid = after.amount - before.amount, after.paid - before.paid
     if amount:
-        return [(amount, paid)]
+        return [Moved(amount=amount, paid=paid)]
     if not paid:
         return []
     # The same amount pays for other usage: an entry has an amount, so it is given back and taken.
-    return [(-before.amount, -before.paid), (after.amount, after.paid)]
+    return [Moved(amount=-before.amount, paid=-before.paid), after]
 
 
-def _effects(movements: Iterable[Movement]) -> dict[Effect, Moved]:
-    found: dict[Effect, Moved] = {}
+def _sums(movements: Iterable[Movement]) -> dict[MovementKey, Moved]:
+    found: dict[MovementKey, Moved] = {}
     for movement in movements:
-        effect = _effect(movement)
-        known = found.get(effect, NOTHING)
+        key = _key_of(movement)
+        known = found.get(key, NOTHING)
         paid = ZERO
         if movement.cause_kind is CauseKind.CELL:
             paid = -movement.amount if movement.covered is None else movement.covered
-        found[effect] = Moved(amount=known.amount + movement.amount, paid=known.paid + paid)
+        found[key] = Moved(amount=known.amount + movement.amount, paid=known.paid + paid)
     return found
 
 
-def _effect(movement: Movement) -> Effect:
-    return Effect(
+def _key_of(movement: Movement) -> MovementKey:
+    return MovementKey(
         movement.effective_time,
         movement.cause_kind,
         movement.cause_id,

@@ -20,6 +20,7 @@ from server.domain.consumption.cells import Cell
 from server.domain.consumption.gauges import Services
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact
 from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
+from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Entitlement, Grant
 from server.domain.settlement.ratable_lines import RatableLine, Rates, ratable_lines
 from server.domain.settlement.tokens import TokenWallet
@@ -146,13 +147,20 @@ def _precedences(wallet: WalletState) -> Callable[[Increment], Precedence]:
         end = service.end if service and service.end else NO_PRECEDENCE.end
         segments = wallet.rates.get(item.asset_id, ())
         segment = next((one for one in segments if one.contains(item.rated_at)), None)
-        rate = segment.terms.effective_rate if segment and segment.terms else None
-        if rate is None:
-            return Precedence(end, ZERO)
-        each = divide(rate.value, rate.per, places=PLACES, mode=Rounding.HALF_EVEN)
-        return Precedence(end, -each)
+        terms = None if segment is None else segment.terms
+        return Precedence(end, ZERO if terms is None else -_dearest(terms))
 
     return of
+
+
+def _dearest(terms: RateTerms) -> Decimal:
+    """Return the rate of a unit before tiers, or without one the highest that a tier sets."""
+    rate = terms.effective_rate
+    if rate is not None:
+        return divide(rate.value, rate.per, places=PLACES, mode=Rounding.HALF_EVEN)
+    set_by_tiers = (tier.adjustment.value for tier in terms.effective_tiers)
+    highest = max(set_by_tiers, default=ZERO)
+    return divide(highest, terms.per, places=PLACES, mode=Rounding.HALF_EVEN)
 
 
 def _drawn_at_the_end(

@@ -1,6 +1,7 @@
 """The reads and writes of corrections: what was booked, and what replaces or adds to it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -59,15 +60,37 @@ async def add(
     await tx.execute(SQL["add_correction"], tx.tenant_id, *args)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostedTo:
+    """A wallet that a correction changed: the revision of its entries, and their positions.
+
+    The entries are those after `after_seq`, through `last_seq`. An issue among them does not have
+    the revision, because it is posted once.
+    """
+
+    wallet_id: WalletId
+    revision: int
+    after_seq: int
+    last_seq: int
+
+
 async def add_wallets(
     tx: Transaction,
     account_id: AccountId,
     correction_id: CorrectionId,
-    revisions: Mapping[WalletId, int],
+    posted: Sequence[PostedTo],
 ) -> None:
-    """Insert the wallets that a correction changed, each with the revision of its entries."""
-    args = (account_id, correction_id, list(revisions), list(revisions.values()))
-    await tx.execute(SQL["add_wallets"], tx.tenant_id, *args)
+    """Insert the wallets that a correction changed."""
+    await tx.execute(
+        SQL["add_wallets"],
+        tx.tenant_id,
+        account_id,
+        correction_id,
+        [one.wallet_id for one in posted],
+        [one.revision for one in posted],
+        [one.after_seq for one in posted],
+        [one.last_seq for one in posted],
+    )
 
 
 async def count_correction(

@@ -4,7 +4,7 @@ Whoever changes final usage takes the lock of its wallets together with others, 
 periods; a correction takes the lock alone, takes what is marked, and books the difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -49,6 +49,11 @@ async def share_late(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
     await tx.execute(SQL["share_late"], _lock_keys(wallet_id for _, wallet_id in wallets))
 
 
+async def hold_open(tx: Transaction, account_id: AccountId, wallet_ids: Iterable[WalletId]) -> None:
+    """Lock the open periods of some wallets against a close until the transaction ends."""
+    await tx.execute(SQL["hold_open"], tx.tenant_id, account_id, sorted(wallet_ids))
+
+
 async def take_late(tx: Transaction, wallets: Iterable[WalletId]) -> None:
     """Take the lock of final usage alone."""
     await tx.execute(SQL["take_late"], _lock_keys(wallets))
@@ -90,28 +95,53 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
     await tx.execute(SQL["mark"], tx.tenant_id, *columns, cause)
 
 
-async def add_jobs(tx: Transaction, wallets: Iterable[WalletKey], at: datetime) -> None:
+async def add_jobs(tx: Transaction, due: Mapping[WalletKey, datetime]) -> None:
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
-    The caller holds the lock of final usage. The id has the number of corrections so far, so that
-    everything that is marked before the next one shares its job. One that was refused, or given up,
-    is tried again: what changed now may be what it needs, and nothing else would take it in.
+    The caller holds the lock of final usage. A job that was refused, or given up, is tried again:
+    what changed now may be what it needs, and nothing else would take it in.
     """
-    columns = [list(column) for column in zip(*sorted(set(wallets)), strict=True)]
+    columns = [list(column) for column in zip(*sorted(due), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
-    due = [
+    new = [
         Job(
-            id=JobId(derive(row["wallet_id"], "correct", row["correction_count"])),
+            id=job_id(row["wallet_id"], row["correction_count"]),
             kind=JobKind.CORRECT_USAGE,
             rank=JobKind.CORRECT_USAGE.rank,
             account_id=row["account_id"],
             payload={"wallet_id": str(row["wallet_id"])},
-            fire_time=at,
+            fire_time=due[row["account_id"], row["wallet_id"]],
         )
         for row in rows
     ]
-    await jobs.add(tx, due)
-    await jobs.rearm(tx, (job.id for job in due))
+    await jobs.add(tx, new)
+    await jobs.rearm(tx, (job.id for job in new))
+
+
+def job_id(wallet_id: WalletId, correction_count: int) -> JobId:
+    """Return the id of the job that takes in what is pending for a wallet.
+
+    It has the number of corrections so far, so that everything that is marked before the next one
+    shares its job.
+    """
+    return JobId(derive(wallet_id, "correct", correction_count))
+
+
+async def lock_jobs(tx: Transaction, account_id: AccountId) -> list[WalletId]:
+    """Lock the waiting jobs of an account, and return their wallets."""
+    rows = await tx.fetch(SQL["lock_jobs"], tx.tenant_id, account_id, JobKind.CORRECT_USAGE)
+    return [WalletId(row["wallet_id"]) for row in rows]
+
+
+async def move_jobs(
+    tx: Transaction, account_id: AccountId, due: Mapping[WalletId, datetime]
+) -> None:
+    """Make the waiting jobs of some wallets due at other times; an attempt under way ends nothing.
+
+    Whoever calls this from a job leaves it waiting.
+    """
+    args = (JobKind.CORRECT_USAGE, list(due), list(due.values()))
+    await tx.execute(SQL["move_jobs"], tx.tenant_id, account_id, *args)
 
 
 async def take(

@@ -90,6 +90,7 @@ class RatableFilter:
     asset_id: AssetId | None = None
     product_id: ProductId | None = None
     resource_id: ResourceId | None = None
+    correction_id: CorrectionId | None = None
     periods: TimeWindow = ANY_TIME
     created: TimeWindow = ANY_TIME
 
@@ -281,7 +282,7 @@ async def find_ratable(
 ) -> RatableSummary | None:
     """Return one ratable line; None if it does not exist."""
     row = await tx.fetchrow(SQL["find_ratable"], tx.tenant_id, account_id, ratable_id)
-    return None if row is None else _ratable(row)
+    return None if row is None else ratable_from_row(row)
 
 
 async def list_ratable(
@@ -296,8 +297,8 @@ async def list_ratable(
     periods = (only.periods.start, only.periods.end)
     created = (only.created.start, only.created.end)
     filters = (only.state, only.asset_id, only.resource_id, *periods, only.product_id, *created)
-    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters)
-    return [_ratable(row) for row in await tx.fetch(SQL["list_ratable"], *args)]
+    args = (tx.tenant_id, account_id, *(after or NO_KEY), limit, *filters, only.correction_id)
+    return [ratable_from_row(row) for row in await tx.fetch(SQL["list_ratable"], *args)]
 
 
 async def ratable_of_liable(
@@ -305,7 +306,7 @@ async def ratable_of_liable(
 ) -> list[RatableSummary]:
     """Return the ratable lines of a liable line, oldest first."""
     args = (tx.tenant_id, account_id, line.wallet_id, line.liable_summary_id)
-    return [_ratable(row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
+    return [ratable_from_row(row) for row in await tx.fetch(SQL["ratable_of_liable"], *args)]
 
 
 async def superseded_ratables(
@@ -319,7 +320,7 @@ async def superseded_ratables(
     rows = await tx.fetch(
         SQL["superseded_ratables"], tx.tenant_id, account_id, ratable_id, liable_id
     )
-    return [_ratable(row) for row in rows]
+    return [ratable_from_row(row) for row in rows]
 
 
 async def find_liable(
@@ -376,7 +377,8 @@ def _filters(only: LiableFilter) -> tuple[object, ...]:
     return (only.state, only.asset_id, only.product_id, only.resource_id, *periods)
 
 
-def _ratable(row: Record) -> RatableSummary:
+def ratable_from_row(row: Record) -> RatableSummary:
+    """Return a ratable line with its waterfall."""
     return RatableSummary(**(dict(row) | {"waterfall": WATERFALL.decode(row["waterfall"])}))
 
 

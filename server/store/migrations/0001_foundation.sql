@@ -1014,6 +1014,25 @@ CREATE TABLE pending_corrections (
 );
 COMMENT ON TABLE pending_corrections IS 'run-time: the final rating periods that are not as they were settled, and why';
 
+CREATE TABLE loadings (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    loading_id  uuid NOT NULL,
+    order_id    uuid,
+    asset_ids   uuid[] NOT NULL,
+    until_time  timestamptz NOT NULL,
+    end_time    timestamptz,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, loading_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
+    CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders
+);
+COMMENT ON TABLE loadings IS 'run-time: the accounts and assets whose usage of any age is accepted, and until when';
+COMMENT ON COLUMN loadings.asset_ids IS 'the assets; empty for all of the account';
+COMMENT ON COLUMN loadings.end_time IS 'when it was ended by declaration';
+CREATE INDEX loadings_open ON loadings (tenant_id, account_id, until_time) WHERE end_time IS NULL;
+CREATE INDEX loadings_by_time ON loadings (tenant_id, account_id, create_time, loading_id);
+
 CREATE TABLE corrections (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
@@ -1034,6 +1053,9 @@ CREATE TABLE correction_wallets (
     wallet_id     uuid NOT NULL,
     revision      integer NOT NULL CHECK (revision > 0),
     correction_id uuid NOT NULL,
+    -- The wallet's entries of the correction are those after `after_seq`, through `last_seq`.
+    after_seq     bigint NOT NULL,
+    last_seq      bigint NOT NULL CHECK (last_seq >= after_seq),
     PRIMARY KEY (tenant_id, account_id, wallet_id, revision),
     CONSTRAINT wallet_once UNIQUE (tenant_id, account_id, correction_id, wallet_id),
     CONSTRAINT correction_exists FOREIGN KEY (tenant_id, account_id, correction_id) REFERENCES corrections,
@@ -1227,6 +1249,8 @@ CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
     (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
+CREATE INDEX ratable_summaries_by_correction ON ratable_summaries
+    (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
@@ -1288,7 +1312,7 @@ CREATE TABLE superseded_liables (
     PRIMARY KEY (tenant_id, account_id, liable_summary_id, revision),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before late usage changed their period';
+COMMENT ON TABLE superseded_liables IS 'run-time: earlier figures of invoice-ready lines, before corrections replaced them';
 
 CREATE TABLE superseded_ratables (
     LIKE ratable_summaries INCLUDING CONSTRAINTS,
@@ -1298,9 +1322,11 @@ CREATE TABLE superseded_ratables (
         REFERENCES procedure_versions,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
-COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines of a period with their steps, before late usage changed it';
+COMMENT ON TABLE superseded_ratables IS 'run-time: earlier ratable lines with their steps, before corrections replaced them';
 CREATE INDEX superseded_ratables_by_liable ON superseded_ratables
     (tenant_id, account_id, liable_summary_id, start_time, ratable_summary_id);
+CREATE INDEX superseded_ratables_by_correction ON superseded_ratables
+    (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX superseded_ratables_by_version ON superseded_ratables
     (tenant_id, procedure_id, procedure_version_id) WHERE procedure_id IS NOT NULL;
 
@@ -1412,6 +1438,7 @@ BEGIN
         ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
+        ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('void_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('binding_targets', NULL),
         ('assets', NULL)
@@ -1466,6 +1493,8 @@ GRANT UPDATE ON refused_records TO usage_app;
 GRANT UPDATE (usage_summary_id, asset_id, usage_resource_id, quantity, unit_of_measure_id, counted_quantity,
     usage_time, labels, content_hash, revision, amend_time, amended_by, state, void_time, voided_by, void_reason)
     ON usage_records TO usage_app;
+-- A loading changes only in when it ends.
+GRANT UPDATE (until_time, end_time) ON loadings TO usage_app;
 -- An invoice-ready line changes only in that an invoice has it.
 GRANT UPDATE (state, invoice, invoice_time) ON liable_summaries TO usage_app;
 GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_summaries, request_log, jobs, unique_values, validation_findings, price_books, price_book_rate_cards, rate_cards,

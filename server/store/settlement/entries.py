@@ -11,7 +11,7 @@ from server.domain.settlement.ledger import CauseKind, EntryKind, LedgerEntry
 from server.store.connection import Transaction
 from server.store.sql import load
 
-SQL = load("settlement/wallets.sql")
+SQL = load("settlement/entries.sql")
 
 
 async def list_entries(
@@ -25,7 +25,7 @@ async def list_entries(
     """Return ledger entries in posting order, each with the time it was posted."""
     args = (tx.tenant_id, account_id, wallet_id, after, limit)
     rows = await tx.fetch(SQL["list_entries"], *args)
-    return [(_entry(wallet_id, row), row["create_time"]) for row in rows]
+    return [(entry_from_row(wallet_id, row), row["create_time"]) for row in rows]
 
 
 def following(entry: LedgerEntry, before: bytes) -> LedgerEntry:
@@ -33,7 +33,7 @@ def following(entry: LedgerEntry, before: bytes) -> LedgerEntry:
     return replace(entry, prev_hash=before)
 
 
-def _entry(wallet_id: WalletId, row: Record) -> LedgerEntry:
+def entry_from_row(wallet_id: WalletId, row: Record) -> LedgerEntry:
     """Return the ledger entry of a row; the previous hash is left empty, see `following`."""
     return LedgerEntry(
         wallet_id=wallet_id,

@@ -36,7 +36,7 @@ from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Rates
-from server.domain.settlement.rewinding import Effect, Moved
+from server.domain.settlement.rewinding import Moved, MovementKey
 from server.domain.settlement.walk import Commitments
 from server.store.settlement.row_shapes import (
     AssetRow,
@@ -255,11 +255,11 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
     return tuple(assets.values())
 
 
-def decode_effects(text: str | None) -> dict[Effect, Moved]:
+def decode_effects(text: str | None) -> dict[MovementKey, Moved]:
     """Return the sums of what was moved, by cause and grant."""
     rows = _effects.decode(text) if text else ()
     return {
-        Effect(
+        MovementKey(
             row.effective_time, row.cause_kind, row.cause_id, row.leg, GrantId(row.grant_id)
         ): Moved(amount=row.amount, paid=row.paid)
         for row in rows

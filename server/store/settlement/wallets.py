@@ -47,7 +47,7 @@ from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import GrantHead, Head
-from server.domain.settlement.rewinding import Effects, rewound
+from server.domain.settlement.rewinding import PostedSums, rewound
 from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
@@ -115,7 +115,7 @@ class StoredWallet:
     state: WalletState
     cells: tuple[Cell, ...]
     since: datetime | None
-    effects: Effects
+    effects: PostedSums
     correction_count: int
     now: datetime
     closed: datetime | None

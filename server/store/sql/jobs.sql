@@ -112,7 +112,7 @@ UPDATE jobs
 
 -- name: retry_job
 -- Eight new attempts for a refused or quarantined job, and for the quarantined jobs of its account that came
--- after it. A waived close may be retried too: until then its wallet is not billed. So may a waived correction.
+-- after it. A waived close or correction may be retried too: until then its wallet is not billed, or not corrected.
 --   $1 tenant_id uuid, $2 job_id uuid
 WITH stopped AS (
     SELECT job_id, account_id, fire_time FROM jobs
@@ -147,6 +147,14 @@ SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time,
   FROM jobs
  WHERE tenant_id = $1 AND job_id = $2;
 
+-- name: find_jobs
+-- Some jobs with their states.
+--   $1 tenant_id uuid, $2 job_ids uuid[]
+SELECT job_id, kind, account_id, state, fire_time, attempts, error, create_time, created_by, update_time, updated_by
+  FROM jobs
+ WHERE tenant_id = $1 AND job_id = ANY ($2::uuid[])
+ ORDER BY job_id;
+
 -- name: list_jobs
 -- Oldest first, in some states.
 --   $1 tenant_id uuid, $2 states text[], $3 after_time timestamptz or null, $4 after_id uuid,
@@ -164,13 +172,13 @@ SELECT tenant_id FROM tenants_with_ended_jobs(statement_timestamp() - $1::interv
 
 -- name: forget_ended
 -- Some of the jobs that were done or waived long ago. Jobs that an active run counts are not deleted, nor
--- waived closes, because they may be retried.
+-- waived closes and corrections, because they may be retried.
 --   $1 tenant_id uuid, $2 kept interval, $3 most integer
 DELETE FROM jobs
  WHERE tenant_id = $1 AND job_id = ANY (ARRAY (
        SELECT job_id FROM jobs
         WHERE tenant_id = $1 AND state IN ('DONE', 'WAIVED')
-          AND (state = 'DONE' OR kind <> 'close_period')
+          AND (state = 'DONE' OR kind NOT IN ('close_period', 'correct_usage'))
           AND end_time < least(statement_timestamp() - $2::interval, (
               SELECT min(create_time) FROM runs WHERE tenant_id = $1 AND state = 'RUNNING'))
         ORDER BY end_time LIMIT $3

@@ -46,7 +46,7 @@ async def _after(tx: Transaction, job_id: JobId, was_stuck: bool) -> JobRow:
     if not was_stuck:
         text = (
             f"the job is {job.state}; refused and quarantined jobs can be retried or waived, and"
-            " closes that were waived can be retried"
+            " closes and corrections that were waived can be retried"
         )
         raise FailedPrecondition("ITEM_STATE", text, {"state": job.state})
     return job

@@ -28,7 +28,7 @@ from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
 from server.store.billing import corrections as store
 from server.store.billing import pending, periods, summaries
-from server.store.billing.corrections import BillState
+from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
 from server.store.settlement import ledger, wallets
@@ -36,6 +36,7 @@ from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.as_rated import as_rated
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
+from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -51,19 +52,25 @@ class CorrectUsage:
 
 
 async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
-    """Take in everything that is pending for a settlement group.
+    """Take in everything that is pending for a settlement group, unless it is being loaded.
 
     Raises RATED_LINE_FAILED, and then changes nothing.
     """
     account_id = command.account_id
     own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
+    if await postpone(tx, account_id, command.wallet_id, [*own, *tokens]):
+        return
+    # A close locks its period and then its wallet; the lines of a correction refer to the period.
+    await pending.hold_open(tx, account_id, [*own, *tokens])
     await pending.take_late(tx, [*own, *tokens])
     await ledger.lock_heads(tx, account_id, [*own, *tokens])
     marked = await pending.take(tx, account_id, [*own, *tokens])
     # A job may run more than once, and the jobs of a group's wallets take in the same.
     if not marked:
         return
-    group = _Group(tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()})
+    group = _SettlementGroup(
+        tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()}
+    )
     for wallet_id in [*own, *tokens]:
         # Usage comes before the tokens that it costs, which it may change.
         if wallet_id in group.since:
@@ -81,7 +88,7 @@ class _Corrected:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Group:
+class _SettlementGroup:
     """A settlement group while it is corrected: the wallets, each from the first change on."""
 
     tx: Transaction
@@ -175,7 +182,7 @@ async def _open_for(tx: Transaction, tokens: StoredWallet, taking: set[Period]) 
     await periods.open_missing(tx, ahead)
 
 
-async def _book(group: _Group, marked: dict[WalletId, Pending]) -> None:
+async def _book(group: _SettlementGroup, marked: dict[WalletId, Pending]) -> None:
     """Post the movements of all wallets, and book the lines that changed."""
     tx, account_id = group.tx, group.account_id
     changed = {
@@ -189,11 +196,22 @@ async def _book(group: _Group, marked: dict[WalletId, Pending]) -> None:
         for what in marked.values():
             causes |= what.causes
         await store.add(tx, account_id, correction_id, causes, min(group.since.values()))
-        revisions = {key: one.wallet.correction_count + 1 for key, one in changed.items()}
-        await store.add_wallets(tx, account_id, correction_id, revisions)
+        await store.add_wallets(
+            tx, account_id, correction_id, list(map(_posted_to, changed.values()))
+        )
         await ledger.post(tx, account_id, [_posting(one) for one in changed.values()])
     for one in group.found.values():
         await _book_lines(tx, one, correction_id)
+
+
+def _posted_to(corrected: _Corrected) -> PostedTo:
+    wallet, count = corrected.wallet, len(corrected.correction.movements)
+    return PostedTo(
+        wallet_id=wallet.id,
+        revision=wallet.correction_count + 1,
+        after_seq=wallet.head.seq,
+        last_seq=wallet.head.seq + count,
+    )
 
 
 def _posting(corrected: _Corrected) -> WalletPosting:

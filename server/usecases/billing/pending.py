@@ -9,6 +9,7 @@ from server.store.access import tenants
 from server.store.billing import pending as store
 from server.store.billing.pending import MissingPeriod
 from server.store.connection import Transaction
+from server.usecases.billing.loading import due_times
 
 
 async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None:
@@ -16,6 +17,7 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
 
     Call it before a cell is changed: a correction takes its locks in this order. A period that
     nothing has opened, before a final one, becomes final at once, with all periods between them.
+    While a wallet is loaded, its correction waits.
     """
     wanted = set(keys)
     if not wanted:
@@ -24,7 +26,7 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
     await store.share_late(tx, wallets)
     await add_missing_final(tx, wanted)
     await store.mark(tx, wanted, cause)
-    await store.add_jobs(tx, wallets, await tenants.now(tx))
+    await store.add_jobs(tx, await due_times(tx, wallets, await tenants.now(tx)))
 
 
 async def add_missing_final(tx: Transaction, keys: Iterable[PeriodKey]) -> None:

@@ -9,7 +9,9 @@ from server.domain.ids import (
     LiableSummaryId,
     RatableSummaryId,
 )
+from server.store.billing import correction_reads
 from server.store.billing import summary_reads as store
+from server.store.billing.correction_reads import StoredCorrection
 from server.store.billing.summary_reads import Drawn, LiableSummary, RatableSummary, UsageSummary
 from server.store.connection import Transaction
 
@@ -24,10 +26,11 @@ class CellTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatableTrace:
-    """A ratable line and the cells that it rates."""
+    """A ratable line, the cells that it rates, and the correction that made it, if one did."""
 
     ratable: RatableSummary
     cells: tuple[CellTrace, ...]
+    correction: StoredCorrection | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ async def get_liable(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executions:
-    """The ratings of a line: the current ones, and those superseded by a reopening."""
+    """The ratings of a line: the current ones, and those that corrections replaced."""
 
     standing: list[RatableSummary]
     superseded: list[RatableSummary]
@@ -82,8 +85,6 @@ async def waterfall(
     execution_id: ExecutionId | None,
 ) -> Executions:
     """Return the ratings of a line, by all executions or by one.
-
-    A line whose period is reopened has only superseded ratings until the next close.
 
     Raises RATABLE_SUMMARY_NOT_FOUND, LIABLE_SUMMARY_NOT_FOUND, RATE_EXECUTION_NOT_FOUND.
     """
@@ -134,10 +135,16 @@ async def trace(tx: Transaction, account_id: AccountId, liable_id: LiableSummary
         paid = tuple(drawn.get(cell.usage_summary_id, ()))
         assert cell.ratable_summary_id is not None, cell
         rated.setdefault(cell.ratable_summary_id, []).append(CellTrace(cell=cell, drawn=paid))
+    made = {one.correction_id for one in ratables if one.correction_id is not None}
+    corrections = await correction_reads.find_corrections(tx, account_id, made) if made else {}
     return SummaryTrace(
         liable=liable,
         sources=tuple(
-            RatableTrace(ratable=ratable, cells=tuple(rated.get(ratable.usage_id, ())))
+            RatableTrace(
+                ratable=ratable,
+                cells=tuple(rated.get(ratable.usage_id, ())),
+                correction=corrections[ratable.correction_id] if ratable.correction_id else None,
+            )
             for ratable in ratables
         ),
     )

@@ -1,12 +1,12 @@
 """Amend usage: stored records get new content, and leave and enter cells accordingly.
 
 New content is checked as in recording, and goes to the cell of its own time, also in a final period
-whose policy takes late usage. A record keeps its id, and its former content as a revision.
+whose policy takes late usage, or while its asset is being loaded. A record keeps its id, and its
+former content as a revision.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from server.domain.billing.causes import Cause
@@ -35,6 +35,7 @@ from server.usecases.billing import pending
 from server.usecases.intake import recounting
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.blocking import Placed, refuse_blocked
+from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of, lock_open_periods
 from server.usecases.intake.recounting import LockedValues
 from server.usecases.intake.uniques import count_unique, refuse_uncounted
@@ -71,6 +72,7 @@ async def amend(tx: Transaction, command: AmendUsage) -> tuple[AmendOutcome, ...
 async def _amend_batch(
     tx: Transaction, intake: Intake, usages: Mapping[int, Usage], outcomes: Outcomes
 ) -> None:
+    await admit_old(tx, intake, usages.values())
     known = await store.find_known(tx, {usage.key for usage in usages.values()})
     changes: dict[int, tuple[KnownRecord, Counted]] = {}
     firsts: dict[RecordKey, int] = {}
@@ -91,7 +93,7 @@ async def _amend_batch(
             firsts[usage.key] = index
             changes[index] = (record, found)
     if changes:
-        await _change(tx, intake.now, changes, outcomes)
+        await _change(tx, intake, changes, outcomes)
     for index, (first, is_equal) in repeats.items():
         outcomes[index] = after(outcomes[first], is_equal, usages[index].record_id)
 
@@ -111,7 +113,7 @@ def _assessed(intake: Intake, usage: Usage, record: KnownRecord) -> Counted | Am
 
 async def _change(
     tx: Transaction,
-    now: datetime,
+    intake: Intake,
     changes: Mapping[int, tuple[KnownRecord, Counted]],
     outcomes: Outcomes,
 ) -> None:
@@ -119,8 +121,9 @@ async def _change(
     records = [record for record, _ in changes.values()]
     left_final = recounting.final_of(await recounting.lock_periods(tx, records))
     slots = {item.slot for _, item in changes.values()}
-    opened = await lock_open_periods(tx, slots, now)
-    late = await late_usage_of(tx, {one for one in slots if one.period_key not in opened}, now)
+    opened = await lock_open_periods(tx, slots, intake.now)
+    final = {one for one in slots if one.period_key not in opened}
+    late = await late_usage_of(tx, final, intake)
     placed: dict[int, Amendment] = {}
     for index, (record, item) in changes.items():
         place = place_of(item, KnownPeriods(opened=opened, late=late))

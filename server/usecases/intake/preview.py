@@ -42,6 +42,7 @@ from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
 from server.usecases.billing.as_rated import rated_as_before
 from server.usecases.intake.assets import with_assets
+from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
@@ -94,7 +95,9 @@ async def read_inputs(
     account_id = command.account_id
     await accounts.get(tx, account_id)
     asked = await with_assets(tx, command.lines)
-    intake = await intake_of(tx, [line for line in asked if isinstance(line, Usage)])
+    usages = [line for line in asked if isinstance(line, Usage)]
+    intake = await intake_of(tx, usages)
+    await admit_old(tx, intake, (usage for usage in usages if usage.time != AT_PRESENT))
     lines = tuple(_assessed(intake.assess, line, intake.now) for line in asked)
     items = [line for line in lines if isinstance(line, Counted)]
     if not items:
@@ -112,7 +115,7 @@ async def read_inputs(
         wallets=found,
         periods=KnownPeriods(
             opened={one.slot.period_key for one in items if one.slot not in late},
-            late=await late_usage_of(tx, late, intake.now),
+            late=await late_usage_of(tx, late, intake),
         ),
         numbers=await wallets.asset_numbers(*args, {item.usage.asset_id for item in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),

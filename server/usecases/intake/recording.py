@@ -53,6 +53,7 @@ from server.usecases.billing import pending
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.blocking import Placed, refuse_blocked
+from server.usecases.intake.loadings import admit_old, loaded_assets
 from server.usecases.intake.uniques import count_unique, forget_unique, refuse_uncounted, take_over
 
 # By index in the request: records that may count, and records that are refused unless they repeat a
@@ -126,6 +127,7 @@ async def _record_batch(
     outcomes: dict[int, Outcome],
 ) -> None:
     """Find the period of each record, decide the open cases, and store the rest."""
+    await admit_old(tx, intake, usages.values())
     counted, refused = _assess(intake, usages, outcomes)
     slots = {item.slot for item in counted.values()}
     opened = await lock_open_periods(tx, slots, intake.now)
@@ -137,7 +139,7 @@ async def _record_batch(
         known = await _find(tx, (*late.values(), *refused.values()))
         _settle_repeats(late, refused, known, outcomes)
         waiting = {item.slot for index, item in late.items() if index not in outcomes}
-        handling = await late_usage_of(tx, waiting, intake.now)
+        handling = await late_usage_of(tx, waiting, intake)
     if handling:
         # Before any cell is locked: corrections take the locks in this order.
         await pending.mark(tx, handling, Cause.LATE)
@@ -302,10 +304,13 @@ async def lock_open_periods(
 
 
 async def late_usage_of(
-    tx: Transaction, slots: Iterable[Slot], now: datetime
+    tx: Transaction, slots: Iterable[Slot], intake: Intake
 ) -> dict[PeriodKey, LateUsage]:
     """Return how usage of final periods is billed, where it is taken. Nothing is locked."""
-    taken = [slot for slot in slots if takes_late(slot)]
+    found = list(slots)
+    rejecting = [slot for slot in found if not takes_late(slot)]
+    loaded = await loaded_assets(tx, intake) if rejecting else frozenset()
+    taken = [slot for slot in found if takes_late(slot) or slot.meter.asset_key in loaded]
     if not taken:
         return {}
     opened = await store.first_open(tx, {slot.meter.wallet for slot in taken})
@@ -315,7 +320,7 @@ async def late_usage_of(
             slot,
             first_open=opened.get(slot.meter.wallet),
             is_invoiced=slot.period_key in invoiced,
-            now=now,
+            now=intake.now,
         )
         for slot in taken
     }

@@ -35,7 +35,7 @@ from server.domain.settlement.ledger import (
     post,
 )
 from server.domain.settlement.ratable_lines import RatableLine, Rates, UsageKey
-from server.domain.settlement.rewinding import BOUNDARY_LEGS, Effect, Moved, rewound
+from server.domain.settlement.rewinding import BOUNDARY_LEGS, Moved, MovementKey, rewound
 from server.domain.settlement.standing import is_standing, with_standing
 from server.domain.settlement.walk import Commitments, WalletTerms
 from server.domain.settlement.wallet_states import WalletState, rated, walked
@@ -62,12 +62,12 @@ def used(name, quantity, month, number=10):
     return cell(name, quantity, day(month, number), period=PERIODS[month - 1])
 
 
-def effects_of(entries: Iterable[Movement | LedgerEntry]) -> dict[Effect, Moved]:
+def effects_of(entries: Iterable[Movement | LedgerEntry]) -> dict[MovementKey, Moved]:
     """The sums of entries by cause and grant, as the database adds them up."""
-    found: dict[Effect, Moved] = {}
+    found: dict[MovementKey, Moved] = {}
     for one in entries:
         leg = one.leg % BOUNDARY_LEGS if one.cause_kind is CauseKind.BOUNDARY else 0
-        effect = Effect(one.effective_time, one.cause_kind, one.cause_id, leg, one.grant_id)
+        effect = MovementKey(one.effective_time, one.cause_kind, one.cause_id, leg, one.grant_id)
         known = found.get(effect, Moved())
         is_usage = one.cause_kind is CauseKind.CELL
         paid = (-one.amount if one.covered is None else one.covered) if is_usage else ZERO
@@ -269,3 +269,15 @@ def _booked(lines: list[RatableLine]) -> Booked:
         failure=first.failure or "",
         billed_from=first.key.origin_start,
     )
+
+
+def closed(*cells, months=1, **more) -> Books:
+    """A wallet with this usage, whose first periods are closed."""
+    books = Books(**{"periods": PERIODS, "rates": at()} | more)
+    books.use(*cells)
+    books.close(months)
+    return books
+
+
+def figures(lines):
+    return [(one.used, one.drawn, one.overage, one.amount) for one in lines]

@@ -13,7 +13,7 @@ from server.domain.ids import GrantId
 from server.domain.modeling.policies import RolloverPolicy
 from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
 from server.domain.settlement.rewinding import (
-    Effect,
+    MovementKey,
     corrections,
     counts_since,
     rewound,
@@ -44,7 +44,7 @@ def wallet(*used, months=2, **more) -> Books:
 
 
 def effect(kind, time, *, cause=1, leg=0, held=A):
-    return Effect(time, kind, UUID(int=cause), leg, held.id)
+    return MovementKey(time, kind, UUID(int=cause), leg, held.id)
 
 
 def drawn(amount, *, cause=1, held=A, covered=None, leg=0, at=USED_AT):

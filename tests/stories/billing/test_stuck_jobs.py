@@ -3,7 +3,6 @@
 import asyncio
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import preview_service_pb2 as previews
@@ -11,17 +10,10 @@ from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from clients.values import reason_of
-from server.usecases.access.tenants import tenant_id_of
-from tests.stories.billing.stuck_jobs import stuck_job
+from tests.stories.billing.stuck_jobs import broken, in_quarantine, stuck_job
 from tests.stories.preview_words import lines
 from tests.stories.words import Metered, line, moment, stamp
-from tests.stories.world import World
 
-# A job is found once it failed, by a worker that has let go of it.
-QUARANTINE = """
-UPDATE jobs SET state = 'QUARANTINED', attempts = 9
- WHERE tenant_id = $1 AND kind = $2 AND error <> '' RETURNING job_id
-"""
 KINDS = ("rate_batch", "validate_catalog")
 
 
@@ -40,25 +32,6 @@ async def test_a_stuck_job_that_is_given_up_stops_nobody(sandbox, story_database
     assert [one.state for one in listed if one.name == name] in ([], [access.Job.WAIVED])
     with pytest.raises(UsageError, match="ITEM_STATE"):
         await jobs.WaiveJob(access.WaiveJobRequest(name=name))
-
-
-async def in_quarantine(world: World, database: str, kind: str) -> str:
-    """The name of the only job of a kind, as it is after too many attempts like its first."""
-    tenant = await world.client.access.GetTenant(access.GetTenantRequest(name="tenants/-"))
-    tenant_id = tenant_id_of(tenant.name.partition("/")[2])
-    superuser = await asyncpg.connect(database)
-    job_id = None
-    async with asyncio.timeout(20):
-        # A worker fails it in its own time, and only the row says that it did.
-        while job_id is None:
-            await asyncio.sleep(0.02)
-            job_id = await superuser.fetchval(QUARANTINE, tenant_id, kind)
-    await superuser.close()
-    return f"jobs/{job_id}"
-
-
-def broken(*_args, **_more):
-    raise RuntimeError("a bug")
 
 
 async def test_what_waits_for_a_job_that_is_given_up_fails_and_says_so(

@@ -11,7 +11,7 @@ from tests.stories.bill_words import owed, replay
 from tests.stories.market_words import EU, market, used
 from tests.stories.preview_words import amounts, lines, preview
 from tests.stories.rate_words import Step, add, cost, get, priced, put, shop, tier
-from tests.stories.words import Metered, figure, line, money, number, refusal
+from tests.stories.words import Metered, figure, line, money, number, refusal, usage
 from tests.stories.world import World
 
 START: Step = ("0", "100", "OVERRIDE", "1")
@@ -161,6 +161,36 @@ async def test_a_flat_amount_may_be_due_without_usage(sandbox: Any) -> None:
     assert [one.usage_summary.record_count for one in source.usage_summaries] == [0]
     again = await replay(world, account, price_book="priceBooks/book")
     assert [figure(one.difference) for one in again.summaries] == [0] * 4
+
+
+async def test_what_is_due_without_usage_is_no_line_of_its_own_beside_usage(sandbox: Any) -> None:
+    """Usage by region charges the flat amount; only a month without usage has a line without."""
+    world = await sandbox("2024-01-20")
+    await world.product("plan", Metered(resource="calls", dimensions=("region",)))
+    made = priced("calls", None, ("0", None, "OVERRIDE", "2"))
+    made.tiers.tiers[0].flat_amount.value = "30"
+    made.tiers.tiers[0].due_without_usage = True
+    await put(world, "tiers/calls", made)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    for region, quantity in (("eu", 5), ("us", 7)):
+        await world.record([usage(asset, "calls", "2024-01-10", quantity, region=region)])
+    await world.advance("2024-03-10")
+    # February has the flat amount alone, and then late usage that charges it instead.
+    await world.record([usage(asset, "calls", "2024-02-10", 1, region="eu")])
+    await world.advance("2024-04-10")
+
+    found = [
+        (
+            one.origin_start_time.ToDatetime().month,
+            one.dimensions.get("region", ""),
+            money(one.amount),
+        )
+        for one in await world.liable(account)
+    ]
+    january = sorted(one for one in found if one[0] == 1)
+    assert january == [(1, "eu", 40), (1, "us", 14)]
+    assert sum(amount for month, _, amount in found if month == 2) == 32
 
 
 async def test_what_is_due_before_today_is_billed_with_a_back_dated_sale(sandbox: Any) -> None:

@@ -378,6 +378,8 @@ class Job(_message.Message):
         """Rates the lines of a rating batch."""
         ADVANCE_CLOCK: Job._Kind.ValueType  # 5
         """Advances the clock of a sandbox tenant."""
+        CORRECT_USAGE: Job._Kind.ValueType  # 6
+        """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
         VOID_USAGE: Job._Kind.ValueType  # 7
         """Voids the next records of a void run."""
 
@@ -396,6 +398,8 @@ class Job(_message.Message):
     """Rates the lines of a rating batch."""
     ADVANCE_CLOCK: Job.Kind.ValueType  # 5
     """Advances the clock of a sandbox tenant."""
+    CORRECT_USAGE: Job.Kind.ValueType  # 6
+    """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
     VOID_USAGE: Job.Kind.ValueType  # 7
     """Voids the next records of a void run."""
 

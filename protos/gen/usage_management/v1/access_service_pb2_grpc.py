@@ -169,9 +169,9 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Retries a job that failed or is in quarantine, or the closing of a period that was waived: the job gets
-        eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails with
-        FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
+        """Retries a job that failed or is in quarantine, or the closing of a period or a correction that was waived: the
+        job gets eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails
+        with FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,8 +179,9 @@ class AccessServiceServicer:
 
     def WaiveJob(self, request, context):
         """Waives a job that failed or is in quarantine; the run or rating batch that waits for it fails. A waived
-        closing job no longer stops the clock, but its wallet is not billed until the job is retried. Fails as
-        RetryJob does.
+        closing job no longer stops the clock, but its wallet is not billed until the job is retried; after a waived
+        correction, its wallet is not corrected until then (`SummaryService.ListPendingCorrections`). Fails as RetryJob
+        does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,14 +58,15 @@ class AccessServiceStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]
     """Lists jobs that failed or are in quarantine, or jobs in another state, oldest first."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]
-    """Retries a job that failed or is in quarantine, or the closing of a period that was waived: the job gets
-    eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails with
-    FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
+    """Retries a job that failed or is in quarantine, or the closing of a period or a correction that was waived: the
+    job gets eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails
+    with FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
     """
     WaiveJob: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]
     """Waives a job that failed or is in quarantine; the run or rating batch that waits for it fails. A waived
-    closing job no longer stops the clock, but its wallet is not billed until the job is retried. Fails as
-    RetryJob does.
+    closing job no longer stops the clock, but its wallet is not billed until the job is retried; after a waived
+    correction, its wallet is not corrected until then (`SummaryService.ListPendingCorrections`). Fails as RetryJob
+    does.
     """
     ListLimits: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]
     """Lists the limits of the service and of the caller's tenant, by id."""
@@ -100,14 +101,15 @@ class AccessServiceAsyncStub(AccessServiceStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListJobsRequest, _access_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs that failed or are in quarantine, or jobs in another state, oldest first."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RetryJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
-    """Retries a job that failed or is in quarantine, or the closing of a period that was waived: the job gets
-    eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails with
-    FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
+    """Retries a job that failed or is in quarantine, or the closing of a period or a correction that was waived: the
+    job gets eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails
+    with FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
     """
     WaiveJob: _aio.UnaryUnaryMultiCallable[_access_service_pb2.WaiveJobRequest, _access_service_pb2.Job]  # type: ignore[assignment]
     """Waives a job that failed or is in quarantine; the run or rating batch that waits for it fails. A waived
-    closing job no longer stops the clock, but its wallet is not billed until the job is retried. Fails as
-    RetryJob does.
+    closing job no longer stops the clock, but its wallet is not billed until the job is retried; after a waived
+    correction, its wallet is not corrected until then (`SummaryService.ListPendingCorrections`). Fails as RetryJob
+    does.
     """
     ListLimits: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListLimitsRequest, _access_service_pb2.ListLimitsResponse]  # type: ignore[assignment]
     """Lists the limits of the service and of the caller's tenant, by id."""
@@ -199,9 +201,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
-        """Retries a job that failed or is in quarantine, or the closing of a period that was waived: the job gets
-        eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails with
-        FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
+        """Retries a job that failed or is in quarantine, or the closing of a period or a correction that was waived: the
+        job gets eight more attempts, and so do the closing jobs of the same account that stopped because of it. Fails
+        with FAILED_PRECONDITION (`ITEM_STATE`) when the job is in any other state.
         """
 
     @_abc_1.abstractmethod
@@ -211,8 +213,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Job, _abc.Awaitable[_access_service_pb2.Job]]:
         """Waives a job that failed or is in quarantine; the run or rating batch that waits for it fails. A waived
-        closing job no longer stops the clock, but its wallet is not billed until the job is retried. Fails as
-        RetryJob does.
+        closing job no longer stops the clock, but its wallet is not billed until the job is retried; after a waived
+        correction, its wallet is not corrected until then (`SummaryService.ListPendingCorrections`). Fails as RetryJob
+        does.
         """
 
     @_abc_1.abstractmethod

@@ -284,7 +284,7 @@ class UsageOutcome(_message.Message):
     usage_summary: _builtins.str
     """The usage summary that includes the record: `accounts/{account}/usageSummaries/{usage_summary}`."""
     late: _builtins.bool
-    """True if the record arrived after its own period was frozen and is handled in a later one."""
+    """True if the record arrived after its rating period was final, so that a correction takes it in."""
     liable_summary: _builtins.str
     """The invoice-ready line that includes the record: `accounts/{account}/liableSummaries/{liable_summary}`."""
     @_builtins.property
@@ -293,7 +293,7 @@ class UsageOutcome(_message.Message):
 
     @_builtins.property
     def period(self) -> _types_pb2.RatingPeriod:
-        """The rating period that handles the record."""
+        """The rating period of the record: that of its usage time, also if it arrived late."""
 
     @_builtins.property
     def summary_drawn_quantity(self) -> _decimal_pb2.Decimal:
@@ -375,8 +375,8 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
-        """The time of the usage: at most 5 minutes ahead of the tenant's clock and 400 days behind it; nanoseconds
-        are truncated to microseconds.
+        """The time of the usage: at most 5 minutes ahead of the tenant's clock and 400 days behind it, or of any age while
+        the asset is loading (`StartLoading`); nanoseconds are truncated to microseconds.
         """
 
     @_builtins.property
@@ -449,7 +449,9 @@ class RecordOutcome(_message.Message):
         CONFLICT: RecordOutcome._Code.ValueType  # 3
         """The record already exists, with other content; see `status`. AmendUsage changes it."""
         LATE: RecordOutcome._Code.ValueType  # 4
-        """The record is stored and counts in a later period than its own; see `late`."""
+        """The record is stored and counts in its own rating period, which is final: a correction settles that period
+        again and books the difference; see `late`.
+        """
         REJECTED: RecordOutcome._Code.ValueType  # 5
         """The record is not stored; see `status`."""
 
@@ -465,7 +467,9 @@ class RecordOutcome(_message.Message):
     CONFLICT: RecordOutcome.Code.ValueType  # 3
     """The record already exists, with other content; see `status`. AmendUsage changes it."""
     LATE: RecordOutcome.Code.ValueType  # 4
-    """The record is stored and counts in a later period than its own; see `late`."""
+    """The record is stored and counts in its own rating period, which is final: a correction settles that period
+    again and books the difference; see `late`.
+    """
     REJECTED: RecordOutcome.Code.ValueType  # 5
     """The record is not stored; see `status`."""
 
@@ -513,7 +517,9 @@ Global___RecordOutcome: _TypeAlias = RecordOutcome  # noqa: Y015
 
 @_typing.final
 class LateUsage(_message.Message):
-    """The treatment of usage that arrived after its period was frozen."""
+    """The treatment of usage that arrived after its rating period was final. It always belongs to its own period, which a
+    correction settles again, with all later final periods (`SummaryService.ListCorrections`).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,7 +529,10 @@ class LateUsage(_message.Message):
     """The late policy that applies."""
     @_builtins.property
     def period(self) -> _types_pb2.RatingPeriod:
-        """The rating period that will handle the usage."""
+        """The rating period whose lines bill the difference: under `NEXT_PERIOD` the first open one, or the one that
+        contains now if none is open; under `REOPEN` that of the usage itself. If an invoice has lines of that billing
+        period, `REOPEN` bills as `NEXT_PERIOD` does.
+        """
 
     def __init__(
         self,
@@ -1362,3 +1371,217 @@ class ListRefusedRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRefusedRecordsResponse: _TypeAlias = ListRefusedRecordsResponse  # noqa: Y015
+
+@_typing.final
+class Loading(_message.Message):
+    """A loading: a time in which usage of any age is accepted, and corrections wait."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ASSETS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/loadings/{loading}`."""
+    order: _builtins.str
+    """The order whose assets they are: `accounts/{account}/orders/{order}`; empty if none was named."""
+    created_by: _builtins.str
+    """The credential that started it: `credentials/{credential}`."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`."""
+    @_builtins.property
+    def assets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The assets: `accounts/{account}/assets/{asset}`; empty for all assets of the account, also later ones."""
+
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the loading ends unless it is ended before, by the tenant's clock."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which it ended, by the tenant's clock; absent as long as it is open."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        assets: _abc.Iterable[_builtins.str] | None = ...,
+        order: _builtins.str = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        updated_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "until_time", b"until_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "create_time", b"create_time", "created_by", b"created_by", "end_time", b"end_time", "name", b"name", "order", b"order", "until_time", b"until_time", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Loading: _TypeAlias = Loading  # noqa: Y015
+
+@_typing.final
+class StartLoadingRequest(_message.Message):
+    """Request message for StartLoading."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    asset: _builtins.str
+    """One asset: `accounts/{account}/assets/{asset}`."""
+    order: _builtins.str
+    """The assets of an active order: `accounts/{account}/orders/{order}`."""
+    request_id: _builtins.str
+    """The idempotency key: `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the loading ends by itself: after the tenant's clock, at most 31 days ahead of it."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        order: _builtins.str = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "loaded", b"loaded", "order", b"order", "until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "loaded", b"loaded", "order", b"order", "parent", b"parent", "request_id", b"request_id", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_loaded: _TypeAlias = _typing.Literal["asset", "order"]  # noqa: Y015
+    _WhichOneofArgType_loaded: _TypeAlias = _typing.Literal["loaded", b"loaded"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_loaded) -> _WhichOneofReturnType_loaded | None: ...
+
+Global___StartLoadingRequest: _TypeAlias = StartLoadingRequest  # noqa: Y015
+
+@_typing.final
+class ExtendLoadingRequest(_message.Message):
+    """Request message for ExtendLoading."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The loading: `accounts/{account}/loadings/{loading}`."""
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which it is to end by itself: not before its present end, at most 31 days ahead of the tenant's clock."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendLoadingRequest: _TypeAlias = ExtendLoadingRequest  # noqa: Y015
+
+@_typing.final
+class EndLoadingRequest(_message.Message):
+    """Request message for EndLoading."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The loading: `accounts/{account}/loadings/{loading}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndLoadingRequest: _TypeAlias = EndLoadingRequest  # noqa: Y015
+
+@_typing.final
+class ListLoadingsRequest(_message.Message):
+    """Request message for ListLoadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoadingsRequest: _TypeAlias = ListLoadingsRequest  # noqa: Y015
+
+@_typing.final
+class ListLoadingsResponse(_message.Message):
+    """Response message for ListLoadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOADINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def loadings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loading]:
+        """The loadings, newest first."""
+
+    def __init__(
+        self,
+        *,
+        loadings: _abc.Iterable[Global___Loading] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loadings", b"loadings", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoadingsResponse: _TypeAlias = ListLoadingsResponse  # noqa: Y015

@@ -80,6 +80,26 @@ class ConsumptionServiceStub:
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.FromString,
                 _registered_method=True)
+        self.StartLoading = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/StartLoading',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.StartLoadingRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+                _registered_method=True)
+        self.ExtendLoading = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/ExtendLoading',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ExtendLoadingRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+                _registered_method=True)
+        self.EndLoading = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/EndLoading',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.EndLoadingRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+                _registered_method=True)
+        self.ListLoadings = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/ListLoadings',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsResponse.FromString,
+                _registered_method=True)
 
 
 class ConsumptionServiceServicer:
@@ -158,6 +178,38 @@ class ConsumptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartLoading(self, request, context):
+        """Declares that usage of an account, of an asset or of all assets of an order is being loaded. Until the loading ends,
+        by `EndLoading` or by its time, usage of any age is accepted, whatever the late policy is, and corrections of all
+        wallets concerned wait: what was loaded becomes one correction of each group of wallets that share tokens.
+        Balances and previews count it at once, and periods are closed meanwhile. Several loadings may be open; corrections
+        wait for the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendLoading(self, request, context):
+        """Prolongs a loading that has not ended. Fails with FAILED_PRECONDITION (`ITEM_STATE`) if it has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndLoading(self, request, context):
+        """Ends a loading: the corrections that waited for it alone are due at once. A loading that has ended stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLoadings(self, request, context):
+        """Lists an account's loadings, also those that have ended, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsumptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +257,26 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
                     servicer.ListUsageRecords,
                     request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.SerializeToString,
+            ),
+            'StartLoading': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartLoading,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.StartLoadingRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.SerializeToString,
+            ),
+            'ExtendLoading': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendLoading,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ExtendLoadingRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.SerializeToString,
+            ),
+            'EndLoading': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndLoading,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.EndLoadingRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.Loading.SerializeToString,
+            ),
+            'ListLoadings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLoadings,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -451,6 +523,114 @@ class ConsumptionService:
             '/usage_management.v1.ConsumptionService/ListUsageRecords',
             usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsRequest.SerializeToString,
             usage__management_dot_v1_dot_consumption__service__pb2.ListUsageRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartLoading(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/StartLoading',
+            usage__management_dot_v1_dot_consumption__service__pb2.StartLoadingRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendLoading(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/ExtendLoading',
+            usage__management_dot_v1_dot_consumption__service__pb2.ExtendLoadingRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndLoading(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/EndLoading',
+            usage__management_dot_v1_dot_consumption__service__pb2.EndLoadingRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.Loading.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLoadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/ListLoadings',
+            usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.ListLoadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,19 @@ class ConsumptionServiceStub:
     """
     ListUsageRecords: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListUsageRecordsRequest, _consumption_service_pb2.ListUsageRecordsResponse]
     """Lists an account's usage records, or those of one usage summary, by usage time, newest first."""
+    StartLoading: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.StartLoadingRequest, _consumption_service_pb2.Loading]
+    """Declares that usage of an account, of an asset or of all assets of an order is being loaded. Until the loading ends,
+    by `EndLoading` or by its time, usage of any age is accepted, whatever the late policy is, and corrections of all
+    wallets concerned wait: what was loaded becomes one correction of each group of wallets that share tokens.
+    Balances and previews count it at once, and periods are closed meanwhile. Several loadings may be open; corrections
+    wait for the last one.
+    """
+    ExtendLoading: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ExtendLoadingRequest, _consumption_service_pb2.Loading]
+    """Prolongs a loading that has not ended. Fails with FAILED_PRECONDITION (`ITEM_STATE`) if it has."""
+    EndLoading: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.EndLoadingRequest, _consumption_service_pb2.Loading]
+    """Ends a loading: the corrections that waited for it alone are due at once. A loading that has ended stays as it is."""
+    ListLoadings: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListLoadingsRequest, _consumption_service_pb2.ListLoadingsResponse]
+    """Lists an account's loadings, also those that have ended, newest first."""
 
 @_typing.type_check_only
 class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
@@ -103,6 +116,19 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     """
     ListUsageRecords: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListUsageRecordsRequest, _consumption_service_pb2.ListUsageRecordsResponse]  # type: ignore[assignment]
     """Lists an account's usage records, or those of one usage summary, by usage time, newest first."""
+    StartLoading: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.StartLoadingRequest, _consumption_service_pb2.Loading]  # type: ignore[assignment]
+    """Declares that usage of an account, of an asset or of all assets of an order is being loaded. Until the loading ends,
+    by `EndLoading` or by its time, usage of any age is accepted, whatever the late policy is, and corrections of all
+    wallets concerned wait: what was loaded becomes one correction of each group of wallets that share tokens.
+    Balances and previews count it at once, and periods are closed meanwhile. Several loadings may be open; corrections
+    wait for the last one.
+    """
+    ExtendLoading: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ExtendLoadingRequest, _consumption_service_pb2.Loading]  # type: ignore[assignment]
+    """Prolongs a loading that has not ended. Fails with FAILED_PRECONDITION (`ITEM_STATE`) if it has."""
+    EndLoading: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.EndLoadingRequest, _consumption_service_pb2.Loading]  # type: ignore[assignment]
+    """Ends a loading: the corrections that waited for it alone are due at once. A loading that has ended stays as it is."""
+    ListLoadings: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListLoadingsRequest, _consumption_service_pb2.ListLoadingsResponse]  # type: ignore[assignment]
+    """Lists an account's loadings, also those that have ended, newest first."""
 
 class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Records usage exactly once, and shows how it was processed."""
@@ -192,5 +218,42 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.ListUsageRecordsResponse, _abc.Awaitable[_consumption_service_pb2.ListUsageRecordsResponse]]:
         """Lists an account's usage records, or those of one usage summary, by usage time, newest first."""
+
+    @_abc_1.abstractmethod
+    def StartLoading(
+        self,
+        request: _consumption_service_pb2.StartLoadingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.Loading, _abc.Awaitable[_consumption_service_pb2.Loading]]:
+        """Declares that usage of an account, of an asset or of all assets of an order is being loaded. Until the loading ends,
+        by `EndLoading` or by its time, usage of any age is accepted, whatever the late policy is, and corrections of all
+        wallets concerned wait: what was loaded becomes one correction of each group of wallets that share tokens.
+        Balances and previews count it at once, and periods are closed meanwhile. Several loadings may be open; corrections
+        wait for the last one.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtendLoading(
+        self,
+        request: _consumption_service_pb2.ExtendLoadingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.Loading, _abc.Awaitable[_consumption_service_pb2.Loading]]:
+        """Prolongs a loading that has not ended. Fails with FAILED_PRECONDITION (`ITEM_STATE`) if it has."""
+
+    @_abc_1.abstractmethod
+    def EndLoading(
+        self,
+        request: _consumption_service_pb2.EndLoadingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.Loading, _abc.Awaitable[_consumption_service_pb2.Loading]]:
+        """Ends a loading: the corrections that waited for it alone are due at once. A loading that has ended stays as it is."""
+
+    @_abc_1.abstractmethod
+    def ListLoadings(
+        self,
+        request: _consumption_service_pb2.ListLoadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.ListLoadingsResponse, _abc.Awaitable[_consumption_service_pb2.ListLoadingsResponse]]:
+        """Lists an account's loadings, also those that have ended, newest first."""
 
 def add_ConsumptionServiceServicer_to_server(servicer: ConsumptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -195,6 +195,10 @@ class ErrorDetails(_message.Message):
         """The revision token is invalid; use the `usage-revision-token` of a change of this tenant, and freshness
         `AT_LEAST`.
         """
+        LOADING_TIME: ErrorDetails._Reason.ValueType  # 165
+        """The time until which a loading lasts is not after the tenant's clock and its present end, or too far ahead; use a
+        time within `loading.days`.
+        """
         ACCOUNT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 200
         """The account does not exist."""
         COMMITMENT_POLICY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 240
@@ -207,12 +211,16 @@ class ErrorDetails(_message.Message):
         """The aggregation policy does not exist."""
         ASSET_NOT_FOUND: ErrorDetails._Reason.ValueType  # 202
         """The asset does not exist."""
+        CORRECTION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 255
+        """The correction does not exist."""
         CREDENTIAL_NOT_FOUND: ErrorDetails._Reason.ValueType  # 203
         """The credential does not exist."""
         JOB_NOT_FOUND: ErrorDetails._Reason.ValueType  # 204
         """The job does not exist."""
         LIABLE_SUMMARY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 205
         """The liable summary does not exist."""
+        LOADING_NOT_FOUND: ErrorDetails._Reason.ValueType  # 256
+        """The loading does not exist."""
         ORDER_NOT_FOUND: ErrorDetails._Reason.ValueType  # 206
         """The order does not exist."""
         OVERAGE_POLICY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 207
@@ -260,9 +268,7 @@ class ErrorDetails(_message.Message):
         WALLET_NOT_FOUND: ErrorDetails._Reason.ValueType  # 226
         """The wallet does not exist."""
         RATE_EXECUTION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 253
-        """The execution did not rate the line, or the line is being rated again because late usage reopened its
-        period.
-        """
+        """The execution did not rate the line."""
         PROCEDURE_NOT_FOUND: ErrorDetails._Reason.ValueType  # 250
         """The procedure does not exist."""
         PROCEDURE_VERSION_NOT_FOUND: ErrorDetails._Reason.ValueType  # 251
@@ -296,7 +302,7 @@ class ErrorDetails(_message.Message):
         UNIT_INACTIVE: ErrorDetails._Reason.ValueType  # 406
         """The unit is not active; use an active unit."""
         PERIOD_CLOSED: ErrorDetails._Reason.ValueType  # 407
-        """The rating period is frozen, and its policy refuses late usage."""
+        """The rating period is final, and its policy refuses late usage."""
         PERIOD_ORDER: ErrorDetails._Reason.ValueType  # 408
         """The periods are in the wrong order; the billing period must be at least as long as the rating period, and
         the rating period longer than the accumulation period.
@@ -573,6 +579,10 @@ class ErrorDetails(_message.Message):
     """The revision token is invalid; use the `usage-revision-token` of a change of this tenant, and freshness
     `AT_LEAST`.
     """
+    LOADING_TIME: ErrorDetails.Reason.ValueType  # 165
+    """The time until which a loading lasts is not after the tenant's clock and its present end, or too far ahead; use a
+    time within `loading.days`.
+    """
     ACCOUNT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 200
     """The account does not exist."""
     COMMITMENT_POLICY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 240
@@ -585,12 +595,16 @@ class ErrorDetails(_message.Message):
     """The aggregation policy does not exist."""
     ASSET_NOT_FOUND: ErrorDetails.Reason.ValueType  # 202
     """The asset does not exist."""
+    CORRECTION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 255
+    """The correction does not exist."""
     CREDENTIAL_NOT_FOUND: ErrorDetails.Reason.ValueType  # 203
     """The credential does not exist."""
     JOB_NOT_FOUND: ErrorDetails.Reason.ValueType  # 204
     """The job does not exist."""
     LIABLE_SUMMARY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 205
     """The liable summary does not exist."""
+    LOADING_NOT_FOUND: ErrorDetails.Reason.ValueType  # 256
+    """The loading does not exist."""
     ORDER_NOT_FOUND: ErrorDetails.Reason.ValueType  # 206
     """The order does not exist."""
     OVERAGE_POLICY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 207
@@ -638,9 +652,7 @@ class ErrorDetails(_message.Message):
     WALLET_NOT_FOUND: ErrorDetails.Reason.ValueType  # 226
     """The wallet does not exist."""
     RATE_EXECUTION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 253
-    """The execution did not rate the line, or the line is being rated again because late usage reopened its
-    period.
-    """
+    """The execution did not rate the line."""
     PROCEDURE_NOT_FOUND: ErrorDetails.Reason.ValueType  # 250
     """The procedure does not exist."""
     PROCEDURE_VERSION_NOT_FOUND: ErrorDetails.Reason.ValueType  # 251
@@ -674,7 +686,7 @@ class ErrorDetails(_message.Message):
     UNIT_INACTIVE: ErrorDetails.Reason.ValueType  # 406
     """The unit is not active; use an active unit."""
     PERIOD_CLOSED: ErrorDetails.Reason.ValueType  # 407
-    """The rating period is frozen, and its policy refuses late usage."""
+    """The rating period is final, and its policy refuses late usage."""
     PERIOD_ORDER: ErrorDetails.Reason.ValueType  # 408
     """The periods are in the wrong order; the billing period must be at least as long as the rating period, and
     the rating period longer than the accumulation period.

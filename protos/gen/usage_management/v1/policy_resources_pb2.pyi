@@ -322,12 +322,14 @@ class RatingFrequencyPolicy(_message.Message):
         in the next open billing period, with the line's period as its origin.
         """
         REOPEN: RatingFrequencyPolicy._LatePolicy.ValueType  # 2
-        """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
+        """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced.
+        Lines keep their names.
+        """
         REJECT: RatingFrequencyPolicy._LatePolicy.ValueType  # 3
         """The usage is refused."""
 
     class LatePolicy(_LatePolicy, metaclass=_LatePolicyEnumTypeWrapper):
-        """The treatment of usage that arrives after its period is frozen. New ways may be added."""
+        """The treatment of usage that arrives after its period is final. New ways may be added."""
 
     LATE_POLICY_UNSPECIFIED: RatingFrequencyPolicy.LatePolicy.ValueType  # 0
     """Treated as `NEXT_PERIOD`."""
@@ -336,7 +338,9 @@ class RatingFrequencyPolicy(_message.Message):
     in the next open billing period, with the line's period as its origin.
     """
     REOPEN: RatingFrequencyPolicy.LatePolicy.ValueType  # 2
-    """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced."""
+    """As `NEXT_PERIOD`, but the lines of the period are replaced, as long as none of its billing period is invoiced.
+    Lines keep their names.
+    """
     REJECT: RatingFrequencyPolicy.LatePolicy.ValueType  # 3
     """The usage is refused."""
 

@@ -246,9 +246,7 @@ class UsagePreview(_message.Message):
 
     @_builtins.property
     def late(self) -> _consumption_service_pb2.LateUsage:
-        """The rating period that would handle the usage, if its own period is closed: its own period, reopened, or a
-        later one.
-        """
+        """The treatment of the usage if its rating period is final: a correction would settle that period again."""
 
     @_builtins.property
     def wallets(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalletPreview]:

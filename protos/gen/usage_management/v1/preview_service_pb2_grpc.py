@@ -74,8 +74,8 @@ class PreviewServiceServicer:
         into account all recorded usage and the preceding lines. A line that would be refused has the refusal as
         its status and has no effect on the following lines.
 
-        A line that would reopen its rating period is previewed as if it had arrived in time. After such a line,
-        late usage for another period is refused: preview it in a separate call.
+        A line whose rating period is final is previewed as a correction would settle it: as if it had arrived in time.
+        The figures of each wallet include what it changes for other usage, in its own period and in later ones.
 
         A reading of a gauge (`TIME_WEIGHTED`) before another of the same local day can be recorded, but not previewed:
         its line has a status with the reason `NOT_SUPPORTED`.

@@ -12,7 +12,9 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from google.type import money_pb2 as _money_pb2
+from usage_management.v1 import access_service_pb2 as _access_service_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
+from usage_management.v1 import wallet_service_pb2 as _wallet_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -183,7 +185,10 @@ Global___UsageSummary: _TypeAlias = UsageSummary  # noqa: Y015
 
 @_typing.final
 class RatableSummary(_message.Message):
-    """A ratable summary: the cost of the overage of one asset and resource in one rating period."""
+    """A ratable summary: the cost of the overage of one asset and resource in one rating period, or the difference that
+    a correction makes to such a cost. A difference names its correction and the summary that it corrects; its figures
+    are added to those of that summary, and can be negative.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,6 +260,8 @@ class RatableSummary(_message.Message):
     EXECUTION_START_TIME_FIELD_NUMBER: _builtins.int
     EXECUTION_END_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    CORRECTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
     asset: _builtins.str
@@ -279,8 +286,17 @@ class RatableSummary(_message.Message):
     day of the rating period in which the usage happened.
     """
     execution_id: _builtins.str
-    """The id of the execution: all lines that were rated together, when one rating period of a wallet was closed,
-    have the same id. Closing the period again has another id.
+    """The id of the execution: all lines that were rated together, when one rating period of a wallet was closed or by
+    one correction, have the same id.
+    """
+    correction: _builtins.str
+    """The correction that made the summary: `accounts/{account}/corrections/{correction}`; empty if the close of its
+    period did.
+    """
+    corrects: _builtins.str
+    """The first summary of the same usage, to whose figures this one and all others that correct it are added:
+    `accounts/{account}/ratableSummaries/{ratable_summary}`. Empty for a summary with figures of its own: that of a
+    close, one that replaced it (`REOPEN`), or the first one of usage that nothing was rated for before.
     """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -294,11 +310,13 @@ class RatableSummary(_message.Message):
 
     @_builtins.property
     def origin_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the rating period in which the usage happened; earlier than `start_time` for late usage."""
+        """The start of the rating period in which the usage happened; earlier than `start_time` if a correction bills usage
+        of an earlier period.
+        """
 
     @_builtins.property
     def used_quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity used."""
+        """The quantity used. This figure, the next two and `amount` are differences if `corrects` is set."""
 
     @_builtins.property
     def drawn_quantity(self) -> _decimal_pb2.Decimal:
@@ -310,12 +328,12 @@ class RatableSummary(_message.Message):
 
     @_builtins.property
     def tier_quantity(self) -> _decimal_pb2.Decimal:
-        """The quantity that selected the tier."""
+        """The quantity that selected the tier, never a difference."""
 
     @_builtins.property
     def net_unit_rate(self) -> _decimal_pb2.Decimal:
         """The rate of one unit after every step, to 12 decimal places; for display only, amounts are never calculated
-        from it.
+        from it. Absent for a difference, which is not the cost of its own quantity.
         """
 
     @_builtins.property
@@ -324,7 +342,9 @@ class RatableSummary(_message.Message):
 
     @_builtins.property
     def waterfall(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
-        """The calculation steps that led to the amount."""
+        """The calculation steps that led to the amount. Those of a difference lead to the whole new amount of the usage,
+        from which the amounts before are subtracted.
+        """
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
@@ -374,10 +394,12 @@ class RatableSummary(_message.Message):
         execution_start_time: _timestamp_pb2.Timestamp | None = ...,
         execution_end_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        correction: _builtins.str = ...,
+        corrects: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_start_time", b"execution_start_time", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "correction", b"correction", "corrects", b"corrects", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "dimensions", b"dimensions", "drawn_quantity", b"drawn_quantity", "end_time", b"end_time", "error", b"error", "execution_end_time", b"execution_end_time", "execution_id", b"execution_id", "execution_start_time", b"execution_start_time", "liable_summary", b"liable_summary", "name", b"name", "net_unit_rate", b"net_unit_rate", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "procedure_version", b"procedure_version", "start_time", b"start_time", "state", b"state", "tier_quantity", b"tier_quantity", "token_unit", b"token_unit", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet", "waterfall", b"waterfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
@@ -388,14 +410,18 @@ Global___RatableSummary: _TypeAlias = RatableSummary  # noqa: Y015
 @_typing.final
 class LiableSummary(_message.Message):
     """A liable summary: an invoice-ready line for one asset and resource in one billing period. The usage of each set of
-    dimension values and of each span with the same terms has a line of its own, and so has late usage, for each
-    billing period in which it happened.
+    dimension values and of each span with the same terms has a line of its own.
+
+    What corrections add (`NEXT_PERIOD`) has lines of its own, one for each billing period in which the usage happened
+    (the origin). They are told apart by their origin: it is before `start_time`. Only where a billing period has
+    several rating periods, a line of corrections can have the origin of its own period; the ratable summaries of
+    such a line have a `correction`. Figures of a line of corrections are differences: a negative amount is a credit.
 
     Money is rounded once for each asset, resource and billing period in which usage happened (the origin): the exact
     amounts of all lines of the origin add up to a total, which is rounded to the decimals of the currency, half up.
     Each line is rounded down, and the minor units that are missing go to the lines with the largest remainders, so
-    that the lines add up to the total. Late usage is billed as the rounded total of its origin with everything that
-    is known now, less what was billed for the origin before; lines already made keep their amount.
+    that the lines add up to the total. Corrections are billed as the rounded total of their origin with everything
+    that is known now, less what was billed for the origin before; lines already made keep their amount.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -520,7 +546,7 @@ class LiableSummary(_message.Message):
 
     @_builtins.property
     def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___SupersededSummary]:
-        """The earlier versions of the line, from before late usage reopened its period, oldest first."""
+        """The earlier versions of the line, from before a correction replaced it (`REOPEN`), oldest first."""
 
     @_builtins.property
     def dimensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -528,8 +554,8 @@ class LiableSummary(_message.Message):
 
     @_builtins.property
     def origin_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The start of the billing period in which the usage happened; earlier than `start_time` for late usage that was
-        recorded after that billing period.
+        """The start of the billing period in which the usage happened; earlier than `start_time` for corrections of usage
+        of an earlier billing period.
         """
 
     @_builtins.property
@@ -575,7 +601,7 @@ Global___LiableSummary: _TypeAlias = LiableSummary  # noqa: Y015
 
 @_typing.final
 class SupersededSummary(_message.Message):
-    """An earlier version of an invoice-ready line, from before late usage reopened its period (`REOPEN`)."""
+    """An earlier version of an invoice-ready line, from before a correction replaced it (`REOPEN`)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -602,7 +628,7 @@ class SupersededSummary(_message.Message):
 
     @_builtins.property
     def supersede_time(self) -> _timestamp_pb2.Timestamp:
-        """The time at which this version was reversed."""
+        """The time at which this version was replaced."""
 
     def __init__(
         self,
@@ -808,6 +834,7 @@ class ListRatableSummariesRequest(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     START_CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -822,6 +849,10 @@ class ListRatableSummariesRequest(_message.Message):
     """The usage resource filter: only ratable summaries of this resource: `usageResources/{usage_resource}`."""
     product: _builtins.str
     """The product filter: only ratable summaries of assets of this product: `products/{product}`."""
+    correction: _builtins.str
+    """The correction filter: only ratable summaries that this correction made, without those that a later one replaced:
+    `accounts/{account}/corrections/{correction}`.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time filter: only ratable summaries whose period begins at this time or later."""
@@ -854,10 +885,11 @@ class ListRatableSummariesRequest(_message.Message):
         product: _builtins.str = ...,
         start_create_time: _timestamp_pb2.Timestamp | None = ...,
         end_create_time: _timestamp_pb2.Timestamp | None = ...,
+        correction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "end_time", b"end_time", "start_create_time", b"start_create_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "correction", b"correction", "end_create_time", b"end_create_time", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "start_time", b"start_time", "state", b"state", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1073,23 +1105,33 @@ class RatableTrace(_message.Message):
 
     RATABLE_SUMMARY_FIELD_NUMBER: _builtins.int
     USAGE_SUMMARIES_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ratable_summary(self) -> Global___RatableSummary:
         """The ratable summary with its waterfall."""
 
     @_builtins.property
     def usage_summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageSummaryTrace]:
-        """The usage summaries of the ratable summary. Their quantities add up to its used quantity."""
+        """The usage summaries of the ratable summary, as they are now. Their quantities add up to its used quantity; if
+        corrections made differences, to the sum of the used quantities of the first summary and its differences.
+        """
+
+    @_builtins.property
+    def correction(self) -> Global___Correction:
+        """The correction that made the ratable summary, without `lines` and `wallet_entries`; absent if the close of its
+        period did.
+        """
 
     def __init__(
         self,
         *,
         ratable_summary: Global___RatableSummary | None = ...,
         usage_summaries: _abc.Iterable[Global___UsageSummaryTrace] | None = ...,
+        correction: Global___Correction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ratable_summary", b"ratable_summary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "ratable_summary", b"ratable_summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ratable_summary", b"ratable_summary", "usage_summaries", b"usage_summaries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "ratable_summary", b"ratable_summary", "usage_summaries", b"usage_summaries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1200,15 +1242,11 @@ class RateWaterfall(_message.Message):
     """The ratable or liable summary of the request."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineWaterfall]:
-        """The ratable summaries with their calculations, oldest first; empty while late usage keeps its period
-        reopened.
-        """
+        """The ratable summaries with their calculations, oldest first."""
 
     @_builtins.property
     def superseded(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineWaterfall]:
-        """The calculations of earlier executions, from before late usage reopened their period (`REOPEN`), oldest
-        first.
-        """
+        """The calculations of earlier executions, from before a correction replaced the summaries (`REOPEN`), oldest first."""
 
     def __init__(
         self,
@@ -1290,7 +1328,7 @@ class LineWaterfall(_message.Message):
     procedure_version: _builtins.str
     """The version of the rating procedure that rated it: `procedures/{procedure}/versions/{version}`."""
     execution_id: _builtins.str
-    """The id of the execution: the closing of a rating period that rated the summary."""
+    """The id of the execution that rated the summary: the closing of a rating period, or a correction."""
     currency_code: _builtins.str
     """The currency of the amount; empty if it is in tokens."""
     token_unit: _builtins.str
@@ -1313,7 +1351,9 @@ class LineWaterfall(_message.Message):
 
     @_builtins.property
     def outputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The outputs of the calculation, as text: `amount` and `net_unit_rate`; empty if rating failed."""
+        """The outputs of the calculation, as text: `amount` and `net_unit_rate`; empty if rating failed. Those of a summary
+        that corrects another are differences.
+        """
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.WaterfallStep]:
@@ -1344,3 +1384,383 @@ class LineWaterfall(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___LineWaterfall: _TypeAlias = LineWaterfall  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """A correction: what was booked because the usage of final rating periods has changed. These periods are settled again
+    with everything that is known now, from the first one that changed, for all wallets that are connected by tokens.
+    The differences from what was final are booked together: entries in the wallets, and lines.
+
+    The order in which usage arrives changes neither what is owed nor what is left: after its correction, late usage
+    has the same effect as usage that came in time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Cause:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Correction._Cause.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CAUSE_UNSPECIFIED: Correction._Cause.ValueType  # 0
+        """Never returned."""
+        LATE: Correction._Cause.ValueType  # 1
+        """Usage arrived after its period was frozen."""
+        VOID: Correction._Cause.ValueType  # 2
+        """Usage was voided."""
+        AMEND: Correction._Cause.ValueType  # 3
+        """Usage was amended."""
+        SALE: Correction._Cause.ValueType  # 4
+        """What was sold changed for a time that is past."""
+        RATE: Correction._Cause.ValueType  # 5
+        """Rates changed for a time that is past."""
+
+    class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
+        """The reason why final usage is not as it was settled. New causes may be added."""
+
+    CAUSE_UNSPECIFIED: Correction.Cause.ValueType  # 0
+    """Never returned."""
+    LATE: Correction.Cause.ValueType  # 1
+    """Usage arrived after its period was frozen."""
+    VOID: Correction.Cause.ValueType  # 2
+    """Usage was voided."""
+    AMEND: Correction.Cause.ValueType  # 3
+    """Usage was amended."""
+    SALE: Correction.Cause.ValueType  # 4
+    """What was sold changed for a time that is past."""
+    RATE: Correction.Cause.ValueType  # 5
+    """Rates changed for a time that is past."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    WALLETS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    WALLET_ENTRIES_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/corrections/{correction}`."""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[Global___Correction.Cause.ValueType]:
+        """The reasons, each once. A correction takes in all changes that were made before it."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the earliest rating period that changed."""
+
+    @_builtins.property
+    def wallets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The wallets that changed: `accounts/{account}/wallets/{wallet}`."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___CorrectedLine]:
+        """The lines that changed, by wallet and the period of their usage. Empty in lists."""
+
+    @_builtins.property
+    def wallet_entries(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_service_pb2.WalletEntry]:
+        """The entries that were posted, by wallet, in the order in which they were posted. Each has the effective time of
+        the movement that it corrects. Empty in lists.
+        """
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the correction was booked."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        causes: _abc.Iterable[Global___Correction.Cause.ValueType] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        wallets: _abc.Iterable[_builtins.str] | None = ...,
+        lines: _abc.Iterable[Global___CorrectedLine] | None = ...,
+        wallet_entries: _abc.Iterable[_wallet_service_pb2.WalletEntry] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "create_time", b"create_time", "lines", b"lines", "name", b"name", "start_time", b"start_time", "wallet_entries", b"wallet_entries", "wallets", b"wallets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
+
+@_typing.final
+class CorrectedLine(_message.Message):
+    """A ratable line that a correction changed, and by how much."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    USED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    DRAWN_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    OVERAGE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    AMOUNT_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def after(self) -> Global___RatableSummary:
+        """The ratable summary that the correction made. Either it has the differences as its figures and `corrects` names
+        the line to which they are added, or it has the whole figures: in place of `before`, or for usage that had no line.
+        """
+
+    @_builtins.property
+    def before(self) -> Global___RatableSummary:
+        """The ratable summary that `after` replaced, under the same name (`REOPEN`); absent if it replaced none."""
+
+    @_builtins.property
+    def used_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the quantity used."""
+
+    @_builtins.property
+    def drawn_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the quantity that grants paid for."""
+
+    @_builtins.property
+    def overage_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the quantity that grants did not pay for."""
+
+    @_builtins.property
+    def amount_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the amount, in the currency or token of `after`. What could not be rated counts as 0."""
+
+    def __init__(
+        self,
+        *,
+        after: Global___RatableSummary | None = ...,
+        before: Global___RatableSummary | None = ...,
+        used_difference: _decimal_pb2.Decimal | None = ...,
+        drawn_difference: _decimal_pb2.Decimal | None = ...,
+        overage_difference: _decimal_pb2.Decimal | None = ...,
+        amount_difference: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "amount_difference", b"amount_difference", "before", b"before", "drawn_difference", b"drawn_difference", "overage_difference", b"overage_difference", "used_difference", b"used_difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "amount_difference", b"amount_difference", "before", b"before", "drawn_difference", b"drawn_difference", "overage_difference", b"overage_difference", "used_difference", b"used_difference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectedLine: _TypeAlias = CorrectedLine  # noqa: Y015
+
+@_typing.final
+class PendingCorrection(_message.Message):
+    """What waits for a correction of one wallet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
+    JOB_STATE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    wallet: _builtins.str
+    """The wallet: `accounts/{account}/wallets/{wallet}`."""
+    job: _builtins.str
+    """The job that will correct it: `jobs/{job}`. If it is FAILED, QUARANTINED or WAIVED, correct the cause and retry
+    it (`RetryJob`); later changes of the wallet wait for it too. Empty if there is none any more: the next change of
+    the wallet adds one.
+    """
+    job_state: _access_service_pb2.Job.State.ValueType
+    """The state of the job; unspecified if there is none any more."""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[Global___Correction.Cause.ValueType]:
+        """The reasons, each once."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the earliest rating period that changed."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the first change that waits."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The error of the last attempt of the job; absent if there is none."""
+
+    def __init__(
+        self,
+        *,
+        wallet: _builtins.str = ...,
+        causes: _abc.Iterable[Global___Correction.Cause.ValueType] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        job: _builtins.str = ...,
+        job_state: _access_service_pb2.Job.State.ValueType = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "create_time", b"create_time", "error", b"error", "job", b"job", "job_state", b"job_state", "start_time", b"start_time", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingCorrection: _TypeAlias = PendingCorrection  # noqa: Y015
+
+@_typing.final
+class GetCorrectionRequest(_message.Message):
+    """Request message for GetCorrection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The correction: `accounts/{account}/corrections/{correction}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCorrectionRequest: _TypeAlias = GetCorrectionRequest  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsRequest(_message.Message):
+    """Request message for ListCorrections. Filters that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    START_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    wallet: _builtins.str
+    """The wallet filter: only corrections that changed this wallet: `accounts/{account}/wallets/{wallet}`."""
+    cause: Global___Correction.Cause.ValueType
+    """The cause filter: only corrections with this cause; all if unspecified."""
+    @_builtins.property
+    def start_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the create time filter: only corrections booked at this time or later."""
+
+    @_builtins.property
+    def end_create_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the create time filter: only corrections booked before this time."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        cause: Global___Correction.Cause.ValueType = ...,
+        start_create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "start_create_time", b"start_create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "end_create_time", b"end_create_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "start_create_time", b"start_create_time", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsRequest: _TypeAlias = ListCorrectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsResponse(_message.Message):
+    """Response message for ListCorrections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """The corrections, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsResponse: _TypeAlias = ListCorrectionsResponse  # noqa: Y015
+
+@_typing.final
+class ListPendingCorrectionsRequest(_message.Message):
+    """Request message for ListPendingCorrections. Filters that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WALLET_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    wallet: _builtins.str
+    """The wallet filter: only what waits in this wallet: `accounts/{account}/wallets/{wallet}`."""
+    cause: Global___Correction.Cause.ValueType
+    """The cause filter: only wallets that this cause is pending for; all if unspecified."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        wallet: _builtins.str = ...,
+        cause: Global___Correction.Cause.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingCorrectionsRequest: _TypeAlias = ListPendingCorrectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPendingCorrectionsResponse(_message.Message):
+    """Response message for ListPendingCorrections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENDING_CORRECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def pending_corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingCorrection]:
+        """What waits, by the time of the first change."""
+
+    def __init__(
+        self,
+        *,
+        pending_corrections: _abc.Iterable[Global___PendingCorrection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "pending_corrections", b"pending_corrections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingCorrectionsResponse: _TypeAlias = ListPendingCorrectionsResponse  # noqa: Y015

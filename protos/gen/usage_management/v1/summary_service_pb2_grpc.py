@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SummaryServiceStub:
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them.
     """
 
     def __init__(self, channel):
@@ -75,10 +75,25 @@ class SummaryServiceStub:
                 request_serializer=usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryResponse.FromString,
                 _registered_method=True)
+        self.GetCorrection = channel.unary_unary(
+                '/usage_management.v1.SummaryService/GetCorrection',
+                request_serializer=usage__management_dot_v1_dot_summary__service__pb2.GetCorrectionRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.Correction.FromString,
+                _registered_method=True)
+        self.ListCorrections = channel.unary_unary(
+                '/usage_management.v1.SummaryService/ListCorrections',
+                request_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsResponse.FromString,
+                _registered_method=True)
+        self.ListPendingCorrections = channel.unary_unary(
+                '/usage_management.v1.SummaryService/ListPendingCorrections',
+                request_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsResponse.FromString,
+                _registered_method=True)
 
 
 class SummaryServiceServicer:
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them.
     """
 
     def ListUsageSummaries(self, request, context):
@@ -115,19 +130,18 @@ class SummaryServiceServicer:
 
         An invoicing system polls all accounts with a `start_create_time` one minute before the last `create_time`
         it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
-        only when the transaction that created it ends. A line that late usage changes is created again, under the
-        same name.
+        only when the transaction that created it ends. A line that a correction replaces (`REOPEN`) is created again,
+        under the same name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkInvoiced(self, request, context):
-        """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
-        is billed in the next period. Marking a line again with the same invoice changes nothing.
+        """Marks liable summaries as invoiced, all or none. A line that is invoiced is never replaced: corrections of its
+        usage are billed in the next open billing period. Marking a line again with the same invoice changes nothing.
 
-        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
-        under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
         invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -145,9 +159,35 @@ class SummaryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TraceLiableSummary(self, request, context):
-        """Traces a liable summary to its sources: its ratable summaries with their waterfalls, the usage summaries
-        that they rate, and the grants that paid for each. `ConsumptionService.ListUsageRecords` lists the records
-        of a usage summary.
+        """Traces a liable summary to its sources: its ratable summaries with their waterfalls and the corrections that made
+        them, the usage summaries that they rate, and the grants that paid for each.
+        `ConsumptionService.ListUsageRecords` lists the records of a usage summary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCorrection(self, request, context):
+        """Gets a correction with the lines that it changed and the wallet entries that it posted.
+
+        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+        answer: ListRatableSummaries with its name as `correction` has them by pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorrections(self, request, context):
+        """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPendingCorrections(self, request, context):
+        """Lists the wallets of an account whose final usage has changed and is not corrected yet, by the time of the first
+        change. A correction takes in all changes of a wallet at once, so a wallet is listed once. Balances and previews
+        count the changes already; lines and wallet entries do not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,6 +236,21 @@ def add_SummaryServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryResponse.SerializeToString,
             ),
+            'GetCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCorrection,
+                    request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.GetCorrectionRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_summary__service__pb2.Correction.SerializeToString,
+            ),
+            'ListCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorrections,
+                    request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsResponse.SerializeToString,
+            ),
+            'ListPendingCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPendingCorrections,
+                    request_deserializer=usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'usage_management.v1.SummaryService', rpc_method_handlers)
@@ -205,7 +260,7 @@ def add_SummaryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SummaryService:
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts.
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them.
     """
 
     @staticmethod
@@ -414,6 +469,87 @@ class SummaryService:
             '/usage_management.v1.SummaryService/TraceLiableSummary',
             usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryRequest.SerializeToString,
             usage__management_dot_v1_dot_summary__service__pb2.TraceLiableSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SummaryService/GetCorrection',
+            usage__management_dot_v1_dot_summary__service__pb2.GetCorrectionRequest.SerializeToString,
+            usage__management_dot_v1_dot_summary__service__pb2.Correction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SummaryService/ListCorrections',
+            usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsRequest.SerializeToString,
+            usage__management_dot_v1_dot_summary__service__pb2.ListCorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPendingCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.SummaryService/ListPendingCorrections',
+            usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsRequest.SerializeToString,
+            usage__management_dot_v1_dot_summary__service__pb2.ListPendingCorrectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SummaryServiceStub:
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts."""
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,15 +47,14 @@ class SummaryServiceStub:
 
     An invoicing system polls all accounts with a `start_create_time` one minute before the last `create_time`
     it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
-    only when the transaction that created it ends. A line that late usage changes is created again, under the
-    same name.
+    only when the transaction that created it ends. A line that a correction replaces (`REOPEN`) is created again,
+    under the same name.
     """
     MarkInvoiced: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.MarkInvoicedRequest, _summary_service_pb2.MarkInvoicedResponse]
-    """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
-    is billed in the next period. Marking a line again with the same invoice changes nothing.
+    """Marks liable summaries as invoiced, all or none. A line that is invoiced is never replaced: corrections of its
+    usage are billed in the next open billing period. Marking a line again with the same invoice changes nothing.
 
-    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
-    under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
     invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
     """
     GetRateWaterfall: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]
@@ -65,14 +64,27 @@ class SummaryServiceStub:
     Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`, `RATE_EXECUTION_NOT_FOUND`).
     """
     TraceLiableSummary: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.TraceLiableSummaryRequest, _summary_service_pb2.TraceLiableSummaryResponse]
-    """Traces a liable summary to its sources: its ratable summaries with their waterfalls, the usage summaries
-    that they rate, and the grants that paid for each. `ConsumptionService.ListUsageRecords` lists the records
-    of a usage summary.
+    """Traces a liable summary to its sources: its ratable summaries with their waterfalls and the corrections that made
+    them, the usage summaries that they rate, and the grants that paid for each.
+    `ConsumptionService.ListUsageRecords` lists the records of a usage summary.
+    """
+    GetCorrection: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.GetCorrectionRequest, _summary_service_pb2.Correction]
+    """Gets a correction with the lines that it changed and the wallet entries that it posted.
+
+    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+    answer: ListRatableSummaries with its name as `correction` has them by pages.
+    """
+    ListCorrections: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.ListCorrectionsRequest, _summary_service_pb2.ListCorrectionsResponse]
+    """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them."""
+    ListPendingCorrections: _grpc.UnaryUnaryMultiCallable[_summary_service_pb2.ListPendingCorrectionsRequest, _summary_service_pb2.ListPendingCorrectionsResponse]
+    """Lists the wallets of an account whose final usage has changed and is not corrected yet, by the time of the first
+    change. A correction takes in all changes of a wallet at once, so a wallet is listed once. Balances and previews
+    count the changes already; lines and wallet entries do not.
     """
 
 @_typing.type_check_only
 class SummaryServiceAsyncStub(SummaryServiceStub):
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts."""
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUsageSummaries: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListUsageSummariesRequest, _summary_service_pb2.ListUsageSummariesResponse]  # type: ignore[assignment]
@@ -89,15 +101,14 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
 
     An invoicing system polls all accounts with a `start_create_time` one minute before the last `create_time`
     it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
-    only when the transaction that created it ends. A line that late usage changes is created again, under the
-    same name.
+    only when the transaction that created it ends. A line that a correction replaces (`REOPEN`) is created again,
+    under the same name.
     """
     MarkInvoiced: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.MarkInvoicedRequest, _summary_service_pb2.MarkInvoicedResponse]  # type: ignore[assignment]
-    """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
-    is billed in the next period. Marking a line again with the same invoice changes nothing.
+    """Marks liable summaries as invoiced, all or none. A line that is invoiced is never replaced: corrections of its
+    usage are billed in the next open billing period. Marking a line again with the same invoice changes nothing.
 
-    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
-    under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+    Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
     invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
     """
     GetRateWaterfall: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetRateWaterfallRequest, _summary_service_pb2.RateWaterfall]  # type: ignore[assignment]
@@ -107,13 +118,26 @@ class SummaryServiceAsyncStub(SummaryServiceStub):
     Fails with NOT_FOUND (`RATABLE_SUMMARY_NOT_FOUND`, `LIABLE_SUMMARY_NOT_FOUND`, `RATE_EXECUTION_NOT_FOUND`).
     """
     TraceLiableSummary: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.TraceLiableSummaryRequest, _summary_service_pb2.TraceLiableSummaryResponse]  # type: ignore[assignment]
-    """Traces a liable summary to its sources: its ratable summaries with their waterfalls, the usage summaries
-    that they rate, and the grants that paid for each. `ConsumptionService.ListUsageRecords` lists the records
-    of a usage summary.
+    """Traces a liable summary to its sources: its ratable summaries with their waterfalls and the corrections that made
+    them, the usage summaries that they rate, and the grants that paid for each.
+    `ConsumptionService.ListUsageRecords` lists the records of a usage summary.
+    """
+    GetCorrection: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.GetCorrectionRequest, _summary_service_pb2.Correction]  # type: ignore[assignment]
+    """Gets a correction with the lines that it changed and the wallet entries that it posted.
+
+    Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+    answer: ListRatableSummaries with its name as `correction` has them by pages.
+    """
+    ListCorrections: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListCorrectionsRequest, _summary_service_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
+    """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them."""
+    ListPendingCorrections: _aio.UnaryUnaryMultiCallable[_summary_service_pb2.ListPendingCorrectionsRequest, _summary_service_pb2.ListPendingCorrectionsResponse]  # type: ignore[assignment]
+    """Lists the wallets of an account whose final usage has changed and is not corrected yet, by the time of the first
+    change. A correction takes in all changes of a wallet at once, so a wallet is listed once. Balances and previews
+    count the changes already; lines and wallet entries do not.
     """
 
 class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts."""
+    """Reads usage summaries, ratable summaries and liable summaries, and explains their amounts and what corrected them."""
 
     @_abc_1.abstractmethod
     def ListUsageSummaries(
@@ -158,8 +182,8 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
 
         An invoicing system polls all accounts with a `start_create_time` one minute before the last `create_time`
         it has seen, and skips the lines that it already has by `name` and `create_time`: a line becomes visible
-        only when the transaction that created it ends. A line that late usage changes is created again, under the
-        same name.
+        only when the transaction that created it ends. A line that a correction replaces (`REOPEN`) is created again,
+        under the same name.
         """
 
     @_abc_1.abstractmethod
@@ -168,11 +192,10 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _summary_service_pb2.MarkInvoicedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_summary_service_pb2.MarkInvoicedResponse, _abc.Awaitable[_summary_service_pb2.MarkInvoicedResponse]]:
-        """Marks liable summaries as invoiced, all or none. Late usage does not reopen a period whose lines are invoiced: it
-        is billed in the next period. Marking a line again with the same invoice changes nothing.
+        """Marks liable summaries as invoiced, all or none. A line that is invoiced is never replaced: corrections of its
+        usage are billed in the next open billing period. Marking a line again with the same invoice changes nothing.
 
-        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`, also for a line that late usage is changing: it is made again,
-        under the same name, when its period is closed) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
         invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
         """
 
@@ -194,9 +217,40 @@ class SummaryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _summary_service_pb2.TraceLiableSummaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_summary_service_pb2.TraceLiableSummaryResponse, _abc.Awaitable[_summary_service_pb2.TraceLiableSummaryResponse]]:
-        """Traces a liable summary to its sources: its ratable summaries with their waterfalls, the usage summaries
-        that they rate, and the grants that paid for each. `ConsumptionService.ListUsageRecords` lists the records
-        of a usage summary.
+        """Traces a liable summary to its sources: its ratable summaries with their waterfalls and the corrections that made
+        them, the usage summaries that they rate, and the grants that paid for each.
+        `ConsumptionService.ListUsageRecords` lists the records of a usage summary.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCorrection(
+        self,
+        request: _summary_service_pb2.GetCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_summary_service_pb2.Correction, _abc.Awaitable[_summary_service_pb2.Correction]]:
+        """Gets a correction with the lines that it changed and the wallet entries that it posted.
+
+        Fails with NOT_FOUND (`CORRECTION_NOT_FOUND`), and with `ANSWER_TOO_LARGE` if it changed too many lines for one
+        answer: ListRatableSummaries with its name as `correction` has them by pages.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCorrections(
+        self,
+        request: _summary_service_pb2.ListCorrectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_summary_service_pb2.ListCorrectionsResponse, _abc.Awaitable[_summary_service_pb2.ListCorrectionsResponse]]:
+        """Lists an account's corrections, oldest first, without `lines` and `wallet_entries`: `GetCorrection` has them."""
+
+    @_abc_1.abstractmethod
+    def ListPendingCorrections(
+        self,
+        request: _summary_service_pb2.ListPendingCorrectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_summary_service_pb2.ListPendingCorrectionsResponse, _abc.Awaitable[_summary_service_pb2.ListPendingCorrectionsResponse]]:
+        """Lists the wallets of an account whose final usage has changed and is not corrected yet, by the time of the first
+        change. A correction takes in all changes of a wallet at once, so a wallet is listed once. Balances and previews
+        count the changes already; lines and wallet entries do not.
         """
 
 def add_SummaryServiceServicer_to_server(servicer: SummaryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

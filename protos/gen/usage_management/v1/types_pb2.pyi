@@ -172,7 +172,7 @@ class RatingPeriod(_message.Message):
     def freeze_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the freeze, after which usage of the period is late: the end plus the waiting time of the
         rating frequency policy. It is later if the asset was sold after that end, or if the period was first
-        used or reopened after that time.
+        used after that time.
         """
 
     def __init__(
@@ -340,9 +340,10 @@ class RateTier(_message.Message):
         """An amount, in the currency or token of the rate, that the tier costs in addition to the rate: zero or more.
         It is charged in full, once for each asset, resource and rating period, with the first usage that enters the
         tier: under `VOLUME` the amount of the tier that contains the quantity, under `GRADUATED` the amount of each
-        tier entered. Without usage in the tier nothing is charged, unless `due_without_usage` is set. Late usage that takes a `VOLUME` quantity into
-        another tier does not charge a second one. Adjustments after the tiers change rates, not this amount. Refused in
-        tiers of a commitment (`TIERS_INVALID`).
+        tier entered. Without usage in the tier nothing is charged, unless `due_without_usage` is set. A correction that
+        takes a `VOLUME` quantity into another tier charges the amount of that tier and gives back that of the tier
+        before. Adjustments after the tiers change rates, not this amount. Refused in tiers of a commitment
+        (`TIERS_INVALID`).
         """
 
     @_builtins.property

@@ -272,7 +272,7 @@ class WalletEntry(_message.Message):
         DRAWDOWN: WalletEntry._Kind.ValueType  # 5
         """Usage was paid for."""
         CORRECTION: WalletEntry._Kind.ValueType  # 6
-        """Late usage was paid for."""
+        """A correction changed an earlier movement, because final usage changed."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a movement. New kinds may be added."""
@@ -290,7 +290,7 @@ class WalletEntry(_message.Message):
     DRAWDOWN: WalletEntry.Kind.ValueType  # 5
     """Usage was paid for."""
     CORRECTION: WalletEntry.Kind.ValueType  # 6
-    """Late usage was paid for."""
+    """A correction changed an earlier movement, because final usage changed."""
 
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
@@ -694,8 +694,8 @@ class UsageResourcePeriods(_message.Message):
     """The wallet whose periods these are: `accounts/{account}/wallets/{wallet}`."""
     @_builtins.property
     def rating_period(self) -> _types_pb2.RatingPeriod:
-        """The rating period of usage at this time. Usage that arrives after its freeze is handled in a later period,
-        see `UsageOutcome.period`.
+        """The rating period of usage at this time. Usage that arrives after the period is final belongs to it all the same;
+        a correction books the difference, see `LateUsage`.
         """
 
     @_builtins.property

@@ -24,9 +24,10 @@ from server.api.values import (
     time_pb,
 )
 from server.domain.consumption.dimensions import dimensions_of
-from server.domain.ids import AccountId, AssetId, LiableSummaryId, WalletId
+from server.domain.ids import AccountId, AssetId, CorrectionId, LiableSummaryId, WalletId
 from server.domain.money import MOST_AMOUNT
 from server.domain.rating.compiled_rating import SHIPPED_KEY
+from server.store.billing.correction_reads import StoredCorrection
 from server.store.billing.summary_reads import (
     CellState,
     LiableFilter,
@@ -79,7 +80,9 @@ def list_ratable_from_pb(
     reader = RequestReader(request)
     (account_id,) = reader.name("parent", names.ACCOUNT)
     asset_id = id_of_account(reader, "asset", names.ASSET, account_id)
+    correction_id = id_of_account(reader, "correction", names.CORRECTION, account_id)
     only = RatableFilter(
+        correction_id=None if correction_id is None else CorrectionId(correction_id),
         state=reader.optional_choice("state", RatableState),
         asset_id=None if asset_id is None else AssetId(asset_id),
         product_id=product_from_reader(reader),
@@ -169,6 +172,21 @@ def ratable_to_pb(account_id: str, line: RatableSummary) -> pb.RatableSummary:
         execution_start_time=time_pb(line.execution_time),
         execution_end_time=time_pb(line.create_time),
         create_time=time_pb(line.create_time),
+        correction=names.CORRECTION.of(account_id, line.correction_id)
+        if line.correction_id
+        else "",
+        corrects=names.RATABLE_SUMMARY.of(account_id, line.corrects_id) if line.corrects_id else "",
+    )
+
+
+def correction_to_pb(account_id: str, correction: StoredCorrection) -> pb.Correction:
+    """Return a correction without its lines and entries."""
+    return pb.Correction(
+        name=names.CORRECTION.of(account_id, correction.correction_id),
+        causes=[enum_pb(pb.Correction.Cause, cause) for cause in correction.causes],
+        start_time=time_pb(correction.start_time),
+        wallets=[names.WALLET.of(account_id, wallet_id) for wallet_id in correction.wallet_ids],
+        create_time=time_pb(correction.create_time),
     )
 
 
@@ -292,6 +310,9 @@ def trace_to_pb(account_id: str, trace: SummaryTrace) -> pb.TraceLiableSummaryRe
                     )
                     for usage in source.cells
                 ],
+                correction=correction_to_pb(account_id, source.correction)
+                if source.correction
+                else None,
             )
             for source in trace.sources
         ],

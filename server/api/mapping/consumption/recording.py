@@ -201,7 +201,7 @@ def _prefix(account_id: AccountId) -> str:
 
 
 def late_usage_to_pb(late: LateUsage) -> pb.LateUsage:
-    """Return the policy applied to late usage, and the rating period that handles it."""
+    """Return the policy applied to late usage, and the rating period whose lines bill it."""
     return pb.LateUsage(
         policy=enum_pb(RatingFrequencyPolicy.LatePolicy, late.policy),
         period=rating_period_pb(late.period),

@@ -8,7 +8,14 @@ from usage_management.v1 import summary_service_pb2 as pb
 from usage_management.v1 import summary_service_pb2_grpc as rpc
 
 from server.api import names
+from server.api.mapping.billing.corrections import (
+    list_corrections_from_pb,
+    list_pending_from_pb,
+    pending_to_pb,
+    whole_correction_to_pb,
+)
 from server.api.mapping.billing.summaries import (
+    correction_to_pb,
     liable_to_pb,
     list_liable_from_pb,
     list_ratable_from_pb,
@@ -23,9 +30,10 @@ from server.api.reader import RequestReader, named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.domain.ids import AccountId, ExecutionId
 from server.env import Env
+from server.store.billing import correction_reads as correction_store
 from server.store.billing import summary_reads as store
 from server.store.billing.summary_reads import LiableFilter
-from server.usecases.billing import invoicing, summaries
+from server.usecases.billing import correction_reads, invoicing, summaries
 
 
 class SummaryService(rpc.SummaryServiceServicer):
@@ -170,3 +178,53 @@ class SummaryService(rpc.SummaryServiceServicer):
         account_id, liable_id = named(request, "name", names.LIABLE_SUMMARY)
         trace = await run_query(self._env, lambda tx: summaries.trace(tx, account_id, liable_id))
         return trace_to_pb(account_id, trace)
+
+    async def GetCorrection(self, request: pb.GetCorrectionRequest, context: Any) -> pb.Correction:
+        account_id, correction_id = named(request, "name", names.CORRECTION)
+        whole = await run_query(
+            self._env,
+            lambda tx: correction_reads.get_correction(tx, account_id, correction_id),
+            # A later correction may replace lines between the reads.
+            snapshot=True,
+        )
+        return whole_correction_to_pb(account_id, whole)
+
+    async def ListCorrections(
+        self, request: pb.ListCorrectionsRequest, context: Any
+    ) -> pb.ListCorrectionsResponse:
+        account_id, only = list_corrections_from_pb(request)
+        messages, token = await run_list(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: correction_store.list_corrections(
+                    tx, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.create_time, one.correction_id),
+            lambda one: correction_to_pb(account_id, one),
+            shape=(datetime, UUID),
+        )
+        return pb.ListCorrectionsResponse(corrections=messages, next_page_token=token)
+
+    async def ListPendingCorrections(
+        self, request: pb.ListPendingCorrectionsRequest, context: Any
+    ) -> pb.ListPendingCorrectionsResponse:
+        account_id, only = list_pending_from_pb(request)
+        messages, token = await run_list(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: correction_store.list_pending(
+                    tx, account_id, only, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda one: (one.create_time, one.wallet_id),
+            lambda one: pending_to_pb(account_id, one),
+            shape=(datetime, UUID),
+        )
+        return pb.ListPendingCorrectionsResponse(
+            pending_corrections=messages, next_page_token=token
+        )

@@ -15,6 +15,11 @@ from server.api import names
 from server.api.mapping.consumption import amendments as amendments_mapping
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
+from server.api.mapping.consumption.loadings import (
+    extend_loading_from_pb,
+    loading_to_pb,
+    start_loading_from_pb,
+)
 from server.api.mapping.consumption.refused_records import (
     refusal_filter_from_pb,
     refusal_to_pb,
@@ -32,7 +37,7 @@ from server.store.connection import Transaction
 from server.store.consumption import refused_records
 from server.store.consumption import void_runs as void_run_store
 from server.usecases.consumption import usage_records
-from server.usecases.intake import amending, recording, void_runs, voiding
+from server.usecases.intake import amending, loadings, recording, void_runs, voiding
 from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.refusals import keep_refusals
 
@@ -42,7 +47,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class ConsumptionService(rpc.ConsumptionServiceServicer):
-    """Records usage, each record once, and shows the state of records."""
+    """Records usage, each record once, and changes it; starts and ends loadings."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -221,3 +226,44 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
             shape=(datetime, str),
         )
         return pb.ListUsageRecordsResponse(usage_records=messages, next_page_token=token)
+
+    async def StartLoading(self, request: pb.StartLoadingRequest, context: Context) -> pb.Loading:
+        command = start_loading_from_pb(request)
+        return await run_mutation(
+            self._env, request, pb.Loading, lambda tx: loadings.start(tx, command), loading_to_pb
+        )
+
+    async def ExtendLoading(self, request: pb.ExtendLoadingRequest, context: Context) -> pb.Loading:
+        command = extend_loading_from_pb(request)
+        return await run_mutation(
+            self._env, request, pb.Loading, lambda tx: loadings.extend(tx, command), loading_to_pb
+        )
+
+    async def EndLoading(self, request: pb.EndLoadingRequest, context: Context) -> pb.Loading:
+        account_id, loading_id = named(request, "name", names.LOADING)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.Loading,
+            lambda tx: loadings.end(tx, account_id, loading_id),
+            loading_to_pb,
+        )
+
+    async def ListLoadings(
+        self, request: pb.ListLoadingsRequest, context: Context
+    ) -> pb.ListLoadingsResponse:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        messages, token = await run_list(
+            self._env,
+            request,
+            of_account(
+                account_id,
+                lambda tx, page: loadings.list_loadings(
+                    tx, account_id, after=page.after, limit=page.limit
+                ),
+            ),
+            lambda loading: (loading.audit.create_time, loading.id),
+            loading_to_pb,
+            shape=(datetime, UUID),
+        )
+        return pb.ListLoadingsResponse(loadings=messages, next_page_token=token)

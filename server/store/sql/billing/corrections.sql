@@ -31,11 +31,12 @@ SELECT b.*, a.number
 INSERT INTO corrections (tenant_id, account_id, correction_id, causes, start_time) VALUES ($1, $2, $3, $4, $5);
 
 -- name: add_wallets
--- The wallets that a correction changed, with the revision of its entries.
---   $1 tenant_id uuid, $2 account_id text, $3 correction_id uuid, $4 wallet_ids uuid[], $5 revisions integer[]
-INSERT INTO correction_wallets (tenant_id, account_id, correction_id, wallet_id, revision)
-SELECT $1, $2, $3, w.wallet_id, w.revision
-  FROM unnest($4::uuid[], $5::integer[]) AS w (wallet_id, revision)
+-- The wallets that a correction changed, with the revision and the positions of its entries.
+--   $1 tenant_id uuid, $2 account_id text, $3 correction_id uuid, $4 wallet_ids uuid[], $5 revisions integer[],
+--   $6 after_seqs bigint[], $7 last_seqs bigint[]
+INSERT INTO correction_wallets (tenant_id, account_id, correction_id, wallet_id, revision, after_seq, last_seq)
+SELECT $1, $2, $3, w.wallet_id, w.revision, w.after_seq, w.last_seq
+  FROM unnest($4::uuid[], $5::integer[], $6::bigint[], $7::bigint[]) AS w (wallet_id, revision, after_seq, last_seq)
  ORDER BY w.wallet_id;
 
 -- name: count_correction

@@ -6,6 +6,14 @@
 SELECT count(pg_advisory_xact_lock_shared(k.key))
   FROM (SELECT DISTINCT key FROM unnest($1::bigint[]) AS w (key) ORDER BY key) AS k;
 
+-- name: hold_open
+-- A period that is being closed at this moment is waited for.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
+SELECT start_time FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state <> 'FINAL'
+ ORDER BY wallet_id, start_time
+   FOR SHARE;
+
 -- name: take_late
 -- A correction holds this lock alone, so that it sees everything that was changed and nothing changes meanwhile.
 --   $1 wallet_keys bigint[]
@@ -63,6 +71,22 @@ SELECT k.account_id, k.wallet_id, w.correction_count
        SELECT o.correction_count FROM wallets AS o
         WHERE o.tenant_id = $1 AND o.account_id = k.account_id AND o.wallet_id = k.wallet_id LIMIT 1) AS w
  ORDER BY k.account_id COLLATE "C", k.wallet_id;
+
+-- name: lock_jobs
+-- In the order of their keys, so that two calls cannot deadlock.
+--   $1 tenant_id uuid, $2 account_id text, $3 kind text
+SELECT (payload ->> 'wallet_id')::uuid AS wallet_id FROM jobs
+ WHERE tenant_id = $1 AND account_id = $2 AND account_id <> '' AND state = 'PENDING' AND kind = $3
+ ORDER BY job_id
+   FOR UPDATE;
+
+-- name: move_jobs
+-- The attempts are forgotten, so that one that is under way cannot end the job: no attempt has the number 0.
+--   $1 tenant_id uuid, $2 account_id text, $3 kind text, $4 wallet_ids uuid[], $5 fire_times timestamptz[]
+UPDATE jobs AS j SET fire_time = m.fire_time, available_time = NULL, attempts = 0
+  FROM unnest($4::uuid[], $5::timestamptz[]) AS m (wallet_id, fire_time)
+ WHERE j.tenant_id = $1 AND j.account_id = $2 AND j.account_id <> '' AND j.state = 'PENDING' AND j.kind = $3
+   AND (j.payload ->> 'wallet_id')::uuid = m.wallet_id;
 
 -- name: take
 -- What is pending for some wallets. The caller holds their locks.

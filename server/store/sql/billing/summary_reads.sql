@@ -84,7 +84,8 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
 --   $1 tenant_id uuid, $2 account_id text, $3 after_time timestamptz or null, $4 after_id uuid,
 --   $5 limit bigint, $6 state text or null, $7 asset_id uuid or null, $8 usage_resource_id text or null,
 --   $9 start_time timestamptz or null, $10 end_time timestamptz or null, $11 product_id text or null,
---   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null
+--   $12 start_create_time timestamptz or null, $13 end_create_time timestamptz or null,
+--   $14 correction_id uuid or null
 SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
        greatest(start_time, service_start_time) AS start_time, end_time,
        greatest(origin_start_time, service_start_time) AS origin_start_time,
@@ -101,6 +102,7 @@ SELECT ratable_summary_id, wallet_id, asset_id, usage_resource_id,
    AND ($11::text IS NULL OR asset_id IN (
        SELECT a.asset_id FROM assets AS a WHERE a.tenant_id = $1 AND a.account_id = $2 AND a.product_id = $11))
    AND ($12::timestamptz IS NULL OR create_time >= $12) AND ($13::timestamptz IS NULL OR create_time < $13)
+   AND ($14::uuid IS NULL OR correction_id = $14)
  ORDER BY greatest(start_time, service_start_time), ratable_summary_id LIMIT $5;
 
 -- name: ratable_of_liable
