@@ -35,12 +35,12 @@ from server.domain.wallets.preview import (
     uncovered,
     used,
 )
+from server.store.billing.as_rated import rated_as_before
 from server.store.connection import Transaction
 from server.store.selling import accounts
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.store.wallets import preview as store
-from server.usecases.billing.as_rated import rated_as_before
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
