@@ -75,11 +75,6 @@ async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = 
     )
 
 
-async def rearm(tx: Transaction, job_ids: Iterable[JobId]) -> None:
-    """Make those of some jobs due that were refused, quarantined or waived."""
-    await tx.execute(SQL["rearm_jobs"], tx.tenant_id, sorted(job_ids))
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An attempt at a job, valid until another worker claims the job."""

@@ -98,24 +98,24 @@ async def mark(tx: Transaction, keys: Iterable[PeriodKey], cause: Cause) -> None
 async def add_jobs(tx: Transaction, due: Mapping[WalletKey, datetime]) -> None:
     """Add the job that takes in what is pending for each wallet, unless it is there.
 
-    The caller holds the lock of final usage. A job that was refused, or given up, is tried again:
-    what changed now may be what it needs, and nothing else would take it in.
+    The caller holds the lock of final usage.
     """
     columns = [list(column) for column in zip(*sorted(due), strict=True)]
     rows = await tx.fetch(SQL["correction_counts"], tx.tenant_id, *columns)
-    new = [
-        Job(
-            id=job_id(row["wallet_id"], row["correction_count"]),
-            kind=JobKind.CORRECT_USAGE,
-            rank=JobKind.CORRECT_USAGE.rank,
-            account_id=row["account_id"],
-            payload={"wallet_id": str(row["wallet_id"])},
-            fire_time=due[row["account_id"], row["wallet_id"]],
-        )
-        for row in rows
-    ]
-    await jobs.add(tx, new)
-    await jobs.rearm(tx, (job.id for job in new))
+    await jobs.add(
+        tx,
+        [
+            Job(
+                id=job_id(row["wallet_id"], row["correction_count"]),
+                kind=JobKind.CORRECT_USAGE,
+                rank=JobKind.CORRECT_USAGE.rank,
+                account_id=row["account_id"],
+                payload={"wallet_id": str(row["wallet_id"])},
+                fire_time=due[row["account_id"], row["wallet_id"]],
+            )
+            for row in rows
+        ],
+    )
 
 
 def job_id(wallet_id: WalletId, correction_count: int) -> JobId:

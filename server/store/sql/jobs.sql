@@ -127,12 +127,6 @@ UPDATE jobs AS j SET state = 'PENDING', attempts = 0, available_time = NULL, end
         AND j.fire_time >= s.fire_time AND j.error LIKE 'PREVIOUS_PERIOD_OPEN: %'))
 RETURNING j.job_id;
 
--- name: rearm_jobs
--- Eight new attempts for jobs that were refused, quarantined or waived, because their data has changed since.
---   $1 tenant_id uuid, $2 job_ids uuid[]
-UPDATE jobs SET state = 'PENDING', attempts = 0, available_time = NULL, end_time = NULL
- WHERE tenant_id = $1 AND job_id = ANY ($2::uuid[]) AND state IN ('FAILED', 'QUARANTINED', 'WAIVED');
-
 -- name: waive_job
 -- The job is not tried again.
 --   $1 tenant_id uuid, $2 job_id uuid

@@ -26,6 +26,7 @@ async def test_a_correction_goes_on_once_its_cause_is_gone(sandbox, is_waived):
         await world.client.access.WaiveJob(access.WaiveJobRequest(name=job.name))
     await void(world, account, "wrong")
     await world.record([usage(asset, "calls", "2024-01-12", 1, "right")])
+    await world.client.access.RetryJob(access.RetryJobRequest(name=job.name))
     await world.advance("2024-03-10")
 
     assert [money(one.amount) for one in await world.liable(account)] == [20, 10]
