@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from google.protobuf.field_mask_pb2 import FieldMask
 from rich.console import Console
 from usage_management.v1 import access_service_pb2 as pb
 
@@ -15,8 +16,10 @@ from clients.pages import pages
 from clients.screens import last, rows, when
 
 POLL_SECONDS = 0.1
+OWN_TENANT = "tenants/-"
+WINDOW = FieldMask(paths=["usage_window_days"])
 
-tenant = typer.Typer(help="Tenants, with an operator's key.", no_args_is_help=True)
+tenant = typer.Typer(help="Tenants, mostly with an operator's key.", no_args_is_help=True)
 credential = typer.Typer(help="Keys of a tenant, and their roles.", no_args_is_help=True)
 clock = typer.Typer(help="The clock of the tenant.", no_args_is_help=True)
 
@@ -86,6 +89,26 @@ def list_tenants(context: typer.Context) -> None:
     now.run(work, as_operator=True)
 
 
+@tenant.command("window")
+def set_window(
+    context: typer.Context,
+    days: Annotated[
+        int, typer.Argument(min=1, max=3650, help="the greatest age of usage that is recorded")
+    ],
+    tenant: TENANT = None,
+) -> None:
+    """Set how old usage may be when it is recorded, amended or previewed; 400 days if never set."""
+    now = session(context)
+    wanted = pb.Tenant(name=named("tenants", tenant) or OWN_TENANT, usage_window_days=days)
+
+    async def work(client: UsageClient) -> None:
+        request = pb.UpdateTenantRequest(tenant=wanted, update_mask=WINDOW)
+        answer = await client.access.UpdateTenant(request)
+        now.show(answer, "", f"{answer.name}: usage of the last {answer.usage_window_days} days")
+
+    now.run(work, as_operator=tenant is not None)
+
+
 @credential.command("create")
 def create_credential(
     context: typer.Context,
@@ -143,7 +166,7 @@ def show_clock(context: typer.Context) -> None:
     now = session(context)
 
     async def work(client: UsageClient) -> None:
-        answer = await client.access.GetTenant(pb.GetTenantRequest(name="tenants/-"))
+        answer = await client.access.GetTenant(pb.GetTenantRequest(name=OWN_TENANT))
         now.show(answer, "", f"{answer.name}: {_clock(answer)}")
 
     now.run(work)

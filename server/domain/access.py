@@ -44,11 +44,18 @@ _WRITE_RUN_TIME = {
     "usage.correct",
     "summaries.write",
 }
-_ADMINISTER = {"credentials.write", "clock.advance", "runs.write"}
+_ADMINISTER = {"tenant.write", "credentials.write", "clock.advance", "runs.write"}
 
 PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.OPERATOR: frozenset(
-        {"tenants.read", "tenants.write", "tenant.read", "credentials.write", "runs.read"}
+        {
+            "tenants.read",
+            "tenants.write",
+            "tenant.read",
+            "tenant.write",
+            "credentials.write",
+            "runs.read",
+        }
     ),
     Role.ADMIN: frozenset(
         _READ_CATALOG

@@ -1228,12 +1228,14 @@ CREATE TABLE public.tenants (
     clock_start_time timestamp with time zone,
     clock_time timestamp with time zone,
     catalog_revision bigint DEFAULT 1 NOT NULL,
+    usage_window_days integer DEFAULT 400 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
     updated_by uuid,
     CONSTRAINT tenant_clock_is_whole CHECK (((clock_start_time IS NULL) = (clock_time IS NULL))),
-    CONSTRAINT tenant_clock_moves_forward CHECK ((clock_time >= clock_start_time))
+    CONSTRAINT tenant_clock_moves_forward CHECK ((clock_time >= clock_start_time)),
+    CONSTRAINT tenants_usage_window_days_check CHECK (((usage_window_days >= 1) AND (usage_window_days <= 3650)))
 );
 
 ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
@@ -2011,7 +2013,7 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.runs FOR EACH ROW WHEN ((
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.selling_models FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
-CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((old.clock_time IS DISTINCT FROM new.clock_time)) EXECUTE FUNCTION public.note_change();
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((((old.clock_time IS DISTINCT FROM new.clock_time) OR (old.display_name IS DISTINCT FROM new.display_name)) OR (old.usage_window_days IS DISTINCT FROM new.usage_window_days))) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.unit_classes FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.message import Message
+from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as previews
@@ -109,6 +110,22 @@ async def test_json_has_the_names_of_the_protos(tmp_path: Path) -> None:
     assert json.loads(plain.out)["wallets"][0]["usage_resource"] == "usageResources/calls"
     assert told.code == 0
     assert "calls" in told.out
+
+
+async def test_the_window_is_that_of_the_key_or_of_a_named_tenant(tmp_path: Path) -> None:
+    made = access.Tenant(name="tenants/trial", usage_window_days=30)
+    script = Script({"UpdateTenant": [made, made]})
+    async with answering(script) as address:
+        where = ("--address", address, "--key", "k")
+        own = await usage("tenant", "window", "30", *where, home=tmp_path)
+        named = await usage("tenant", "window", "9", "--tenant", "trial", *where, home=tmp_path)
+        wrong = await usage("tenant", "window", "3651", *where, home=tmp_path)
+
+    assert (own.code, named.code, wrong.code) == (0, 0, 2)
+    assert "tenants/trial: usage of the last 30 days" in own.out
+    asked = [(one.tenant.name, one.tenant.usage_window_days) for one in script.asked]
+    assert asked == [("tenants/-", 30), ("tenants/trial", 9)]
+    assert {tuple(one.update_mask.paths) for one in script.asked} == {("usage_window_days",)}
 
 
 async def test_records_that_are_not_kept_are_4(tmp_path: Path) -> None:

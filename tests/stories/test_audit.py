@@ -25,7 +25,7 @@ from usage_management.v1 import (
 
 from clients import UsageClient
 from tests.service import Service
-from tests.stories.billing.stuck_jobs import stuck_job
+from tests.stories.stuck_words import stuck_job
 from tests.stories.words import moment, stamp
 from tests.stories.world import World
 

@@ -24,13 +24,7 @@ from server.domain.ids import (
     derive,
 )
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.rating.compiled_rating import (
-    SHIPPED_RATING,
-    AsRated,
-    CompiledRating,
-    RatingVersionSource,
-    VersionKey,
-)
+from server.domain.rating.compiled_rating import VersionKey
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import CauseKind, Movement
@@ -39,8 +33,6 @@ from server.domain.settlement.rewinding import PostedSums, corrections
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.walk import SettledIncrement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
-
-NOT_IN_FORCE, TIME_LIMIT = "PROCEDURE_NOT_IN_FORCE", "TIME_LIMIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,24 +180,6 @@ def revised(movements: Iterable[Movement], revision: int) -> tuple[Movement, ...
     )
 
 
-def as_rated(
-    booked: Mapping[UsageKey, Booked],
-    known: Mapping[VersionKey, CompiledRating],
-    otherwise: RatingVersionSource,
-) -> AsRated:
-    """Return the procedure versions by which usage was rated when its periods were closed.
-
-    `known` are those that the lines name. What was not rated in a rated period is rated as that.
-    """
-    lines = {line.id: _version_of(line, known) for line in booked.values()}
-    periods = {
-        key.origin_start: version
-        for key, line in booked.items()
-        if not line.failure and (version := lines[line.id]) is not None
-    }
-    return AsRated(lines, otherwise, periods)
-
-
 def cells_to_save(
     stored: Iterable[Cell], now: Sequence[Cell]
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
@@ -281,11 +255,3 @@ def _failed(line: RatableLine) -> FailedPrecondition:
     )
     facts = {"asset": str(key.asset_id), "origin_start_time": key.origin_start.isoformat()}
     return FailedPrecondition("RATED_LINE_FAILED", text, facts)
-
-
-def _version_of(line: Booked, known: Mapping[VersionKey, CompiledRating]) -> CompiledRating | None:
-    # A line without a version in force then stays so. One that exceeded its time limit may be fast
-    # enough now; it is left unrated again, so that rating it again gives the same.
-    if line.failure in (NOT_IN_FORCE, TIME_LIMIT):
-        return None
-    return known[line.version] if line.version else SHIPPED_RATING

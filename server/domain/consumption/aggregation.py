@@ -70,16 +70,18 @@ class Turn(NamedTuple):
     used_at: datetime
     precedence: Precedence
     asset_number: int
+    dimensions: str
     cell_id: CellId
 
 
 def turn(increment: Increment) -> Turn:
-    """Return the sort key: period, time, precedence, asset number, cell."""
+    """Return the sort key: period, time, precedence, asset number, dimensions, cell."""
     return Turn(
         increment.period_start,
         increment.used_at,
         increment.precedence,
         increment.asset_number,
+        increment.dimensions,
         increment.cell_id,
     )
 
@@ -258,7 +260,8 @@ _FIGURES: dict[AggregationMethod, Callable[[Measure], Decimal]] = {
 
 def _cell_turn(cell: Cell) -> Turn:
     """Return the turn of the cell's increment."""
-    return Turn(cell.period.start, cell.start, NO_PRECEDENCE, cell.asset_number, cell.id)
+    place = (NO_PRECEDENCE, cell.asset_number, cell.dimensions)
+    return Turn(cell.period.start, cell.start, *place, cell.id)
 
 
 def _increment(cell: Cell, quantity: Decimal) -> Increment:

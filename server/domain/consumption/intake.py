@@ -21,7 +21,7 @@ from server.domain.limits import MOST_QUANTITY, value_of
 from server.domain.modeling.units import SAME, Ratio, Unit, counted, ratio
 
 AHEAD = timedelta(minutes=value_of("record.future_minutes"))
-BEHIND = timedelta(days=value_of("record.window_days"))
+DEFAULT_WINDOW = timedelta(days=value_of("record.window_days"))
 SEPARATOR = "\x1f"
 
 
@@ -30,22 +30,23 @@ class Intake:
     """The data for checking a batch: the tenant's time, the meters, and the named units.
 
     A meter is None if the asset exists and was not sold with the resource. A unit comes with its
-    active flag. `most` is the largest counted quantity. Usage of the assets in `loaded`, which
-    is None until it matters, may have any age. Calendars and prefixes are computed once for each
-    batch.
+    active flag. `most` is the largest counted quantity, `window` the greatest age of usage. Usage
+    of the assets in `loaded`, which is None until it matters, may have any age. Calendars and
+    prefixes are computed once for each batch.
     """
 
     now: datetime
     meters: Mapping[MeterKey, Meter | None]
     units: Mapping[UnitId, tuple[Unit, bool]]
     most: Decimal = MOST_QUANTITY
+    window: timedelta = DEFAULT_WINDOW
     loaded: frozenset[AssetKey] | None = None
     _series: "dict[MeterKey, _Series]" = field(default_factory=dict)
 
     @property
     def oldest(self) -> datetime:
         """The oldest usage that is accepted of assets that are not being loaded."""
-        return self.now - BEHIND
+        return self.now - self.window
 
     def assess(self, usage: Usage) -> Counted | Refused:
         """Check one record against everything except the state of periods.
@@ -109,8 +110,11 @@ class Intake:
             raise InvalidArgument.at(
                 "usage_time",
                 "TIMESTAMP_TOO_OLD",
-                f"is before {oldest.isoformat()}, 400 days behind the tenant's clock; record older"
+                f"is before {oldest.isoformat()}, {self.window.days} days behind the tenant's"
+                " clock; change usage_window_days of the tenant (UpdateTenant), or record older"
                 " usage while its asset is loading (StartLoading)",
+                setting="usage_window_days",
+                window_days=str(self.window.days),
                 oldest=oldest.isoformat(),
                 now=self.now.isoformat(),
             )

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from server.domain.calendar import RatingPeriod
 from server.domain.ids import (
     AccountId,
     AssetId,
     CellId,
+    CorrectionId,
     CredentialId,
+    GrantId,
     LiableSummaryId,
+    RatableSummaryId,
     RecordId,
     ResourceId,
     UnitId,
+    WalletId,
 )
 
 
@@ -31,13 +36,17 @@ class RecordState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordTrace:
-    """The processing of a record; drawn and overage quantity are those of its cell."""
+    """The processing of a record; drawn and overage quantity are those of its cell.
+
+    `is_pending` is True if its final period has changed and is not corrected yet.
+    """
 
     state: RecordState
     counted_quantity: Decimal
     cell_id: CellId
     period: RatingPeriod
     is_late: bool
+    is_pending: bool
     drawn_quantity: Decimal | None
     overage_quantity: Decimal | None
     liable_summary_id: LiableSummaryId | None
@@ -71,6 +80,43 @@ class RecordChanges:
     earlier: tuple[RecordRevision, ...] = ()
 
 
+class RecordDraw(NamedTuple):
+    """The quantity of a cell that a grant paid for, and the amount that the grant lost."""
+
+    wallet_id: WalletId
+    grant_id: GrantId
+    quantity: Decimal
+    amount: Decimal
+
+
+class RecordLine(NamedTuple):
+    """A ratable line of the usage of a record, with the invoice-ready line that includes it."""
+
+    ratable_summary_id: RatableSummaryId
+    state: str
+    correction_id: CorrectionId | None
+    liable_summary_id: LiableSummaryId | None
+    liable_state: str | None
+    invoice: str
+
+
+class RecordCorrection(NamedTuple):
+    """A correction that changed the period of a record after the record arrived."""
+
+    correction_id: CorrectionId
+    causes: tuple[str, ...]
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStory:
+    """The draws, lines and corrections of the cell of a record, and of the tokens that it cost."""
+
+    drawn: tuple[RecordDraw, ...]
+    lines: tuple[RecordLine, ...]
+    corrections: tuple[RecordCorrection, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
     """A stored record."""
@@ -87,3 +133,4 @@ class UsageRecord:
     created_by: CredentialId | None
     trace: RecordTrace
     changes: RecordChanges
+    story: RecordStory | None = None

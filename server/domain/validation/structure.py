@@ -117,7 +117,7 @@ def _period_order(setup: Setup) -> Iterator[Finding]:
             yield _refused(metered, error)
 
 
-def _late_policy(setup: Setup) -> Iterator[Finding]:
+def _time_weighted_block(setup: Setup) -> Iterator[Finding]:
     for metered in setup.resources:
         if metered.sold is None:
             continue
@@ -229,11 +229,11 @@ STRUCTURE = (
         by_version(_period_order),
     ),
     Rule(
-        "LATE_POLICY",
+        "TIME_WEIGHTED_BLOCK",
         Severity.ERROR,
-        "Late usage is accepted only if it cannot make a figure smaller.",
-        "Choose a rating frequency policy that rejects late usage, or another aggregation policy.",
-        by_version(_late_policy),
+        "Usage is not blocked if it is counted as an average over time (TIME_WEIGHTED).",
+        "Choose an overage policy that charges, or another aggregation policy.",
+        by_version(_time_weighted_block),
     ),
     Rule(
         "RATING_FREQUENCY_UNSAID",

@@ -1,7 +1,7 @@
 """Tenants, their clocks, and the catalog revision that every change of a catalog increments."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from server.domain.audit import Audit
 from server.domain.ids import TenantId
@@ -21,13 +21,29 @@ class Tenant:
     display_name: str
     clock_start_time: datetime | None
     clock_time: datetime
+    usage_window_days: int
     audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class TenantClock:
+    """The time of the tenant's clock, and the greatest age of usage that is recorded."""
+
+    now: datetime
+    usage_window: timedelta
 
 
 async def now(tx: Transaction) -> datetime:
     """Return the time of the tenant's clock: a sandbox's own, else the database's."""
     instant: datetime = await tx.fetchval(SQL["tenant_now"], tx.tenant_id)
     return instant
+
+
+async def clock(tx: Transaction) -> TenantClock:
+    """Return the time of the tenant's clock with the age window of usage, in one read."""
+    row = await tx.fetchrow(SQL["tenant_clock"], tx.tenant_id)
+    assert row is not None, tx.tenant_id
+    return TenantClock(row["now"], timedelta(days=row["usage_window_days"]))
 
 
 async def bump_catalog(tx: Transaction) -> int:
@@ -47,10 +63,22 @@ async def token_secrets(tx: ControlTransaction) -> tuple[bytes, ...]:
     return tuple(row["secret"] for row in await tx.fetch(SQL["token_secrets"]))
 
 
-async def add(tx: Transaction, *, name: str, display_name: str, clock: datetime | None) -> bool:
+async def add(
+    tx: Transaction,
+    *,
+    name: str,
+    display_name: str,
+    clock: datetime | None,
+    usage_window_days: int,
+) -> bool:
     """Insert a tenant, in a transaction of its own; return False if its id is taken."""
-    made = await tx.fetchval(SQL["add_tenant"], tx.tenant_id, name, display_name, clock)
-    return made is not None
+    args = (name, display_name, clock, usage_window_days)
+    return await tx.fetchval(SQL["add_tenant"], tx.tenant_id, *args) is not None
+
+
+async def save(tx: Transaction, *, display_name: str | None, usage_window_days: int | None) -> None:
+    """Save those settings of the tenant that are not None."""
+    await tx.execute(SQL["save_tenant"], tx.tenant_id, display_name, usage_window_days)
 
 
 async def find(tx: Transaction) -> Tenant | None:
@@ -64,6 +92,7 @@ async def find(tx: Transaction) -> Tenant | None:
         display_name=row["display_name"],
         clock_start_time=row["clock_start_time"],
         clock_time=row["clock_time"],
+        usage_window_days=row["usage_window_days"],
         audit=audit_of(row),
     )
 

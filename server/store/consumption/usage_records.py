@@ -5,11 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from server.domain.calendar import Period, RatingPeriod, local_midnight
 from server.domain.consumption.usage_records import (
     RecordChanges,
+    RecordCorrection,
+    RecordDraw,
+    RecordLine,
     RecordRevision,
     RecordState,
+    RecordStory,
     RecordTrace,
     UsageRecord,
 )
@@ -61,16 +67,30 @@ class Range:
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
-    """Return one record. Raises USAGE_RECORD_NOT_FOUND."""
+    """Return one record with its story. Raises USAGE_RECORD_NOT_FOUND."""
     row = await tx.fetchrow(SQL["get_record"], tx.tenant_id, account_id, record_id)
     if row is None:
         raise NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
     record = _record(row)
+    told = replace(record, story=await _story(tx, record))
     if record.changes.revision == 1:
-        return record
+        return told
     rows = await tx.fetch(SQL["list_revisions"], tx.tenant_id, account_id, record_id)
     earlier = tuple(map(_revision, rows))
-    return replace(record, changes=replace(record.changes, earlier=earlier))
+    return replace(told, changes=replace(record.changes, earlier=earlier))
+
+
+async def _story(tx: Transaction, record: UsageRecord) -> RecordStory:
+    args = (tx.tenant_id, record.account_id, record.trace.cell_id, record.create_time)
+    row = await tx.fetchrow(SQL["find_story"], *args)
+    assert row is not None, record
+    return RecordStory(
+        drawn=msgspec.json.decode(row["drawn"] or "[]", type=tuple[RecordDraw, ...]),
+        lines=msgspec.json.decode(row["lines"] or "[]", type=tuple[RecordLine, ...]),
+        corrections=msgspec.json.decode(
+            row["corrections"] or "[]", type=tuple[RecordCorrection, ...]
+        ),
+    )
 
 
 async def list_records(
@@ -160,6 +180,7 @@ def _record(row: Any) -> UsageRecord:
                 row["period_start_time"], row["period_end_time"], row["period_freeze_time"]
             ).since(local_midnight(row["time_zone"], row["start_date"])),
             is_late=row["is_late"],
+            is_pending=row["is_pending"],
             drawn_quantity=row["drawn_quantity"],
             overage_quantity=row["overage_quantity"],
             liable_summary_id=_line_id(row["liable_summary_id"]),

@@ -34,6 +34,7 @@ CREATE TABLE tenants (
     clock_start_time   timestamptz,
     clock_time         timestamptz,
     catalog_revision bigint NOT NULL DEFAULT 1,
+    usage_window_days  integer NOT NULL DEFAULT 400 CHECK (usage_window_days BETWEEN 1 AND 3650),
     create_time        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT tenant_clock_is_whole CHECK ((clock_start_time IS NULL) = (clock_time IS NULL)),
     CONSTRAINT tenant_clock_moves_forward CHECK (clock_time >= clock_start_time)
@@ -1433,7 +1434,8 @@ DO $$
 DECLARE kind record;
 BEGIN
     FOR kind IN SELECT * FROM (VALUES
-        ('tenants', 'OLD.clock_time IS DISTINCT FROM NEW.clock_time'),
+        ('tenants', '(OLD.clock_time, OLD.display_name, OLD.usage_window_days) IS DISTINCT FROM'
+            ' (NEW.clock_time, NEW.display_name, NEW.usage_window_days)'),
         ('credentials', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),

@@ -7,6 +7,7 @@ from uuid import UUID
 from server.domain.access import Role
 from server.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from server.domain.ids import TenantId, derive
+from server.domain.limits import value_of
 from server.domain.modeling.seeds import CLASSES, UNITS
 from server.store.access import credentials as credential_store
 from server.store.access import tenants as store
@@ -24,6 +25,7 @@ from server.usecases.rating import procedures
 # once.
 SPACE = UUID("6f2b1d0e-7a63-5c0c-9d54-1f0e8a7c2b10")
 OPERATOR = "operator"
+WINDOW_DAYS = value_of("record.window_days")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -38,12 +40,21 @@ class CreateTenant:
     name: str
     display_name: str = ""
     clock: datetime | None = None
+    usage_window_days: int = WINDOW_DAYS
     empty: bool = False
 
     @property
     def tenant_id(self) -> TenantId:
         """The tenant's id; names that differ only in case have the same one."""
         return tenant_id_of(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateTenant:
+    """New settings of a tenant; None keeps the old one."""
+
+    display_name: str | None = None
+    usage_window_days: int | None = None
 
 
 def tenant_id_of(name: str) -> TenantId:
@@ -57,7 +68,13 @@ async def create_first_tenant(pool: SharedPool) -> str | None:
     tenant_id = tenant_id_of(OPERATOR)
 
     async def work(tx: Transaction) -> str | None:
-        await store.add(tx, name=OPERATOR, display_name="Operator", clock=None)
+        await store.add(
+            tx,
+            name=OPERATOR,
+            display_name="Operator",
+            clock=None,
+            usage_window_days=WINDOW_DAYS,
+        )
         # The clock's lock is that of the tenant's row: a concurrent caller waits here, and then
         # finds the key.
         await store.lock_clock(tx)
@@ -81,6 +98,7 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
         name=command.name,
         display_name=command.display_name,
         clock=command.clock,
+        usage_window_days=command.usage_window_days,
     )
     # Seeded only once: a tenant may have deleted or changed what it started with.
     if is_new:
@@ -92,6 +110,7 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
         "tenant_id": (tenant.id, command.name),
         "display_name": (tenant.display_name, command.display_name),
         "clock_start_time": (tenant.clock_start_time, command.clock),
+        "usage_window_days": (tenant.usage_window_days, command.usage_window_days),
     }
     differing = [name for name, (is_, wanted) in pairs.items() if is_ != wanted]
     if differing:
@@ -99,6 +118,17 @@ async def create(tx: Transaction, command: CreateTenant) -> Tenant:
         text = f"tenants/{tenant.id} is there and differs in {names}"
         raise AlreadyExists("CODE_TAKEN", text, {"fields": names})
     return tenant
+
+
+async def update(tx: Transaction, command: UpdateTenant, name: str) -> Tenant:
+    """Change settings of the transaction's tenant, called `name` in errors.
+
+    Raises TENANT_NOT_FOUND.
+    """
+    await store.save(
+        tx, display_name=command.display_name, usage_window_days=command.usage_window_days
+    )
+    return await get(tx, name)
 
 
 async def get(tx: Transaction, name: str = "-") -> Tenant:

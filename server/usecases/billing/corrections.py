@@ -28,7 +28,6 @@ from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
 from server.store.billing import corrections as store
 from server.store.billing import pending, periods, summaries
-from server.store.billing.as_rated import as_rated
 from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
@@ -38,6 +37,7 @@ from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
 from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
+from server.usecases.settlement.as_rated import as_rated
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 """A time before the first usage of every wallet."""

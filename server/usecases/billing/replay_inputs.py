@@ -41,7 +41,6 @@ from server.domain.settlement.ratable_lines import (
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing import corrections
-from server.store.billing.as_rated import as_rated
 from server.store.billing.replay import SoldAs
 from server.store.billing.verification import final_cells
 from server.store.connection import Transaction
@@ -50,6 +49,7 @@ from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.corrections import BEGINNING
+from server.usecases.settlement.as_rated import as_rated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

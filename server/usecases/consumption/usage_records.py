@@ -37,7 +37,7 @@ class ListUsageRecords:
 
 
 async def get(tx: Transaction, account_id: AccountId, record_id: RecordId) -> UsageRecord:
-    """Return one record. Raises USAGE_RECORD_NOT_FOUND."""
+    """Return one record with its story. Raises USAGE_RECORD_NOT_FOUND."""
     return await store.get(tx, account_id, record_id)
 
 

@@ -7,9 +7,9 @@ from server.domain.consumption.placement import cell_of
 from server.domain.consumption.recording import Counted, Outcome, Place, WalletKey, rejected
 from server.domain.ids import AssetId, WalletId
 from server.domain.wallets.blocking import cap_reached, fitting
-from server.store.billing.as_rated import rated_as_before
 from server.store.connection import Transaction
 from server.store.settlement import wallets
+from server.usecases.settlement.as_rated import rated_as_before
 
 Placed = tuple[int, Counted, Place]
 

@@ -35,7 +35,6 @@ from server.domain.wallets.preview import (
     uncovered,
     used,
 )
-from server.store.billing.as_rated import rated_as_before
 from server.store.connection import Transaction
 from server.store.selling import accounts
 from server.store.settlement import wallets
@@ -44,6 +43,7 @@ from server.store.wallets import preview as store
 from server.usecases.intake.assets import with_assets
 from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
+from server.usecases.settlement.as_rated import rated_as_before
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """Stands for the current time of the tenant's clock, as a time of usage."""

@@ -104,20 +104,20 @@ async def intake_of(
     usages: Iterable[Usage],
     most_quantity: Decimal = MOST_QUANTITY,
 ) -> Intake:
-    """Return the data for checking usage: the clock, the meters, the named units."""
+    """Return the data for checking usage: the clock, the window, the meters, the named units."""
     keys: set[MeterKey] = set()
     named: set[UnitId] = set()
     for usage in usages:
         keys.add(usage.meter_key)
         named.add(usage.unit_id)
-    now = await tenants.now(tx)
+    clock = await tenants.clock(tx)
     meters = await store.find_meters(tx, keys)
     own = {meter.unit.id for meter in meters.values() if meter is not None}
     named.discard(OWN_UNIT)
     # The wallet's own unit comes with the meter, so a batch in that unit needs no second query.
     is_plain = not named or (len(own) == 1 and named == own)
     units = {} if is_plain else await store.find_units(tx, named)
-    return Intake(now, meters, units, most_quantity)
+    return Intake(clock.now, meters, units, most_quantity, clock.usage_window)
 
 
 async def _record_batch(

@@ -10,12 +10,12 @@ from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.balances import GrantBalance, WalletBalance, balance
-from server.store.billing.as_rated import rated_as_before
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import entries
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
+from server.usecases.settlement.as_rated import rated_as_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

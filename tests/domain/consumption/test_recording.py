@@ -1,5 +1,6 @@
 """Recording: how records fold into cells, what makes them equal, where they belong."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.domain.calendar import Delay, PolicyPeriod
 from server.domain.consumption.cells import Measure, merged
-from server.domain.consumption.intake import AHEAD, BEHIND, Intake
+from server.domain.consumption.intake import AHEAD, DEFAULT_WINDOW, Intake
 from server.domain.consumption.placement import period_closed
 from server.domain.consumption.recording import (
     ACCEPTED,
@@ -266,13 +267,27 @@ def test_time_has_bounds_by_the_tenants_clock_and_they_are_told():
     moment = timedelta(microseconds=1)
 
     assessed(usage(time=NOW + AHEAD))
-    assessed(usage(time=NOW - BEHIND))
+    assessed(usage(time=NOW - DEFAULT_WINDOW))
     assert refusal(usage(time=NOW + AHEAD + moment)) == "TIMESTAMP_IN_FUTURE"
-    old = intake().assess(usage(time=NOW - BEHIND - moment))
+    old = intake().assess(usage(time=NOW - DEFAULT_WINDOW - moment))
     assert isinstance(old, Refused)
     assert isinstance(old.error, InvalidArgument)
     assert old.error.reason == "TIMESTAMP_TOO_OLD"
-    assert old.error.facts["oldest"] == (NOW - BEHIND).isoformat()
+    assert old.error.facts["oldest"] == (NOW - DEFAULT_WINDOW).isoformat()
+
+
+def test_the_window_is_the_tenants_and_the_refusal_says_how_to_change_it():
+    week = replace(intake(), window=timedelta(days=7))
+    years = replace(intake(), window=timedelta(days=799))
+
+    assert isinstance(week.assess(usage(time=NOW - timedelta(days=7))), Counted)
+    assert isinstance(years.assess(usage(time=NOW - timedelta(days=799))), Counted)
+    old = week.assess(usage(time=NOW - timedelta(days=7, seconds=1)))
+    assert isinstance(old, Refused)
+    assert isinstance(old.error, InvalidArgument)
+    assert "7 days behind" in old.error.message
+    assert "usage_window_days" in old.error.message
+    assert old.error.facts["window_days"] == "7"
 
 
 def test_usage_belongs_to_the_time_in_which_the_asset_has_the_resource():

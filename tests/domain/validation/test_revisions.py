@@ -103,8 +103,8 @@ def test_a_method_is_judged_by_the_versions_of_one_day():
     lenient = metered(overage=OveragePolicy.BLOCK)
     overlapping = counted_by(WEIGHTED, overage=OveragePolicy.BLOCK)
 
-    assert "LATE_POLICY" not in told(revised(average, (START, lenient)))
-    middle = told(revised(average, (START, overlapping), (AFTER, lenient)))["LATE_POLICY"]
+    assert "TIME_WEIGHTED_BLOCK" not in told(revised(average, (START, lenient)))
+    middle = told(revised(average, (START, overlapping), (AFTER, lenient)))["TIME_WEIGHTED_BLOCK"]
     assert [START.isoformat() in message for message in middle] == [True]
 
 

@@ -106,7 +106,7 @@ TABLE: list[tuple[str, Setup, Setup]] = [
         setup(metered(rating=DAILY)),
     ),
     (
-        "LATE_POLICY",
+        "TIME_WEIGHTED_BLOCK",
         setup(counted_by(AggregationMethod.TIME_WEIGHTED, overage=OveragePolicy.BLOCK)),
         setup(counted_by(AggregationMethod.LATEST)),
     ),

@@ -10,8 +10,8 @@ from usage_management.v1 import validation_service_pb2 as validation
 
 from clients import UsageError
 from clients.values import reason_of
-from tests.stories.billing.stuck_jobs import broken, in_quarantine, stuck_job
 from tests.stories.preview_words import lines
+from tests.stories.stuck_words import broken, in_quarantine, stuck_job
 from tests.stories.words import Metered, line, moment, stamp
 
 KINDS = ("rate_batch", "validate_catalog")

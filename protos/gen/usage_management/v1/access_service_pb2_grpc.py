@@ -50,6 +50,11 @@ class AccessServiceStub:
                 request_serializer=usage__management_dot_v1_dot_access__service__pb2.GetTenantRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_access__service__pb2.Tenant.FromString,
                 _registered_method=True)
+        self.UpdateTenant = channel.unary_unary(
+                '/usage_management.v1.AccessService/UpdateTenant',
+                request_serializer=usage__management_dot_v1_dot_access__service__pb2.UpdateTenantRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_access__service__pb2.Tenant.FromString,
+                _registered_method=True)
         self.CreateCredential = channel.unary_unary(
                 '/usage_management.v1.AccessService/CreateCredential',
                 request_serializer=usage__management_dot_v1_dot_access__service__pb2.CreateCredentialRequest.SerializeToString,
@@ -117,6 +122,13 @@ class AccessServiceServicer:
 
     def GetTenant(self, request, context):
         """Gets the caller's tenant, with its clock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTenant(self, request, context):
+        """Changes the settings of a tenant: the caller's own or, for operators, any. Only the fields in `update_mask` change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,6 +222,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
             'GetTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTenant,
                     request_deserializer=usage__management_dot_v1_dot_access__service__pb2.GetTenantRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_access__service__pb2.Tenant.SerializeToString,
+            ),
+            'UpdateTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTenant,
+                    request_deserializer=usage__management_dot_v1_dot_access__service__pb2.UpdateTenantRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_access__service__pb2.Tenant.SerializeToString,
             ),
             'CreateCredential': grpc.unary_unary_rpc_method_handler(
@@ -339,6 +356,33 @@ class AccessService:
             target,
             '/usage_management.v1.AccessService/GetTenant',
             usage__management_dot_v1_dot_access__service__pb2.GetTenantRequest.SerializeToString,
+            usage__management_dot_v1_dot_access__service__pb2.Tenant.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AccessService/UpdateTenant',
+            usage__management_dot_v1_dot_access__service__pb2.UpdateTenantRequest.SerializeToString,
             usage__management_dot_v1_dot_access__service__pb2.Tenant.FromString,
             options,
             channel_credentials,

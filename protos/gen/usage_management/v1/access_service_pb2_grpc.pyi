@@ -39,6 +39,8 @@ class AccessServiceStub:
     """Lists tenants by id. Operators only."""
     GetTenant: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetTenantRequest, _access_service_pb2.Tenant]
     """Gets the caller's tenant, with its clock."""
+    UpdateTenant: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.UpdateTenantRequest, _access_service_pb2.Tenant]
+    """Changes the settings of a tenant: the caller's own or, for operators, any. Only the fields in `update_mask` change."""
     CreateCredential: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateCredentialRequest, _access_service_pb2.CreateCredentialResponse]
     """Creates a credential. Its key is returned in the response and cannot be read again. An operator names the
     tenant; every other caller creates credentials of its own tenant, with roles that the caller itself has;
@@ -82,6 +84,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Lists tenants by id. Operators only."""
     GetTenant: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetTenantRequest, _access_service_pb2.Tenant]  # type: ignore[assignment]
     """Gets the caller's tenant, with its clock."""
+    UpdateTenant: _aio.UnaryUnaryMultiCallable[_access_service_pb2.UpdateTenantRequest, _access_service_pb2.Tenant]  # type: ignore[assignment]
+    """Changes the settings of a tenant: the caller's own or, for operators, any. Only the fields in `update_mask` change."""
     CreateCredential: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateCredentialRequest, _access_service_pb2.CreateCredentialResponse]  # type: ignore[assignment]
     """Creates a credential. Its key is returned in the response and cannot be read again. An operator names the
     tenant; every other caller creates credentials of its own tenant, with roles that the caller itself has;
@@ -140,6 +144,14 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.Tenant, _abc.Awaitable[_access_service_pb2.Tenant]]:
         """Gets the caller's tenant, with its clock."""
+
+    @_abc_1.abstractmethod
+    def UpdateTenant(
+        self,
+        request: _access_service_pb2.UpdateTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.Tenant, _abc.Awaitable[_access_service_pb2.Tenant]]:
+        """Changes the settings of a tenant: the caller's own or, for operators, any. Only the fields in `update_mask` change."""
 
     @_abc_1.abstractmethod
     def CreateCredential(

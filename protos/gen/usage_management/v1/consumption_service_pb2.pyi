@@ -13,6 +13,7 @@ from google.rpc import status_pb2 as _status_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import access_service_pb2 as _access_service_pb2
 from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
+from usage_management.v1 import summary_service_pb2 as _summary_service_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -44,9 +45,11 @@ class UsageRecord(_message.Message):
         FROZEN: UsageRecord._State.ValueType  # 2
         """The period of the record is frozen and is being drawn down."""
         RATED: UsageRecord._State.ValueType  # 3
-        """The record is drawn down and rated."""
+        """The period of the record is drawn down and rated. If `correction_pending` is true, it was so before the usage
+        of the period changed.
+        """
         LIABLE: UsageRecord._State.ValueType  # 4
-        """The record is in a liable summary."""
+        """The period of the record is in a liable summary; also see `correction_pending`."""
         VOIDED: UsageRecord._State.ValueType  # 5
         """The record was voided and counts nowhere."""
 
@@ -60,9 +63,11 @@ class UsageRecord(_message.Message):
     FROZEN: UsageRecord.State.ValueType  # 2
     """The period of the record is frozen and is being drawn down."""
     RATED: UsageRecord.State.ValueType  # 3
-    """The record is drawn down and rated."""
+    """The period of the record is drawn down and rated. If `correction_pending` is true, it was so before the usage
+    of the period changed.
+    """
     LIABLE: UsageRecord.State.ValueType  # 4
-    """The record is in a liable summary."""
+    """The period of the record is in a liable summary; also see `correction_pending`."""
     VOIDED: UsageRecord.State.ValueType  # 5
     """The record was voided and counts nowhere."""
 
@@ -104,6 +109,8 @@ class UsageRecord(_message.Message):
     VOIDED_BY_FIELD_NUMBER: _builtins.int
     VOID_REASON_FIELD_NUMBER: _builtins.int
     EARLIER_REVISIONS_FIELD_NUMBER: _builtins.int
+    CORRECTION_PENDING_FIELD_NUMBER: _builtins.int
+    STORY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/usageRecords/{usage_record}`."""
     asset: _builtins.str
@@ -124,6 +131,10 @@ class UsageRecord(_message.Message):
     """The credential that voided it: `credentials/{credential}`; empty if none did."""
     void_reason: _builtins.str
     """The reason of voiding, as it was given."""
+    correction_pending: _builtins.bool
+    """True if usage of the final period of the record has changed, this record or another, and the correction is not
+    booked yet. The state and everything that is said of draws and lines is then that of before.
+    """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity, as sent."""
@@ -156,6 +167,10 @@ class UsageRecord(_message.Message):
     def earlier_revisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordRevision]:
         """The content before each amendment, oldest first; empty in lists."""
 
+    @_builtins.property
+    def story(self) -> Global___UsageRecordStory:
+        """What became of the usage; absent in lists."""
+
     def __init__(
         self,
         *,
@@ -177,14 +192,140 @@ class UsageRecord(_message.Message):
         voided_by: _builtins.str = ...,
         void_reason: _builtins.str = ...,
         earlier_revisions: _abc.Iterable[Global___UsageRecordRevision] | None = ...,
+        correction_pending: _builtins.bool = ...,
+        story: Global___UsageRecordStory | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "usage_time", b"usage_time", "void_time", b"void_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "create_time", b"create_time", "outcome", b"outcome", "quantity", b"quantity", "story", b"story", "usage_time", b"usage_time", "void_time", b"void_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "amended_by", b"amended_by", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "earlier_revisions", b"earlier_revisions", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "revision", b"revision", "state", b"state", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time", "void_reason", b"void_reason", "void_time", b"void_time", "voided_by", b"voided_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_time", b"amend_time", "amended_by", b"amended_by", "asset", b"asset", "correction_pending", b"correction_pending", "create_time", b"create_time", "created_by", b"created_by", "earlier_revisions", b"earlier_revisions", "labels", b"labels", "name", b"name", "outcome", b"outcome", "quantity", b"quantity", "revision", b"revision", "state", b"state", "story", b"story", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time", "void_reason", b"void_reason", "void_time", b"void_time", "voided_by", b"voided_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageRecord: _TypeAlias = UsageRecord  # noqa: Y015
+
+@_typing.final
+class UsageRecordStory(_message.Message):
+    """What became of the usage of a record. Grants and lines are not split by record: they are those of its usage summary,
+    and, if the overage of that is rated in tokens, of the usage summary of the tokens that it costs.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRAWN_FROM_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drawn_from(self) -> _containers.RepeatedCompositeFieldContainer[_summary_service_pb2.DrawnFrom]:
+        """The grants that paid for the usage summary, with what corrections changed, in the order of the drawdown; then
+        those that paid for its tokens. Empty until the period is final.
+        """
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordLine]:
+        """The ratable summaries of the usage: first that of its own period, then those that correct it, oldest first; then
+        those of its tokens. Empty until the period is final.
+        """
+
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecordCorrection]:
+        """The corrections that were booked since the record arrived and changed its rating period, or that of its tokens,
+        oldest first.
+        """
+
+    def __init__(
+        self,
+        *,
+        drawn_from: _abc.Iterable[_summary_service_pb2.DrawnFrom] | None = ...,
+        lines: _abc.Iterable[Global___UsageRecordLine] | None = ...,
+        corrections: _abc.Iterable[Global___UsageRecordCorrection] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections", "drawn_from", b"drawn_from", "lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecordStory: _TypeAlias = UsageRecordStory  # noqa: Y015
+
+@_typing.final
+class UsageRecordLine(_message.Message):
+    """A ratable summary of the usage of a record, with its liable summary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RATABLE_SUMMARY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    LIABLE_SUMMARY_FIELD_NUMBER: _builtins.int
+    LIABLE_STATE_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    ratable_summary: _builtins.str
+    """The ratable summary: `accounts/{account}/ratableSummaries/{ratable_summary}`."""
+    state: _summary_service_pb2.RatableSummary.State.ValueType
+    """The state of the ratable summary."""
+    correction: _builtins.str
+    """The correction that made the ratable summary: `accounts/{account}/corrections/{correction}`; empty if the close of
+    its period did.
+    """
+    liable_summary: _builtins.str
+    """The invoice-ready line that includes the ratable summary: `accounts/{account}/liableSummaries/{liable_summary}`.
+    Empty until its billing period ends, and always if it is rated in tokens.
+    """
+    liable_state: _summary_service_pb2.LiableSummary.State.ValueType
+    """The state of the liable summary; unspecified if there is none."""
+    invoice: _builtins.str
+    """The caller's reference of the invoice that has the liable summary; empty if none has (`MarkInvoiced`)."""
+    def __init__(
+        self,
+        *,
+        ratable_summary: _builtins.str = ...,
+        state: _summary_service_pb2.RatableSummary.State.ValueType = ...,
+        correction: _builtins.str = ...,
+        liable_summary: _builtins.str = ...,
+        liable_state: _summary_service_pb2.LiableSummary.State.ValueType = ...,
+        invoice: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "invoice", b"invoice", "liable_state", b"liable_state", "liable_summary", b"liable_summary", "ratable_summary", b"ratable_summary", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecordLine: _TypeAlias = UsageRecordLine  # noqa: Y015
+
+@_typing.final
+class UsageRecordCorrection(_message.Message):
+    """A correction that changed the rating period of a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    correction: _builtins.str
+    """The correction: `accounts/{account}/corrections/{correction}`."""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[_summary_service_pb2.Correction.Cause.ValueType]:
+        """The reasons of the correction, each once."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the correction was booked."""
+
+    def __init__(
+        self,
+        *,
+        correction: _builtins.str = ...,
+        causes: _abc.Iterable[_summary_service_pb2.Correction.Cause.ValueType] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causes", b"causes", "correction", b"correction", "create_time", b"create_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecordCorrection: _TypeAlias = UsageRecordCorrection  # noqa: Y015
 
 @_typing.final
 class UsageRecordRevision(_message.Message):
@@ -284,7 +425,9 @@ class UsageOutcome(_message.Message):
     usage_summary: _builtins.str
     """The usage summary that includes the record: `accounts/{account}/usageSummaries/{usage_summary}`."""
     late: _builtins.bool
-    """True if the record arrived after its rating period was final, so that a correction takes it in."""
+    """True if the record, in its current revision, arrived after its rating period was final, so that a correction
+    takes it in.
+    """
     liable_summary: _builtins.str
     """The invoice-ready line that includes the record: `accounts/{account}/liableSummaries/{liable_summary}`."""
     @_builtins.property
@@ -375,8 +518,9 @@ class UsageRecordInput(_message.Message):
 
     @_builtins.property
     def usage_time(self) -> _timestamp_pb2.Timestamp:
-        """The time of the usage: at most 5 minutes ahead of the tenant's clock and 400 days behind it, or of any age while
-        the asset is loading (`StartLoading`); nanoseconds are truncated to microseconds.
+        """The time of the usage: at most 5 minutes ahead of the tenant's clock, and behind it by at most the days that the
+        tenant accepts (`Tenant.usage_window_days`), or of any age while the asset is loading (`StartLoading`); nanoseconds
+        are truncated to microseconds.
         """
 
     @_builtins.property

@@ -157,7 +157,8 @@ class ConsumptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUsageRecord(self, request, context):
-        """Gets a usage record, with its state, its outcome and its earlier revisions.
+        """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
+        the lines and invoices that include it, and the corrections of its rating period.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

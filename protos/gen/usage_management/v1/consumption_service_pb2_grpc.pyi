@@ -58,7 +58,9 @@ class ConsumptionServiceStub:
     ListVoidRuns: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]
     """Lists an account's void runs, newest first, without the usage and the periods."""
     GetUsageRecord: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]
-    """Gets a usage record, with its state, its outcome and its earlier revisions."""
+    """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
+    the lines and invoices that include it, and the corrections of its rating period.
+    """
     ListRefusedRecords: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]
     """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
     refusals of a tenant are kept, of one call the first 100.
@@ -109,7 +111,9 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     ListVoidRuns: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]  # type: ignore[assignment]
     """Lists an account's void runs, newest first, without the usage and the periods."""
     GetUsageRecord: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]  # type: ignore[assignment]
-    """Gets a usage record, with its state, its outcome and its earlier revisions."""
+    """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
+    the lines and invoices that include it, and the corrections of its rating period.
+    """
     ListRefusedRecords: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListRefusedRecordsRequest, _consumption_service_pb2.ListRefusedRecordsResponse]  # type: ignore[assignment]
     """Lists the last refused records of the tenant or of an account, newest first. At least the last 1,000
     refusals of a tenant are kept, of one call the first 100.
@@ -199,7 +203,9 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consumption_service_pb2.GetUsageRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.UsageRecord, _abc.Awaitable[_consumption_service_pb2.UsageRecord]]:
-        """Gets a usage record, with its state, its outcome and its earlier revisions."""
+        """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
+        the lines and invoices that include it, and the corrections of its rating period.
+        """
 
     @_abc_1.abstractmethod
     def ListRefusedRecords(

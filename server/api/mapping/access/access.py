@@ -4,6 +4,7 @@ from usage_management.v1 import access_service_pb2 as pb
 
 from server.api import names
 from server.api.errors import job_status
+from server.api.masks import read_mask
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, optional_time_pb, time_pb
 from server.domain.access import Role
@@ -13,11 +14,15 @@ from server.store.access.tenants import Tenant
 from server.store.jobs import JobRow
 from server.store.runs import Run
 from server.usecases.access.credentials import CreateCredential
-from server.usecases.access.tenants import CreateTenant
+from server.usecases.access.tenants import WINDOW_DAYS, CreateTenant, UpdateTenant
 from server.usecases.clock import AdvanceClock
 
 # The largest value of the proto's int64.
 MOST_VALUE = 2**63 - 1
+
+CHANGEABLE = frozenset({"display_name", "usage_window_days"})
+OWN_TENANT = "tenants/-"
+"""The name for the caller's own tenant, for callers that do not have its id."""
 
 
 def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
@@ -28,10 +33,29 @@ def create_tenant_from_pb(request: pb.CreateTenantRequest) -> CreateTenant:
         name=reader.code("tenant_id"),
         display_name=tenant.text("display_name"),
         clock=tenant.optional_time("clock_start_time"),
+        usage_window_days=request.tenant.usage_window_days or WINDOW_DAYS,
         empty=request.empty_catalog,
     )
     reader.done()
     return command
+
+
+def update_tenant_from_pb(request: pb.UpdateTenantRequest) -> tuple[str | None, UpdateTenant]:
+    """Return the id of the tenant, None for the caller's own, and the command.
+
+    Raises InvalidArgument.
+    """
+    reader = RequestReader(request)
+    tenant, given = reader.sub("tenant"), request.tenant
+    name = None if given.name == OWN_TENANT else tenant.name("name", names.TENANT)[0]
+    paths = read_mask(request.update_mask, CHANGEABLE)
+    days = given.usage_window_days or WINDOW_DAYS
+    command = UpdateTenant(
+        display_name=tenant.text("display_name") if "display_name" in paths else None,
+        usage_window_days=days if "usage_window_days" in paths else None,
+    )
+    reader.done()
+    return name, command
 
 
 def create_credential_from_pb(
@@ -68,6 +92,7 @@ def tenant_to_pb(tenant: Tenant) -> pb.Tenant:
         display_name=tenant.display_name,
         clock_start_time=optional_time_pb(tenant.clock_start_time),
         clock_time=time_pb(tenant.clock_time),
+        usage_window_days=tenant.usage_window_days,
         **audit_pb(tenant.audit),
     )
 

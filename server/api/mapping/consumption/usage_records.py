@@ -3,6 +3,7 @@
 from typing import Any
 
 from usage_management.v1 import consumption_service_pb2 as pb
+from usage_management.v1 import summary_service_pb2 as summaries
 
 from server.api import names
 from server.api.mapping.filters import (
@@ -16,14 +17,17 @@ from server.api.reader import RequestReader
 from server.api.values import (
     credential_name,
     decimal_pb,
+    enum_pb,
     optional_decimal_pb,
     optional_time_pb,
     rating_period_pb,
     time_pb,
 )
 from server.domain.consumption.usage_records import (
+    RecordLine,
     RecordRevision,
     RecordState,
+    RecordStory,
     RecordTrace,
     UsageRecord,
 )
@@ -75,7 +79,9 @@ def usage_record_to_pb(record: UsageRecord) -> pb.UsageRecord:
         outcome=_outcome_to_pb(record.account_id, record.trace),
         create_time=time_pb(record.create_time),
         created_by=credential_name(record.created_by),
+        correction_pending=record.trace.is_pending,
         **_changes_to_pb(record),
+        story=None if record.story is None else _story_to_pb(record.account_id, record.story),
     )
 
 
@@ -104,6 +110,42 @@ def _revision_to_pb(account_id: AccountId, earlier: RecordRevision) -> pb.UsageR
         labels=earlier.labels,
         create_time=time_pb(earlier.create_time),
         created_by=credential_name(earlier.created_by),
+    )
+
+
+def _story_to_pb(account_id: AccountId, story: RecordStory) -> pb.UsageRecordStory:
+    return pb.UsageRecordStory(
+        drawn_from=[
+            summaries.DrawnFrom(
+                grant=names.GRANT.of(account_id, draw.wallet_id, draw.grant_id),
+                quantity=decimal_pb(draw.quantity),
+                amount=decimal_pb(draw.amount),
+            )
+            for draw in story.drawn
+        ],
+        lines=[_line_to_pb(account_id, line) for line in story.lines],
+        corrections=[
+            pb.UsageRecordCorrection(
+                correction=names.CORRECTION.of(account_id, one.correction_id),
+                causes=[enum_pb(summaries.Correction.Cause, cause) for cause in one.causes],
+                create_time=time_pb(one.create_time),
+            )
+            for one in story.corrections
+        ],
+    )
+
+
+def _line_to_pb(account_id: AccountId, line: RecordLine) -> pb.UsageRecordLine:
+    made_by, liable_id = line.correction_id, line.liable_summary_id
+    return pb.UsageRecordLine(
+        ratable_summary=names.RATABLE_SUMMARY.of(account_id, line.ratable_summary_id),
+        state=enum_pb(summaries.RatableSummary.State, line.state),
+        correction="" if made_by is None else names.CORRECTION.of(account_id, made_by),
+        liable_summary="" if liable_id is None else names.LIABLE_SUMMARY.of(account_id, liable_id),
+        liable_state=summaries.LiableSummary.STATE_UNSPECIFIED
+        if line.liable_state is None
+        else enum_pb(summaries.LiableSummary.State, line.liable_state),
+        invoice=line.invoice,
     )
 
 

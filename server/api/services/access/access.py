@@ -9,6 +9,7 @@ from usage_management.v1 import access_service_pb2_grpc as rpc
 
 from server.api import names, pages
 from server.api.mapping.access.access import (
+    OWN_TENANT,
     advance_clock_from_pb,
     create_credential_from_pb,
     create_tenant_from_pb,
@@ -17,6 +18,7 @@ from server.api.mapping.access.access import (
     limit_to_pb,
     run_to_pb,
     tenant_to_pb,
+    update_tenant_from_pb,
 )
 from server.api.reader import RequestReader, named
 from server.api.transactions import (
@@ -40,9 +42,6 @@ from server.store.jobs import JobState
 from server.store.transaction import read
 from server.usecases import clock
 from server.usecases.access import credentials, jobs, tenants
-
-# The name for the caller's own tenant, for callers that do not have its id.
-OWN_TENANT = "tenants/-"
 
 STUCK = (JobState.QUARANTINED, JobState.FAILED)
 
@@ -82,6 +81,18 @@ class AccessService(rpc.AccessServiceServicer):
         caller().refuse_invalid()
         name = None if request.name == OWN_TENANT else named(request, "name", names.TENANT)[0]
         return tenant_to_pb(await self._named(name))
+
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: Any) -> pb.Tenant:
+        name, command = update_tenant_from_pb(request)
+        tenant = await self._named(name)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.Tenant,
+            lambda tx: tenants.update(tx, command, tenant.id),
+            tenant_to_pb,
+            tenant_id=tenant.tenant_id,
+        )
 
     async def CreateCredential(
         self, request: pb.CreateCredentialRequest, context: Any

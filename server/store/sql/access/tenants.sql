@@ -5,6 +5,11 @@
 --   $1 tenant_id uuid
 SELECT tenant_now($1);
 
+-- name: tenant_clock
+-- The time of `tenant_now`, with the age window of usage.
+--   $1 tenant_id uuid
+SELECT coalesce(clock_time, clock_timestamp()) AS now, usage_window_days FROM tenants WHERE tenant_id = $1;
+
 -- name: bump_catalog
 -- Two concurrent changes wait here for each other, so revisions follow the order of commits.
 --   $1 tenant_id uuid
@@ -21,9 +26,10 @@ SELECT token_secrets() AS secret;
 
 -- name: add_tenant
 -- An existing id is left unchanged.
---   $1 tenant_id uuid, $2 id text, $3 display_name text, $4 clock_start_time timestamptz
-INSERT INTO tenants (tenant_id, id, display_name, clock_start_time, clock_time)
-VALUES ($1, $2, $3, $4::timestamptz, $4)
+--   $1 tenant_id uuid, $2 id text, $3 display_name text, $4 clock_start_time timestamptz,
+--   $5 usage_window_days integer
+INSERT INTO tenants (tenant_id, id, display_name, clock_start_time, clock_time, usage_window_days)
+VALUES ($1, $2, $3, $4::timestamptz, $4, $5)
     ON CONFLICT DO NOTHING
 RETURNING tenant_id;
 
@@ -31,8 +37,15 @@ RETURNING tenant_id;
 -- One tenant, with the time of its clock.
 --   $1 tenant_id uuid
 SELECT tenant_id, id, display_name, clock_start_time, tenant_now(tenant_id) AS clock_time,
-       create_time, created_by, update_time, updated_by
+       usage_window_days, create_time, created_by, update_time, updated_by
   FROM tenants
+ WHERE tenant_id = $1;
+
+-- name: save_tenant
+-- A null leaves the setting as it is.
+--   $1 tenant_id uuid, $2 display_name text or null, $3 usage_window_days integer or null
+UPDATE tenants SET display_name = coalesce($2, display_name),
+       usage_window_days = coalesce($3, usage_window_days)
  WHERE tenant_id = $1;
 
 -- name: lock_clock

@@ -23,9 +23,8 @@ async def test_a_line_that_is_just_made_again_is_found(sandbox, story_database: 
     correcting = await asyncpg.connect(story_database)
     async with correcting.transaction():
         where = f"WHERE liable_summary_id = '{key}'"
-        await correcting.execute(
-            f"CREATE TEMP TABLE again AS SELECT * FROM liable_summaries {where}"
-        )
+        kept = f"SELECT * FROM liable_summaries {where}"
+        await correcting.execute(f"CREATE TEMP TABLE again AS {kept}")
         await correcting.execute("SET LOCAL session_replication_role = replica")
         await correcting.execute(f"DELETE FROM liable_summaries {where}")
         await correcting.execute("INSERT INTO liable_summaries SELECT * FROM again")

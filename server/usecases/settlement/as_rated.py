@@ -6,16 +6,23 @@ Corrections rate by them, and so does everything that shows what a correction wi
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.domain.billing import corrections as domain
 from server.domain.billing.corrections import Booked
 from server.domain.ids import AccountId
-from server.domain.rating.compiled_rating import AsRated, RatingVersionSource
+from server.domain.rating.compiled_rating import (
+    SHIPPED_RATING,
+    AsRated,
+    CompiledRating,
+    RatingVersionSource,
+    VersionKey,
+)
 from server.domain.settlement.ratable_lines import UsageKey
 from server.domain.settlement.wallet_states import WalletState
-from server.store.billing import corrections
+from server.store.billing import corrections as store
 from server.store.connection import Transaction
 from server.store.rating.procedures import compiled_versions
 from server.store.settlement.wallets import StoredWallet
+
+NOT_IN_FORCE, TIME_LIMIT = "PROCEDURE_NOT_IN_FORCE", "TIME_LIMIT"
 
 
 async def as_rated(
@@ -24,7 +31,13 @@ async def as_rated(
     """Return the procedure versions by which usage was rated when its periods were closed."""
     named = {line.version for line in booked.values() if line.version}
     known = await compiled_versions(tx, named) if named else {}
-    return domain.as_rated(booked, known, otherwise)
+    lines = {line.id: _version_of(line, known) for line in booked.values()}
+    periods = {
+        key.origin_start: version
+        for key, line in booked.items()
+        if not line.failure and (version := lines[line.id]) is not None
+    }
+    return AsRated(lines, otherwise, periods)
 
 
 async def rated_as_before(tx: Transaction, wallet: StoredWallet) -> StoredWallet:
@@ -44,6 +57,14 @@ async def _as_before(tx: Transaction, account_id: AccountId, state: WalletState)
     if state.posted is None or not state.cells:
         return state
     since = min(cell.period.start for cell in state.cells)
-    booked = await corrections.booked(tx, account_id, state.terms.id, since)
+    booked = await store.booked(tx, account_id, state.terms.id, since)
     versions = await as_rated(tx, booked, state.rating_versions)
     return replace(state, rating_versions=versions)
+
+
+def _version_of(line: Booked, known: Mapping[VersionKey, CompiledRating]) -> CompiledRating | None:
+    # A line without a version in force then stays so. One that exceeded its time limit may be fast
+    # enough now; it is left unrated again, so that rating it again gives the same.
+    if line.failure in (NOT_IN_FORCE, TIME_LIMIT):
+        return None
+    return known[line.version] if line.version else SHIPPED_RATING

@@ -1,9 +1,9 @@
 """Late usage of a month that another procedure version rated than is in force now."""
 
-from tests.stories.billing.waiting_words import corrections_waiting
 from tests.stories.preview_words import lines, preview
 from tests.stories.procedure_words import formula, own
 from tests.stories.token_words import Credits, described, set_up
+from tests.stories.waiting_words import corrections_waiting
 from tests.stories.words import Metered, figure, line, usage
 
 

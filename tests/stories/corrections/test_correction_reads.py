@@ -9,10 +9,10 @@ from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import summary_service_pb2 as pb
 
 from clients.values import reason_of
-from tests.stories.billing.stuck_jobs import broken, in_quarantine
 from tests.stories.consumption.amend_words import AMENDED, VOIDED, amend, void
 from tests.stories.correction_words import corrections, pending
 from tests.stories.rate_words import priced, put
+from tests.stories.stuck_words import broken, in_quarantine
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, figure, line, refusal, usage
 from tests.stories.world import World

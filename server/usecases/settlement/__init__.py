@@ -1,0 +1,1 @@
+"""Use cases of settlement: final usage as it was settled."""
