@@ -251,8 +251,7 @@ def _failed(line: RatableLine) -> FailedPrecondition:
     key = line.key
     text = (
         f"usage of the rating period from {key.origin_start.isoformat()} was rated and cannot be"
-        f" rated any more ({line.failure}: {line.failure_text}); nothing is changed: correct the"
-        " cause and retry the job"
+        f" rated any more ({line.failure}: {line.failure_text}); nothing is changed"
     )
     facts = {"asset": str(key.asset_id), "origin_start_time": key.origin_start.isoformat()}
     return FailedPrecondition("RATED_LINE_FAILED", text, facts)
