@@ -103,7 +103,10 @@ async def test_a_correction_in_quarantine_is_seen_and_tried_again(
     assert (run.state, run.failed_job) == (access.Run.FAILED, name)
     # Closed before; the clock stands still until somebody decides.
     assert bills[0] == bills[1]
-    assert differing == []
+    [stopped] = differing
+    assert "correction from 2024-01-01" in stopped
+    assert name in stopped
+    assert "QUARANTINED" in stopped
     assert (retried.state, retried.attempt_count) == (access.Job.PENDING, 0)
     total = sum(one.amount.units for one in await world.liable("accounts/ann"))
     assert total == 7 + 3 + 1 - 2 + 4 - 2
