@@ -82,7 +82,7 @@ class Wallet(_message.Message):
     @_builtins.property
     def estimated_amount(self) -> _decimal_pb2.Decimal:
         """The amount that the overage would cost if the period ended now; absent if it cannot be rated. It is exact, not
-        rounded to money as invoice-ready lines are.
+        rounded to money as invoice-ready lines are. What corrections change of earlier periods is not a part of it.
         """
 
     @_builtins.property

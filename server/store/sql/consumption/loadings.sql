@@ -55,15 +55,22 @@ SELECT k.account_id, k.asset_id
 -- name: find_open
 -- The open loadings of some accounts.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 now timestamptz
-SELECT account_id, asset_ids, until_time FROM loadings
- WHERE tenant_id = $1 AND account_id = ANY ($2::text[]) AND end_time IS NULL AND until_time > $3;
+SELECT l.account_id, l.asset_ids, l.until_time
+  FROM unnest($2::text[]) AS k (account_id)
+ CROSS JOIN LATERAL (
+       SELECT o.account_id, o.asset_ids, o.until_time FROM loadings AS o
+        WHERE o.tenant_id = $1 AND o.account_id = k.account_id AND o.end_time IS NULL AND o.until_time > $3
+        OFFSET 0) AS l;
 
 -- name: share_open
 -- The same, locked together with others: whoever ends or prolongs one of them waits.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 now timestamptz
-SELECT account_id, asset_ids, until_time FROM loadings
- WHERE tenant_id = $1 AND account_id = ANY ($2::text[]) AND end_time IS NULL AND until_time > $3
-   FOR SHARE;
+SELECT l.account_id, l.asset_ids, l.until_time
+  FROM (SELECT u.account_id FROM unnest($2::text[]) AS u (account_id) ORDER BY u.account_id COLLATE "C") AS k
+ CROSS JOIN LATERAL (
+       SELECT o.account_id, o.asset_ids, o.until_time FROM loadings AS o
+        WHERE o.tenant_id = $1 AND o.account_id = k.account_id AND o.end_time IS NULL AND o.until_time > $3
+        ORDER BY o.loading_id FOR SHARE) AS l;
 
 -- name: touches
 -- True if some wallet counts the usage of some asset, or the tokens that it costs.
