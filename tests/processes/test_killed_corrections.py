@@ -188,8 +188,9 @@ async def sold(stack: Stack, durable: str) -> AsyncIterator[Account]:
         finally:
             await store.close()
         pool = await open_pool(as_service(durable), size=1)
-        work = lambda tx: verify_account(tx, AccountId("ann"))  # noqa: E731
-        verified = await read(pool, tenant_id, work, snapshot=True)
+        verified = await read(
+            pool, tenant_id, lambda tx: verify_account(tx, AccountId("ann")), snapshot=True
+        )
         await pool.close()
         assert verified.findings == ()
         assert verified.records == account.sent

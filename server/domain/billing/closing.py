@@ -188,8 +188,7 @@ def billed_keys(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
 
 def corrected(bill: Bill, lines: Sequence[RatableLine]) -> set[BilledKey]:
     """Return those of earlier billing periods, in which something may have been billed."""
-    earlier = {key for key in billed_keys(bill, lines) if key[1] != bill.period.end}
-    return earlier
+    return {key for key in billed_keys(bill, lines) if key[1] != bill.period.end}
 
 
 def invoice_ready(

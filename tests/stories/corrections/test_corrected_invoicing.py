@@ -29,6 +29,7 @@ async def test_a_line_that_is_just_made_again_is_found(sandbox, story_database: 
         await correcting.execute(f"DELETE FROM liable_summaries {where}")
         await correcting.execute("INSERT INTO liable_summaries SELECT * FROM again")
         marking = asyncio.create_task(mark(world, billed.name))
+        # Time to get as far as the lock; if it does not, the test still holds.
         await asyncio.sleep(0.3)
         assert not marking.done()
     await correcting.close()
