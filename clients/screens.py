@@ -18,11 +18,25 @@ from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as wallets
 
+from clients.tables import FittingTable
 from clients.values import decimal, enum_name, money, reason_of, time
 
 NOTHING = "–"
 # Columns that may take more than one line.
-WORDS = frozenset({"name", "product", "products", "resource", "resources", "beyond it", "clock"})
+WORDS = frozenset(
+    {
+        "assets",
+        "because",
+        "beyond it",
+        "clock",
+        "name",
+        "product",
+        "products",
+        "resource",
+        "resources",
+        "wallets",
+    }
+)
 CAUSES = {
     summaries.Correction.LATE: "late usage",
     summaries.Correction.VOID: "voided usage",
@@ -276,7 +290,7 @@ def _rates(summary: summaries.RatableSummary) -> str:
 
 def figures(title: str, *columns: str) -> Table:
     """A table whose first column is a word and whose others are numbers."""
-    table = Table(
+    table = FittingTable(
         title=Text(title, no_wrap=True, overflow="ignore"),  # It may be wider than the table.
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -293,7 +307,7 @@ def rows(
     columns: Sequence[str], cells: Sequence[Sequence[str]], title: str = "", right: str = ""
 ) -> Table:
     """Return a table of words; the columns that `right` names are numbers."""
-    table = Table(
+    table = FittingTable(
         title=Text(title, no_wrap=True, overflow="ignore") if title else None,
         title_justify="left",
         box=SIMPLE_HEAD,

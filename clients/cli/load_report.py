@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clients.histogram import PRECISION, Histogram
 from clients.load import METHOD, Figures, Plan
+from clients.tables import FittingTable
 
 MILLISECOND = 1_000_000
 PERCENTILES = {
@@ -148,7 +149,7 @@ def _edges(longest: int) -> list[Fraction]:
 
 
 def _percentiles(latencies: Histogram) -> Table:
-    table = Table(
+    table = FittingTable(
         title=Text(f"Latency in ms, at most {float(PRECISION):.1%} too high", no_wrap=True),
         title_justify="left",
         box=SIMPLE_HEAD,
