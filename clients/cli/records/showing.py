@@ -104,9 +104,9 @@ def _revision_table(record: pb.UsageRecord, zone: str) -> Table:
             number(one.quantity),
             last(one.unit_of_measure),
             when(one.usage_time, zone),
-            short(one.asset),
+            _brief(one.asset),
             when(one.create_time, zone),
-            short(one.created_by) if one.created_by else NOTHING,
+            _brief(one.created_by),
         )
         for one in (*record.earlier_revisions, _present(record))
     ]
@@ -139,13 +139,18 @@ def _drawn_table(story: pb.UsageRecordStory) -> Table:
 def _line_table(story: pb.UsageRecordStory) -> Table:
     cells = [
         (
-            short(one.ratable_summary),
+            _brief(one.ratable_summary),
             enum_name(one, "state").lower().replace("_", " "),
-            short(one.liable_summary) if one.liable_summary else NOTHING,
+            _brief(one.liable_summary),
             one.invoice or NOTHING,
-            short(one.correction) if one.correction else NOTHING,
+            _brief(one.correction),
         )
         for one in story.lines
     ]
-    columns = ("rated line", "state", "invoice-ready line", "invoice", "made by")
+    columns = ("rated line", "state", "invoice-ready line", "invoice", "correction")
     return screens.rows(columns, cells, "Lines that include it")
+
+
+def _brief(name: str) -> str:
+    """Return the first eight of an id, under a heading that says of what; a dash for none."""
+    return last(name)[:8] or NOTHING
