@@ -96,7 +96,9 @@ def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC")
     """Return the balance, grants and usage of wallets, and the cost of the rest now."""
     spans = [span(one.period_start_time, one.period_end_time, zone) for one in found]
     title, periods = _periods(title, spans)
-    table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost")
+    is_owing = any(decimal(one.unbilled_amount) for one in found if one.unbilled_amount.value)
+    more = ["before, unbilled"] if is_owing else []
+    table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost", *more)
     if any(periods):
         table.add_column("period", no_wrap=True)
     for one, period in zip(found, periods, strict=True):
@@ -108,6 +110,7 @@ def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC")
             number(one.used_quantity),
             Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
             _estimate(one),
+            *([_rounded(one.unbilled_amount)] if is_owing else []),
             *period,
         )
     return table
@@ -326,8 +329,11 @@ def rows(
 def _estimate(wallet: wallets.Wallet) -> str:
     if not wallet.estimated_amount.value:
         return NOTHING
-    rounded = decimal(wallet.estimated_amount).quantize(Decimal("0.01"))
-    return f"{rounded:,} {wallet.currency_code}"
+    return f"{_rounded(wallet.estimated_amount)} {wallet.currency_code}"
+
+
+def _rounded(message: decimal_pb2.Decimal) -> str:
+    return f"{decimal(message).quantize(Decimal('0.01')):,}" if message.value else NOTHING
 
 
 def _sides(step: types.WaterfallStep) -> tuple[str, str]:

@@ -6,6 +6,8 @@ One statement reads all of it, so that the parts are of the same moment.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -70,6 +72,8 @@ from server.store.sql import load
 SQL = load("settlement/wallets.sql")
 
 NOT_ASKED: Mapping[WalletId, datetime] = {}
+# With what is pending, of no given time on, and with what is not billed.
+_OWING: tuple[Any, ...] = (True, [], [], True)
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 """The product and the product grant of each entitlement."""
@@ -95,6 +99,8 @@ class StoredWallet:
     the first asset of its target. If final periods are not as they were settled, `state` is that
     before the earliest of them, `since`; `effects` are those of the entries since then. `cells` are
     those that are stored; in `state`, what holds without usage is derived for all later periods.
+    `unbilled` is what was rated in money and is in no invoice-ready line, less all that was booked
+    for the final usage in `state`; None unless it is read for that.
     """
 
     account_id: AccountId
@@ -120,6 +126,7 @@ class StoredWallet:
     now: datetime
     closed: datetime | None
     create_time: datetime
+    unbilled: Decimal | None = None
 
     @property
     def id(self) -> WalletId:
@@ -188,8 +195,17 @@ async def get(
     period of `since`. Without `with_pending`, what is not corrected yet is left out.
     """
     args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
-    asked = (with_pending, list(since), list(since.values()))
+    asked = (with_pending, list(since), list(since.values()), False)
     wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
+    if not wallets:
+        raise _not_found(account_id, wallet_id)
+    return wallets[0]
+
+
+async def get_owing(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> StoredWallet:
+    """Return a wallet with its sources and with what is not billed. Raises WALLET_NOT_FOUND."""
+    args = (tx.tenant_id, account_id, wallet_id, None, None, 1, True, *[None] * 4)
+    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *_OWING))
     if not wallets:
         raise _not_found(account_id, wallet_id)
     return wallets[0]
@@ -211,11 +227,10 @@ async def list_wallets(
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """Return an account's wallets by resource; token wallets come with their sources."""
+    """Return an account's wallets by resource, as `get_owing` does."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
-    args = (*args, True, [], [])
-    rows = await tx.fetch(SQL["wallet_states"], *args)
+    rows = await tx.fetch(SQL["wallet_states"], *args, *_OWING)
     return _assembled(account_id, rows)
 
 
@@ -326,6 +341,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         now=row["now"],
         closed=row["closed"],
         create_time=row["create_time"],
+        unbilled=row["unbilled"],
     )
 
 
