@@ -165,7 +165,7 @@ def _percentiles(latencies: Histogram) -> Table:
 
 def _drawing(latencies: Histogram) -> Table:
     """A row for each span of latencies: a bar, its share, and the share up to there."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = FittingTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for justify in ("right", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     found = rows(latencies)

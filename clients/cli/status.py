@@ -9,7 +9,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError, screens
@@ -97,7 +96,7 @@ def _supervisor(pid: object) -> str:
 
 
 def _print(now: Session, found: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2))
+    table = FittingTable(show_header=False, box=None, padding=(0, 2))
     healthy = found["health"] == SERVING
     table.add_row("service", f"[{'green' if healthy else 'red'}]{found['health'].lower()}[/]")
     table.add_row("address", f"{found['address']}{', over TLS' if found['tls'] else ''}")

@@ -1,5 +1,8 @@
 """Tables: whatever the width of the console, every figure is whole and every word is there."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +131,18 @@ def test_a_table_in_a_tree_is_whole_too() -> None:
 
     for part in ("-12,345,678,901", "112,345,678,901", "100,000,000,000", "corrections/01234567"):
         assert part in text
+
+
+def test_no_table_is_made_that_cuts_its_cells() -> None:
+    """All tables are made by the class that fits them."""
+    modules = list(Path(screens.__file__).parent.rglob("*.py"))
+
+    found = [
+        f"{module.name}:{node.lineno}"
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Table"
+    ]
+
+    assert len(modules) > 40
+    assert found == []

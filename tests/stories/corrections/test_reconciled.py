@@ -1,20 +1,25 @@
 """At any moment, what is invoiced, ready, not billed and estimated is what the records cost."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from itertools import count
+from random import Random
 from typing import Any
 
 import pytest
 from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import wallet_service_pb2 as wallets
 
+from clients import UsageError
 from tests.stories.bill_words import mark
 from tests.stories.consumption.amend_words import amend, void
 from tests.stories.consumption.loading_words import end, start
 from tests.stories.correction_words import corrections, pending
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, figure, line, usage
+from tests.stories.words import Metered, figure, line, moment, usage
 from tests.stories.world import World
 
 INCLUDED, RATE = 10, Decimal("0.333")
@@ -165,6 +170,37 @@ async def test_what_is_owed_adds_up_after_every_step(sandbox, late, rating):
     assert ended == Parts(told.cost, Decimal(0), Decimal(0))
     states = {one.state for one in await world.liable(account)}
     assert states == {summaries.LiableSummary.INVOICED, summaries.LiableSummary.READY_FOR_INVOICING}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_owed_adds_up_whatever_happens_in_whatever_order(sandbox, seed):
+    """Forty steps, and nobody waits for the corrections."""
+    chance = Random(seed)
+    late, rating = chance.choice(["NEXT_PERIOD", "REOPEN"]), chance.choice(["MONTH", "WEEK", "DAY"])
+    told = await shop(sandbox, late=late, rating=rating)
+    now, made = moment("2024-01-31"), count()
+
+    def a_day() -> str:
+        return f"{now - timedelta(days=chance.randrange(1, 30)):%F}"
+
+    for _ in range(40):
+        act = chance.choice(["record", "record", "amend", "void", "advance", "mark"])
+        if act == "record":
+            await told.record(f"r{next(made)}", a_day(), chance.randrange(9))
+        elif act == "amend" and told.records:
+            await told.amend(chance.choice(list(told.records)), a_day(), chance.randrange(9))
+        elif act == "void" and told.records:
+            await told.void(chance.choice(list(told.records)))
+        elif act == "advance":
+            now += timedelta(days=chance.randrange(1, 12))
+            await told.world.advance(f"{now:%F}")
+        elif act == "mark" and (lines := await told.world.liable(told.account)):
+            etags = {one.name: one.etag for one in lines}
+            with suppress(UsageError):
+                await mark(told.world, *etags, etags=etags)
+        await told.check()
+    await told.world.advance(f"{now + timedelta(days=40):%F}")
+    assert (await told.check()).billed == told.cost
 
 
 @pytest.mark.capability("M160.moments")
