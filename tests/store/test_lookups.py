@@ -138,7 +138,8 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str, *, owing: bool = False) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [], owing)
+        asked = (True, [], [], None, owing)
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, *asked)
         return await pages(app, query, *args)
 
     young, old, owing = await cost("young"), await cost("old7"), await cost("old7", owing=True)

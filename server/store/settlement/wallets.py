@@ -30,6 +30,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     EntitlementId,
+    GrantId,
     ProductGrantId,
     ProductId,
     ResourceId,
@@ -47,9 +48,9 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.units import ScaleRounding
 from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
-from server.domain.selling.grants import Grant, GrantKind
+from server.domain.selling.grants import Grant, next_indices
 from server.domain.settlement.ledger import GrantHead, Head
-from server.domain.settlement.rewinding import PostedSums, rewound
+from server.domain.settlement.rewinding import PostedSums, Span, rewound
 from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
@@ -72,8 +73,8 @@ from server.store.sql import load
 SQL = load("settlement/wallets.sql")
 
 NOT_ASKED: Mapping[WalletId, datetime] = {}
-# With what is pending, of no given time on, and with what is not billed.
-_OWING: tuple[Any, ...] = (True, [], [], True)
+# With what is pending, of no given times, and with what is not billed.
+_OWING: tuple[Any, ...] = (True, [], [], None, True)
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 """The product and the product grant of each entitlement."""
@@ -194,21 +195,34 @@ async def get(
     is as it was before the earliest final period that is not corrected yet, or before a final
     period of `since`. Without `with_pending`, what is not corrected yet is left out.
     """
-    args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
-    asked = (with_pending, list(since), list(since.values()), False)
-    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
-    if not wallets:
-        raise _not_found(account_id, wallet_id)
-    return wallets[0]
+    pending = (with_pending, list(since), list(since.values()), None)
+    asked = (with_sources, *[None] * 4, *pending, False)
+    return await _get(tx, account_id, wallet_id, asked)
+
+
+async def get_final(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, span: Span
+) -> StoredWallet:
+    """Return a wallet as it was before some final periods. Raises WALLET_NOT_FOUND.
+
+    `effects` are those of these periods, and `cells` also those of the period that follows. The
+    balances are less these effects only; see `moved_after`.
+    """
+    asked = (False, *[None] * 4, False, [wallet_id], [span.since], span.until, False)
+    return await _get(tx, account_id, wallet_id, asked)
+
+
+async def moved_after(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> dict[GrantId, Decimal]:
+    """Return the sums of the entries of a wallet's grants in the periods from `at` on."""
+    rows = await tx.fetch(SQL["moved_after"], tx.tenant_id, account_id, wallet_id, at)
+    return {GrantId(row["grant_id"]): row["amount"] for row in rows}
 
 
 async def get_owing(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> StoredWallet:
     """Return a wallet with its sources and with what is not billed. Raises WALLET_NOT_FOUND."""
-    args = (tx.tenant_id, account_id, wallet_id, None, None, 1, True, *[None] * 4)
-    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *_OWING))
-    if not wallets:
-        raise _not_found(account_id, wallet_id)
-    return wallets[0]
+    return await _get(tx, account_id, wallet_id, (True, *[None] * 4, *_OWING))
 
 
 async def asset_numbers(
@@ -268,24 +282,24 @@ async def grant_sources(
 async def save_next_indices(
     tx: Transaction,
     account_id: AccountId,
-    indices: Mapping[EntitlementId, int],
+    opened: Iterable[Grant],
 ) -> None:
-    """Save the index of the next issue of each entitlement."""
+    """Save the index of the next issue of each entitlement whose issues were opened."""
+    indices = next_indices(opened)
     if indices:
         keys = sorted(indices)
         following = [indices[key] for key in keys]
         await tx.execute(SQL["save_next_indices"], tx.tenant_id, account_id, keys, following)
 
 
-def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
-    """Return the index after the last opened issue, by entitlement."""
-    indices: dict[EntitlementId, int] = {}
-    for grant in opened:
-        # A rollover carries a remainder of an earlier issue and takes no index.
-        if grant.kind is not GrantKind.ROLLOVER:
-            after = max(indices.get(grant.entitlement_id, 0), grant.index + 1)
-            indices[grant.entitlement_id] = after
-    return indices
+async def _get(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, asked: Sequence[Any]
+) -> StoredWallet:
+    args = (tx.tenant_id, account_id, wallet_id, None, None, 1)
+    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
+    if not wallets:
+        raise _not_found(account_id, wallet_id)
+    return wallets[0]
 
 
 def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
@@ -379,7 +393,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     )
     if row["since"] is not None:
         state = rewound(state, row["since"], decode_effects(row["effects"]))
-    return with_standing(state)
+    return with_standing(state, row["until"])
 
 
 def _decode_cells(wallet_id: WalletId, row: Record) -> tuple[Cell, ...]:
