@@ -27,7 +27,7 @@ INCLUDED, RATE = 10, Decimal("0.333")
 
 @dataclass(frozen=True)
 class Parts:
-    """What a wallet owes, by where it is."""
+    """The amounts that a wallet owes, by where they are."""
 
     billed: Decimal
     unbilled: Decimal
@@ -55,7 +55,7 @@ class Shop:
 
     @property
     def cost(self) -> Decimal:
-        """What the records cost: each month has calls that are included."""
+        """Return the cost of the records; some calls of each month are included."""
         months: dict[str, int] = {}
         for day, quantity in self.records.values():
             months[day[:7]] = months.get(day[:7], 0) + quantity
