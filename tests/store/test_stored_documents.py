@@ -35,6 +35,7 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
+    GrantType,
     Overage,
     RatingFrequencyPolicy,
     Refresh,
@@ -69,7 +70,7 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
 )
-from server.domain.selling.sales import LineGrant, LineResource
+from server.domain.selling.sales import GrantParts, LineGrant, LineResource
 from server.store.billing import rating_batches
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
@@ -166,6 +167,14 @@ RESOURCES_VALUE = (
             LineGrant(
                 product_grant_id=ProductGrantId("included"),
                 quantity=Decimal("1500.0"),
+                listed=Decimal(1000),
+                type=GrantType.COMMIT,
+                negotiated=GrantParts(
+                    quantity=Decimal(1500),
+                    refresh_policy_id=PolicyId("fortnightly"),
+                    rollover_policy_id=PolicyId("thrice"),
+                    validity=Validity(cadence=Cadence(CadenceUnit.YEAR)),
+                ),
                 refresh=RefreshPolicy(cadence=Cadence(CadenceUnit.WEEK, 2)),
                 validity=Validity(cadence=Cadence(CadenceUnit.YEAR)),
                 rollover=RolloverPolicy(
