@@ -1936,6 +1936,8 @@ CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btre
 
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
 
+CREATE INDEX ratable_summaries_unbilled ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, currency_code) WHERE ((liable_summary_id IS NULL) AND ((amount)::numeric <> (0)::numeric));
+
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, COALESCE((usage_resource_id)::text, ''::text));
 
 CREATE UNIQUE INDEX rate_card_entry_id_taken ON public.rate_card_entries USING btree (tenant_id, rate_card_id, lower((entry_id)::text));

@@ -15,6 +15,7 @@ from clients import UsageClient, UsageError
 from clients.cli import names
 from clients.cli.session import MISUSED, PARTLY, REFUSED, Session, as_dict, fail, session
 from clients.screens import last, number, when
+from clients.tables import FittingTable
 from clients.values import enum_name
 
 MOST_RECORDS = 1_000
@@ -59,7 +60,7 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
     if bool(records) == has_filter:
         fail(MISUSED, "name records, or give --account, --from and --until, not both")
     if records:
-        found = [_record(one, account) for one in records]
+        found = [names.record_name(one, account) for one in records]
         now.run(lambda client: _void(client, found, reason, now))
         return
     if not (account and since and until):
@@ -74,14 +75,6 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
         dry_run=dry_run,
     )
     now.run(lambda client: _run(client, parent, run, (since, until), now))
-
-
-def _record(text: str, account: str | None) -> str:
-    if text.startswith("accounts/"):
-        return text
-    if account is None:
-        fail(MISUSED, f"{text}: whose record is it? Add --account ACME")
-    return f"{names.account_name(account)}/usageRecords/{text}"
 
 
 async def _void(client: UsageClient, records: Sequence[str], reason: str, now: Session) -> int:
@@ -124,13 +117,13 @@ async def _run(
 
 def _screens(run: consumption.VoidRun, zone: str) -> list[Table | str]:
     """Return a table of the usage, one of the periods, and the sum."""
-    usage = Table(box=SIMPLE_HEAD)
+    usage = FittingTable(box=SIMPLE_HEAD)
     for column in ("asset", "resource", "records", "quantity"):
         usage.add_column(column, justify="right" if column in {"records", "quantity"} else "left")
     for one in run.usage:
         cells = last(one.asset), last(one.usage_resource), f"{one.record_count:,}"
         usage.add_row(*cells, number(one.quantity))
-    periods = Table(box=SIMPLE_HEAD)
+    periods = FittingTable(box=SIMPLE_HEAD)
     for column in ("wallet", "period from", "to", "records", ""):
         periods.add_column(column, justify="right" if column == "records" else "left")
     for period in run.periods:

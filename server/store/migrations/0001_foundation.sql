@@ -1263,6 +1263,9 @@ CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
     (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
+-- For balances: what is in no invoice-ready line yet. Lines in tokens never are; the currency keeps them apart.
+CREATE INDEX ratable_summaries_unbilled ON ratable_summaries (tenant_id, account_id, wallet_id, currency_code)
+    WHERE liable_summary_id IS NULL AND amount <> 0;
 CREATE INDEX ratable_summaries_by_correction ON ratable_summaries
     (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries
