@@ -66,7 +66,9 @@ CREATE FUNCTION public.tenant_keys() RETURNS TABLE(tenant_id uuid, id text)
 CREATE FUNCTION public.tenant_now(tenant uuid) RETURNS timestamp with time zone
     LANGUAGE sql
     SET search_path TO 'public', 'pg_temp'
-    AS $$SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant$$;
+    AS $$ SELECT coalesce(nullif(current_setting('usage.trial_time', true), '')::timestamptz, clock_time,
+                          clock_timestamp())
+            FROM tenants WHERE tenant_id = tenant $$;
 
 CREATE FUNCTION public.tenant_of_credential(hash bytea) RETURNS TABLE(tenant_id uuid, credential_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER

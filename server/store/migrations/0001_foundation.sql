@@ -1527,10 +1527,12 @@ CREATE POLICY across_tenants ON credentials FOR SELECT TO usage_owner USING (tru
 CREATE POLICY across_tenants ON jobs FOR SELECT TO usage_owner USING (true);
 CREATE POLICY across_tenants ON request_log FOR SELECT TO usage_owner USING (true);
 
--- Tenant time: a sandbox's own clock, else the database's.
+-- Tenant time: that of a trial, which is rolled back, else a sandbox's own clock, else the database's.
 CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATILE
     SET search_path FROM CURRENT
-    AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
+    AS $$ SELECT coalesce(nullif(current_setting('usage.trial_time', true), '')::timestamptz, clock_time,
+                          clock_timestamp())
+            FROM tenants WHERE tenant_id = tenant $$;
 
 -- The rating versions of a tenant as text: the active versions of its default procedure, the highest rank first;
 -- null without a default.

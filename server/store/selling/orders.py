@@ -1,7 +1,7 @@
 """Orders and their lines, and the locks and updates of an activation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -66,11 +66,22 @@ async def add(
 async def add_direct(tx: Transaction, buyer: Buyer, new: NewOrder) -> Order:
     """Insert a draft with its own lines, and return it."""
     args = (tx.tenant_id, buyer.id, new.id)
-    await tx.execute(SQL["add_direct_order"], *args, new.price_book_id, buyer.currency_code)
+    row = await tx.fetchrow(SQL["add_direct_order"], *args, new.price_book_id, buyer.currency_code)
+    assert row is not None, new.id
     await tx.execute(SQL["add_direct_lines"], *args, new.asset_ids, *line_columns(new.lines))
     names = [*sold_names(new.lines), PRICE_BOOK.resource_name(new.price_book_id)]
     await used_records.add(tx, names)
-    return await get(tx, buyer.id, new.id)
+    return Order(
+        id=new.id,
+        account_id=buyer.id,
+        quote_id=None,
+        price_book_id=new.price_book_id,
+        currency_code=buyer.currency_code,
+        lines=new.lines,
+        asset_ids=new.asset_ids,
+        revision=row["revision"],
+        audit=audit_of(row),
+    )
 
 
 async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
@@ -123,16 +134,19 @@ async def find_inactive(
     return ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])
 
 
-async def mark_active(
-    tx: Transaction,
-    account_id: AccountId,
-    *,
-    order_id: OrderId,
-    activate_time: datetime,
-) -> None:
-    """Mark a draft as active, and count a change of the account's rates."""
-    await tx.execute(SQL["mark_active"], tx.tenant_id, account_id, order_id, activate_time)
-    await tx.execute(SQL["bump_rates"], tx.tenant_id, account_id)
+async def mark_active(tx: Transaction, order: Order, activate_time: datetime) -> Order:
+    """Mark a draft as active, and count a change of the account's rates; return the order."""
+    args = (tx.tenant_id, order.account_id)
+    row = await tx.fetchrow(SQL["mark_active"], *args, order.id, activate_time)
+    assert row is not None, order.id
+    await tx.execute(SQL["bump_rates"], *args)
+    return replace(
+        order,
+        state=OrderState.ACTIVE,
+        activate_time=activate_time,
+        revision=row["revision"],
+        audit=audit_of(row),
+    )
 
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Order]:

@@ -72,15 +72,14 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     old = {wallet.id for wallet in before.wallets}
     await _open_old(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
-    heads = await ledger.lock_heads(tx, account_id, touched & old)
+    heads = await ledger.lock_heads(tx, account_id, touched & old) if touched & old else {}
     await assets.add(tx, account_id, new)
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
     await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))
     refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
     await jobs.add(tx, refreshes)
-    await orders.mark_active(tx, account_id, order_id=order_id, activate_time=instant)
-    return await orders.get(tx, account_id, order_id)
+    return await orders.mark_active(tx, order, instant)
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
@@ -130,6 +129,8 @@ def _check_state(order: Order, revision: int | None) -> None:
 
 async def _open_old(tx: Transaction, account_id: AccountId, due: list[DuePeriod]) -> None:
     """Open periods of wallets that exist; for final ones, the sale is a correction."""
+    if not due:
+        return
     closed = await periods.closed_ends(tx, account_id, {one.wallet_id for one in due})
     first: dict[WalletId, datetime] = {}
     ahead: list[DuePeriod] = []

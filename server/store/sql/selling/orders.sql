@@ -25,7 +25,8 @@ SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORD
 -- A new order without a quote is a draft.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 price_book_id text, $5 currency_code text
 INSERT INTO orders (tenant_id, account_id, order_id, state, price_book_id, currency_code)
-VALUES ($1, $2, $3, 'DRAFT', $4, $5);
+VALUES ($1, $2, $3, 'DRAFT', $4, $5)
+RETURNING revision, create_time, created_by, update_time, updated_by;
 
 -- name: add_direct_lines
 -- The lines of an order without a quote as first versions, each of a new asset.
@@ -123,4 +124,5 @@ SELECT w.product_id, w.usage_resource_id
 -- An order takes effect once; the time is the tenant's.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 activate_time timestamptz
 UPDATE orders SET state = 'ACTIVE', activate_time = $4, revision = revision + 1
- WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT';
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT'
+RETURNING revision, create_time, created_by, update_time, updated_by;
