@@ -15,7 +15,7 @@ from clients.cli.session import MISUSED, Session, fail, session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """What the options say that every record gets."""
+    """The change of every record, as the options have it."""
 
     quantity: str | None
     times: str | None

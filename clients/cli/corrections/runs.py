@@ -112,7 +112,7 @@ def _money_screens(money: consumption.RunMoney, zone: str) -> list[Table | str]:
         before, after = decimal(one.amount_before), decimal(one.amount_after)
         unit = one.currency_code or last(one.token_unit)
         period = span(one.origin_start_time, one.origin_end_time, zone)
-        note = one.failure or ("final" if one.is_final else "open, an estimate")
+        note = one.unrated_reason or ("final" if one.was_final else "open, an estimate")
         change = f"{grouped(after - before)} {unit}"
         row = [last(one.asset), last(one.usage_resource), period, grouped(before), grouped(after)]
         lines.append([*row, change, note])
@@ -132,7 +132,7 @@ def _money_screens(money: consumption.RunMoney, zone: str) -> list[Table | str]:
             f"{number(total.amount_difference)} {total.currency_code or last(total.token_unit)}"
         )
         lines_of = f"{_counted(total.line_count, 'line')} of"
-        which = "final periods" if total.is_final else "open periods, as an estimate"
+        which = "final periods" if total.was_final else "open periods, as an estimate"
         found.append(f"{amount} in {lines_of} {which}")
     return found or ["nothing would change in money"]
 

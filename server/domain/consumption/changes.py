@@ -19,7 +19,7 @@ TOO_MANY = 10 ** (INTEGER_DIGITS + PLACES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordChange:
-    """What every record of a run gets; None or empty for what stays as it is.
+    """The change of every record of a run; None or empty for what stays as it is.
 
     Either the `quantity` or a `factor` of it may be given. `most_quantity` is the most that a
     record may count.

@@ -30,7 +30,7 @@ from server.domain.ids import (
 
 
 class RunKind(StrEnum):
-    """What a run does to its records."""
+    """The kinds of runs: what they do to their records."""
 
     VOID = "VOID"
     AMEND = "AMEND"
@@ -89,7 +89,7 @@ class RunRefusal:
 
 @dataclass(frozen=True, slots=True)
 class RecordEffect:
-    """What a slice did: the records before and after, None if voided, and the others.
+    """The work of a slice: the records before and after, None if voided, and the others.
 
     `periods` are those of the changed records, each with True if it is final.
     """
@@ -188,7 +188,7 @@ class RecordRun:
 
     @property
     def kind(self) -> RunKind:
-        """Whether the run voids or amends."""
+        """The kind: a run without a change voids."""
         return RunKind.VOID if self.change is None else RunKind.AMEND
 
 

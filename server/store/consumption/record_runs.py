@@ -38,9 +38,6 @@ CHANGE: DocumentCodec[RecordChange] = DocumentCodec(RecordChange)
 MOST_SHOWN = 1_000
 MOST_REFUSALS = 100
 
-NAMES = {RunKind.VOID: ("VoidRun", "voidRuns"), RunKind.AMEND: ("AmendRun", "amendRuns")}
-"""The message of each kind, and the collection of its names."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecordRun:
@@ -104,8 +101,7 @@ async def get(
     """
     row = await tx.fetchrow(SQL["get_run"], tx.tenant_id, account_id, run_id)
     if row is None or row["kind"] != kind:
-        message, collection = NAMES[kind]
-        raise NotFound.of(message, f"accounts/{account_id}/{collection}/{run_id}")
+        raise _not_found(account_id, run_id, kind)
     run = _run(account_id, row)
     key = tx.tenant_id, account_id, run_id
     usage = map(_usage, await tx.fetch(SQL["list_usage"], *key, MOST_SHOWN))
@@ -204,6 +200,12 @@ async def finish(
 ) -> None:
     """End a run in progress."""
     await tx.execute(SQL["finish_run"], tx.tenant_id, account_id, run_id, state, error)
+
+
+def _not_found(account_id: AccountId, run_id: RecordRunId, kind: RunKind) -> NotFound:
+    if kind is RunKind.VOID:
+        return NotFound.of("VoidRun", f"accounts/{account_id}/voidRuns/{run_id}")
+    return NotFound.of("AmendRun", f"accounts/{account_id}/amendRuns/{run_id}")
 
 
 def _labels(only: RecordFilter) -> str | None:

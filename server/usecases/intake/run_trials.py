@@ -42,7 +42,7 @@ MOST_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a run would change, the effect in money, and the last record that it looked at."""
+    """The effect of a run on records and in money, and the last record that it looked at."""
 
     effect: RecordEffect
     money: RunMoney
@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class NotTried:
-    """Why a run was not tried as a whole, as `REASON: sentence`."""
+    """The reason why a run was not tried as a whole, as `REASON: sentence`."""
 
     reason: str
 

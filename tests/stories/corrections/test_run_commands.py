@@ -51,7 +51,7 @@ async def test_a_dry_run_says_what_a_void_would_change_in_money(sold):
     assert "2 records would be voided; nothing was changed" in told.out
     money = json.loads(plain.out)["money"]
     sums = {
-        one.get("is_final", False): one["amount_difference"]["value"] for one in money["totals"]
+        one.get("was_final", False): one["amount_difference"]["value"] for one in money["totals"]
     }
     assert sums == {True: "-18", False: "-2"}
     assert len(await days(world, "accounts/ann")) == 2

@@ -22,7 +22,7 @@ WHOLE = only("2024-01-05", "2024-02-20", labels={"site": "x"})
 
 
 def told(run: Run, *, is_final: bool) -> dict[Key, Decimal]:
-    """What a dry run says that amounts change, by asset, resource, month and unit."""
+    """The changes of amounts that a dry run tells, by asset, resource, month and unit."""
     assert run.HasField("money"), run.no_money
     return {
         (
@@ -32,12 +32,12 @@ def told(run: Run, *, is_final: bool) -> dict[Key, Decimal]:
             one.currency_code or one.token_unit,
         ): figure(one.amount_after) - figure(one.amount_before)
         for one in run.money.lines
-        if one.is_final is is_final
+        if one.was_final is is_final
     }
 
 
 async def booked(world: World, account: str, known: int) -> dict[Key, Decimal]:
-    """What corrections after the first ones booked, when nothing waits any more."""
+    """The differences that corrections after the first ones booked, when none waits any more."""
     for _ in range(400):
         if not await pending(world, account):
             break
@@ -73,7 +73,7 @@ async def proved(world: World, account: str, dry: Run, run: Any) -> None:
     assert {key: amount for key, amount in found.items() if amount}
     estimates: dict[str, Decimal] = defaultdict(Decimal)
     for one in dry.money.lines:
-        if not one.is_final:
+        if not one.was_final:
             estimates[one.wallet] += figure(one.amount_after) - figure(one.amount_before)
     moved = {key: after[key][1] - before[key][1] for key in after}
     assert {k: v for k, v in estimates.items() if v} == {k: v for k, v in moved.items() if v}
@@ -89,7 +89,7 @@ async def proved(world: World, account: str, dry: Run, run: Any) -> None:
 
 def sums(run: Run) -> dict[tuple[str, bool], tuple[int, Decimal]]:
     return {
-        (one.currency_code or one.token_unit, one.is_final): (
+        (one.currency_code or one.token_unit, one.was_final): (
             one.line_count,
             figure(one.amount_difference),
         )

@@ -1489,15 +1489,15 @@ class RunTotal(_message.Message):
 
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
-    IS_FINAL_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
     LINE_COUNT_FIELD_NUMBER: _builtins.int
     AMOUNT_DIFFERENCE_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency."""
     token_unit: _builtins.str
     """The token: `unitsOfMeasure/{unit_of_measure}`."""
-    is_final: _builtins.bool
-    """True for final periods, whose difference is billed or credited; false for the estimates of open periods."""
+    was_final: _builtins.bool
+    """True for periods that were final, whose difference is billed or credited; false for the estimates of open ones."""
     line_count: _builtins.int
     """The number of lines."""
     @_builtins.property
@@ -1509,13 +1509,13 @@ class RunTotal(_message.Message):
         *,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
-        is_final: _builtins.bool = ...,
+        was_final: _builtins.bool = ...,
         line_count: _builtins.int = ...,
         amount_difference: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount_difference", b"amount_difference", "currency_code", b"currency_code", "token_unit", b"token_unit", "unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_difference", b"amount_difference", "currency_code", b"currency_code", "is_final", b"is_final", "line_count", b"line_count", "token_unit", b"token_unit", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_difference", b"amount_difference", "currency_code", b"currency_code", "line_count", b"line_count", "token_unit", b"token_unit", "unit", b"unit", "was_final", b"was_final"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_unit: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_unit: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
@@ -1534,29 +1534,29 @@ class RunLine(_message.Message):
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     ORIGIN_START_TIME_FIELD_NUMBER: _builtins.int
     ORIGIN_END_TIME_FIELD_NUMBER: _builtins.int
-    IS_FINAL_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TOKEN_UNIT_FIELD_NUMBER: _builtins.int
     USED_DIFFERENCE_FIELD_NUMBER: _builtins.int
     OVERAGE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     AMOUNT_BEFORE_FIELD_NUMBER: _builtins.int
     AMOUNT_AFTER_FIELD_NUMBER: _builtins.int
-    FAILURE_FIELD_NUMBER: _builtins.int
+    UNRATED_REASON_FIELD_NUMBER: _builtins.int
     wallet: _builtins.str
     """The wallet: `accounts/{account}/wallets/{wallet}`."""
     asset: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
     """The usage resource, or that of the token: `usageResources/{usage_resource}`."""
-    is_final: _builtins.bool
-    """True if the period is final, so that a correction books the differences; false if it is open and the amounts are
-    estimates.
+    was_final: _builtins.bool
+    """True if the period was final, so that a correction books the differences; false if it was open and the amounts
+    are estimates.
     """
     currency_code: _builtins.str
     """The currency."""
     token_unit: _builtins.str
     """The token: `unitsOfMeasure/{unit_of_measure}`."""
-    failure: _builtins.str
+    unrated_reason: _builtins.str
     """The reason why a part of the usage cannot be rated afterwards, which counts as 0; empty if all can."""
     @_builtins.property
     def origin_start_time(self) -> _timestamp_pb2.Timestamp:
@@ -1590,18 +1590,18 @@ class RunLine(_message.Message):
         usage_resource: _builtins.str = ...,
         origin_start_time: _timestamp_pb2.Timestamp | None = ...,
         origin_end_time: _timestamp_pb2.Timestamp | None = ...,
-        is_final: _builtins.bool = ...,
+        was_final: _builtins.bool = ...,
         currency_code: _builtins.str = ...,
         token_unit: _builtins.str = ...,
         used_difference: _decimal_pb2.Decimal | None = ...,
         overage_difference: _decimal_pb2.Decimal | None = ...,
         amount_before: _decimal_pb2.Decimal | None = ...,
         amount_after: _decimal_pb2.Decimal | None = ...,
-        failure: _builtins.str = ...,
+        unrated_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount_after", b"amount_after", "amount_before", b"amount_before", "currency_code", b"currency_code", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_difference", b"overage_difference", "token_unit", b"token_unit", "unit", b"unit", "used_difference", b"used_difference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_after", b"amount_after", "amount_before", b"amount_before", "asset", b"asset", "currency_code", b"currency_code", "failure", b"failure", "is_final", b"is_final", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_difference", b"overage_difference", "token_unit", b"token_unit", "unit", b"unit", "usage_resource", b"usage_resource", "used_difference", b"used_difference", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_after", b"amount_after", "amount_before", b"amount_before", "asset", b"asset", "currency_code", b"currency_code", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_difference", b"overage_difference", "token_unit", b"token_unit", "unit", b"unit", "unrated_reason", b"unrated_reason", "usage_resource", b"usage_resource", "used_difference", b"used_difference", "wallet", b"wallet", "was_final", b"was_final"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_unit: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_unit: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015

@@ -242,7 +242,7 @@ def _money_to_pb(account_id: AccountId, money: RunMoney) -> pb.RunMoney:
 def _total_to_pb(one: RunTotal) -> pb.RunTotal:
     return pb.RunTotal(
         **_unit_pb(one.unit),
-        is_final=one.is_final,
+        was_final=one.is_final,
         line_count=one.count,
         amount_difference=decimal_pb(one.amount),
     )
@@ -255,13 +255,13 @@ def _line_to_pb(account_id: AccountId, one: RunLine) -> pb.RunLine:
         usage_resource=names.RESOURCE.of(one.resource_id),
         origin_start_time=time_pb(one.origin.start),
         origin_end_time=time_pb(one.origin.end),
-        is_final=one.is_final,
+        was_final=one.is_final,
         **_unit_pb(one.unit),
         used_difference=decimal_pb(one.used),
         overage_difference=decimal_pb(one.overage),
         amount_before=decimal_pb(one.before),
         amount_after=decimal_pb(one.after),
-        failure=one.failure,
+        unrated_reason=one.failure,
     )
 
 
