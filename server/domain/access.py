@@ -21,6 +21,7 @@ class Role(StrEnum):
     RUN_TIME_USER = "RUN_TIME_USER"
     WALLET_USER = "WALLET_USER"
     COLLECTOR = "COLLECTOR"
+    APPROVER = "APPROVER"
 
 
 _READ_CATALOG = {"tenant.read", "catalog.read", "rates.read", "rates.discover"}
@@ -44,6 +45,7 @@ _WRITE_RUN_TIME = {
     "usage.correct",
     "summaries.write",
 }
+_APPROVE = {"sales.approve"}
 _ADMINISTER = {"tenant.write", "credentials.write", "clock.advance", "runs.write"}
 
 PERMISSIONS: dict[Role, frozenset[str]] = {
@@ -64,6 +66,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         | _SET_UP
         | _WRITE_RATES
         | _WRITE_RUN_TIME
+        | _APPROVE
         | _ADMINISTER
     ),
     Role.DESIGNER: frozenset(
@@ -73,6 +76,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.RUN_TIME_USER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _WRITE_RUN_TIME),
     Role.WALLET_USER: frozenset({"tenant.read", "accounts.read", "wallets.read", "summaries.read"}),
     Role.COLLECTOR: frozenset({"usage.record"}),
+    Role.APPROVER: frozenset(_READ_CATALOG | _READ_RUN_TIME | _APPROVE),
 }
 
 

@@ -825,17 +825,26 @@ CREATE TABLE public.quotes (
     state text NOT NULL,
     price_book_id public.code NOT NULL,
     currency_code text NOT NULL,
+    expire_time timestamp with time zone,
+    exceptions jsonb DEFAULT '{"v": 1, "content": []}'::jsonb NOT NULL,
+    decide_reason text,
+    decided_by uuid,
+    decide_time timestamp with time zone,
+    cloned_from uuid,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
     updated_by uuid,
-    CONSTRAINT quotes_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ORDERED'::text])))
+    CONSTRAINT decisions_are_whole CHECK (((decide_reason IS NULL) = (decide_time IS NULL))),
+    CONSTRAINT quotes_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'WAITING_FOR_APPROVAL'::text, 'APPROVED'::text, 'REJECTED'::text, 'WITHDRAWN'::text, 'ORDERED'::text])))
 );
 
 ALTER TABLE ONLY public.quotes FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.quotes IS 'run-time: quotes';
+
+COMMENT ON COLUMN public.quotes.exceptions IS 'the terms that go beyond the limits of the catalog';
 
 CREATE TABLE public.ratable_summaries (
     tenant_id uuid NOT NULL,
@@ -2781,7 +2790,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.product_usage_resources TO usa
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.products TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.quote_lines TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.quote_lines TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.quotes TO usage_app;
 

@@ -28,7 +28,7 @@ from tests.oracle.plans import (
     month_start,
 )
 
-EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "500"))
 """The number of cases of each property; more of them find rarer faults."""
 
 FALLING = ("LATEST", "MINIMUM", "AVERAGE", "TIME_WEIGHTED")

@@ -4,13 +4,23 @@
 domain's own functions. What is known of the usage is always everything that has arrived.
 """
 
+from decimal import Decimal
 from fractions import Fraction
 
 from server.domain.billing.closing import closing
-from server.domain.billing.corrections import FinalBooks, cells_to_save, correction
+from server.domain.billing.corrections import Correction, FinalBooks, cells_to_save, correction
+from server.domain.exact import EXACT, ZERO
+from server.domain.ids import GrantId
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import Head, LedgerEntry, check_chain
-from server.domain.settlement.rewinding import rewound
+from server.domain.settlement.rewinding import (
+    PeriodSize,
+    Span,
+    continued,
+    less,
+    rewound,
+    spans,
+)
 from server.domain.settlement.standing import standing, with_standing
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.wallet_states import WalletState
@@ -23,11 +33,13 @@ from tests.oracle.purses import Purse, emptied
 class Ledger:
     """All wallets of an account, and the records that it has at the moment.
 
-    `pending` has the earliest final month of each wallet in which something changed.
+    `pending` has the earliest final month of each wallet in which something changed. A correction
+    takes `months_at_once`.
     """
 
-    def __init__(self, plan: Plan, *, reopens: bool = False) -> None:
+    def __init__(self, plan: Plan, *, reopens: bool = False, months_at_once: int = 100) -> None:
         self.plan = plan
+        self.months_at_once = months_at_once
         self.records: dict[str, Record] = {}
         self.known: set[str] = set()
         self.purses = {wallet.name: _purse(plan, wallet) for wallet in plan.wallets}
@@ -90,7 +102,8 @@ class Ledger:
             found = closing(state, purse.calendar, instants, states.period(month))
             purse.close(found.settlement, found.lines, found.standing)
             if purse.wallet.token:
-                self._pass_on(purse, state.cells, found.settlement.results, found.lines, month)
+                span = Span(states.period(month).start)
+                self._pass_on(purse, state.cells, found.settlement.results, found.lines, span)
             if found.billing is not None:
                 purse.bill(found.billing)
 
@@ -175,32 +188,52 @@ class Ledger:
         return purse.load(states.cells(purse.wallet, self.records.values()), since)
 
     def _correct(self, purse: Purse, month: int) -> None:
-        since = states.period(month).start
-        state = with_standing(self._load(purse, month))
-        effects = purse.effects(since)
-        fixed = correction(
-            FinalBooks(
-                state=rewound(state, since, effects),
-                since=since,
-                closed=purse.closed,
-                effects=effects,
-                booked=purse.booked(since),
+        final = range(month, purse.final)
+        sizes = [PeriodSize(states.period(number).start, cells=1) for number in final]
+        slices: list[Correction] = []
+        for span in spans(sizes[0].start, sizes, limit=self.months_at_once):
+            state = self._before(purse, span, slices)
+            books = FinalBooks(
+                state=state,
+                since=span.since,
+                closed=span.until or purse.closed,
+                effects=purse.effects(span),
+                booked=purse.booked(span),
             )
-        )
-        purse.begin(state.cells, month)
-        if purse.wallet.token:
-            self._pass_on(purse, fixed.cells, fixed.results, fixed.lines, month)
-        purse.correct(fixed)
+            fixed = correction(books)
+            through = month_of(span.until.date()) if span.until else purse.final
+            purse.begin(state.cells, month_of(span.since.date()), through)
+            if purse.wallet.token:
+                self._pass_on(purse, fixed.cells, fixed.results, fixed.lines, span)
+            slices.append(fixed)
+        purse.correct(slices)
 
-    def _pass_on(self, purse: Purse, cells, results, lines, month: int) -> None:
+    def _before(self, purse: Purse, span: Span, slices: list[Correction]) -> WalletState:
+        """Return a wallet before some months, the months before which are corrected already."""
+        state = with_standing(self._load(purse, month_of(span.since.date())), span.until)
+        state = rewound(state, span.since, purse.effects(span))
+        if slices:
+            return continued(state, slices[-1].settlement, span.since)
+        after = purse.effects(Span(span.until)) if span.until else {}
+        moved: dict[GrantId, Decimal] = {}
+        for effect, sums in after.items():
+            moved[effect.grant_id] = EXACT.add(moved.get(effect.grant_id, ZERO), sums.amount)
+        return less(state, moved)
+
+    def _pass_on(self, purse: Purse, cells, results, lines, span: Span) -> None:
         """Replace the tokens that the usage of some months costs."""
         assert purse.wallet.token is not None
         into = self.purses[purse.wallet.token]
         assets = {states.asset_id(number) for number in purse.wallet.prices}
         due = tokens_of(states.token_wallet(into.wallet.name), assets, cells, results, lines)
-        start = states.period(month).start
         own = into.tokens.setdefault(purse.wallet.name, {})
-        known = [cell for cell in own.values() if cell.period.start >= start]
+        # Tokens have the months of the usage that costs them.
+        known = [
+            cell
+            for cell in own.values()
+            if cell.period.start >= span.since
+            and (span.until is None or cell.period.start < span.until)
+        ]
         changed, gone = cells_to_save(known, [cell for _, cell in due])
         gone = tuple(cell for cell in gone if not cell.is_empty)
         own |= {cell.id: cell for cell in changed}

@@ -1,9 +1,10 @@
 """A purse: one wallet as a store keeps it, in memory, and what a close or a correction adds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 from server.domain.billing.closing import (
     Bill,
@@ -11,7 +12,7 @@ from server.domain.billing.closing import (
     billed_keys,
     invoice_ready,
 )
-from server.domain.billing.corrections import Booked, Correction, in_next_period, in_place, revised
+from server.domain.billing.corrections import Booked, Correction, in_next_period, in_place
 from server.domain.billing.liable_lines import NOTHING, Billed, BilledKey, LiableLine
 from server.domain.calendar import Period
 from server.domain.consumption.cells import Cell
@@ -27,7 +28,14 @@ from server.domain.settlement.ledger import (
     post,
 )
 from server.domain.settlement.ratable_lines import RatableLine, UsageKey
-from server.domain.settlement.rewinding import BOUNDARY_LEGS, Moved, MovementKey
+from server.domain.settlement.rewinding import (
+    BOUNDARY_LEGS,
+    Moved,
+    MovementKey,
+    Span,
+    counts_since,
+    in_posting_order,
+)
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.walk import Settlement, opening
 from server.domain.settlement.wallet_states import WalletState
@@ -125,14 +133,17 @@ class Purse:
         self.final += 1
         self.standing[self.final] = following
 
-    def correct(self, fixed: Correction) -> None:
+    def correct(self, slices: Sequence[Correction]) -> None:
         """Book a correction: post its movements, and book the lines that changed."""
         self.corrections += 1
-        self.post(revised(fixed.movements, self.corrections), fixed.opened)
+        movements = chain.from_iterable(fixed.movements for fixed in slices)
+        opened = chain.from_iterable(fixed.opened for fixed in slices)
+        self.post(in_posting_order(movements, self.corrections), opened)
         correction_id = CorrectionId(derive(self.state.terms.id, "correction", self.corrections))
-        whole = {line.key.usage: line for line in fixed.lines}
+        lines = [line for fixed in slices for line in fixed.lines]
+        whole = {line.key.usage: line for line in lines}
         again: set[Period] = set()
-        for change in fixed.changes:
+        for change in chain.from_iterable(fixed.changes for fixed in slices):
             start = max(change.key.origin_start, self.calendar.service_start)
             line = replace(change, billed_from=change.billed_from or start)
             billing = self.calendar.origin_of(line.billed_from)
@@ -145,25 +156,25 @@ class Purse:
                 handling = states.period(self.final)
                 self.lines.append(in_next_period(line, handling, correction_id))
         # Cells are linked to the first line of their usage.
-        assert {line.id for line in fixed.lines} <= {line.id for line in self.lines}
+        assert {line.id for line in lines} <= {line.id for line in self.lines}
         for billing in again & self.bills.keys():
             self.bill(billing)
 
-    def begin(self, cells: Iterable[Cell], after: int) -> None:
-        """Keep the cells with which the months after one begin, through the first open one."""
-        for month in range(after + 1, self.final + 1):
+    def begin(self, cells: Iterable[Cell], after: int, through: int) -> None:
+        """Keep the cells with which the months after one begin, through another one."""
+        for month in range(after + 1, through + 1):
             start = states.period(month).start
             due = {one.id: one for one in cells if is_standing(one) and one.period.start == start}
             # A series that holds nothing any more keeps its cell, as it does in the store.
             held = (_nothing_held(one) for one in self.standing[month] if one.id not in due)
             self.standing[month] = (*due.values(), *held)
 
-    def booked(self, since: datetime) -> dict[UsageKey, Booked]:
-        """Return the sums of the lines of all usage since a time."""
+    def booked(self, span: Span) -> dict[UsageKey, Booked]:
+        """Return the sums of the lines of the usage of some months."""
         found: dict[UsageKey, Booked] = {}
         for line in self.lines:
             key = line.key.usage
-            if key.origin_start < since:
+            if not span.since <= key.origin_start < (span.until or self.closed):
                 continue
             assert line.amount is not None, line
             before = found.get(key)
@@ -181,12 +192,10 @@ class Purse:
             )
         return found
 
-    def effects(self, since: datetime) -> Mapping[MovementKey, Moved]:
-        """Return the sums of all movements since a time."""
+    def effects(self, span: Span) -> Mapping[MovementKey, Moved]:
+        """Return the sums of all movements that count in some months."""
         found: dict[MovementKey, Moved] = {}
         for entry in self.entries:
-            if entry.effective_time < since:
-                continue
             is_boundary = entry.cause_kind is CauseKind.BOUNDARY
             leg = entry.leg % BOUNDARY_LEGS if is_boundary else 0
             cause = (entry.effective_time, entry.cause_kind, entry.cause_id)
@@ -197,7 +206,13 @@ class Purse:
             before = found.get(effect, Moved())
             amount = EXACT.add(before.amount, entry.amount)
             found[effect] = Moved(amount=amount, paid=EXACT.add(before.paid, paid))
-        return {effect: moved for effect, moved in found.items() if moved.amount or moved.paid}
+        return {
+            effect: moved
+            for effect, moved in found.items()
+            if (moved.amount or moved.paid)
+            and counts_since(effect, span.since)
+            and not (span.until and counts_since(effect, span.until))
+        }
 
     def bill(self, period: Period) -> None:
         """Make the lines of a billing period, or make them again."""

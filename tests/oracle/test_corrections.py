@@ -68,7 +68,8 @@ def compare_final(ledger: Ledger) -> None:
 @given(data=st.data())
 def test_any_history_comes_to_what_its_remaining_records_come_to(kind, data):
     history = data.draw(cases.histories(kind))
-    ledger = Ledger(history.sold_first, reopens=history.reopens)
+    at_once = data.draw(st.sampled_from([1, 2, 100]))
+    ledger = Ledger(history.sold_first, reopens=history.reopens, months_at_once=at_once)
 
     live(ledger, history)
 
@@ -81,10 +82,10 @@ def test_any_history_comes_to_what_its_remaining_records_come_to(kind, data):
 class Arrivals(RuleBasedStateMachine):
     """Records of a plan arrive, change and go, months become final, in any order."""
 
-    @initialize(plan=cases.plans(), reopens=st.booleans())
-    def begin(self, plan: Plan, reopens: bool) -> None:
+    @initialize(plan=cases.plans(), reopens=st.booleans(), at_once=st.sampled_from([1, 2, 100]))
+    def begin(self, plan: Plan, reopens: bool, at_once: int) -> None:
         self.plan = plan
-        self.ledger = Ledger(plan, reopens=reopens)
+        self.ledger = Ledger(plan, reopens=reopens, months_at_once=at_once)
         self.final = 0
 
     @rule(data=st.data())

@@ -82,6 +82,7 @@ line_grants = st.builds(
     LineGrant,
     product_grant_id=st.just(ProductGrantId("included")),
     quantity=values,
+    listed=values,
     refresh=st.none() | st.builds(RefreshPolicy, cadence=cadences),
     validity=st.none() | st.builds(Validity, cadence=cadences),
     rollover=st.none() | st.builds(RolloverPolicy, max_count=st.none() | st.integers(1, 9)),

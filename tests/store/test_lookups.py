@@ -138,7 +138,7 @@ async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
 
     async def cost(account: str) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [])
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [], None)
         return await pages(app, query, *args)
 
     young, old = await cost("young"), await cost("old7")

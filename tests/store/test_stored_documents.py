@@ -36,6 +36,7 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Aggregation,
     Commitment,
+    GrantType,
     Overage,
     RatingFrequencyPolicy,
     Refresh,
@@ -71,7 +72,7 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
 )
-from server.domain.selling.sales import LineGrant, LineResource
+from server.domain.selling.sales import GrantParts, LineGrant, LineResource
 from server.store.billing import rating_batches
 from server.store.consumption.record_runs import CHANGE
 from server.store.documents import DocumentCodec
@@ -169,6 +170,14 @@ RESOURCES_VALUE = (
             LineGrant(
                 product_grant_id=ProductGrantId("included"),
                 quantity=Decimal("1500.0"),
+                listed=Decimal(1000),
+                type=GrantType.COMMIT,
+                negotiated=GrantParts(
+                    quantity=Decimal(1500),
+                    refresh_policy_id=PolicyId("fortnightly"),
+                    rollover_policy_id=PolicyId("thrice"),
+                    validity=Validity(cadence=Cadence(CadenceUnit.YEAR)),
+                ),
                 refresh=RefreshPolicy(cadence=Cadence(CadenceUnit.WEEK, 2)),
                 validity=Validity(cadence=Cadence(CadenceUnit.YEAR)),
                 rollover=RolloverPolicy(

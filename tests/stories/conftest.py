@@ -12,6 +12,7 @@ from server.domain.ids import AccountId, TenantId
 from server.store.pool import open_pool
 from server.store.transaction import read
 from server.usecases.access.tenants import tenant_id_of
+from server.usecases.billing import slices
 from server.usecases.billing.verification import verify_account
 from tests.logins import as_service
 from tests.service import Service, add_tenant
@@ -44,5 +45,11 @@ async def sandbox(
 
 
 async def _verify(pool: asyncpg.Pool, tenant_id: TenantId, account_id: AccountId) -> None:
-    verified = await read(pool, tenant_id, lambda tx: verify_account(tx, account_id), snapshot=True)
-    assert verified.findings == ()
+    # All periods at once, and one at a time.
+    for limit in (slices.SLICE_CELLS, 1):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(slices, "SLICE_CELLS", limit)
+            verified = await read(
+                pool, tenant_id, lambda tx: verify_account(tx, account_id), snapshot=True
+            )
+        assert verified.findings == ()

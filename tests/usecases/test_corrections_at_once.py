@@ -24,7 +24,7 @@ from server.store.connection import Transaction
 from server.store.pool import open_pool
 from server.store.transaction import finish_commits, read
 from server.usecases.access.tenants import tenant_id_of
-from server.usecases.billing import corrections
+from server.usecases.billing import corrections, slices
 from server.usecases.billing.verification import verify_account
 from server.usecases.intake.recording import RecordUsage, record
 from tests.logins import as_service
@@ -231,7 +231,7 @@ async def test_a_correction_that_fails_holds_up_only_its_account_until_it_is_in_
     await shop.owner.execute("UPDATE jobs SET available_time = NULL")
     pauses = []
     with monkeypatch.context() as patch:
-        patch.setattr(corrections, "correction", broken)
+        patch.setattr(slices, "correction", broken)
         await shop.run_slowly()
         # The close of March comes after the correction.
         await shop.move("2024-04-10")

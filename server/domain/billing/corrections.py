@@ -27,11 +27,10 @@ from server.domain.modeling.policies import OveragePolicy
 from server.domain.rating.compiled_rating import VersionKey
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Grant
-from server.domain.settlement.ledger import CauseKind, Movement
+from server.domain.settlement.ledger import Movement
 from server.domain.settlement.ratable_lines import RatableKey, RatableLine, UsageKey, line_id
 from server.domain.settlement.rewinding import PostedSums, corrections
-from server.domain.settlement.standing import is_standing
-from server.domain.settlement.walk import SettledIncrement
+from server.domain.settlement.walk import SettledIncrement, Settlement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 
@@ -76,20 +75,20 @@ class Correction:
     """The difference between what is known now of a wallet's final periods and what was booked.
 
     `lines` are all lines of these periods as they are now, and `changes` those that changed, each
-    with the differences as its figures. `results` are the payments of all final usage.
+    with the differences as its figures. `settlement` is the walk over all their usage.
     """
 
     movements: tuple[Movement, ...]
     opened: tuple[Grant, ...]
     cells: tuple[Cell, ...]
-    results: tuple[SettledIncrement, ...]
+    settlement: Settlement
     lines: tuple[RatableLine, ...]
     changes: tuple[RatableLine, ...]
 
     @property
-    def standing(self) -> tuple[Cell, ...]:
-        """The cells without records with which the final periods begin."""
-        return tuple(cell for cell in self.cells if is_standing(cell))
+    def results(self) -> tuple[SettledIncrement, ...]:
+        """The payments of all usage."""
+        return self.settlement.results
 
 
 @exact
@@ -109,7 +108,7 @@ def correction(books: FinalBooks) -> Correction:
         ),
         opened=tuple(grant for grant in settlement.opened if grant.id not in posted),
         cells=cells,
-        results=settlement.results,
+        settlement=settlement,
         lines=lines,
         changes=changed_lines(state.terms.id, lines, books.booked),
     )
@@ -168,16 +167,6 @@ def in_place(line: RatableLine, whole: Mapping[UsageKey, RatableLine]) -> Ratabl
     if found is None:
         return replace(line, used=ZERO, drawn=ZERO, overage=ZERO, amount=ZERO, corrects=None)
     return replace(found, billed_from=line.billed_from)
-
-
-def revised(movements: Iterable[Movement], revision: int) -> tuple[Movement, ...]:
-    """Return the movements of a wallet's correction with its number; issues are posted once."""
-    return tuple(
-        movement
-        if movement.cause_kind is CauseKind.ISSUE
-        else replace(movement, cause_revision=revision)
-        for movement in movements
-    )
 
 
 def cells_to_save(

@@ -32,6 +32,7 @@ from server.domain.modeling.policies import (
     DrawdownOrder,
     LatePolicy,
     OveragePolicy,
+    RolloverPolicy,
 )
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.units import Unit, UnitClassKind
@@ -283,6 +284,16 @@ class Rollover:
     max_quantity: Decimal | None = None
     max_percent: Decimal | None = None
     remainder_percent: Decimal | None = None
+
+    @property
+    def policy(self) -> RolloverPolicy:
+        """The policy as a sale freezes it."""
+        return RolloverPolicy(
+            max_count=self.max_rollovers,
+            max_quantity=self.max_quantity,
+            max_percent=self.max_percent,
+            remainder_percent=self.remainder_percent,
+        )
 
 
 def differences(a: object, b: object) -> list[str]:

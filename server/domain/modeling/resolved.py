@@ -26,6 +26,7 @@ from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
     Commitment,
+    GrantType,
     Overage,
     RatingFrequencyPolicy,
     StoredRecord,
@@ -229,7 +230,11 @@ def _kept(source: PolicySource, content: T) -> Supplied[T]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedGrant:
-    """A product grant with its policies, in the resource's unit."""
+    """A product grant with its policies, in the resource's unit.
+
+    A quote may not change it if it `is_fixed`, and needs an approval to increase its quantity by
+    more than `max_increase_percent`, if that is given.
+    """
 
     id: ProductGrantId
     quantity: Decimal
@@ -238,9 +243,12 @@ class ResolvedGrant:
     rollover: RolloverPolicy | None
     refresh_policy: PolicySource = NO_SOURCE
     rollover_policy: PolicySource = NO_SOURCE
+    type: GrantType = GrantType.GRANT
     selling_model_id: SellingModelId | None = None
     start_date: date | None = None
     end_date: date | None = None
+    is_fixed: bool = False
+    max_increase_percent: Decimal | None = None
 
     def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
         """Return whether a sale under a selling model that starts on `day` includes it."""
@@ -264,6 +272,7 @@ class ResolvedResource:
     definition_product_id: ProductId | None = None
     is_optional: bool = False
     dimensions: tuple[str, ...] = ()
+    has_fixed_policies: bool = False
 
     def is_sold_on(self, day: date) -> bool:
         """Return whether a sale may start on `day`."""

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from server.domain.calendar import Days
 from server.domain.rating.rates import RateTerms
@@ -14,10 +15,14 @@ MOST_EDGES = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogTerms:
-    """Terms of the catalog; `is_fixed` if a quote may not change them."""
+    """Terms of the catalog; `is_fixed` if a quote may not change them.
+
+    A quote needs an approval for a discount of more than `max_discount_percent`, if that is given.
+    """
 
     terms: RateTerms
     is_fixed: bool
+    max_discount_percent: Decimal | None = None
 
 
 class TermsByDay:

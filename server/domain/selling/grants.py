@@ -125,6 +125,17 @@ def due_issues(
     return tuple(sorted(found, key=lambda issue: (issue.start, issue.id)))
 
 
+def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
+    """Return the index after the last opened issue, by entitlement."""
+    indices: dict[EntitlementId, int] = {}
+    for grant in opened:
+        # A rollover carries a remainder of an earlier issue and takes no index.
+        if grant.kind is not GrantKind.ROLLOVER:
+            after = max(indices.get(grant.entitlement_id, 0), grant.index + 1)
+            indices[grant.entitlement_id] = after
+    return indices
+
+
 def next_start(entitlement: Entitlement, zone: str, *, after: datetime) -> datetime | None:
     """Return the start of the next issue after `after`, or None. Posted issues are skipped."""
     for k in _indices(entitlement):

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from server.domain.calendar import Cadence
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import ExternalId, ProductId, ResourceId, SellingModelId
+from server.domain.exact import decimal_places, plain
+from server.domain.ids import ExternalId, ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import (
     CatalogState,
     PolicyIds,
@@ -36,7 +37,14 @@ from server.domain.selling.negotiation import (
     check_rates,
     negotiate,
 )
-from server.domain.selling.sales import Buyer, LineGrant, LineResource, SaleLine, granted
+from server.domain.selling.sales import (
+    Buyer,
+    GrantParts,
+    LineGrant,
+    LineResource,
+    SaleLine,
+    granted,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,7 @@ class AskedLine:
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     negotiated: tuple[Negotiated, ...] = ()
+    grants: Mapping[ProductGrantId, GrantParts] = field(default_factory=dict)
     external_id: ExternalId | None = None
 
 
@@ -70,6 +79,10 @@ class LineInputs:
     rates: Mapping[ResourceId, CatalogTerms]
     buyer: Buyer
     path: str
+
+    def at(self, rates: Mapping[ResourceId, CatalogTerms]) -> "LineInputs":
+        """Return it with the catalog's rates."""
+        return replace(self, rates=rates)
 
 
 def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str) -> AskedLine:
@@ -172,11 +185,17 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
         definition_product_id=resource.definition_product_id,
         commitment=rate,
         grants=tuple(
-            _grant(asked, grant, inputs.path)
-            for grant in resource.grants
-            if grant.is_for(asked.selling_model_id, asked.start_date)
+            _grant(asked, grant, resource.unit.scale, inputs.path)
+            for grant in included(asked, resource)
         ),
     )
+
+
+def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant]:
+    """Return the grants of a resource that a line includes."""
+    return [
+        grant for grant in resource.grants if grant.is_for(asked.selling_model_id, asked.start_date)
+    ]
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
@@ -267,10 +286,20 @@ def _rollover(rollover: RolloverPolicy | None, count: Decimal, path: str) -> Rol
     return replace(rollover, max_quantity=granted(rollover.max_quantity, count, path=path))
 
 
-def _grant(asked: AskedLine, grant: ResolvedGrant, path: str) -> LineGrant:
+def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> LineGrant:
+    parts = asked.grants.get(grant.id)
+    listed = granted(grant.quantity, asked.quantity, path=path)
+    agreed = None if parts is None else parts.quantity
+    if agreed is not None and decimal_places(agreed) > scale:
+        at = f"{path}.negotiated_grants[{list(asked.grants).index(grant.id)}].quantity"
+        fault = f"{plain(agreed)} has more than the {scale} decimals of the resource's unit"
+        raise InvalidArgument.at(at, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(agreed))
     return LineGrant(
         product_grant_id=grant.id,
-        quantity=granted(grant.quantity, asked.quantity, path=path),
+        quantity=listed if agreed is None else agreed,
+        listed=listed,
+        type=grant.type,
+        negotiated=parts,
         refresh=grant.refresh,
         validity=grant.validity,
         rollover=_rollover(grant.rollover, asked.quantity, path),

@@ -16,8 +16,10 @@ from server.domain.exact import exact
 from server.domain.ids import (
     AccountId,
     AssetId,
+    CredentialId,
     ExternalId,
     OrderId,
+    PolicyId,
     PriceBookId,
     ProductGrantId,
     ProductId,
@@ -26,6 +28,7 @@ from server.domain.ids import (
     SellingModelId,
     WalletId,
 )
+from server.domain.modeling.catalog import GrantType
 from server.domain.modeling.policies import (
     NO_SOURCE,
     CommitmentRate,
@@ -48,6 +51,11 @@ class QuoteState(StrEnum):
     """The state of a quote."""
 
     DRAFT = "DRAFT"
+    WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
     ORDERED = "ORDERED"
 
 
@@ -69,11 +77,31 @@ class Buyer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantParts:
+    """The negotiated parts of a grant; a part that is None is taken from the catalog.
+
+    `quantity` is that of one issue for the whole line, in the unit of the resource.
+    """
+
+    quantity: Decimal | None = None
+    refresh_policy_id: PolicyId | None = None
+    rollover_policy_id: PolicyId | None = None
+    validity: Validity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineGrant:
-    """A grant of a line: `quantity` is the product's grant times the line's quantity."""
+    """A grant of a line, with the quantity of one issue.
+
+    `listed` is the quantity by the catalog, which is the product's grant times the line's quantity.
+    `negotiated` are the parts that differ from the catalog, if there are any.
+    """
 
     product_grant_id: ProductGrantId
     quantity: Decimal
+    listed: Decimal
+    type: GrantType = GrantType.GRANT
+    negotiated: GrantParts | None = None
     refresh: RefreshPolicy | None = None
     validity: Validity | None = None
     rollover: RolloverPolicy | None = None
@@ -126,9 +154,36 @@ class SaleLine:
         )
 
 
+class LimitKind(StrEnum):
+    """The kind of limit that a term of a quote goes beyond."""
+
+    DISCOUNT = "DISCOUNT"
+    GRANT_INCREASE = "GRANT_INCREASE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteException:
+    """A term of a line, by its position, that goes beyond a limit of the catalog, in percent."""
+
+    line: int
+    resource_id: ResourceId
+    kind: LimitKind
+    limit: Decimal
+    percent: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """An approval, a rejection or a withdrawal, by a credential."""
+
+    reason: str
+    decided_by: CredentialId | None
+    time: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A proposed sale to an account."""
+    """A proposed sale to an account. It cannot be ordered from `expire_time` on."""
 
     id: QuoteId
     account_id: AccountId
@@ -136,6 +191,10 @@ class Quote:
     price_book_id: PriceBookId
     currency_code: str
     lines: tuple[SaleLine, ...]
+    exceptions: tuple[QuoteException, ...] = ()
+    expire_time: datetime | None = None
+    decision: Decision | None = None
+    cloned_from: QuoteId | None = None
     revision: int
     audit: Audit
 

@@ -7,15 +7,16 @@ correction posts. Source: R26.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from server.domain.exact import ZERO, exact
 from server.domain.ids import GrantId
-from server.domain.selling.grants import issued_through
+from server.domain.selling.grants import issued_through, next_indices
 from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
+from server.domain.settlement.walk import Settlement
 from server.domain.settlement.wallet_states import WalletState
 
 
@@ -39,6 +40,23 @@ class Moved:
     amount: Decimal = ZERO
     paid: Decimal = ZERO
 
+
+class Span(NamedTuple):
+    """Consecutive rating periods: those that start at or after `since`, and before `until`."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+class PeriodSize(NamedTuple):
+    """A rating period and the number of its cells."""
+
+    start: datetime
+    cells: int
+
+
+ALL_PERIODS = Span(datetime(1900, 1, 1, tzinfo=UTC))
+"""All rating periods of a wallet: it begins before the first usage of every wallet."""
 
 BOUNDARY_LEGS = 3
 """The number of legs of a boundary: rolled out, rolled in, expired."""
@@ -84,14 +102,55 @@ def rewound(state: WalletState, since: datetime, posted: PostedSums) -> WalletSt
 
 
 @exact
+def less(state: WalletState, moved: Mapping[GrantId, Decimal]) -> WalletState:
+    """Return a wallet whose grants do not have the sums of some movements yet."""
+    grants = tuple(
+        grant.holding(grant.balance - moved.get(grant.id, ZERO)) for grant in state.grants
+    )
+    return replace(state, grants=grants)
+
+
+def continued(state: WalletState, before: Settlement, at: datetime) -> WalletState:
+    """Return a wallet that was read from the period at `at` on, as a walk up to there left it."""
+    issued = next_indices(before.opened)
+    return replace(
+        state,
+        grants=tuple(
+            grant
+            for grant in before.grants
+            if grant.balance or grant.expire is None or grant.expire > at
+        ),
+        entitlements=tuple(
+            entitlement
+            if entitlement.id not in issued
+            else replace(entitlement, next_index=issued[entitlement.id])
+            for entitlement in state.entitlements
+        ),
+    )
+
+
+def spans(since: datetime, periods: Iterable[PeriodSize], *, limit: int) -> tuple[Span, ...]:
+    """Return the periods since a time in slices of at most `limit` cells.
+
+    A period is never split, so one that is larger is a slice of its own. There is always one slice.
+    """
+    starts, cells = [since], 0
+    for period in periods:
+        if cells and cells + period.cells > limit:
+            starts.append(period.start)
+            cells = 0
+        cells += period.cells
+    return tuple(map(Span, starts, [*starts[1:], None]))
+
+
+@exact
 def corrections(
     posted: PostedSums, movements: Iterable[Movement], *, since: datetime, through: datetime
 ) -> tuple[Movement, ...]:
     """Return the movements that turn what was posted into the movements of a new walk.
 
-    `posted` is compared for the periods from `since` that end by `through`. All credits come before
-    all debits, so that no grant is below zero at any entry. An issue that was not posted yet is
-    posted as usual.
+    `posted` is compared for the periods from `since` that end by `through`. An issue that was not
+    posted yet is posted as usual.
     """
     due = _sums(movements)
     known = {
@@ -101,23 +160,37 @@ def corrections(
     }
     by_key = {_key_of(movement): movement for movement in movements}
     changes: list[Movement] = []
-    # Several entries of a correction may have one cause; `turns` tell them apart.
-    turns: dict[tuple[CauseKind, UUID, int], int] = {}
     for key in sorted(due.keys() | known.keys()):
         if key.cause_kind is CauseKind.ISSUE and key not in known:
             changes.append(by_key[key])
             continue
-        for change in _parts(known.get(key, NOTHING), due.get(key, NOTHING)):
-            cause = (key.cause_kind, key.cause_id, key.leg)
-            turns[cause] = turns.get(cause, -1) + 1
-            changes.append(_correcting(key, change, turns[cause]))
-    return tuple(sorted(changes, key=lambda movement: movement.amount < 0))
+        parts = _parts(known.get(key, NOTHING), due.get(key, NOTHING))
+        changes += [_correcting(key, change) for change in parts]
+    return tuple(changes)
 
 
-def _correcting(key: MovementKey, change: Moved, turn: int) -> Movement:
-    """Return the movement of a correction, whose leg is unique among those of its cause."""
+def in_posting_order(movements: Iterable[Movement], revision: int) -> tuple[Movement, ...]:
+    """Return all movements of a wallet's correction as they are posted, with its revision.
+
+    All credits come before all debits, so that no grant is below zero at any entry. Issues are
+    posted once, and so have no revision. Several movements may have one cause; the legs are unique.
+    """
+    turns: dict[tuple[CauseKind, UUID, int], int] = {}
+    found: list[Movement] = []
+    for movement in movements:
+        if movement.cause_kind is CauseKind.ISSUE:
+            found.append(movement)
+            continue
+        cause = (movement.cause_kind, movement.cause_id, movement.leg)
+        turn = turns[cause] = turns.get(cause, -1) + 1
+        is_boundary = movement.cause_kind is CauseKind.BOUNDARY
+        leg = movement.leg + BOUNDARY_LEGS * turn if is_boundary else turn
+        found.append(replace(movement, leg=leg, cause_revision=revision))
+    return tuple(sorted(found, key=lambda movement: movement.amount < 0))
+
+
+def _correcting(key: MovementKey, change: Moved) -> Movement:
     is_usage = key.cause_kind is CauseKind.CELL
-    is_boundary = key.cause_kind is CauseKind.BOUNDARY
     return Movement(
         kind=EntryKind.CORRECTION,
         grant_id=key.grant_id,
@@ -126,7 +199,7 @@ def _correcting(key: MovementKey, change: Moved, turn: int) -> Movement:
         effective_time=key.effective_time,
         cause_kind=key.cause_kind,
         cause_id=key.cause_id,
-        leg=key.leg + BOUNDARY_LEGS * turn if is_boundary else turn,
+        leg=key.leg,
     )
 
 

@@ -45,8 +45,8 @@ def due(state: WalletState, into: Period) -> Iterator[_Series]:
             yield asset_id, ""
 
 
-def with_standing(state: WalletState) -> WalletState:
-    """Return a wallet with the standing cells of its periods up to the current one.
+def with_standing(state: WalletState, until: datetime | None = None) -> WalletState:
+    """Return a wallet with the standing cells of its periods up to the current one, or to a time.
 
     Those of its first period are stored. The later ones follow from the usage of the periods before
     them, which may have changed since they were made.
@@ -58,7 +58,8 @@ def with_standing(state: WalletState) -> WalletState:
     for cell in state.cells:
         by_start.setdefault(cell.period.start, []).append(cell)
     period = by_start[min(by_start)][0].period
-    while period.start < state.period.start:
+    last = state.period.start if until is None else min(state.period.start, until)
+    while period.start < last:
         following = period_after(terms.zone, terms.anchor, terms.rating.cadence, period)
         used = (cell for cell in by_start.get(following.start, ()) if not is_standing(cell))
         made = standing(state, by_start.get(period.start, ()), following)

@@ -24,6 +24,7 @@ from server.domain.ids import (
 )
 from server.domain.rating.compiled_rating import VersionKey
 from server.domain.settlement.ratable_lines import UsageKey
+from server.domain.settlement.rewinding import Span
 from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import decode_cell
 from server.store.settlement.wallets import StoredWallet
@@ -41,10 +42,10 @@ class BillState(StrEnum):
 
 
 async def booked(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId, since: datetime
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, span: Span
 ) -> dict[UsageKey, Booked]:
-    """Return what was booked for a wallet's usage since a time."""
-    rows = await tx.fetch(SQL["booked"], tx.tenant_id, account_id, wallet_id, since)
+    """Return what was booked for a wallet's usage of some periods."""
+    rows = await tx.fetch(SQL["booked"], tx.tenant_id, account_id, wallet_id, *span)
     return {_usage_key(row): _booked(row) for row in rows}
 
 
@@ -117,11 +118,11 @@ async def lock_bill(tx: Transaction, wallet: StoredWallet, billing: Period) -> B
 
 
 async def token_cells(
-    tx: Transaction, wallet: StoredWallet, token_wallet_id: WalletId, since: datetime
+    tx: Transaction, wallet: StoredWallet, token_wallet_id: WalletId, span: Span
 ) -> list[Cell]:
-    """Return the stored token cells that a wallet's usage since a time cost."""
-    args = (tx.tenant_id, wallet.account_id, wallet.id, token_wallet_id, since)
-    rows = await tx.fetch(SQL["token_cells"], *args)
+    """Return the stored token cells that a wallet's usage of some periods cost."""
+    args = (tx.tenant_id, wallet.account_id, wallet.id, token_wallet_id)
+    rows = await tx.fetch(SQL["token_cells"], *args, *span)
     return [decode_cell(token_wallet_id, row["cell"]) for row in rows]
 
 

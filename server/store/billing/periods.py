@@ -6,6 +6,7 @@ from datetime import datetime
 
 from server.domain.calendar import Period
 from server.domain.ids import AccountId, JobId, WalletId, derive
+from server.domain.settlement.rewinding import PeriodSize
 from server.domain.work import CLOSE_TOKENS_RANK, JobKind
 from server.store import jobs
 from server.store.connection import Transaction
@@ -50,6 +51,14 @@ async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
     if rows:
         closing = [_close(**row) for row in rows]
         await jobs.add(tx, closing)
+
+
+async def final_sizes(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, since: datetime
+) -> list[PeriodSize]:
+    """Return the final periods of a wallet since a time, each with its number of cells."""
+    rows = await tx.fetch(SQL["final_sizes"], tx.tenant_id, account_id, wallet_id, since)
+    return [PeriodSize(row["start_time"], row["cells"]) for row in rows]
 
 
 async def lock(

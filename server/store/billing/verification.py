@@ -10,6 +10,7 @@ from server.domain.billing.verification import BilledLine, Difference
 from server.domain.exact import plain
 from server.domain.ids import AccountId, CellId, WalletId
 from server.domain.settlement.ledger import Head
+from server.domain.settlement.rewinding import ALL_PERIODS, Span
 from server.domain.settlement.wallet_states import FinalCell
 from server.store.connection import Transaction
 from server.store.settlement.ledger import head_of
@@ -47,10 +48,10 @@ async def billed_lines(tx: Transaction, account_id: AccountId) -> list[BilledLin
 
 
 async def final_cells(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, span: Span = ALL_PERIODS
 ) -> list[FinalCell]:
-    """Return the cells of a wallet's final periods."""
-    rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id)
+    """Return the cells of a wallet's final periods: of all, or of some."""
+    rows = await tx.fetch(SQL["final_cells"], tx.tenant_id, account_id, wallet_id, *span)
     return [
         FinalCell(
             cell=decode_cell(wallet_id, row["cell"]),
@@ -63,10 +64,11 @@ async def final_cells(
 
 
 async def token_quantities(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, span: Span
 ) -> dict[CellId, tuple[CellId, Decimal]]:
-    """Return the token cells that come from a wallet's cells and their tokens, by these."""
-    rows = await tx.fetch(SQL["token_quantities"], tx.tenant_id, account_id, wallet_id)
+    """Return the token cells that come from cells of some periods and their tokens, by these."""
+    args = (tx.tenant_id, account_id, wallet_id, *span)
+    rows = await tx.fetch(SQL["token_quantities"], *args)
     return {
         CellId(row["source_summary_id"]): (CellId(row["usage_summary_id"]), row["sum_quantity"])
         for row in rows

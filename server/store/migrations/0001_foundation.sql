@@ -646,16 +646,25 @@ CREATE TABLE quotes (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
     quote_id      uuid NOT NULL,
-    state         text NOT NULL CHECK (state IN ('DRAFT', 'ORDERED')),
+    state         text NOT NULL
+        CHECK (state IN ('DRAFT', 'WAITING_FOR_APPROVAL', 'APPROVED', 'REJECTED', 'WITHDRAWN', 'ORDERED')),
     price_book_id code NOT NULL,
     currency_code text NOT NULL,
+    expire_time   timestamptz,
+    exceptions    jsonb NOT NULL DEFAULT '{"v": 1, "content": []}',
+    decide_reason text,
+    decided_by    uuid,
+    decide_time   timestamptz,
+    cloned_from   uuid,
     revision      bigint NOT NULL DEFAULT 1,
     create_time   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, quote_id),
+    CONSTRAINT decisions_are_whole CHECK ((decide_reason IS NULL) = (decide_time IS NULL)),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
     CONSTRAINT price_book_exists FOREIGN KEY (tenant_id, price_book_id) REFERENCES price_books
 );
 COMMENT ON TABLE quotes IS 'run-time: quotes';
+COMMENT ON COLUMN quotes.exceptions IS 'the terms that go beyond the limits of the catalog';
 
 CREATE TABLE quote_lines (
     tenant_id  uuid NOT NULL,
@@ -1562,7 +1571,7 @@ GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
-GRANT DELETE ON procedures, procedure_versions TO usage_app;
+GRANT DELETE ON procedures, procedure_versions, quote_lines TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

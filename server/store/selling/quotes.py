@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -16,8 +17,16 @@ from server.domain.ids import (
     SellingModelId,
 )
 from server.domain.modeling.roles import Binding, ProductRole
-from server.domain.selling.sales import Buyer, LineResource, Quote, QuoteState, SaleLine
-from server.store.audit import audit_of
+from server.domain.selling.sales import (
+    Buyer,
+    Decision,
+    LineResource,
+    Quote,
+    QuoteException,
+    QuoteState,
+    SaleLine,
+)
+from server.store.audit import audit_of, credential_id
 from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
@@ -31,6 +40,22 @@ SQL = load("selling/quotes.sql")
 
 RESOURCES: DocumentCodec[tuple[LineResource, ...]] = DocumentCodec(tuple[LineResource, ...])
 """The documents of `quote_lines.resources` and `order_lines.resources`."""
+
+EXCEPTIONS: DocumentCodec[tuple[QuoteException, ...]] = DocumentCodec(tuple[QuoteException, ...])
+"""The documents of `quotes.exceptions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewQuote:
+    """A quote to insert."""
+
+    id: QuoteId
+    price_book_id: PriceBookId
+    state: QuoteState
+    lines: tuple[SaleLine, ...]
+    exceptions: tuple[QuoteException, ...]
+    expire_time: datetime | None
+    cloned_from: QuoteId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +91,70 @@ async def check_price_book(tx: Transaction, price_book_id: PriceBookId) -> None:
         raise NotFound.of("PriceBook", f"priceBooks/{price_book_id}")
 
 
-async def add(
+async def add(tx: Transaction, buyer: Buyer, new: NewQuote) -> Quote:
+    """Insert a quote and return it."""
+    row = await tx.fetchrow(
+        SQL["add_quote"],
+        tx.tenant_id,
+        buyer.id,
+        new.id,
+        new.state,
+        new.price_book_id,
+        buyer.currency_code,
+        new.expire_time,
+        EXCEPTIONS.encode(new.exceptions),
+        new.cloned_from,
+    )
+    assert row is not None, new.id
+    await _add_lines(tx, buyer.id, new.id, new.price_book_id, new.lines)
+    return Quote(
+        id=new.id,
+        account_id=buyer.id,
+        state=new.state,
+        price_book_id=new.price_book_id,
+        currency_code=buyer.currency_code,
+        lines=new.lines,
+        exceptions=new.exceptions,
+        expire_time=new.expire_time,
+        cloned_from=new.cloned_from,
+        revision=row["revision"],
+        audit=audit_of(row),
+    )
+
+
+async def replace_lines(tx: Transaction, quote: Quote) -> None:
+    """Replace the lines, the price book and the state of a quote, which is locked."""
+    args = (tx.tenant_id, quote.account_id, quote.id)
+    exceptions = EXCEPTIONS.encode(quote.exceptions)
+    await tx.execute(SQL["requote"], *args, quote.state, quote.price_book_id, exceptions)
+    await tx.execute(SQL["delete_quote_lines"], *args)
+    await _add_lines(tx, quote.account_id, quote.id, quote.price_book_id, quote.lines)
+
+
+async def set_expiry(tx: Transaction, quote: Quote, expire_time: datetime | None) -> None:
+    """Set the time from which on a quote, which is locked, cannot be ordered."""
+    args = (tx.tenant_id, quote.account_id, quote.id, expire_time)
+    await tx.execute(SQL["set_expiry"], *args)
+
+
+async def decide(tx: Transaction, quote: Quote, state: QuoteState, reason: str) -> Quote:
+    """Approve, reject or withdraw a quote, which is locked, and return it."""
+    args = (tx.tenant_id, quote.account_id, quote.id, state, reason)
+    await tx.execute(SQL["decide_quote"], *args)
+    return await get(tx, quote.account_id, quote.id)
+
+
+async def _add_lines(
     tx: Transaction,
+    account_id: AccountId,
     quote_id: QuoteId,
-    *,
-    buyer: Buyer,
     price_book_id: PriceBookId,
     lines: Sequence[SaleLine],
-) -> Quote:
-    """Insert a draft and return it."""
-    state, currency = QuoteState.DRAFT, buyer.currency_code
-    row = await tx.fetchrow(
-        SQL["add_quote"], tx.tenant_id, buyer.id, quote_id, state, price_book_id, currency
-    )
-    assert row is not None, quote_id
+) -> None:
     await tx.execute(
         SQL["add_quote_lines"],
         tx.tenant_id,
-        buyer.id,
+        account_id,
         quote_id,
         list(range(len(lines))),
         [line.product_id for line in lines],
@@ -98,15 +169,6 @@ async def add(
         [line.external_id for line in lines],
     )
     await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
-    return Quote(
-        id=quote_id,
-        account_id=buyer.id,
-        price_book_id=price_book_id,
-        currency_code=currency,
-        lines=tuple(lines),
-        revision=row["revision"],
-        audit=audit_of(row),
-    )
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
@@ -141,7 +203,7 @@ async def list_quotes(
 
 
 async def mark_ordered(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> None:
-    """Mark a draft as ordered."""
+    """Mark a quote as ordered."""
     await tx.execute(SQL["mark_ordered"], tx.tenant_id, account_id, quote_id)
 
 
@@ -184,11 +246,25 @@ async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record])
             price_book_id=PriceBookId(row["price_book_id"]),
             currency_code=row["currency_code"],
             lines=tuple(lines.get(row["quote_id"], ())),
+            exceptions=EXCEPTIONS.decode(row["exceptions"]),
+            expire_time=row["expire_time"],
+            decision=_decision(row),
+            cloned_from=None if row["cloned_from"] is None else QuoteId(row["cloned_from"]),
             revision=row["revision"],
             audit=audit_of(row),
         )
         for row in rows
     ]
+
+
+def _decision(row: Record) -> Decision | None:
+    if row["decide_time"] is None:
+        return None
+    return Decision(
+        reason=row["decide_reason"],
+        decided_by=credential_id(row["decided_by"]),
+        time=row["decide_time"],
+    )
 
 
 def _not_found(account_id: AccountId, quote_id: QuoteId) -> NotFound:

@@ -6,6 +6,8 @@ One statement reads all of it, so that the parts are of the same moment.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -28,6 +30,7 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     EntitlementId,
+    GrantId,
     ProductGrantId,
     ProductId,
     ResourceId,
@@ -45,9 +48,9 @@ from server.domain.modeling.policies import (
 from server.domain.modeling.units import ScaleRounding
 from server.domain.rating.compiled_rating import InForce
 from server.domain.rating.sold_terms import WalletRateSources
-from server.domain.selling.grants import Grant, GrantKind
+from server.domain.selling.grants import Grant, next_indices
 from server.domain.settlement.ledger import GrantHead, Head
-from server.domain.settlement.rewinding import PostedSums, rewound
+from server.domain.settlement.rewinding import PostedSums, Span, rewound
 from server.domain.settlement.standing import with_standing
 from server.domain.settlement.tokens import TokenWallet
 from server.domain.settlement.walk import WalletTerms
@@ -187,12 +190,28 @@ async def get(
     is as it was before the earliest final period that is not corrected yet, or before a final
     period of `since`. Without `with_pending`, what is not corrected yet is left out.
     """
-    args = (tx.tenant_id, account_id, wallet_id, None, None, 1, with_sources, *[None] * 4)
-    asked = (with_pending, list(since), list(since.values()))
-    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
-    if not wallets:
-        raise _not_found(account_id, wallet_id)
-    return wallets[0]
+    asked = (with_sources, *[None] * 4, with_pending, list(since), list(since.values()), None)
+    return await _get(tx, account_id, wallet_id, asked)
+
+
+async def get_final(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, span: Span
+) -> StoredWallet:
+    """Return a wallet as it was before some final periods. Raises WALLET_NOT_FOUND.
+
+    `effects` are those of these periods, and `cells` also those of the period that follows. The
+    balances are less these effects only; see `moved_after`.
+    """
+    asked = (False, *[None] * 4, False, [wallet_id], [span.since], span.until)
+    return await _get(tx, account_id, wallet_id, asked)
+
+
+async def moved_after(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> dict[GrantId, Decimal]:
+    """Return the sums of the entries of a wallet's grants in the periods from `at` on."""
+    rows = await tx.fetch(SQL["moved_after"], tx.tenant_id, account_id, wallet_id, at)
+    return {GrantId(row["grant_id"]): row["amount"] for row in rows}
 
 
 async def asset_numbers(
@@ -214,7 +233,7 @@ async def list_wallets(
     """Return an account's wallets by resource; token wallets come with their sources."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
-    args = (*args, True, [], [])
+    args = (*args, True, [], [], None)
     rows = await tx.fetch(SQL["wallet_states"], *args)
     return _assembled(account_id, rows)
 
@@ -253,24 +272,24 @@ async def grant_sources(
 async def save_next_indices(
     tx: Transaction,
     account_id: AccountId,
-    indices: Mapping[EntitlementId, int],
+    opened: Iterable[Grant],
 ) -> None:
-    """Save the index of the next issue of each entitlement."""
+    """Save the index of the next issue of each entitlement whose issues were opened."""
+    indices = next_indices(opened)
     if indices:
         keys = sorted(indices)
         following = [indices[key] for key in keys]
         await tx.execute(SQL["save_next_indices"], tx.tenant_id, account_id, keys, following)
 
 
-def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
-    """Return the index after the last opened issue, by entitlement."""
-    indices: dict[EntitlementId, int] = {}
-    for grant in opened:
-        # A rollover carries a remainder of an earlier issue and takes no index.
-        if grant.kind is not GrantKind.ROLLOVER:
-            after = max(indices.get(grant.entitlement_id, 0), grant.index + 1)
-            indices[grant.entitlement_id] = after
-    return indices
+async def _get(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, asked: Sequence[Any]
+) -> StoredWallet:
+    args = (tx.tenant_id, account_id, wallet_id, None, None, 1)
+    wallets = _assembled(account_id, await tx.fetch(SQL["wallet_states"], *args, *asked))
+    if not wallets:
+        raise _not_found(account_id, wallet_id)
+    return wallets[0]
 
 
 def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
@@ -363,7 +382,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
     )
     if row["since"] is not None:
         state = rewound(state, row["since"], decode_effects(row["effects"]))
-    return with_standing(state)
+    return with_standing(state, row["until"])
 
 
 def _decode_cells(wallet_id: WalletId, row: Record) -> tuple[Cell, ...]:

@@ -105,7 +105,7 @@ async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
         opened=due,
     )
     await ledger.post(tx, account_id, [posting])
-    await wallets.save_next_indices(tx, account_id, wallets.next_indices(due))
+    await wallets.save_next_indices(tx, account_id, due)
     following = next_due(entitlements, zone, after=at)
     if following is not None:
         await jobs.add(tx, [refresh_job(account_id, wallet_id, following)])
@@ -140,8 +140,7 @@ async def _post(tx: Transaction, wallet: StoredWallet, settlement: Settlement) -
         opened=settlement.opened,
     )
     await ledger.post(tx, wallet.account_id, [posting])
-    indices = wallets.next_indices(settlement.opened)
-    await wallets.save_next_indices(tx, wallet.account_id, indices)
+    await wallets.save_next_indices(tx, wallet.account_id, settlement.opened)
 
 
 async def _pass_on(

@@ -1,28 +1,24 @@
 """Corrections: final periods that have changed are settled again, and the difference is booked.
 
 A correction takes in everything that is pending for a settlement group: the wallets of an account
-that are connected by tokens. It computes first and posts at the end, in one transaction.
+that are connected by tokens. It reads and computes a slice of periods at a time, and posts at the
+end, in one transaction.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from server.domain.billing.causes import Cause
-from server.domain.billing.corrections import (
-    Correction,
-    FinalBooks,
-    cells_to_save,
-    correction,
-    in_next_period,
-    in_place,
-    revised,
-)
+from server.domain.billing.corrections import Correction, cells_to_save, in_next_period, in_place
 from server.domain.calendar import Period, rating_period
 from server.domain.consumption.cells import Cell
 from server.domain.ids import AccountId, CorrectionId, ExecutionId, WalletId
 from server.domain.modeling.policies import LatePolicy
-from server.domain.settlement.ratable_lines import RatableLine
+from server.domain.selling.grants import Grant
+from server.domain.settlement.ledger import Movement
+from server.domain.settlement.ratable_lines import RatableLine, UsageKey
+from server.domain.settlement.rewinding import in_posting_order
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
@@ -37,10 +33,7 @@ from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
 from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
-from server.usecases.settlement.as_rated import as_rated
-
-BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
-"""A time before the first usage of every wallet."""
+from server.usecases.billing.slices import Slice, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +72,25 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Corrected:
-    """A wallet and its correction."""
+    """A wallet and its correction, added up over the slices of its periods.
+
+    `wallet` has the grants and the head before anything is posted. `whole` are the lines that
+    changed, as they are now.
+    """
 
     wallet: StoredWallet
-    correction: Correction
+    movements: list[Movement] = field(default_factory=list)
+    opened: list[Grant] = field(default_factory=list)
+    changes: list[RatableLine] = field(default_factory=list)
+    whole: dict[UsageKey, RatableLine] = field(default_factory=dict)
+
+    def add(self, fixed: Correction) -> None:
+        """Add the correction of a slice."""
+        self.movements += fixed.movements
+        self.opened += fixed.opened
+        self.changes += fixed.changes
+        changed = {line.key.usage for line in fixed.changes}
+        self.whole |= {line.key.usage: line for line in fixed.lines if line.key.usage in changed}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,46 +104,45 @@ class _SettlementGroup:
 
     async def correct(self, wallet_id: WalletId, since: datetime) -> None:
         """Compute the correction of a wallet, and save the cells that are derived from it."""
-        tx = self.tx
-        wallet = await wallets.get(
-            tx, self.account_id, wallet_id, with_pending=False, since={wallet_id: since}
-        )
-        if wallet.closed is None:
-            return
-        books = await final_books(tx, wallet, since, wallet.closed)
-        corrected = _Corrected(wallet=wallet, correction=correction(books))
-        self.found[wallet_id] = corrected
-        await self._save_standing(wallet, since, wallet.closed)
-        for token_id in wallet.token_wallet_ids:
-            await self._pass_on(corrected, token_id, since)
+        async for slice_ in slices(self.tx, self.account_id, wallet_id, since):
+            corrected = self.found.setdefault(wallet_id, _Corrected(wallet=slice_.wallet))
+            corrected.add(slice_.correction)
+            await self._save_standing(slice_)
+            await _save_drawn(self.tx, slice_)
+            for token_id in slice_.wallet.token_wallet_ids:
+                await self._pass_on(slice_, token_id)
 
-    async def _save_standing(self, wallet: StoredWallet, since: datetime, closed: datetime) -> None:
+    async def _save_standing(self, slice_: Slice) -> None:
         """Save the cells without records of the periods after the first one, which may differ now.
 
-        Those of the first open period are stored too; later ones are derived when they are read.
+        Those with which the next slice begins are among them, and those of the first open period.
+        Later ones are derived when they are read.
         """
+        wallet, (since, until) = slice_.wallet, slice_.span
         first_open = await store.first_open(self.tx, self.account_id, wallet.id)
-        end = closed if first_open is None else first_open.end
+        end = slice_.books.closed if first_open is None else first_open.end
 
         def of_later(cells: Sequence[Cell]) -> list[Cell]:
             return [
                 cell
                 for cell in cells
-                if is_standing(cell) and cell.period.start > since and cell.period.end <= end
+                if is_standing(cell)
+                and since < cell.period.start <= (until or end)
+                and cell.period.end <= end
             ]
 
         changed, gone = cells_to_save(of_later(wallet.cells), of_later(wallet.state.cells))
         await summaries.add_standing(self.tx, wallet, changed)
         await store.empty_standing(self.tx, self.account_id, gone)
 
-    async def _pass_on(self, corrected: _Corrected, token_id: WalletId, since: datetime) -> None:
+    async def _pass_on(self, slice_: Slice, token_id: WalletId) -> None:
         """Save the tokens that final usage costs now; final periods of tokens change with them."""
-        tx, fixed, wallet = self.tx, corrected.correction, corrected.wallet
+        tx, fixed, wallet = self.tx, slice_.correction, slice_.wallet
         tokens = await wallets.get(tx, self.account_id, token_id, with_pending=False)
         own = wallet.rated_in(token_id)
         due = tokens_of(tokens.token_wallet, own, fixed.cells, fixed.results, fixed.lines)
         source_of = {cell.id: source for source, cell in due}
-        known = await store.token_cells(tx, wallet, token_id, since)
+        known = await store.token_cells(tx, wallet, token_id, slice_.span)
         changed, gone = cells_to_save(known, [cell for _, cell in due])
         gone = tuple(cell for cell in gone if not cell.is_empty)
         if not (changed or gone):
@@ -152,22 +159,10 @@ class _SettlementGroup:
             self.since[token_id] = min([*final, self.since.get(token_id, final[0])])
 
 
-async def final_books(
-    tx: Transaction, wallet: StoredWallet, since: datetime, closed: datetime
-) -> FinalBooks:
-    """Return a wallet that was read as before `since`, with what was booked for it since then.
-
-    Its usage is rated by the procedure versions that rated it when its periods were closed.
-    """
-    booked = await store.booked(tx, wallet.account_id, wallet.id, since)
-    versions = await as_rated(tx, booked, wallet.state.rating_versions)
-    return FinalBooks(
-        state=replace(wallet.state, rating_versions=versions),
-        since=since,
-        closed=closed,
-        effects=wallet.effects,
-        booked={key: line for key, line in booked.items() if key.origin_start < closed},
-    )
+async def _save_drawn(tx: Transaction, slice_: Slice) -> None:
+    fixed = slice_.correction
+    line_of = {cell_id: line.id for line in fixed.lines for cell_id in line.cell_ids}
+    await summaries.save_drawn(tx, slice_.wallet.account_id, fixed.results, line_of)
 
 
 async def _open_for(tx: Transaction, tokens: StoredWallet, taking: set[Period]) -> None:
@@ -184,9 +179,7 @@ async def _book(group: _SettlementGroup, marked: dict[WalletId, Pending]) -> Non
     """Post the movements of all wallets, and book the lines that changed."""
     tx, account_id = group.tx, group.account_id
     changed = {
-        wallet_id: one
-        for wallet_id, one in group.found.items()
-        if one.correction.movements or one.correction.changes
+        wallet_id: one for wallet_id, one in group.found.items() if one.movements or one.changes
     }
     correction_id = CorrectionId(new_id())
     if changed:
@@ -198,12 +191,14 @@ async def _book(group: _SettlementGroup, marked: dict[WalletId, Pending]) -> Non
             tx, account_id, correction_id, list(map(_posted_to, changed.values()))
         )
         await ledger.post(tx, account_id, [_posting(one) for one in changed.values()])
+        opened = [grant for one in changed.values() for grant in one.opened]
+        await wallets.save_next_indices(tx, account_id, opened)
     for one in group.found.values():
         await _book_lines(tx, one, correction_id)
 
 
 def _posted_to(corrected: _Corrected) -> PostedTo:
-    wallet, count = corrected.wallet, len(corrected.correction.movements)
+    wallet, count = corrected.wallet, len(corrected.movements)
     return PostedTo(
         wallet_id=wallet.id,
         revision=wallet.correction_count + 1,
@@ -213,45 +208,38 @@ def _posted_to(corrected: _Corrected) -> PostedTo:
 
 
 def _posting(corrected: _Corrected) -> WalletPosting:
-    wallet, fixed = corrected.wallet, corrected.correction
+    wallet = corrected.wallet
     return WalletPosting(
         head=wallet.head,
         grant_heads=wallet.grant_heads,
-        movements=revised(fixed.movements, wallet.correction_count + 1),
-        opened=fixed.opened,
+        movements=in_posting_order(corrected.movements, wallet.correction_count + 1),
+        opened=tuple(corrected.opened),
     )
 
 
 async def _book_lines(tx: Transaction, corrected: _Corrected, correction_id: CorrectionId) -> None:
     """Book the lines of a wallet that changed: in place, or in the next billing period."""
-    wallet, fixed = corrected.wallet, corrected.correction
+    wallet = corrected.wallet
     bills: dict[Period, BillState] = {}
     replacing: list[RatableLine] = []
     adding: list[RatableLine] = []
     calendar = calendar_of(wallet)
-    for line in fixed.changes:
+    for line in corrected.changes:
         billed_from = line.billed_from or max(line.key.origin_start, wallet.service_start)
         billing = calendar.origin_of(billed_from)
         if wallet.late is LatePolicy.REOPEN and billing not in bills:
             bills[billing] = await store.lock_bill(tx, wallet, billing)
         is_in_place = bills.get(billing, BillState.INVOICED) is not BillState.INVOICED
         (replacing if is_in_place else adding).append(replace(line, billed_from=billed_from))
-    whole = {line.key.usage: line for line in fixed.lines}
     execution_id = ExecutionId(correction_id)
     if replacing:
-        lines = [in_place(line, whole) for line in replacing]
+        lines = [in_place(line, corrected.whole) for line in replacing]
         await store.supersede_ratable(tx, wallet.account_id, {line.id for line in lines})
         await summaries.add_ratable(tx, wallet, lines, execution_id, correction_id)
     if adding:
         handling = await _handling(tx, wallet)
         lines = [in_next_period(line, handling, correction_id) for line in adding]
         await summaries.add_ratable(tx, wallet, lines, execution_id, correction_id)
-    await summaries.save_drawn(
-        tx,
-        wallet.account_id,
-        fixed.results,
-        {cell_id: line.id for line in fixed.lines for cell_id in line.cell_ids},
-    )
     for billing, state in bills.items():
         if state is BillState.READY:
             await store.supersede_bill(tx, wallet, billing)

@@ -38,6 +38,7 @@ from server.domain.settlement.ratable_lines import (
     RatableLine,
     ratable_lines,
 )
+from server.domain.settlement.rewinding import ALL_PERIODS
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing import corrections
@@ -48,7 +49,6 @@ from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import compiled, compiled_trial, rows_of_product
 from server.store.settlement import wallets
 from server.store.settlement.wallets import StoredWallet
-from server.usecases.billing.corrections import BEGINNING
 from server.usecases.settlement.as_rated import as_rated
 
 
@@ -119,7 +119,7 @@ async def _replay_wallet(context: ReplayContext, wallet: StoredWallet) -> Wallet
     final = await final_cells(context.tx, wallet.account_id, wallet.id)
     cells = tuple(one.cell for one in final)
     results = as_drawn(wallet.state, final)
-    booked = await corrections.booked(context.tx, wallet.account_id, wallet.id, BEGINNING)
+    booked = await corrections.booked(context.tx, wallet.account_id, wallet.id, ALL_PERIODS)
     rating_versions = await as_rated(context.tx, booked, wallet.state.rating_versions)
     rates = wallet.state.rates
     before = FinalUsage(

@@ -1,9 +1,7 @@
 """Verification: compute all derived data again, compare it, and name each difference."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 
-from server.domain.billing.corrections import Correction, correction
 from server.domain.billing.verification import (
     Difference,
     Verified,
@@ -18,13 +16,13 @@ from server.domain.errors import UsageError
 from server.domain.exact import plain
 from server.domain.ids import AccountId, GrantId, WalletId
 from server.domain.settlement.ledger import GrantHead, Head, LedgerEntry, check_chain
+from server.domain.settlement.rewinding import ALL_PERIODS
 from server.domain.settlement.tokens import tokens_of
 from server.store.billing import pending
 from server.store.billing import verification as store
 from server.store.connection import Transaction
 from server.store.settlement import entries, wallets
-from server.store.settlement.wallets import StoredWallet
-from server.usecases.billing.corrections import BEGINNING, final_books
+from server.usecases.billing.slices import Slice, slices
 from server.usecases.modeling.currencies import minor_places
 
 PAGE = 1_000
@@ -96,37 +94,37 @@ async def _settled(tx: Transaction, account_id: AccountId, wallet_id: WalletId) 
     The walk begins with the first grant. Periods from the first one on that waits for a correction
     are left out.
     """
-    wallet = await wallets.get(
-        tx, account_id, wallet_id, with_pending=False, since={wallet_id: BEGINNING}
-    )
-    if wallet.closed is None:
-        return []
-    closed = await _verified_until(tx, wallet, wallet.closed)
-    books = await final_books(tx, wallet, BEGINNING, closed)
+    found: list[Difference] = []
+    waiting = await pending.first(tx, account_id, wallet_id)
+    since = ALL_PERIODS.since
     try:
-        fixed = correction(books)
+        async for slice_ in slices(tx, account_id, wallet_id, since, before=waiting):
+            found += await _slice(tx, slice_)
     except UsageError as error:
         name = f"accounts/{account_id}/wallets/{wallet_id}"
         text = f"{error.reason}: {error.message}"
-        return [Difference(what="rating", name=name, expected="as before", found=text)]
-    kept = {one.cell.id: one for one in await store.final_cells(tx, account_id, wallet_id)}
-    found = differing_standing(account_id, wallet.cells, wallet.state.cells, closed)
-    found += differing_cells(account_id, fixed.results, kept)
-    found += differing_movements(account_id, wallet_id, fixed.movements)
-    found += differing_lines(account_id, fixed.changes, books.booked)
-    return found + await _tokens(tx, wallet, fixed)
+        found.append(Difference(what="rating", name=name, expected="as before", found=text))
+    return found
 
 
-async def _verified_until(tx: Transaction, wallet: StoredWallet, closed: datetime) -> datetime:
-    """Return the end of the last final period before the first one that waits for a correction."""
-    since = await pending.first(tx, wallet.account_id, wallet.id)
-    return closed if since is None else min(closed, since)
-
-
-async def _tokens(tx: Transaction, wallet: StoredWallet, fixed: Correction) -> list[Difference]:
-    """Return the differences between a wallet's overage in tokens and the stored token cells."""
+async def _slice(tx: Transaction, slice_: Slice) -> list[Difference]:
+    """Return the differences of some final periods of a wallet from a new walk."""
+    wallet, books, fixed = slice_.wallet, slice_.books, slice_.correction
     account_id = wallet.account_id
-    kept = await store.token_quantities(tx, account_id, wallet.id)
+    final = await store.final_cells(tx, account_id, wallet.id, slice_.span)
+    kept = {one.cell.id: one for one in final}
+    found = differing_standing(account_id, wallet.cells, wallet.state.cells, books.closed)
+    found += differing_cells(account_id, fixed.results, kept)
+    found += differing_movements(account_id, wallet.id, fixed.movements)
+    found += differing_lines(account_id, fixed.changes, books.booked)
+    return found + await _tokens(tx, slice_)
+
+
+async def _tokens(tx: Transaction, slice_: Slice) -> list[Difference]:
+    """Return the differences between a wallet's overage in tokens and the stored token cells."""
+    wallet, fixed = slice_.wallet, slice_.correction
+    account_id = wallet.account_id
+    kept = await store.token_quantities(tx, account_id, wallet.id, slice_.span)
     verified = {cell.id for cell in fixed.cells}
     found: list[Difference] = []
     for token_id in wallet.token_wallet_ids:

@@ -28,7 +28,7 @@ from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
-from server.usecases.selling.quotes import check_active, check_external_ids
+from server.usecases.selling.quoting import check_active, check_external_ids
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
 UNKNOWN_ASSET = "-"

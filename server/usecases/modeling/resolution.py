@@ -31,7 +31,6 @@ from server.domain.modeling.policies import (
     PolicyLevel,
     PolicySource,
     RefreshPolicy,
-    RolloverPolicy,
     Validity,
     assumed_billing,
     check_method,
@@ -238,16 +237,10 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         quantity=quantity,
         refresh=RefreshPolicy(cadence=refresh.interval) if refresh else None,
         validity=Validity(cadence=grant.validity) if grant.validity else None,
-        rollover=RolloverPolicy(
-            max_count=rollover.max_rollovers,
-            max_quantity=rollover.max_quantity,
-            max_percent=rollover.max_percent,
-            remainder_percent=rollover.remainder_percent,
-        )
-        if rollover
-        else None,
+        rollover=rollover.policy if rollover else None,
         refresh_policy=_source(grant.refresh_id, graph.refreshes),
         rollover_policy=_source(grant.rollover_id, graph.rollovers),
+        type=grant.type,
         selling_model_id=grant.selling_model_id,
         start_date=grant.start_date,
         end_date=grant.end_date,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from server.domain.errors import FailedPrecondition
 from server.domain.ids import AccountId, AssetId, OrderId, QuoteId
-from server.domain.selling.sales import Order, QuoteState
+from server.domain.selling.quote_states import check_orderable
+from server.domain.selling.sales import Order
 from server.env import new_id
 from server.store.connection import Transaction
 from server.store.keys import TimeKey
@@ -21,16 +21,14 @@ class CreateOrder:
 
 
 async def create(tx: Transaction, command: CreateOrder) -> Order:
-    """Create a draft order with the lines of a draft quote, and mark the quote as ordered.
+    """Create a draft order with the lines of a quote, and mark the quote as ordered.
 
-    Raises QUOTE_NOT_FOUND, QUOTE_STATE.
+    Raises QUOTE_NOT_FOUND, QUOTE_STATE, APPROVAL_REQUIRED, QUOTE_EXPIRED.
     """
     account_id, quote_id = command.account_id, command.quote_id
     # Locked, so that no second order is made of the quote.
     quote = await quotes.lock(tx, account_id, quote_id)
-    if quote.state is not QuoteState.DRAFT:
-        message = "an order was made of this quote before"
-        raise FailedPrecondition("QUOTE_STATE", message, {"state": quote.state})
+    check_orderable(quote)
 
     order_id = OrderId(new_id())
     # Each line of a new sale is about an asset of its own, which its activation creates.

@@ -14,7 +14,7 @@ from server.domain.modeling.catalog import (
     Refresh,
     Rollover,
 )
-from server.domain.modeling.policies import RefreshPolicy, RolloverPolicy
+from server.domain.modeling.policies import RefreshPolicy
 from server.domain.modeling.resolved import LevelPolicies, ResolvedGrant, ResolvedProduct
 from server.domain.selling.overrides import check_policies
 from server.store.connection import Transaction
@@ -110,12 +110,7 @@ def _grant(grant: ResolvedGrant, versions: Versions) -> ResolvedGrant:
         version, content = rollover
         grant = replace(
             grant,
-            rollover=RolloverPolicy(
-                max_count=content.max_rollovers,
-                max_quantity=content.max_quantity,
-                max_percent=content.max_percent,
-                remainder_percent=content.remainder_percent,
-            ),
+            rollover=content.policy,
             rollover_policy=replace(grant.rollover_policy, version=version),
         )
     return grant

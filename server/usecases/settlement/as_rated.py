@@ -16,6 +16,7 @@ from server.domain.rating.compiled_rating import (
     VersionKey,
 )
 from server.domain.settlement.ratable_lines import UsageKey
+from server.domain.settlement.rewinding import Span
 from server.domain.settlement.wallet_states import WalletState
 from server.store.billing import corrections as store
 from server.store.connection import Transaction
@@ -56,7 +57,7 @@ async def _as_before(tx: Transaction, account_id: AccountId, state: WalletState)
     # Without rewound grants there is no final usage in it.
     if state.posted is None or not state.cells:
         return state
-    since = min(cell.period.start for cell in state.cells)
+    since = Span(min(cell.period.start for cell in state.cells))
     booked = await store.booked(tx, account_id, state.terms.id, since)
     versions = await as_rated(tx, booked, state.rating_versions)
     return replace(state, rating_versions=versions)

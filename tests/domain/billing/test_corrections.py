@@ -12,7 +12,6 @@ from server.domain.billing.corrections import (
     correction,
     in_next_period,
     in_place,
-    revised,
 )
 from server.domain.calendar import PolicyPeriod
 from server.domain.consumption.gauges import Service
@@ -20,6 +19,8 @@ from server.domain.ids import CorrectionId, UnitId, WalletId
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, RolloverPolicy
 from server.domain.rating.rates import Rate, RateSegment, RateTerms
 from server.domain.settlement.ledger import CauseKind, EntryKind
+from server.domain.settlement.rewinding import in_posting_order
+from server.domain.settlement.standing import is_standing
 from server.domain.settlement.tokens import TokenWallet, tokens_of
 from tests import strategies
 from tests.domain.settlement.correction_words import (
@@ -76,7 +77,7 @@ def test_late_usage_is_paid_for_by_the_grants_of_its_own_month():
     # A line that was never booked corrects none.
     assert [(*figures([one])[0], one.corrects) for one in found.changes] == [(12, 10, 2, 4, None)]
     # What expired unused was drawn.
-    assert moves(found.movements) == [
+    assert moves(in_posting_order(found.movements, 1)) == [
         ("CORRECTION", date(2024, 2, 1), 10),
         ("CORRECTION", date(2024, 1, 10), -10),
     ]
@@ -296,7 +297,7 @@ def test_a_correction_has_a_number_and_issues_are_posted_once():
     books.held += (entitlement(2, 20, date(2024, 2, 1), refresh=None),)
 
     found = correction(books.books(JANUARY.start))
-    numbered = revised(found.movements, 7)
+    numbered = in_posting_order(found.movements, 7)
 
     issues = [one for one in numbered if one.cause_kind is CauseKind.ISSUE]
     assert [(one.kind, one.amount, one.cause_revision) for one in issues] == [
@@ -330,7 +331,7 @@ def test_a_late_reading_carries_over_into_the_final_periods_after_it():
 
     found = books.correct(JANUARY.start)
 
-    assert [one.measure.last for one in found.standing] == [3, 3]
+    assert [one.measure.last for one in found.cells if is_standing(one)] == [3, 3]
     corrected = Decimal(7 * 10 + 3 * 12) / 31
     assert abs(books.owed - (corrected + 3 + 3)) < Decimal("1e-9")
     books.check()

@@ -15,7 +15,6 @@ from server.domain.billing.corrections import (
     Correction,
     FinalBooks,
     correction,
-    revised,
 )
 from server.domain.calendar import Delay, Period, PolicyPeriod
 from server.domain.consumption.cells import Cell
@@ -35,7 +34,13 @@ from server.domain.settlement.ledger import (
     post,
 )
 from server.domain.settlement.ratable_lines import RatableLine, Rates, UsageKey
-from server.domain.settlement.rewinding import BOUNDARY_LEGS, Moved, MovementKey, rewound
+from server.domain.settlement.rewinding import (
+    BOUNDARY_LEGS,
+    Moved,
+    MovementKey,
+    in_posting_order,
+    rewound,
+)
 from server.domain.settlement.standing import is_standing, with_standing
 from server.domain.settlement.walk import Commitments, WalletTerms
 from server.domain.settlement.wallet_states import WalletState, rated, walked
@@ -183,7 +188,7 @@ class Books:
         found = correction(books)
         self._save_standing(books.state, since)
         self.corrected += 1
-        self._post(revised(found.movements, self.corrected), found.opened)
+        self._post(in_posting_order(found.movements, self.corrected), found.opened)
         self.lines += [
             replace(line, id=RatableSummaryId(UUID(int=self.corrected))) if line.corrects else line
             for line in found.changes

@@ -14,11 +14,18 @@ from server.domain.modeling.policies import RolloverPolicy
 from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
 from server.domain.settlement.rewinding import (
     MovementKey,
+    PeriodSize,
+    Span,
+    continued,
     corrections,
     counts_since,
+    in_posting_order,
+    less,
     rewound,
+    spans,
 )
 from server.domain.settlement.walk import EXPIRED, ROLLED_IN, ROLLED_OUT, opening
+from server.domain.settlement.wallet_states import walked
 from tests import strategies
 from tests.domain.procedure_words import tier
 from tests.domain.settlement.correction_words import Books, effects_of, voided
@@ -73,7 +80,8 @@ def ended(held, amount, leg, at=FEBRUARY.start):
 
 
 def corrected(before, after, *, since=JANUARY.start, through=MARCH.end):
-    return corrections(effects_of(before), after, since=since, through=through)
+    found = corrections(effects_of(before), after, since=since, through=through)
+    return in_posting_order(found, revision=1)
 
 
 @pytest.mark.parametrize("kind", list(CauseKind))
@@ -115,6 +123,47 @@ def test_what_ended_before_is_not_needed_to_rewind():
     found = rewound(books.state(since), since, effects_of(books.entries))
 
     assert [(one.start, one.balance) for one in found.grants] == [(day(2, 1), 100)]
+
+
+def test_slices_split_no_period():
+    def sliced(*sizes, limit=10):
+        starts = [day(number, 1) for number in range(1, 1 + len(sizes))]
+        found = spans(starts[0], map(PeriodSize, starts, sizes), limit=limit)
+        assert [one.until for one in found] == [*(one.since for one in found[1:]), None]
+        return [one.since.month for one in found]
+
+    assert sliced(5, 5, 1, 9, 1) == [1, 3, 5]
+    assert sliced(30, 1, 30, 0, 0) == [1, 2, 3, 4]
+    assert sliced(0, 0, 11) == [1]
+    assert spans(JANUARY.start, (), limit=10) == (Span(JANUARY.start),)
+
+
+def test_a_slice_goes_on_with_the_grants_that_the_one_before_left():
+    """60 of January rolled 40 into February; with 20 more, 20 roll, and the entry is not posted."""
+    books = wallet(60, 30, held=(entitlement(rollover=RolloverPolicy(max_count=1)),))
+    books.use(cell("more", 20, day(1, 20), period=JANUARY))
+    whole = rewound(books.state(JANUARY.start), JANUARY.start, effects_of(books.entries))
+    january = walked(
+        whole, [one for one in whole.cells if one.period == JANUARY], through=FEBRUARY.start
+    )
+
+    found = continued(books.state(FEBRUARY.start), january, FEBRUARY.start)
+
+    assert [(one.start.month, int(one.balance)) for one in found.grants] == [(2, 20), (2, 100)]
+    [held] = found.entitlements
+    assert held.next_index == 2
+    assert {one.id for one in found.grants} < {one.id for one in january.grants}
+
+
+def test_balances_can_be_less_what_moved_later():
+    books = wallet(60, 30)
+    state = books.state(JANUARY.start)
+    [grant] = [one for one in state.grants if one.balance][-1:]
+
+    found = less(state, {grant.id: Decimal(-5)})
+
+    balances = {one.id: one.balance for one in found.grants}
+    assert balances == {one.id: one.balance for one in state.grants} | {grant.id: grant.balance + 5}
 
 
 def test_what_moves_alike_again_is_not_corrected():
@@ -202,7 +251,7 @@ def test_a_commitment_is_drawn_for_less_where_more_usage_picks_a_better_tier():
     found = books.correct(JANUARY.start)
 
     # 500 took 400 and take 250 now; the same usage is paid for, so nothing is covered.
-    assert [(one.amount, one.covered) for one in found.movements] == [(150, 0), (-50, 100)]
+    assert {(one.amount, one.covered) for one in found.movements} == {(150, 0), (-50, 100)}
     books.check()
     assert books.left(day(3, 1)) == [1000 - 300 - 80]
 

@@ -16,7 +16,7 @@ from tests.stories.bill_words import owed
 from tests.stories.words import Metered, line, moment, stamp
 from tests.stories.world import World
 
-CORRECTION = "server.usecases.billing.corrections.correction"
+CORRECTION = "server.usecases.billing.slices.correction"
 # A job is found once it failed, by a worker that has let go of it.
 QUARANTINE = """
 UPDATE jobs SET state = 'QUARANTINED', attempts = 9

@@ -117,6 +117,8 @@ class Credential(_message.Message):
         """Reads wallets, summaries and the records they are calculated from."""
         COLLECTOR: Credential._Role.ValueType  # 7
         """Records usage only."""
+        APPROVER: Credential._Role.ValueType  # 8
+        """Approves and rejects quotes that go beyond the limits of the catalog; reads what it needs for that."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """The role of a credential; the permissions of several roles add up. New roles may be added."""
@@ -137,6 +139,8 @@ class Credential(_message.Message):
     """Reads wallets, summaries and the records they are calculated from."""
     COLLECTOR: Credential.Role.ValueType  # 7
     """Records usage only."""
+    APPROVER: Credential.Role.ValueType  # 8
+    """Approves and rejects quotes that go beyond the limits of the catalog; reads what it needs for that."""
 
     NAME_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int

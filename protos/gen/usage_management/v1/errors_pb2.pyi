@@ -320,13 +320,23 @@ class ErrorDetails(_message.Message):
         PRODUCT_EMPTY: ErrorDetails._Reason.ValueType  # 410
         """The product has no usage resource; add one."""
         QUOTE_STATE: ErrorDetails._Reason.ValueType  # 411
-        """The quote was ordered before; create a new one."""
+        """The quote is in a state that the call does not allow; the message says what is possible."""
+        APPROVAL_REQUIRED: ErrorDetails._Reason.ValueType  # 462
+        """The quote goes beyond what the catalog lets a seller agree to; have it approved (`ApproveQuote`), or change the
+        terms that its `exceptions` name (`UpdateQuote`).
+        """
+        QUOTE_EXPIRED: ErrorDetails._Reason.ValueType  # 463
+        """The quote has expired; give it a later `expire_time` (`UpdateQuote`), or clone it."""
+        GRANT_NOT_INCLUDED: ErrorDetails._Reason.ValueType  # 464
+        """The line does not include the grant; negotiate grants that the quote shows."""
+        GRANT_TWICE: ErrorDetails._Reason.ValueType  # 465
+        """A grant is named twice; name each grant once."""
         ORDER_ALREADY_ACTIVE: ErrorDetails._Reason.ValueType  # 412
         """The order is already active; read its assets."""
         BACKDATED_TOO_FAR: ErrorDetails._Reason.ValueType  # 413
         """The start date is too far in the past; start the line later."""
         NOT_NEGOTIABLE: ErrorDetails._Reason.ValueType  # 414
-        """The rate is not negotiable; use the rate of the catalog."""
+        """The rate, the grant or the policy is not negotiable; use that of the catalog."""
         RATE_CARD_TYPE_MISMATCH: ErrorDetails._Reason.ValueType  # 415
         """The content does not match the type of the rate card; put rates on base rate cards and tiers on tier rate
         cards.
@@ -706,13 +716,23 @@ class ErrorDetails(_message.Message):
     PRODUCT_EMPTY: ErrorDetails.Reason.ValueType  # 410
     """The product has no usage resource; add one."""
     QUOTE_STATE: ErrorDetails.Reason.ValueType  # 411
-    """The quote was ordered before; create a new one."""
+    """The quote is in a state that the call does not allow; the message says what is possible."""
+    APPROVAL_REQUIRED: ErrorDetails.Reason.ValueType  # 462
+    """The quote goes beyond what the catalog lets a seller agree to; have it approved (`ApproveQuote`), or change the
+    terms that its `exceptions` name (`UpdateQuote`).
+    """
+    QUOTE_EXPIRED: ErrorDetails.Reason.ValueType  # 463
+    """The quote has expired; give it a later `expire_time` (`UpdateQuote`), or clone it."""
+    GRANT_NOT_INCLUDED: ErrorDetails.Reason.ValueType  # 464
+    """The line does not include the grant; negotiate grants that the quote shows."""
+    GRANT_TWICE: ErrorDetails.Reason.ValueType  # 465
+    """A grant is named twice; name each grant once."""
     ORDER_ALREADY_ACTIVE: ErrorDetails.Reason.ValueType  # 412
     """The order is already active; read its assets."""
     BACKDATED_TOO_FAR: ErrorDetails.Reason.ValueType  # 413
     """The start date is too far in the past; start the line later."""
     NOT_NEGOTIABLE: ErrorDetails.Reason.ValueType  # 414
-    """The rate is not negotiable; use the rate of the catalog."""
+    """The rate, the grant or the policy is not negotiable; use that of the catalog."""
     RATE_CARD_TYPE_MISMATCH: ErrorDetails.Reason.ValueType  # 415
     """The content does not match the type of the rate card; put rates on base rate cards and tiers on tier rate
     cards.

@@ -76,8 +76,10 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrder(self, request, context):
-        """Creates a draft order from a draft quote, with the same lines, rates and grants, and marks the quote as
-        ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered before.
+        """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+
+        Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
+        `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

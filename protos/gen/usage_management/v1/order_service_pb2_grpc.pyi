@@ -38,8 +38,10 @@ class OrderServiceStub:
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]
     """Lists an account's orders, newest first."""
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.CreateOrderRequest, _order_service_pb2.Order]
-    """Creates a draft order from a draft quote, with the same lines, rates and grants, and marks the quote as
-    ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered before.
+    """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+
+    Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
+    `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
     """
     ActivateOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -66,8 +68,10 @@ class OrderServiceAsyncStub(OrderServiceStub):
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Lists an account's orders, newest first."""
     CreateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CreateOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
-    """Creates a draft order from a draft quote, with the same lines, rates and grants, and marks the quote as
-    ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered before.
+    """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+
+    Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
+    `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
     """
     ActivateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -109,8 +113,10 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.CreateOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_service_pb2.Order, _abc.Awaitable[_order_service_pb2.Order]]:
-        """Creates a draft order from a draft quote, with the same lines, rates and grants, and marks the quote as
-        ordered. Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered before.
+        """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+
+        Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
+        `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
         """
 
     @_abc_1.abstractmethod

@@ -25,15 +25,17 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
 from usage_management.v1 import catalog_resources_pb2 as usage__management_dot_v1_dot_catalog__resources__pb2
+from usage_management.v1 import policy_resources_pb2 as usage__management_dot_v1_dot_policy__resources__pb2
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/quote_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a\x1fusage_management/v1/types.proto\"\xdc\x04\n\x05Quote\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32 .usage_management.v1.Quote.StateB\x04\xe2\x41\x01\x03\x12=\n\nprice_book\x18\x03 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x1c\n\x1ausage-management/PriceBook\xbaH\x03\xc8\x01\x01\x12>\n\x05lines\x18\x04 \x03(\x0b\x32\x1d.usage_management.v1.SaleLineB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12\x1b\n\rcurrency_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"6\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0b\n\x07ORDERED\x10\x02:>\xea\x41;\n\x16usage-management/Quote\x12!accounts/{account}/quotes/{quote}\"\xe9\x06\n\x08SaleLine\x12\x38\n\x07product\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Product\xbaH\x03\xc8\x01\x01\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12H\n\x07\x62inding\x18\x05 \x01(\x0e\x32).usage_management.v1.Product.GrantBindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x0e\x62inding_target\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xfa\x41\x03\n\x01*\x12\x35\n\x0clinked_asset\x18\t \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\n\x16usage-management/Asset\x12J\n\x11omitted_resources\x18\n \x03(\tB/\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x05\x92\x01\x02\x10\x14\x12=\n\rselling_model\x18\x0b \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x1f\n\x1dusage-management/SellingModel\x12\x43\n\x08policies\x18\x0c \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12G\n\nattributes\x18\r \x03(\x0b\x32-.usage_management.v1.SaleLine.AttributesEntryB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x65xternal_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x01\x12K\n\x10negotiated_rates\x18\x06 \x03(\x0b\x32#.usage_management.v1.NegotiatedRateB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12>\n\tresources\x18\x07 \x03(\x0b\x32%.usage_management.v1.SaleLineResourceB\x04\xe2\x41\x01\x03\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd6\x01\n\x0eNegotiatedRate\x12\x45\n\x0eusage_resource\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x03\xc8\x01\x01\x12-\n\x04rate\x18\x02 \x01(\x0b\x32\x19.usage_management.v1.RateB\x04\xe2\x41\x01\x01\x12\x33\n\x05tiers\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTiersB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63lear_tiers\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa3\x05\n\x10SaleLineResource\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x33\n\x05terms\x18\x02 \x01(\x0b\x32\x1e.usage_management.v1.RateTermsB\x04\xe2\x41\x01\x03\x12\x38\n\x06grants\x18\x03 \x03(\x0b\x32\".usage_management.v1.SaleLineGrantB\x04\xe2\x41\x01\x03\x12G\n\x12\x61ggregation_policy\x18\x04 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/AggregationPolicy\x12P\n\x17rating_frequency_policy\x18\x05 \x01(\tB/\xe2\x41\x01\x03\xfa\x41(\n&usage-management/RatingFrequencyPolicy\x12?\n\x0eoverage_policy\x18\x06 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/OveragePolicy\x12?\n\x0etoken_resource\x18\x07 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x43\n\x18usage_definition_product\x18\x08 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12(\n\x1a\x61ggregation_policy_version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12-\n\x1frating_frequency_policy_version\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\x12$\n\x16overage_policy_version\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x8d\x04\n\rSaleLineGrant\x12H\n\x13product_usage_grant\x18\x01 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12?\n\x0erefresh_policy\x18\x04 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RefreshPolicy\x12\x41\n\x0frollover_policy\x18\x05 \x01(\tB(\xe2\x41\x01\x03\xfa\x41!\n\x1fusage-management/RolloverPolicy\x12$\n\x16refresh_policy_version\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12%\n\x17rollover_policy_version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x38\n\x14\x66irst_issue_quantity\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x37\n\x13last_issue_quantity\x18\t \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\"F\n\x0fGetQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\"\xea\x02\n\x11ListQuotesRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12=\n\x05state\x18\x04 \x01(\x0e\x32 .usage_management.v1.Quote.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x07product\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12;\n\x11start_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"e\n\x12ListQuotesResponse\x12\x30\n\x06quotes\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.QuoteB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xbb\x01\n\x12\x43reateQuoteRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x35\n\x05quote\x18\x02 \x01(\x0b\x32\x1a.usage_management.v1.QuoteB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x32\xd2\x02\n\x0cQuoteService\x12\x61\n\x08GetQuote\x12$.usage_management.v1.GetQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListQuotes\x12&.usage_management.v1.ListQuotesRequest\x1a\'.usage_management.v1.ListQuotesResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12k\n\x0b\x43reateQuote\x12\'.usage_management.v1.CreateQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x42\x9f\x01\n\x12usagemanagement.v1B\x11QuoteServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/quote_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a*usage_management/v1/policy_resources.proto\x1a\x1fusage_management/v1/types.proto\"\x97\x07\n\x05Quote\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32 .usage_management.v1.Quote.StateB\x04\xe2\x41\x01\x03\x12=\n\nprice_book\x18\x03 \x01(\tB)\xe2\x41\x01\x02\xfa\x41\x1c\n\x1ausage-management/PriceBook\xbaH\x03\xc8\x01\x01\x12>\n\x05lines\x18\x04 \x03(\x0b\x32\x1d.usage_management.v1.SaleLineB\x10\xe2\x41\x01\x02\xbaH\t\x92\x01\x03\x10\xe8\x07\xc8\x01\x01\x12\x1b\n\rcurrency_code\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\t \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x35\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12=\n\nexceptions\x18\x0c \x03(\x0b\x32#.usage_management.v1.QuoteExceptionB\x04\xe2\x41\x01\x03\x12:\n\x08\x64\x65\x63ision\x18\r \x01(\x0b\x32\".usage_management.v1.QuoteDecisionB\x04\xe2\x41\x01\x03\x12\x34\n\x0b\x63loned_from\x18\x0e \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Quote\"\x88\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\x0b\n\x07ORDERED\x10\x02\x12\x18\n\x14WAITING_FOR_APPROVAL\x10\x03\x12\x0c\n\x08\x41PPROVED\x10\x04\x12\x0c\n\x08REJECTED\x10\x05\x12\r\n\tWITHDRAWN\x10\x06\x12\x0b\n\x07\x45XPIRED\x10\x07:>\xea\x41;\n\x16usage-management/Quote\x12!accounts/{account}/quotes/{quote}\"\xd7\x02\n\x0eQuoteException\x12\x12\n\x04line\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12?\n\x0eusage_resource\x18\x02 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12<\n\x04kind\x18\x03 \x01(\x0e\x32(.usage_management.v1.QuoteException.KindB\x04\xe2\x41\x01\x03\x12\x31\n\rlimit_percent\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\x07percent\x18\x05 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x12\n\x04text\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\">\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x44ISCOUNT\x10\x01\x12\x12\n\x0eGRANT_INCREASE\x10\x02\"\x96\x01\n\rQuoteDecision\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\ndecided_by\x18\x02 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x35\n\x0b\x64\x65\x63ide_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xb8\x07\n\x08SaleLine\x12\x38\n\x07product\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Product\xbaH\x03\xc8\x01\x01\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12\x31\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.DateB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12)\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12H\n\x07\x62inding\x18\x05 \x01(\x0e\x32).usage_management.v1.Product.GrantBindingB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\"\n\x0e\x62inding_target\x18\x08 \x01(\tB\n\xe2\x41\x01\x01\xfa\x41\x03\n\x01*\x12\x35\n\x0clinked_asset\x18\t \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\n\x16usage-management/Asset\x12J\n\x11omitted_resources\x18\n \x03(\tB/\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x05\x92\x01\x02\x10\x14\x12=\n\rselling_model\x18\x0b \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x1f\n\x1dusage-management/SellingModel\x12\x43\n\x08policies\x18\x0c \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12G\n\nattributes\x18\r \x03(\x0b\x32-.usage_management.v1.SaleLine.AttributesEntryB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x65xternal_id\x18\x0e \x01(\tB\x04\xe2\x41\x01\x01\x12K\n\x10negotiated_rates\x18\x06 \x03(\x0b\x32#.usage_management.v1.NegotiatedRateB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12>\n\tresources\x18\x07 \x03(\x0b\x32%.usage_management.v1.SaleLineResourceB\x04\xe2\x41\x01\x03\x12M\n\x11negotiated_grants\x18\x0f \x03(\x0b\x32$.usage_management.v1.NegotiatedGrantB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc9\x02\n\x0fNegotiatedGrant\x12N\n\x13product_usage_grant\x18\x01 \x01(\tB1\xe2\x41\x01\x02\xfa\x41$\n\"usage-management/ProductUsageGrant\xbaH\x03\xc8\x01\x01\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x01\x12?\n\x0erefresh_policy\x18\x03 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/RefreshPolicy\x12\x41\n\x0frollover_policy\x18\x04 \x01(\tB(\xe2\x41\x01\x01\xfa\x41!\n\x1fusage-management/RolloverPolicy\x12\x34\n\x08validity\x18\x05 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x01\"\xd6\x01\n\x0eNegotiatedRate\x12\x45\n\x0eusage_resource\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/UsageResource\xbaH\x03\xc8\x01\x01\x12-\n\x04rate\x18\x02 \x01(\x0b\x32\x19.usage_management.v1.RateB\x04\xe2\x41\x01\x01\x12\x33\n\x05tiers\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTiersB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63lear_tiers\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xb1\x07\n\x10SaleLineResource\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x33\n\x05terms\x18\x02 \x01(\x0b\x32\x1e.usage_management.v1.RateTermsB\x04\xe2\x41\x01\x03\x12\x38\n\x06grants\x18\x03 \x03(\x0b\x32\".usage_management.v1.SaleLineGrantB\x04\xe2\x41\x01\x03\x12G\n\x12\x61ggregation_policy\x18\x04 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/AggregationPolicy\x12P\n\x17rating_frequency_policy\x18\x05 \x01(\tB/\xe2\x41\x01\x03\xfa\x41(\n&usage-management/RatingFrequencyPolicy\x12?\n\x0eoverage_policy\x18\x06 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/OveragePolicy\x12?\n\x0etoken_resource\x18\x07 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x43\n\x18usage_definition_product\x18\x08 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12(\n\x1a\x61ggregation_policy_version\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12-\n\x1frating_frequency_policy_version\x18\n \x01(\x05\x42\x04\xe2\x41\x01\x03\x12$\n\x16overage_policy_version\x18\x0b \x01(\x05\x42\x04\xe2\x41\x01\x03\x12Q\n\x0e\x64rawdown_order\x18\x0c \x01(\x0e\x32\x33.usage_management.v1.ResourcePolicies.DrawdownOrderB\x04\xe2\x41\x01\x03\x12\x45\n\x11\x63ommitment_policy\x18\r \x01(\tB*\xe2\x41\x01\x03\xfa\x41#\n!usage-management/CommitmentPolicy\x12\'\n\x19\x63ommitment_policy_version\x18\x0e \x01(\x05\x42\x04\xe2\x41\x01\x03\x12I\n\x0f\x63ommitment_rate\x18\x0f \x01(\x0e\x32*.usage_management.v1.CommitmentPolicy.RateB\x04\xe2\x41\x01\x03\"\xba\x05\n\rSaleLineGrant\x12H\n\x13product_usage_grant\x18\x01 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\x12,\n\x08quantity\x18\x02 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x03 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12?\n\x0erefresh_policy\x18\x04 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/RefreshPolicy\x12\x41\n\x0frollover_policy\x18\x05 \x01(\tB(\xe2\x41\x01\x03\xfa\x41!\n\x1fusage-management/RolloverPolicy\x12$\n\x16refresh_policy_version\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12%\n\x17rollover_policy_version\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x38\n\x14\x66irst_issue_quantity\x18\x08 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x37\n\x13last_issue_quantity\x18\t \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12?\n\x04type\x18\n \x01(\x0e\x32+.usage_management.v1.ProductUsageGrant.TypeB\x04\xe2\x41\x01\x03\x12\x34\n\x08validity\x18\x0b \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x03\x12\x34\n\x10\x63\x61talog_quantity\x18\x0c \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\"F\n\x0fGetQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\"\xea\x02\n\x11ListQuotesRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12=\n\x05state\x18\x04 \x01(\x0e\x32 .usage_management.v1.Quote.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x07product\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12;\n\x11start_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"e\n\x12ListQuotesResponse\x12\x30\n\x06quotes\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.QuoteB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xbb\x01\n\x12\x43reateQuoteRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x35\n\x05quote\x18\x02 \x01(\x0b\x32\x1a.usage_management.v1.QuoteB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x1b\n\rvalidate_only\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\xa2\x01\n\x12UpdateQuoteRequest\x12\x35\n\x05quote\x18\x01 \x01(\x0b\x32\x1a.usage_management.v1.QuoteB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"x\n\x13RepriceQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x99\x01\n\x11\x43loneQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\x35\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x9a\x01\n\x14WithdrawQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\x1f\n\x06reason\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x12\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\x99\x01\n\x13\x41pproveQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\x1f\n\x06reason\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x12\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\x9b\x01\n\x12RejectQuoteRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\"\n\x06reason\x18\x02 \x01(\tB\x12\xe2\x41\x01\x02\xbaH\x0br\x06\x18\xc8\x01(\xa0\x06\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x32\xea\x07\n\x0cQuoteService\x12\x61\n\x08GetQuote\x12$.usage_management.v1.GetQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListQuotes\x12&.usage_management.v1.ListQuotesRequest\x1a\'.usage_management.v1.ListQuotesResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12k\n\x0b\x43reateQuote\x12\'.usage_management.v1.CreateQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12k\n\x0bUpdateQuote\x12\'.usage_management.v1.UpdateQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12m\n\x0cRepriceQuote\x12(.usage_management.v1.RepriceQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12i\n\nCloneQuote\x12&.usage_management.v1.CloneQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12o\n\rWithdrawQuote\x12).usage_management.v1.WithdrawQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12o\n\x0c\x41pproveQuote\x12(.usage_management.v1.ApproveQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x19\x8a\x98\xcc\xef\x0c\rsales.approve\x90\x98\xcc\xef\x0c\x01\x12m\n\x0bRejectQuote\x12\'.usage_management.v1.RejectQuoteRequest\x1a\x1a.usage_management.v1.Quote\"\x19\x8a\x98\xcc\xef\x0c\rsales.approve\x90\x98\xcc\xef\x0c\x01\x42\x9f\x01\n\x12usagemanagement.v1B\x11QuoteServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,8 +63,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUOTE'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_QUOTE'].fields_by_name['updated_by']._loaded_options = None
   _globals['_QUOTE'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_QUOTE'].fields_by_name['expire_time']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['expire_time']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTE'].fields_by_name['exceptions']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['exceptions']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTE'].fields_by_name['decision']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['decision']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTE'].fields_by_name['cloned_from']._loaded_options = None
+  _globals['_QUOTE'].fields_by_name['cloned_from']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Quote'
   _globals['_QUOTE']._loaded_options = None
   _globals['_QUOTE']._serialized_options = b'\352A;\n\026usage-management/Quote\022!accounts/{account}/quotes/{quote}'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['line']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['line']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['usage_resource']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\003\372A \n\036usage-management/UsageResource'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['kind']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['kind']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['limit_percent']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['limit_percent']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['percent']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['percent']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEEXCEPTION'].fields_by_name['text']._loaded_options = None
+  _globals['_QUOTEEXCEPTION'].fields_by_name['text']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEDECISION'].fields_by_name['reason']._loaded_options = None
+  _globals['_QUOTEDECISION'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_QUOTEDECISION'].fields_by_name['decided_by']._loaded_options = None
+  _globals['_QUOTEDECISION'].fields_by_name['decided_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_QUOTEDECISION'].fields_by_name['decide_time']._loaded_options = None
+  _globals['_QUOTEDECISION'].fields_by_name['decide_time']._serialized_options = b'\342A\001\003'
   _globals['_SALELINE_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_SALELINE'].fields_by_name['product']._loaded_options = None
@@ -93,6 +121,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SALELINE'].fields_by_name['negotiated_rates']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\024'
   _globals['_SALELINE'].fields_by_name['resources']._loaded_options = None
   _globals['_SALELINE'].fields_by_name['resources']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINE'].fields_by_name['negotiated_grants']._loaded_options = None
+  _globals['_SALELINE'].fields_by_name['negotiated_grants']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\024'
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['product_usage_grant']._loaded_options = None
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['product_usage_grant']._serialized_options = b'\342A\001\002\372A$\n\"usage-management/ProductUsageGrant\272H\003\310\001\001'
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['quantity']._loaded_options = None
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['quantity']._serialized_options = b'\342A\001\001'
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['refresh_policy']._loaded_options = None
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['refresh_policy']._serialized_options = b'\342A\001\001\372A \n\036usage-management/RefreshPolicy'
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['rollover_policy']._loaded_options = None
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['rollover_policy']._serialized_options = b'\342A\001\001\372A!\n\037usage-management/RolloverPolicy'
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['validity']._loaded_options = None
+  _globals['_NEGOTIATEDGRANT'].fields_by_name['validity']._serialized_options = b'\342A\001\001'
   _globals['_NEGOTIATEDRATE'].fields_by_name['usage_resource']._loaded_options = None
   _globals['_NEGOTIATEDRATE'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\002\372A \n\036usage-management/UsageResource\272H\003\310\001\001'
   _globals['_NEGOTIATEDRATE'].fields_by_name['rate']._loaded_options = None
@@ -123,6 +163,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SALELINERESOURCE'].fields_by_name['rating_frequency_policy_version']._serialized_options = b'\342A\001\003'
   _globals['_SALELINERESOURCE'].fields_by_name['overage_policy_version']._loaded_options = None
   _globals['_SALELINERESOURCE'].fields_by_name['overage_policy_version']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINERESOURCE'].fields_by_name['drawdown_order']._loaded_options = None
+  _globals['_SALELINERESOURCE'].fields_by_name['drawdown_order']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_policy']._loaded_options = None
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_policy']._serialized_options = b'\342A\001\003\372A#\n!usage-management/CommitmentPolicy'
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_policy_version']._loaded_options = None
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_policy_version']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_rate']._loaded_options = None
+  _globals['_SALELINERESOURCE'].fields_by_name['commitment_rate']._serialized_options = b'\342A\001\003'
   _globals['_SALELINEGRANT'].fields_by_name['product_usage_grant']._loaded_options = None
   _globals['_SALELINEGRANT'].fields_by_name['product_usage_grant']._serialized_options = b'\342A\001\003\372A$\n\"usage-management/ProductUsageGrant'
   _globals['_SALELINEGRANT'].fields_by_name['quantity']._loaded_options = None
@@ -141,6 +189,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SALELINEGRANT'].fields_by_name['first_issue_quantity']._serialized_options = b'\342A\001\003'
   _globals['_SALELINEGRANT'].fields_by_name['last_issue_quantity']._loaded_options = None
   _globals['_SALELINEGRANT'].fields_by_name['last_issue_quantity']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINEGRANT'].fields_by_name['type']._loaded_options = None
+  _globals['_SALELINEGRANT'].fields_by_name['type']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINEGRANT'].fields_by_name['validity']._loaded_options = None
+  _globals['_SALELINEGRANT'].fields_by_name['validity']._serialized_options = b'\342A\001\003'
+  _globals['_SALELINEGRANT'].fields_by_name['catalog_quantity']._loaded_options = None
+  _globals['_SALELINEGRANT'].fields_by_name['catalog_quantity']._serialized_options = b'\342A\001\003'
   _globals['_GETQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
   _globals['_LISTQUOTESREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -169,34 +223,108 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['quote']._loaded_options = None
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['quote']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REPRICEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['expire_time']._loaded_options = None
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['expire_time']._serialized_options = b'\342A\001\001'
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CLONEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001\272H\010r\006\030\310\001(\240\006'
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_WITHDRAWQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001\272H\010r\006\030\310\001(\240\006'
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_APPROVEQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\272H\013r\006\030\310\001(\240\006\310\001\001'
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REJECTQUOTEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_QUOTESERVICE'].methods_by_name['GetQuote']._loaded_options = None
   _globals['_QUOTESERVICE'].methods_by_name['GetQuote']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
   _globals['_QUOTESERVICE'].methods_by_name['ListQuotes']._loaded_options = None
   _globals['_QUOTESERVICE'].methods_by_name['ListQuotes']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
   _globals['_QUOTESERVICE'].methods_by_name['CreateQuote']._loaded_options = None
   _globals['_QUOTESERVICE'].methods_by_name['CreateQuote']._serialized_options = b'\212\230\314\357\014\013sales.write\220\230\314\357\014\001'
-  _globals['_QUOTE']._serialized_start=355
-  _globals['_QUOTE']._serialized_end=959
-  _globals['_QUOTE_STATE']._serialized_start=841
-  _globals['_QUOTE_STATE']._serialized_end=895
-  _globals['_SALELINE']._serialized_start=962
-  _globals['_SALELINE']._serialized_end=1835
-  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_start=1786
-  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_end=1835
-  _globals['_NEGOTIATEDRATE']._serialized_start=1838
-  _globals['_NEGOTIATEDRATE']._serialized_end=2052
-  _globals['_SALELINERESOURCE']._serialized_start=2055
-  _globals['_SALELINERESOURCE']._serialized_end=2730
-  _globals['_SALELINEGRANT']._serialized_start=2733
-  _globals['_SALELINEGRANT']._serialized_end=3258
-  _globals['_GETQUOTEREQUEST']._serialized_start=3260
-  _globals['_GETQUOTEREQUEST']._serialized_end=3330
-  _globals['_LISTQUOTESREQUEST']._serialized_start=3333
-  _globals['_LISTQUOTESREQUEST']._serialized_end=3695
-  _globals['_LISTQUOTESRESPONSE']._serialized_start=3697
-  _globals['_LISTQUOTESRESPONSE']._serialized_end=3798
-  _globals['_CREATEQUOTEREQUEST']._serialized_start=3801
-  _globals['_CREATEQUOTEREQUEST']._serialized_end=3988
-  _globals['_QUOTESERVICE']._serialized_start=3991
-  _globals['_QUOTESERVICE']._serialized_end=4329
+  _globals['_QUOTESERVICE'].methods_by_name['UpdateQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['UpdateQuote']._serialized_options = b'\212\230\314\357\014\013sales.write\220\230\314\357\014\001'
+  _globals['_QUOTESERVICE'].methods_by_name['RepriceQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['RepriceQuote']._serialized_options = b'\212\230\314\357\014\013sales.write\220\230\314\357\014\001'
+  _globals['_QUOTESERVICE'].methods_by_name['CloneQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['CloneQuote']._serialized_options = b'\212\230\314\357\014\013sales.write\220\230\314\357\014\001'
+  _globals['_QUOTESERVICE'].methods_by_name['WithdrawQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['WithdrawQuote']._serialized_options = b'\212\230\314\357\014\013sales.write\220\230\314\357\014\001'
+  _globals['_QUOTESERVICE'].methods_by_name['ApproveQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['ApproveQuote']._serialized_options = b'\212\230\314\357\014\rsales.approve\220\230\314\357\014\001'
+  _globals['_QUOTESERVICE'].methods_by_name['RejectQuote']._loaded_options = None
+  _globals['_QUOTESERVICE'].methods_by_name['RejectQuote']._serialized_options = b'\212\230\314\357\014\rsales.approve\220\230\314\357\014\001'
+  _globals['_QUOTE']._serialized_start=433
+  _globals['_QUOTE']._serialized_end=1352
+  _globals['_QUOTE_STATE']._serialized_start=1152
+  _globals['_QUOTE_STATE']._serialized_end=1288
+  _globals['_QUOTEEXCEPTION']._serialized_start=1355
+  _globals['_QUOTEEXCEPTION']._serialized_end=1698
+  _globals['_QUOTEEXCEPTION_KIND']._serialized_start=1636
+  _globals['_QUOTEEXCEPTION_KIND']._serialized_end=1698
+  _globals['_QUOTEDECISION']._serialized_start=1701
+  _globals['_QUOTEDECISION']._serialized_end=1851
+  _globals['_SALELINE']._serialized_start=1854
+  _globals['_SALELINE']._serialized_end=2806
+  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_start=2757
+  _globals['_SALELINE_ATTRIBUTESENTRY']._serialized_end=2806
+  _globals['_NEGOTIATEDGRANT']._serialized_start=2809
+  _globals['_NEGOTIATEDGRANT']._serialized_end=3138
+  _globals['_NEGOTIATEDRATE']._serialized_start=3141
+  _globals['_NEGOTIATEDRATE']._serialized_end=3355
+  _globals['_SALELINERESOURCE']._serialized_start=3358
+  _globals['_SALELINERESOURCE']._serialized_end=4303
+  _globals['_SALELINEGRANT']._serialized_start=4306
+  _globals['_SALELINEGRANT']._serialized_end=5004
+  _globals['_GETQUOTEREQUEST']._serialized_start=5006
+  _globals['_GETQUOTEREQUEST']._serialized_end=5076
+  _globals['_LISTQUOTESREQUEST']._serialized_start=5079
+  _globals['_LISTQUOTESREQUEST']._serialized_end=5441
+  _globals['_LISTQUOTESRESPONSE']._serialized_start=5443
+  _globals['_LISTQUOTESRESPONSE']._serialized_end=5544
+  _globals['_CREATEQUOTEREQUEST']._serialized_start=5547
+  _globals['_CREATEQUOTEREQUEST']._serialized_end=5734
+  _globals['_UPDATEQUOTEREQUEST']._serialized_start=5737
+  _globals['_UPDATEQUOTEREQUEST']._serialized_end=5899
+  _globals['_REPRICEQUOTEREQUEST']._serialized_start=5901
+  _globals['_REPRICEQUOTEREQUEST']._serialized_end=6021
+  _globals['_CLONEQUOTEREQUEST']._serialized_start=6024
+  _globals['_CLONEQUOTEREQUEST']._serialized_end=6177
+  _globals['_WITHDRAWQUOTEREQUEST']._serialized_start=6180
+  _globals['_WITHDRAWQUOTEREQUEST']._serialized_end=6334
+  _globals['_APPROVEQUOTEREQUEST']._serialized_start=6337
+  _globals['_APPROVEQUOTEREQUEST']._serialized_end=6490
+  _globals['_REJECTQUOTEREQUEST']._serialized_start=6493
+  _globals['_REJECTQUOTEREQUEST']._serialized_end=6648
+  _globals['_QUOTESERVICE']._serialized_start=6651
+  _globals['_QUOTESERVICE']._serialized_end=7653
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Quotes: an offer to an account, with its rates and grants, before it is ordered.
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -12,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
+from usage_management.v1 import policy_resources_pb2 as _policy_resources_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -42,6 +44,18 @@ class Quote(_message.Message):
         """The quote is not ordered yet and binds nobody."""
         ORDERED: Quote._State.ValueType  # 2
         """An order was created from the quote."""
+        WAITING_FOR_APPROVAL: Quote._State.ValueType  # 3
+        """Some terms go beyond what the catalog lets a seller agree to; see `exceptions`. It can be ordered once it is
+        approved.
+        """
+        APPROVED: Quote._State.ValueType  # 4
+        """The terms beyond the limits of the catalog were approved; the quote can be ordered."""
+        REJECTED: Quote._State.ValueType  # 5
+        """The terms beyond the limits of the catalog were rejected; the quote can be changed, and then waits again."""
+        WITHDRAWN: Quote._State.ValueType  # 6
+        """The quote was withdrawn; it cannot be ordered or changed."""
+        EXPIRED: Quote._State.ValueType  # 7
+        """The `expire_time` has passed; the quote can be ordered once it has a later one."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The state of a quote. New states may be added."""
@@ -52,6 +66,18 @@ class Quote(_message.Message):
     """The quote is not ordered yet and binds nobody."""
     ORDERED: Quote.State.ValueType  # 2
     """An order was created from the quote."""
+    WAITING_FOR_APPROVAL: Quote.State.ValueType  # 3
+    """Some terms go beyond what the catalog lets a seller agree to; see `exceptions`. It can be ordered once it is
+    approved.
+    """
+    APPROVED: Quote.State.ValueType  # 4
+    """The terms beyond the limits of the catalog were approved; the quote can be ordered."""
+    REJECTED: Quote.State.ValueType  # 5
+    """The terms beyond the limits of the catalog were rejected; the quote can be changed, and then waits again."""
+    WITHDRAWN: Quote.State.ValueType  # 6
+    """The quote was withdrawn; it cannot be ordered or changed."""
+    EXPIRED: Quote.State.ValueType  # 7
+    """The `expire_time` has passed; the quote can be ordered once it has a later one."""
 
     NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -63,10 +89,14 @@ class Quote(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    CLONED_FROM_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/quotes/{quote}`."""
     state: Global___Quote.State.ValueType
-    """The state of the quote; only `OrderService.CreateOrder` changes it."""
+    """The state of the quote."""
     price_book: _builtins.str
     """The price book of its rates: `priceBooks/{price_book}`."""
     currency_code: _builtins.str
@@ -77,6 +107,8 @@ class Quote(_message.Message):
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    cloned_from: _builtins.str
+    """The quote that it is a clone of: `accounts/{account}/quotes/{quote}`; empty if it is not a clone."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLine]:
         """The lines: 1 to 200, unless the service is configured otherwise; see `quote.lines` of ListLimits."""
@@ -88,6 +120,18 @@ class Quote(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """The time from which on it cannot be ordered; it does not expire if absent."""
+
+    @_builtins.property
+    def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuoteException]:
+        """The terms that go beyond what the catalog lets a seller agree to; empty if none does."""
+
+    @_builtins.property
+    def decision(self) -> Global___QuoteDecision:
+        """The last approval, rejection or withdrawal; absent if there was none since the lines were quoted."""
 
     def __init__(
         self,
@@ -102,14 +146,119 @@ class Quote(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        exceptions: _abc.Iterable[Global___QuoteException] | None = ...,
+        decision: Global___QuoteDecision | None = ...,
+        cloned_from: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decision", b"decision", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "etag", b"etag", "lines", b"lines", "name", b"name", "price_book", b"price_book", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cloned_from", b"cloned_from", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "decision", b"decision", "etag", b"etag", "exceptions", b"exceptions", "expire_time", b"expire_time", "lines", b"lines", "name", b"name", "price_book", b"price_book", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Quote: _TypeAlias = Quote  # noqa: Y015
+
+@_typing.final
+class QuoteException(_message.Message):
+    """A term of a quote that goes beyond a limit of the catalog."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[QuoteException._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: QuoteException._Kind.ValueType  # 0
+        """Never returned."""
+        DISCOUNT: QuoteException._Kind.ValueType  # 1
+        """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+        GRANT_INCREASE: QuoteException._Kind.ValueType  # 2
+        """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """The kind of limit. New kinds may be added."""
+
+    KIND_UNSPECIFIED: QuoteException.Kind.ValueType  # 0
+    """Never returned."""
+    DISCOUNT: QuoteException.Kind.ValueType  # 1
+    """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+    GRANT_INCREASE: QuoteException.Kind.ValueType  # 2
+    """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+
+    LINE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LIMIT_PERCENT_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """The position of the line, from 0."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    kind: Global___QuoteException.Kind.ValueType
+    """The kind of limit."""
+    text: _builtins.str
+    """An explanation for people."""
+    @_builtins.property
+    def limit_percent(self) -> _decimal_pb2.Decimal:
+        """The limit, in percent."""
+
+    @_builtins.property
+    def percent(self) -> _decimal_pb2.Decimal:
+        """The greatest difference from the catalog, in percent, rounded up to two decimals."""
+
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        usage_resource: _builtins.str = ...,
+        kind: Global___QuoteException.Kind.ValueType = ...,
+        limit_percent: _decimal_pb2.Decimal | None = ...,
+        percent: _decimal_pb2.Decimal | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit_percent", b"limit_percent", "percent", b"percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "limit_percent", b"limit_percent", "line", b"line", "percent", b"percent", "text", b"text", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteException: _TypeAlias = QuoteException  # noqa: Y015
+
+@_typing.final
+class QuoteDecision(_message.Message):
+    """An approval, a rejection or a withdrawal of a quote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """The reason that was given."""
+    decided_by: _builtins.str
+    """The credential that decided: `credentials/{credential}`."""
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the decision."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time", "decided_by", b"decided_by", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteDecision: _TypeAlias = QuoteDecision  # noqa: Y015
 
 @_typing.final
 class SaleLine(_message.Message):
@@ -151,6 +300,7 @@ class SaleLine(_message.Message):
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    NEGOTIATED_GRANTS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
@@ -214,6 +364,10 @@ class SaleLine(_message.Message):
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleLineResource]:
         """The terms of the line for each resource of the product, set when the quote is created."""
 
+    @_builtins.property
+    def negotiated_grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedGrant]:
+        """The negotiated grants, one item per product usage grant: at most 20."""
+
     def __init__(
         self,
         *,
@@ -231,14 +385,61 @@ class SaleLine(_message.Message):
         external_id: _builtins.str = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
+        negotiated_grants: _abc.Iterable[Global___NegotiatedGrant] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
+
+@_typing.final
+class NegotiatedGrant(_message.Message):
+    """A negotiated grant, which replaces the quantity or the policies of a grant of the catalog. What is not named stays
+    as in the catalog on the start day of the line. At least one field besides `product_usage_grant` is required.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    product_usage_grant: _builtins.str
+    """The product usage grant, of the product of the line and included in it: `products/{product}/grants/{grant}`."""
+    refresh_policy: _builtins.str
+    """The refresh policy, which must be active: `refreshPolicies/{policy}`."""
+    rollover_policy: _builtins.str
+    """The rollover policy, which must be active: `rolloverPolicies/{policy}`."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity of one issue for the whole line, in the unit of the resource, which replaces the quantity of the
+        product usage grant times the quantity of the line. Zero or more, within the scale of the unit.
+        """
+
+    @_builtins.property
+    def validity(self) -> _types_pb2.Cadence:
+        """The validity of one issue."""
+
+    def __init__(
+        self,
+        *,
+        product_usage_grant: _builtins.str = ...,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        refresh_policy: _builtins.str = ...,
+        rollover_policy: _builtins.str = ...,
+        validity: _types_pb2.Cadence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "validity", b"validity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NegotiatedGrant: _TypeAlias = NegotiatedGrant  # noqa: Y015
 
 @_typing.final
 class NegotiatedRate(_message.Message):
@@ -309,6 +510,10 @@ class SaleLineResource(_message.Message):
     AGGREGATION_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     RATING_FREQUENCY_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     OVERAGE_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_FIELD_NUMBER: _builtins.int
+    COMMITMENT_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    COMMITMENT_RATE_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     aggregation_policy: _builtins.str
@@ -335,6 +540,16 @@ class SaleLineResource(_message.Message):
     """The version of the overage policy; zero if the service's default applies, or the policy of the wallet that
     the line adds to.
     """
+    drawdown_order: _catalog_resources_pb2.ResourcePolicies.DrawdownOrder.ValueType
+    """The order in which the grants of the wallet pay for usage."""
+    commitment_policy: _builtins.str
+    """The name of the commitment policy of a commitment; empty if the service's default applies, and for other
+    products.
+    """
+    commitment_policy_version: _builtins.int
+    """The version of the commitment policy; zero without one."""
+    commitment_rate: _policy_resources_pb2.CommitmentPolicy.Rate.ValueType
+    """The rate of usage beyond a commitment; unspecified for other products."""
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
         """The rate and tiers of usage beyond the grants."""
@@ -357,10 +572,14 @@ class SaleLineResource(_message.Message):
         aggregation_policy_version: _builtins.int = ...,
         rating_frequency_policy_version: _builtins.int = ...,
         overage_policy_version: _builtins.int = ...,
+        drawdown_order: _catalog_resources_pb2.ResourcePolicies.DrawdownOrder.ValueType = ...,
+        commitment_policy: _builtins.str = ...,
+        commitment_policy_version: _builtins.int = ...,
+        commitment_rate: _policy_resources_pb2.CommitmentPolicy.Rate.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "aggregation_policy_version", b"aggregation_policy_version", "grants", b"grants", "overage_policy", b"overage_policy", "overage_policy_version", b"overage_policy_version", "rating_frequency_policy", b"rating_frequency_policy", "rating_frequency_policy_version", b"rating_frequency_policy_version", "terms", b"terms", "token_resource", b"token_resource", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policy", b"aggregation_policy", "aggregation_policy_version", b"aggregation_policy_version", "commitment_policy", b"commitment_policy", "commitment_policy_version", b"commitment_policy_version", "commitment_rate", b"commitment_rate", "drawdown_order", b"drawdown_order", "grants", b"grants", "overage_policy", b"overage_policy", "overage_policy_version", b"overage_policy_version", "rating_frequency_policy", b"rating_frequency_policy", "rating_frequency_policy_version", b"rating_frequency_policy_version", "terms", b"terms", "token_resource", b"token_resource", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,6 +600,9 @@ class SaleLineGrant(_message.Message):
     ROLLOVER_POLICY_VERSION_FIELD_NUMBER: _builtins.int
     FIRST_ISSUE_QUANTITY_FIELD_NUMBER: _builtins.int
     LAST_ISSUE_QUANTITY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    CATALOG_QUANTITY_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The product usage grant that it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -393,6 +615,8 @@ class SaleLineGrant(_message.Message):
     """The version of the refresh policy; zero without one."""
     rollover_policy_version: _builtins.int
     """The version of the rollover policy; zero without one."""
+    type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType
+    """The type of the grant: a grant, or the quantity that a commitment commits to."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of one issue, in `unit_of_measure`: the quantity of the product usage grant times the quantity
@@ -409,6 +633,14 @@ class SaleLineGrant(_message.Message):
     def last_issue_quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of the last issue, prorated in the same way; absent if the line has no end."""
 
+    @_builtins.property
+    def validity(self) -> _types_pb2.Cadence:
+        """The validity of one issue; absent if it lasts for one refresh interval, or as long as the line without one."""
+
+    @_builtins.property
+    def catalog_quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity of one issue by the catalog, where another one was negotiated."""
+
     def __init__(
         self,
         *,
@@ -421,10 +653,13 @@ class SaleLineGrant(_message.Message):
         rollover_policy_version: _builtins.int = ...,
         first_issue_quantity: _decimal_pb2.Decimal | None = ...,
         last_issue_quantity: _decimal_pb2.Decimal | None = ...,
+        type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType = ...,
+        validity: _types_pb2.Cadence | None = ...,
+        catalog_quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "unit_of_measure", b"unit_of_measure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,3 +800,201 @@ class CreateQuoteRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateQuoteRequest: _TypeAlias = CreateQuoteRequest  # noqa: Y015
+
+@_typing.final
+class UpdateQuoteRequest(_message.Message):
+    """Request message for UpdateQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def quote(self) -> Global___Quote:
+        """The quote, with the new values of the fields that the mask names. A set `etag` must be current."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to replace: `lines`, `price_book`, `expire_time`."""
+
+    def __init__(
+        self,
+        *,
+        quote: Global___Quote | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateQuoteRequest: _TypeAlias = UpdateQuoteRequest  # noqa: Y015
+
+@_typing.final
+class RepriceQuoteRequest(_message.Message):
+    """Request message for RepriceQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepriceQuoteRequest: _TypeAlias = RepriceQuoteRequest  # noqa: Y015
+
+@_typing.final
+class CloneQuoteRequest(_message.Message):
+    """Request message for CloneQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """The time from which on the clone cannot be ordered; it does not expire if absent."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneQuoteRequest: _TypeAlias = CloneQuoteRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawQuoteRequest(_message.Message):
+    """Request message for WithdrawQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawQuoteRequest: _TypeAlias = WithdrawQuoteRequest  # noqa: Y015
+
+@_typing.final
+class ApproveQuoteRequest(_message.Message):
+    """Request message for ApproveQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveQuoteRequest: _TypeAlias = ApproveQuoteRequest  # noqa: Y015
+
+@_typing.final
+class RejectQuoteRequest(_message.Message):
+    """Request message for RejectQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectQuoteRequest: _TypeAlias = RejectQuoteRequest  # noqa: Y015

@@ -50,6 +50,36 @@ class QuoteServiceStub:
                 request_serializer=usage__management_dot_v1_dot_quote__service__pb2.CreateQuoteRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
                 _registered_method=True)
+        self.UpdateQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/UpdateQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.UpdateQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
+        self.RepriceQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/RepriceQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.RepriceQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
+        self.CloneQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/CloneQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.CloneQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
+        self.WithdrawQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/WithdrawQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
+        self.ApproveQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/ApproveQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.ApproveQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
+        self.RejectQuote = channel.unary_unary(
+                '/usage_management.v1.QuoteService/RejectQuote',
+                request_serializer=usage__management_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+                _registered_method=True)
 
 
 class QuoteServiceServicer:
@@ -77,10 +107,70 @@ class QuoteServiceServicer:
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
         that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
-        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
+        `NOT_NEGOTIABLE` when a rate, a grant or a policy may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
         resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
         resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
         another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
+
+        A quote that goes beyond what the catalog lets a seller agree to is created as well, and waits for approval; its
+        `exceptions` name each term that does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateQuote(self, request, context):
+        """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
+        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RepriceQuote(self, request, context):
+        """Quotes all lines again: the catalog as it is now is copied onto the quote, beside the same negotiated terms. An
+        approval or a rejection no longer applies. A quote that has expired needs a later `expire_time` as well.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloneQuote(self, request, context):
+        """Creates a quote with the lines and the negotiated terms of another one, in any state. The catalog as it is now
+        is copied onto it. Lines have no `external_id`, because those of the other quote may be taken.
+
+        Fails as `CreateQuote`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawQuote(self, request, context):
+        """Withdraws a quote, so that it cannot be ordered or changed any more. It can be cloned.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered. A withdrawn quote stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveQuote(self, request, context):
+        """Approves a quote that waits for approval, or that was rejected.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectQuote(self, request, context):
+        """Rejects a quote that waits for approval, or that was approved and is not ordered yet.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +192,36 @@ def add_QuoteServiceServicer_to_server(servicer, server):
             'CreateQuote': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateQuote,
                     request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.CreateQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'UpdateQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.UpdateQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'RepriceQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepriceQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.RepriceQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'CloneQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloneQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.CloneQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'WithdrawQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'ApproveQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.ApproveQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
+            ),
+            'RejectQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectQuote,
+                    request_deserializer=usage__management_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_quote__service__pb2.Quote.SerializeToString,
             ),
     }
@@ -186,6 +306,168 @@ class QuoteService:
             target,
             '/usage_management.v1.QuoteService/CreateQuote',
             usage__management_dot_v1_dot_quote__service__pb2.CreateQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/UpdateQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.UpdateQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepriceQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/RepriceQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.RepriceQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloneQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/CloneQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.CloneQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/WithdrawQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.WithdrawQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/ApproveQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.ApproveQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.QuoteService/RejectQuote',
+            usage__management_dot_v1_dot_quote__service__pb2.RejectQuoteRequest.SerializeToString,
             usage__management_dot_v1_dot_quote__service__pb2.Quote.FromString,
             options,
             channel_credentials,

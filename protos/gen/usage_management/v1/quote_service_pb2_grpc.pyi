@@ -44,10 +44,46 @@ class QuoteServiceStub:
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
     that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
-    `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
+    `NOT_NEGOTIABLE` when a rate, a grant or a policy may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
     resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
     resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
     another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
+
+    A quote that goes beyond what the catalog lets a seller agree to is created as well, and waits for approval; its
+    `exceptions` name each term that does.
+    """
+    UpdateQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.UpdateQuoteRequest, _quote_service_pb2.Quote]
+    """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
+    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+    """
+    RepriceQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.RepriceQuoteRequest, _quote_service_pb2.Quote]
+    """Quotes all lines again: the catalog as it is now is copied onto the quote, beside the same negotiated terms. An
+    approval or a rejection no longer applies. A quote that has expired needs a later `expire_time` as well.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+    """
+    CloneQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.CloneQuoteRequest, _quote_service_pb2.Quote]
+    """Creates a quote with the lines and the negotiated terms of another one, in any state. The catalog as it is now
+    is copied onto it. Lines have no `external_id`, because those of the other quote may be taken.
+
+    Fails as `CreateQuote`.
+    """
+    WithdrawQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.WithdrawQuoteRequest, _quote_service_pb2.Quote]
+    """Withdraws a quote, so that it cannot be ordered or changed any more. It can be cloned.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered. A withdrawn quote stays as it is.
+    """
+    ApproveQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.ApproveQuoteRequest, _quote_service_pb2.Quote]
+    """Approves a quote that waits for approval, or that was rejected.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
+    """
+    RejectQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.RejectQuoteRequest, _quote_service_pb2.Quote]
+    """Rejects a quote that waits for approval, or that was approved and is not ordered yet.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
     """
 
 @_typing.type_check_only
@@ -66,10 +102,46 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
 
     Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
     that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
-    `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
+    `NOT_NEGOTIABLE` when a rate, a grant or a policy may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
     resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
     resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
     another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
+
+    A quote that goes beyond what the catalog lets a seller agree to is created as well, and waits for approval; its
+    `exceptions` name each term that does.
+    """
+    UpdateQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.UpdateQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
+    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+    """
+    RepriceQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.RepriceQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Quotes all lines again: the catalog as it is now is copied onto the quote, beside the same negotiated terms. An
+    approval or a rejection no longer applies. A quote that has expired needs a later `expire_time` as well.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+    """
+    CloneQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.CloneQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Creates a quote with the lines and the negotiated terms of another one, in any state. The catalog as it is now
+    is copied onto it. Lines have no `external_id`, because those of the other quote may be taken.
+
+    Fails as `CreateQuote`.
+    """
+    WithdrawQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.WithdrawQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Withdraws a quote, so that it cannot be ordered or changed any more. It can be cloned.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered. A withdrawn quote stays as it is.
+    """
+    ApproveQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.ApproveQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Approves a quote that waits for approval, or that was rejected.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
+    """
+    RejectQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.RejectQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
+    """Rejects a quote that waits for approval, or that was approved and is not ordered yet.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
     """
 
 class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,10 +175,82 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with FAILED_PRECONDITION: `RATE_NOT_FOUND` when a resource has no rate in the account's currency on
         that day, or none without the tiers that are cleared, `PROCEDURE_NOT_IN_FORCE` when no version of the discovery procedure is in effect,
-        `NOT_NEGOTIABLE` when a rate may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
+        `NOT_NEGOTIABLE` when a rate, a grant or a policy may not be negotiated, `RESOURCE_INACTIVE` when a product or one of its
         resources is not active, `RATE_UNREACHABLE` when a commitment whose policy is `BOUNDED` has a rate for a
         resource of which it grants nothing. Fails with ALREADY_EXISTS (`CODE_TAKEN`) when an asset of the account, or
         another line, has the `external_id` of a line. A quote does not reserve it: activation checks again.
+
+        A quote that goes beyond what the catalog lets a seller agree to is created as well, and waits for approval; its
+        `exceptions` name each term that does.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateQuote(
+        self,
+        request: _quote_service_pb2.UpdateQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
+        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+        """
+
+    @_abc_1.abstractmethod
+    def RepriceQuote(
+        self,
+        request: _quote_service_pb2.RepriceQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Quotes all lines again: the catalog as it is now is copied onto the quote, beside the same negotiated terms. An
+        approval or a rejection no longer applies. A quote that has expired needs a later `expire_time` as well.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
+        """
+
+    @_abc_1.abstractmethod
+    def CloneQuote(
+        self,
+        request: _quote_service_pb2.CloneQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Creates a quote with the lines and the negotiated terms of another one, in any state. The catalog as it is now
+        is copied onto it. Lines have no `external_id`, because those of the other quote may be taken.
+
+        Fails as `CreateQuote`.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawQuote(
+        self,
+        request: _quote_service_pb2.WithdrawQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Withdraws a quote, so that it cannot be ordered or changed any more. It can be cloned.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered. A withdrawn quote stays as it is.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveQuote(
+        self,
+        request: _quote_service_pb2.ApproveQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Approves a quote that waits for approval, or that was rejected.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectQuote(
+        self,
+        request: _quote_service_pb2.RejectQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
+        """Rejects a quote that waits for approval, or that was approved and is not ordered yet.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) in every other state.
         """
 
 def add_QuoteServiceServicer_to_server(servicer: QuoteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ from usage_management.v1 import order_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import created_from_reader, product_from_reader
-from server.api.mapping.selling.quotes import line_to_pb
+from server.api.mapping.selling.lines import line_to_pb
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
 from server.domain.ids import AccountId

@@ -1,50 +1,49 @@
-"""Messages of quotes, and of the sale lines that quotes and orders share."""
+"""Messages of quotes."""
 
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
+from typing import TypeAlias
 
-from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import quote_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import (
     created_from_reader,
-    external_id_from_reader,
     product_from_reader,
 )
-from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
-from server.api.mapping.rating.terms import (
-    rate_parts_from_reader,
-    rate_to_pb,
-    terms_to_pb,
-    tiers_from_reader,
-    tiers_to_pb,
-)
+from server.api.mapping.selling.lines import line_from_reader, line_to_pb
+from server.api.masks import read_mask
 from server.api.reader import RequestReader
-from server.api.values import audit_pb, date_pb, decimal_pb, enum_pb, etag, optional_date_pb
-from server.domain.errors import NotFound
-from server.domain.exact import ZERO, decimal_places
+from server.api.values import (
+    audit_pb,
+    credential_name,
+    decimal_pb,
+    enum_pb,
+    etag,
+    optional_time_pb,
+    time_pb,
+)
+from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
-    AssetId,
-    BindingTargetId,
-    PolicyId,
-    ResourceId,
-    SellingModelId,
 )
-from server.domain.modeling.catalog import PolicyIds
-from server.domain.modeling.policies import PolicyLevel, PolicySource
-from server.domain.modeling.roles import Binding
-from server.domain.modeling.sold_policies import SoldPolicies
-from server.domain.selling.bindings import AskedBinding
-from server.domain.selling.grants import edge_quantities
-from server.domain.selling.negotiation import Negotiated
-from server.domain.selling.quoting import AskedLine
-from server.domain.selling.sales import LineGrant, LineResource, Quote, QuoteState, SaleLine
+from server.domain.selling.sales import (
+    Decision,
+    LimitKind,
+    Quote,
+    QuoteException,
+    QuoteState,
+)
 from server.store.selling.quotes import QuoteFilter
-from server.usecases.selling.quotes import CreateQuote
+from server.usecases.selling.quotes import CreateQuote, QuoteAct, UpdateQuote
 
-ONE = Decimal(1)
+CHANGEABLE = frozenset({"lines", "price_book", "expire_time"})
+
+ActRequest: TypeAlias = (
+    pb.RepriceQuoteRequest
+    | pb.WithdrawQuoteRequest
+    | pb.ApproveQuoteRequest
+    | pb.RejectQuoteRequest
+)
 
 
 def list_quotes_from_pb(request: pb.ListQuotesRequest) -> tuple[AccountId, QuoteFilter]:
@@ -66,13 +65,64 @@ def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
     (account_id,) = reader.name("parent", names.ACCOUNT)
     quote = reader.sub("quote")
     (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
-    lines = tuple(_line_from_reader(line, account_id) for line in quote.subs("lines"))
+    lines = tuple(line_from_reader(line, account_id) for line in quote.subs("lines"))
+    expire_time = quote.optional_time("expire_time")
     reader.done()
-    return CreateQuote(account_id=account_id, price_book_id=price_book_id, lines=lines)
+    return CreateQuote(
+        account_id=account_id, price_book_id=price_book_id, lines=lines, expire_time=expire_time
+    )
+
+
+def update_quote_from_pb(request: pb.UpdateQuoteRequest) -> UpdateQuote:
+    """Return the command to update a quote. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    quote = reader.sub("quote")
+    account_id, quote_id = quote.name("name", names.QUOTE)
+    paths = read_mask(request.update_mask, CHANGEABLE)
+    book = quote.name("price_book", names.PRICE_BOOK) if "price_book" in paths else (None,)
+    lines = None
+    if "lines" in paths:
+        if not request.quote.lines:
+            quote.fault("lines", "FIELD_REQUIRED", "a quote has at least one line")
+        lines = tuple(line_from_reader(line, account_id) for line in quote.subs("lines"))
+    command = UpdateQuote(
+        act=QuoteAct(account_id=account_id, quote_id=quote_id, revision=quote.etag("etag")),
+        price_book_id=book[0],
+        lines=lines,
+        expire_time=quote.optional_time("expire_time"),
+        changes_expire_time="expire_time" in paths,
+    )
+    reader.done()
+    return command
+
+
+def clone_quote_from_pb(request: pb.CloneQuoteRequest) -> tuple[QuoteAct, datetime | None]:
+    """Return the quote to clone, and the expiry of the clone. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    account_id, quote_id = reader.name("name", names.QUOTE)
+    expire_time = reader.optional_time("expire_time")
+    reader.done()
+    return QuoteAct(account_id=account_id, quote_id=quote_id), expire_time
+
+
+def quote_act_from_pb(request: ActRequest) -> QuoteAct:
+    """Return the quote that a call acts on. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    account_id, quote_id = reader.name("name", names.QUOTE)
+    has_reason = not isinstance(request, pb.RepriceQuoteRequest)
+    act = QuoteAct(
+        account_id=account_id,
+        quote_id=quote_id,
+        revision=reader.etag("etag"),
+        reason=reader.text("reason") if has_reason else "",
+    )
+    reader.done()
+    return act
 
 
 def quote_to_pb(quote: Quote) -> pb.Quote:
     """Return a quote."""
+    source, decision = quote.cloned_from, quote.decision
     return pb.Quote(
         name=names.QUOTE.of(quote.account_id, quote.id),
         state=enum_pb(pb.Quote.State, quote.state),
@@ -81,186 +131,31 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
         currency_code=quote.currency_code,
         **audit_pb(quote.audit),
         etag=etag(quote.revision),
+        expire_time=optional_time_pb(quote.expire_time),
+        exceptions=[_exception_to_pb(one) for one in quote.exceptions],
+        decision=None if decision is None else _decision_to_pb(decision),
+        cloned_from=names.QUOTE.of(quote.account_id, source) if source else "",
     )
 
 
-def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
-    """Return a line; negotiated rates are complete, so that a caller can send them again."""
-    model = line.selling_model_id
-    return pb.SaleLine(
-        product=names.PRODUCT.of(line.product_id),
-        quantity=decimal_pb(line.quantity),
-        start_date=date_pb(line.start_date),
-        end_date=optional_date_pb(line.end_date),
-        **_binding_to_pb(account_id, line),
-        selling_model=names.SELLING_MODEL.of(model) if model else "",
-        negotiated_rates=[
-            negotiated
-            for resource in line.resources
-            if (negotiated := _negotiated_to_pb(resource)) is not None
-        ],
-        policies=overrides_to_pb(_overridden(line)),
-        attributes=line.attributes,
-        external_id=line.external_id or "",
-        resources=[_resource_to_pb(line, resource) for resource in line.resources],
+def _exception_to_pb(exception: QuoteException) -> pb.QuoteException:
+    limit, percent = plain(exception.limit), plain(exception.percent)
+    name = names.RESOURCE.of(exception.resource_id)
+    is_discount = exception.kind is LimitKind.DISCOUNT
+    text = f"{percent} % off" if is_discount else f"{percent} % more is granted"
+    return pb.QuoteException(
+        line=exception.line,
+        usage_resource=name,
+        kind=enum_pb(pb.QuoteException.Kind, exception.kind),
+        limit_percent=decimal_pb(exception.limit),
+        percent=decimal_pb(exception.percent),
+        text=f"line {exception.line + 1}, {name}: {text}; the catalog allows {limit} %",
     )
 
 
-def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
-    """Return the binding of a line, or the anchor of a commitment."""
-    if line.role.is_commitment:
-        return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
-    binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
-    if line.target_id is None:
-        return binding
-    pattern = names.ASSET if line.binding is Binding.ASSET else names.BINDING_TARGET
-    return binding | {"binding_target": pattern.of(account_id, line.target_id)}
-
-
-def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedBinding:
-    is_asset = "/assets/" in reader.message.binding_target
-    pattern = names.ASSET if is_asset else names.BINDING_TARGET
-    target = reader.optional_name("binding_target", pattern)
-    linked = reader.optional_name("linked_asset", names.ASSET)
-    for ids, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
-        if ids is not None and ids[0] != account_id:
-            path = "assets" if name == "Asset" else "bindingTargets"
-            raise NotFound.of(name, f"accounts/{ids[0]}/{path}/{ids[1]}")
-    return AskedBinding(
-        binding=reader.optional_choice("binding", Binding),
-        asset_id=AssetId(target[1]) if target and is_asset else None,
-        target_id=BindingTargetId(target[1]) if target and not is_asset else None,
-        linked_asset_id=AssetId(linked[1]) if linked else None,
+def _decision_to_pb(decision: Decision) -> pb.QuoteDecision:
+    return pb.QuoteDecision(
+        reason=decision.reason,
+        decided_by=credential_name(decision.decided_by),
+        decide_time=time_pb(decision.time),
     )
-
-
-def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine:
-    (product_id,) = reader.name("product", names.PRODUCT)
-    model = reader.optional_name("selling_model", names.SELLING_MODEL)
-    start_date, end_date = reader.date("start_date"), reader.optional_date("end_date")
-    if end_date is not None and end_date <= start_date:
-        reader.fault("end_date", "INTERVAL_INVALID", "must be after start_date")
-    return AskedLine(
-        product_id=product_id,
-        quantity=_quantity_from_reader(reader),
-        start_date=start_date,
-        end_date=end_date,
-        binding=_binding_from_reader(reader, account_id),
-        selling_model_id=SellingModelId(model[0]) if model else None,
-        omitted=tuple(
-            ResourceId(ids[0]) for ids in reader.names("omitted_resources", names.RESOURCE)
-        ),
-        policies=overrides_from_reader(reader),
-        attributes=reader.labels("attributes"),
-        external_id=external_id_from_reader(reader),
-        negotiated=tuple(
-            _negotiated_from_reader(asked_rate) for asked_rate in reader.subs("negotiated_rates")
-        ),
-    )
-
-
-def _quantity_from_reader(reader: RequestReader) -> Decimal:
-    quantity = reader.optional_decimal("quantity")
-    if quantity is None:
-        return ONE
-    if quantity == ZERO:
-        reader.fault("quantity", "QUANTITY_ZERO", "must be greater than zero")
-    elif quantity < ZERO:
-        reader.fault("quantity", "QUANTITY_NEGATIVE", "must be greater than zero")
-    elif decimal_places(quantity):
-        reader.fault("quantity", "RANGE", "must be a whole number")
-    return quantity
-
-
-def _negotiated_from_reader(reader: RequestReader) -> Negotiated:
-    (resource_id,) = reader.name("usage_resource", names.RESOURCE)
-    is_cleared = reader.message.clear_tiers
-    if not (reader.has("rate") or reader.has("tiers") or is_cleared):
-        reader.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
-    rate = rate_parts_from_reader(reader.sub("rate")) if reader.has("rate") else None
-    if not reader.has("tiers"):
-        return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
-    if is_cleared:
-        reader.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
-    bounds, mode, tiers = tiers_from_reader(reader.sub("tiers"))
-    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
-
-
-def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
-    terms = resource.terms
-    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
-        return None
-    rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
-    return pb.NegotiatedRate(
-        usage_resource=names.RESOURCE.of(resource.resource_id),
-        rate=None if rate is None else rate_to_pb(rate),
-        tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
-        clear_tiers=tiers == (),
-    )
-
-
-def _overridden(line: SaleLine) -> dict[ResourceId, PolicyIds]:
-    """Return the policies that the line itself named and that its target allowed."""
-    overrides = {
-        resource.resource_id: _named_by_line(resource.policies) for resource in line.resources
-    }
-    return {key: ids for key, ids in overrides.items() if ids != PolicyIds()}
-
-
-def _named_by_line(policies: SoldPolicies) -> PolicyIds:
-    def own(source: PolicySource) -> PolicyId | None:
-        return source.id if source.level is PolicyLevel.LINE else None
-
-    sources = policies.sources
-    is_ordered = sources.order is PolicyLevel.LINE
-    return PolicyIds(
-        aggregation=own(sources.aggregation),
-        rating_frequency=own(sources.rating_frequency),
-        overage=own(sources.overage),
-        commitment=own(sources.commitment),
-        order=policies.wallet.order if is_ordered else None,
-    )
-
-
-def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
-    policies, terms = resource.policies, resource.terms
-    token, definition = resource.token_resource_id, resource.definition_product_id
-    return pb.SaleLineResource(
-        usage_resource=names.RESOURCE.of(resource.resource_id),
-        terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
-        grants=[_grant_to_pb(line, resource, grant) for grant in resource.grants],
-        aggregation_policy=_name(names.AGGREGATION_POLICY, policies.sources.aggregation.id),
-        rating_frequency_policy=_name(
-            names.RATING_FREQUENCY_POLICY, policies.sources.rating_frequency.id
-        ),
-        overage_policy=_name(names.OVERAGE_POLICY, policies.sources.overage.id),
-        aggregation_policy_version=policies.sources.aggregation.version,
-        rating_frequency_policy_version=policies.sources.rating_frequency.version,
-        overage_policy_version=policies.sources.overage.version,
-        token_resource=names.RESOURCE.of(token) if token else "",
-        usage_definition_product=names.PRODUCT.of(definition) if definition else "",
-    )
-
-
-def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb.SaleLineGrant:
-    first, last = edge_quantities(
-        grant.quantity,
-        unit_scale=resource.unit_scale,
-        days=(line.start_date, line.end_date),
-        refresh=grant.refresh,
-    )
-    return pb.SaleLineGrant(
-        first_issue_quantity=decimal_pb(first),
-        last_issue_quantity=None if last is None else decimal_pb(last),
-        product_usage_grant=names.PRODUCT_GRANT.of(line.product_id, grant.product_grant_id),
-        quantity=decimal_pb(grant.quantity),
-        unit_of_measure=names.UNIT.of(resource.policies.wallet.unit_id),
-        refresh_policy=_name(names.REFRESH_POLICY, grant.refresh_policy.id),
-        rollover_policy=_name(names.ROLLOVER_POLICY, grant.rollover_policy.id),
-        refresh_policy_version=grant.refresh_policy.version,
-        rollover_policy_version=grant.rollover_policy.version,
-    )
-
-
-def _name(pattern: names.Name, policy_id: PolicyId | None) -> str:
-    return "" if policy_id is None else pattern.of(policy_id)

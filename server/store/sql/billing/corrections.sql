@@ -1,9 +1,9 @@
 -- Corrections: what was booked for final usage, and what replaces or adds to it.
 
 -- name: booked
--- The sums of the ratable lines of all usage since a time, with their corrections. The first line of usage is
+-- The sums of the ratable lines of the usage of some periods, with their corrections. The first line of usage is
 -- the one that corrects no other.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 since timestamptz
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 since timestamptz, $5 until timestamptz or null
 SELECT b.*, a.number
   FROM (SELECT r.asset_id, r.origin_start_time, r.segment_start_time, r.dimensions,
                sum(r.used_quantity) AS used, sum(r.drawn_quantity) AS drawn, sum(r.overage_quantity) AS overage,
@@ -19,6 +19,7 @@ SELECT b.*, a.number
           FROM ratable_summaries AS r
          WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = $3 AND r.origin_start_time >= $4
            AND r.origin_start_time > '-infinity'
+           AND r.origin_start_time < coalesce($5::timestamptz, 'infinity')
          GROUP BY r.asset_id, r.origin_start_time, r.segment_start_time, r.dimensions) AS b
  CROSS JOIN LATERAL (
        SELECT t.number FROM assets AS t
@@ -67,8 +68,9 @@ SELECT EXISTS (SELECT FROM rating_periods
                   AND state = 'FINAL');
 
 -- name: token_cells
--- The token cells of the usage of a wallet since a time.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 token_wallet_id uuid, $5 since timestamptz
+-- The token cells of the usage of a wallet in some periods.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 token_wallet_id uuid, $5 since timestamptz,
+--   $6 until timestamptz or null
 SELECT json_build_array(t.usage_summary_id, t.asset_id, a.number, t.start_time, t.end_time,
                         t.period_start_time, p.end_time, t.record_count, t.sum_quantity::text,
                         t.max_quantity::text, t.min_quantity::text, t.last_quantity::text, t.last_time,
@@ -87,7 +89,8 @@ SELECT json_build_array(t.usage_summary_id, t.asset_id, a.number, t.start_time, 
        SELECT o.number FROM assets AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.asset_id = t.asset_id LIMIT 1) AS a
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time >= $5
-   AND s.period_start_time > '-infinity' AND t.wallet_id = $4
+   AND s.period_start_time > '-infinity' AND s.period_start_time < coalesce($6::timestamptz, 'infinity')
+   AND t.wallet_id = $4
  ORDER BY t.usage_summary_id;
 
 -- name: empty_cells

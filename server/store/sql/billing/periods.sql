@@ -43,6 +43,20 @@ SELECT k.wallet_id, f.end_time
         WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = k.wallet_id AND p.state = 'FINAL'
         ORDER BY p.start_time DESC LIMIT 1) AS f;
 
+-- name: final_sizes
+-- The final periods of a wallet since a time, with the number of their cells.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 since timestamptz
+SELECT p.start_time, c.cells
+  FROM (SELECT o.start_time FROM rating_periods AS o
+         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = $3 AND o.start_time >= $4
+           AND o.state = 'FINAL'
+         ORDER BY o.start_time OFFSET 0) AS p
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS cells FROM usage_summaries AS s
+        WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3
+          AND s.period_start_time = p.start_time AND s.period_start_time > '-infinity') AS c
+ ORDER BY p.start_time;
+
 -- name: first_unsettled
 -- The periods of a wallet become final in time order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz

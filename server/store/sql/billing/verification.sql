@@ -155,8 +155,8 @@ SELECT j.job_id, j.state, j.error, p.wallet_id, min(p.start_time) AS start_time
  ORDER BY p.wallet_id, j.job_id;
 
 -- name: final_cells
--- A wallet's final cells, as `wallet_states` reads them, with their stored quantities.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+-- The cells of some final periods of a wallet, as `wallet_states` reads them, with their stored quantities.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 since timestamptz, $5 until timestamptz or null
 SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, s.end_time,
                         s.period_start_time, p.end_time, s.record_count, s.sum_quantity::text,
                         s.max_quantity::text, s.min_quantity::text, s.last_quantity::text, s.last_time,
@@ -169,16 +169,18 @@ SELECT json_build_array(s.usage_summary_id, s.asset_id, a.number, s.start_time, 
    AND p.state = 'FINAL'
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = s.asset_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
+   AND s.period_start_time >= $4 AND s.period_start_time < coalesce($5::timestamptz, 'infinity')
  ORDER BY s.usage_summary_id;
 
 -- name: token_quantities
--- The tokens that a wallet's cells were rated at.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+-- The tokens that a wallet's cells of some periods were rated at.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 since timestamptz, $5 until timestamptz or null
 SELECT t.source_summary_id, t.usage_summary_id, t.sum_quantity
   FROM usage_summaries AS s
   JOIN usage_summaries AS t
     ON t.tenant_id = $1 AND t.account_id = $2 AND t.source_summary_id = s.usage_summary_id
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = $3 AND s.period_start_time > '-infinity'
+   AND s.period_start_time >= $4 AND s.period_start_time < coalesce($5::timestamptz, 'infinity')
  ORDER BY t.usage_summary_id;
 
 -- name: count_records

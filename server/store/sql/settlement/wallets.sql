@@ -5,6 +5,7 @@
 -- Numbers are text, because JSON numbers are not exact; the arrays are text too, so that equal ones are decoded
 -- once. Usage counts while its period is not final. From the earliest final period on that is not as it was
 -- settled, or from a time that is asked for, final usage is included, with the effects of all entries since then.
+-- With `until`, neither periods that start later nor effects of later periods are read.
 -- For a wallet of tokens, this is its final period around the earliest such period of the usage rated in it.
 -- With `with_sources`, the wallets that are rated in the tokens of these wallets are included.
 -- For the assets of a shared target, a row tells if their rates are fixed; for those of an asset alone, it is
@@ -15,7 +16,7 @@
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
 --   $9 asset_id uuid or null, whose usage draws on the wallets, $10 start_create_time timestamptz or null,
 --   $11 end_create_time timestamptz or null, $12 with_pending boolean, $13 since_wallet_ids uuid[],
---   $14 since_times timestamptz[]
+--   $14 since_times timestamptz[], $15 until timestamptz or null
 WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
 asked AS (
     SELECT w.wallet_id FROM wallets AS w
@@ -59,7 +60,7 @@ changed AS (
 SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, u.scale, u.rounding, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.correction_count, w.create_time, e.target_kind, e.target_id, e.time_zone,
-       e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now,
+       e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now, $15::timestamptz AS until,
        (SELECT rating_versions($1)) AS versions,
        (SELECT p.end_time FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
@@ -98,6 +99,9 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w
                  FROM wallet_entries AS o
                 WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
                   AND o.effective_time >= wanted.since AND o.effective_time > '-infinity'
+                  AND o.effective_time <= coalesce($15::timestamptz, 'infinity')
+                  -- A boundary at the start of a period belongs to the period before it.
+                  AND (o.effective_time < coalesce($15::timestamptz, 'infinity') OR o.cause_kind <> 'CELL')
                 GROUP BY o.effective_time, o.cause_kind, o.cause_id, o.grant_id, 5) AS e
         WHERE e.amount <> 0 OR e.paid <> 0) END AS effects,
        (SELECT json_agg(json_build_array(
@@ -135,12 +139,13 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w
                   s.unit_denominator::text, s.first_time, s.held_quantity::text)::text ORDER BY s.usage_summary_id) AS cells
          FROM ((SELECT o.start_time, o.end_time FROM rating_periods AS o
                  WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
-                   AND o.state <> 'FINAL'
+                   AND o.state <> 'FINAL' AND o.start_time <= coalesce($15::timestamptz, 'infinity')
                  ORDER BY o.start_time OFFSET 0)
                 UNION ALL
                (SELECT o.start_time, o.end_time FROM rating_periods AS o
                  WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = w.wallet_id
                    AND o.start_time >= wanted.since AND o.state = 'FINAL'
+                   AND o.start_time <= coalesce($15::timestamptz, 'infinity')
                  ORDER BY o.start_time OFFSET 0)) AS p
         CROSS JOIN LATERAL (
               SELECT c.* FROM usage_summaries AS c
@@ -152,6 +157,16 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w
                WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = s.asset_id LIMIT 1) AS a
        ) AS unsettled ON true
  ORDER BY w.usage_resource_id, w.wallet_id, wanted.token_wallet_id NULLS FIRST;
+
+-- name: moved_after
+-- The sum of the entries of each grant that belong to the periods from a time on. The boundaries at this time belong
+-- to the period before.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 at timestamptz
+SELECT e.grant_id, sum(e.amount) AS amount FROM wallet_entries AS e
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.wallet_id = $3
+   AND e.effective_time >= $4 AND e.effective_time > '-infinity'
+   AND (e.effective_time > $4 OR e.cause_kind = 'CELL')
+ GROUP BY e.grant_id ORDER BY e.grant_id;
 
 -- name: lock_wallet
 -- Every writer of a wallet waits here, before it reads.
