@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from server.domain.billing.run_books import WalletBooks, wallet_books
 from server.domain.calendar import Period, rating_period
 from server.domain.ids import AccountId, WalletId
+from server.domain.settlement.rewinding import Span
 from server.store.billing import corrections
 from server.store.connection import Transaction
 from server.store.settlement import wallets
@@ -30,7 +31,7 @@ async def _read(
 ) -> WalletBooks:
     found = await wallets.get(tx, account_id, wallet_id, with_sources=True)
     wallet = await rated_as_before(tx, found)
-    booked = await corrections.booked(tx, account_id, wallet_id, since)
+    booked = await corrections.booked(tx, account_id, wallet_id, Span(since))
     return wallet_books(
         wallet.state, wallet.resource_id, booked, lambda start: _period(wallet, start), wallet.now
     )
