@@ -145,6 +145,25 @@ async def test_what_is_refused_is_named_and_stops_nothing(sandbox):
     assert {*reasons(away.refused_records)} == {"RESOURCE_NOT_ENTITLED"}
 
 
+async def test_a_cap_refuses_in_a_dry_run_what_it_refuses_in_fact(sandbox):
+    """12 calls are included and none is sold beyond: 9 are used, and 3 more fit once."""
+    capped = Metered(resource="calls", grant="12", rate="1", overage="BLOCK")
+    world, account, asset = await shop(sandbox, capped)
+    await world.record(
+        [usage(asset, "calls", f"2024-01-11T0{n}:00", 3, f"r{n}", site="x") for n in range(3)]
+    )
+    run = {"filter": TESTS, "change": Change(quantity_factor=number(2))}
+
+    dry = await amend_all(world, account, **run, dry_run=True)
+    real = await amend_all(world, account, **run)
+
+    for found in (dry, real):
+        assert (found.record_count, found.refused_count) == (1, 2)
+        assert reasons(found.refused_records) == ["CAP_REACHED"] * 2
+    assert list(dry.refused_records) == list(real.refused_records)
+    assert await days(world, account) == {"2024-01-11": (12, 3)}
+
+
 async def test_a_change_that_makes_no_sense_is_refused(sandbox):
     world, account, _ = await shop(sandbox)
     nobody = "accounts/bob/assets/00000000-0000-4000-8000-000000000001"

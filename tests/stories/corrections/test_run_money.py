@@ -9,11 +9,13 @@ import pytest
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import summary_service_pb2 as summaries
 
+from clients import UsageError
 from tests.stories.consumption.amend_words import shop
+from tests.stories.consumption.loading_words import end, start
 from tests.stories.correction_words import corrections, pending
-from tests.stories.run_words import Run, amend_all, only, void_all
+from tests.stories.run_words import Run, amend_all, only, periods, void_all
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, figure, line, number, usage
+from tests.stories.words import Metered, figure, line, money, number, usage
 from tests.stories.world import World
 
 Change = consumption.UsageRecordChange
@@ -195,3 +197,41 @@ async def test_tokens_and_their_price_are_told_apart(sandbox):
         (asset.name, "usageResources/credits", "2024-01-01", "USD"): -20,
     }
     await proved(world, account, dry, lambda: void_all(world, account, filter=WHOLE))
+
+
+async def test_while_corrections_wait_for_a_loading_the_money_is_not_known(sandbox):
+    world, account, _ = await in_february(sandbox)
+    loading = await start(world, account, "2024-02-25")
+
+    waiting = await void_all(world, account, filter=WHOLE, dry_run=True)
+    feb = only("2024-02-05", "2024-02-20")
+    opened = await void_all(world, account, filter=feb, dry_run=True)
+    await end(world, loading)
+    after = await void_all(world, account, filter=WHOLE, dry_run=True)
+
+    assert not waiting.HasField("money")
+    assert UsageError.of_status(waiting.no_money).reason == "ITEM_STATE"
+    assert (waiting.record_count, periods(waiting)) == (2, [(1, False), (1, True)])
+    assert sums(opened) == {("USD", False): (1, -40)}
+    assert sums(after) == {("USD", True): (1, -80), ("USD", False): (1, -40)}
+
+
+async def test_what_was_invoiced_is_told_as_a_credit(sandbox):
+    """REOPEN books in the next billing period what an invoice has."""
+    metered = Metered(resource="calls", rate="3", late="REOPEN")
+    world, account, asset = await shop(sandbox, metered)
+    await world.record([usage(asset, "calls", "2024-01-10", 9, "a", site="x")])
+    await world.advance("2024-02-20")
+    [billed] = await world.liable(account)
+    await world.client.summaries.MarkInvoiced(
+        summaries.MarkInvoicedRequest(liable_summaries=[billed.name], invoice="I-1")
+    )
+    run = {"filter": WHOLE, "change": Change(quantity=number(4))}
+
+    dry = await amend_all(world, account, **run, dry_run=True)
+
+    assert sums(dry) == {("USD", True): (1, -15)}
+    await proved(world, account, dry, lambda: amend_all(world, account, **run))
+    await world.advance("2024-03-10")
+    amounts = sorted(money(one.amount) for one in await world.liable(account))
+    assert amounts == [-15, 27]

@@ -1196,7 +1196,8 @@ class AmendRun(_message.Message):
     def no_money(self) -> _status_pb2.Status:
         """The reason why a dry run that ended does not tell the money: `TOO_MANY_ITEMS` for more records than the limit
         `dry_run.records`, `DEADLINE_EXCEEDED` if computing it took too long, `ITEM_STATE` while corrections wait for a
-        loading, or the refusal of the correction. Absent if it tells it.
+        loading, or the refusal of the correction. Absent if it tells it. Without the money, each 1,000 records are tried by
+        themselves, so that a cap may refuse more of them in fact.
         """
 
     @_builtins.property
