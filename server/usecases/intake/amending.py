@@ -186,17 +186,28 @@ async def _refuse_uncovered(
     values: LockedValues,
     outcomes: Outcomes,
 ) -> None:
-    """Refuse the amendments that raise usage beyond the grants of wallets that block.
-
-    What a record counted before is taken out first, on trial.
-    """
+    """Refuse the amendments that raise usage beyond the grants of wallets that block."""
     asked = {
         index: one
         for index, one in placed.items()
         if one.item.slot.meter.blocking and not one.adds_nothing
     }
-    if not asked:
-        return
+    while asked:
+        found = await _uncovered(tx, asked, values)
+        if not found:
+            return
+        outcomes |= {index: refused(error) for index, error in found.items()}
+        # What is refused keeps its former content, for which the others have to leave room.
+        asked = {index: one for index, one in asked.items() if index not in found}
+
+
+async def _uncovered(
+    tx: Transaction, asked: Mapping[int, Amendment], values: LockedValues
+) -> dict[int, UsageError]:
+    """Return the refusals of amendments that raise usage beyond grants, in the order of a call.
+
+    What these records counted before is taken out first, on trial.
+    """
     before = Savepoint(tx)
     await before.make()
     keys = {one.record.key for one in asked.values()}
@@ -210,7 +221,7 @@ async def _refuse_uncovered(
     counting = await count_unique(tx, new)
     refuse_uncounted(counting, await refuse_blocked(tx, counting, tried), tried)
     await before.roll_back()
-    outcomes |= {index: refused(one.error) for index, one in tried.items() if one.error}
+    return {index: one.error for index, one in tried.items() if one.error}
 
 
 async def _save(
