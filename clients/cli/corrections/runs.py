@@ -12,7 +12,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from clients import UsageClient, UsageError
 from clients.cli import names
 from clients.cli.session import REFUSED, Session, fail
-from clients.screens import grouped, last, number, rows, span, when
+from clients.screens import grouped, last, number, rows, span
 from clients.values import decimal
 
 PAUSE_SECONDS = 0.2
@@ -99,10 +99,10 @@ def _usage_table(run: Run) -> Table:
 def _period_table(run: Run, zone: str) -> Table:
     cells = []
     for one in run.periods:
-        start, end = (when(edge, zone) for edge in (one.period.start_time, one.period.end_time))
-        note = "final: what was billed is corrected" if one.was_final else "open"
-        cells.append([last(one.wallet), start, end, f"{one.record_count:,}", note])
-    return rows(["wallet", "period from", "to", "records", ""], cells, right="records")
+        period = span(one.period.start_time, one.period.end_time, zone)
+        note = "final, corrected" if one.was_final else "open"
+        cells.append([last(one.wallet), period, f"{one.record_count:,}", note])
+    return rows(["wallet", "rating period", "records", ""], cells, right="records")
 
 
 def _money_screens(money: consumption.RunMoney, zone: str) -> list[Table | str]:
