@@ -18,11 +18,25 @@ from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import wallet_service_pb2 as wallets
 
+from clients.tables import FittingTable
 from clients.values import decimal, enum_name, money, reason_of, time
 
 NOTHING = "–"
 # Columns that may take more than one line.
-WORDS = frozenset({"name", "product", "products", "resource", "resources", "beyond it", "clock"})
+WORDS = frozenset(
+    {
+        "assets",
+        "because",
+        "beyond it",
+        "clock",
+        "name",
+        "product",
+        "products",
+        "resource",
+        "resources",
+        "wallets",
+    }
+)
 CAUSES = {
     summaries.Correction.LATE: "late usage",
     summaries.Correction.VOID: "voided usage",
@@ -82,7 +96,9 @@ def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC")
     """Return the balance, grants and usage of wallets, and the cost of the rest now."""
     spans = [span(one.period_start_time, one.period_end_time, zone) for one in found]
     title, periods = _periods(title, spans)
-    table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost")
+    is_owing = any(decimal(one.unbilled_amount) for one in found if one.unbilled_amount.value)
+    more = ["before, unbilled"] if is_owing else []
+    table = figures(title, "resource", "left", "granted", "used", "beyond", "would cost", *more)
     if any(periods):
         table.add_column("period", no_wrap=True)
     for one, period in zip(found, periods, strict=True):
@@ -94,6 +110,7 @@ def wallet_table(found: Sequence[wallets.Wallet], title: str, zone: str = "UTC")
             number(one.used_quantity),
             Text(beyond, style="yellow" if decimal(one.overage_quantity) > 0 else ""),
             _estimate(one),
+            *([_rounded(one.unbilled_amount)] if is_owing else []),
             *period,
         )
     return table
@@ -276,7 +293,7 @@ def _rates(summary: summaries.RatableSummary) -> str:
 
 def figures(title: str, *columns: str) -> Table:
     """A table whose first column is a word and whose others are numbers."""
-    table = Table(
+    table = FittingTable(
         title=Text(title, no_wrap=True, overflow="ignore"),  # It may be wider than the table.
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -293,7 +310,7 @@ def rows(
     columns: Sequence[str], cells: Sequence[Sequence[str]], title: str = "", right: str = ""
 ) -> Table:
     """Return a table of words; the columns that `right` names are numbers."""
-    table = Table(
+    table = FittingTable(
         title=Text(title, no_wrap=True, overflow="ignore") if title else None,
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -312,8 +329,11 @@ def rows(
 def _estimate(wallet: wallets.Wallet) -> str:
     if not wallet.estimated_amount.value:
         return NOTHING
-    rounded = decimal(wallet.estimated_amount).quantize(Decimal("0.01"))
-    return f"{rounded:,} {wallet.currency_code}"
+    return f"{_rounded(wallet.estimated_amount)} {wallet.currency_code}"
+
+
+def _rounded(message: decimal_pb2.Decimal) -> str:
+    return f"{decimal(message).quantize(Decimal('0.01')):,}" if message.value else NOTHING
 
 
 def _sides(step: types.WaterfallStep) -> tuple[str, str]:

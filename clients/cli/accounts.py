@@ -10,9 +10,9 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient
 from clients.cli.names import ACCOUNT, account_name, day, pair
+from clients.cli.sale_screens import asset_table, dated
 from clients.cli.session import MISUSED, as_dict, fail, session
 from clients.pages import pages
-from clients.sale_screens import asset_table, dated
 from clients.screens import last, rows, span
 from clients.values import enum_name
 

@@ -25,7 +25,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quote": ("clients.cli.selling", "Quotes: create, also with negotiated rates, list, show."),
     "order": ("clients.cli.selling", "Orders: create from a quote, activate, list, show."),
     "sell": ("clients.cli.selling", "Quote, order and activate in one go."),
-    "record": ("clients.cli.record", "Record the usage in a file of CSV or JSON."),
+    "record": ("clients.cli.records.record", "Record the usage in a file of CSV or JSON."),
+    "records": ("clients.cli.records.showing", "Usage records: what became of one: show."),
+    "loading": (
+        "clients.cli.records.loading",
+        "Times in which usage of any age is accepted: start, extend, end, list.",
+    ),
     "amend": ("clients.cli.corrections.amend", "Give recorded usage the content in a file."),
     "amend-all": (
         "clients.cli.corrections.amend_all",

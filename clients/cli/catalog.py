@@ -22,9 +22,9 @@ from clients.cli.names import (
     only_product,
     pair,
 )
+from clients.cli.sale_screens import dated, rate_text
 from clients.cli.session import MISUSED, fail, session
 from clients.pages import pages
-from clients.sale_screens import dated, rate_text
 from clients.screens import last, number, rows
 from clients.values import enum_name
 

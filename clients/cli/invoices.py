@@ -1,6 +1,5 @@
 """`usage invoice`: what the caller's invoices have of the invoice-ready lines."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import grpc
@@ -43,7 +42,8 @@ def mark(
     """Mark invoice-ready lines as invoiced; corrections do not replace them any more.
 
     Given an account, all its lines that are ready are marked; --from and --until choose them by
-    the start of their billing period. Lines that the same invoice has already stay as they are.
+    the start of their billing period. Lines that the same invoice has already stay as they are. A
+    line that a correction changes between listing and marking is refused, and none is marked.
     """
     now = session(context)
     check_times(since, until)
@@ -54,11 +54,17 @@ def mark(
         fail(MISUSED, "--from and --until choose lines of an account; leave them out")
 
     async def work(client: UsageClient) -> None:
-        chosen = named or await _ready(client, account_name(lines[0]), since, until)
+        # The etags of the lines that were listed; the caller who names lines has read them before.
+        etags = {} if named else await _ready(client, account_name(lines[0]), since, until)
+        chosen = named or list(etags)
         done: list[pb.LiableSummary] = []
         for start in range(0, len(chosen), MOST_MARKED):
             some = chosen[start : start + MOST_MARKED]
-            request = pb.MarkInvoicedRequest(liable_summaries=some, invoice=reference)
+            request = pb.MarkInvoicedRequest(
+                liable_summaries=some,
+                invoice=reference,
+                etags={name: etags[name] for name in some if name in etags},
+            )
             done += (await client.summaries.MarkInvoiced(request)).liable_summaries
         zone = await zone_of(client, done[0].name)
         title = f"Lines of the invoice {reference}"
@@ -69,12 +75,16 @@ def mark(
 
 async def _ready(
     client: UsageClient, account: str, since: str | None, until: str | None
-) -> Sequence[str]:
-    """Return the lines of an account that no invoice has yet. Raises UsageError without any."""
+) -> dict[str, str]:
+    """Return the etags of the lines of an account that no invoice has yet, by their names.
+
+    Raises UsageError if there are none.
+    """
     ready = pb.LiableSummary.READY_FOR_INVOICING
     request = pb.ListLiableSummariesRequest(parent=account, page_size=1000, state=ready)
     await limit(client, request, since, until)
-    found = [line.name async for line in pages(client.summaries.ListLiableSummaries, request)]
+    listed = pages(client.summaries.ListLiableSummaries, request)
+    found = {line.name: line.etag async for line in listed}
     if not found:
         text = f"there are no lines of {account} to invoice; `usage lines {last(account)}` says why"
         raise UsageError(grpc.StatusCode.NOT_FOUND, "NOTHING_FITS", text)

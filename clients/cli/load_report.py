@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clients.histogram import PRECISION, Histogram
 from clients.load import METHOD, Figures, Plan
+from clients.tables import FittingTable
 
 MILLISECOND = 1_000_000
 PERCENTILES = {
@@ -148,7 +149,7 @@ def _edges(longest: int) -> list[Fraction]:
 
 
 def _percentiles(latencies: Histogram) -> Table:
-    table = Table(
+    table = FittingTable(
         title=Text(f"Latency in ms, at most {float(PRECISION):.1%} too high", no_wrap=True),
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -164,7 +165,7 @@ def _percentiles(latencies: Histogram) -> Table:
 
 def _drawing(latencies: Histogram) -> Table:
     """A row for each span of latencies: a bar, its share, and the share up to there."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = FittingTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for justify in ("right", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     found = rows(latencies)

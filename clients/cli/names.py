@@ -68,6 +68,15 @@ def used_asset_name(account: str, text: str | None) -> str:
     return asset_name(account, used_asset(text) if text and "/" not in text else text)
 
 
+def record_name(text: str, account: str | None) -> str:
+    """Return the name of a usage record. Ends the program if nobody says whose it is."""
+    if text.startswith("accounts/"):
+        return text
+    if account is None:
+        fail(MISUSED, f"{text}: whose record is it? Add --account ACME")
+    return f"{account_name(account)}/usageRecords/{text}"
+
+
 def pair(text: str) -> tuple[str, str]:
     """Return both sides of NAME=VALUE. Ends the program if it is not."""
     key, equals, value = text.partition("=")

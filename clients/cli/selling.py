@@ -28,11 +28,11 @@ from clients.cli.names import (
     only_product,
     pair,
 )
+from clients.cli.sale_screens import line_table, sale_title, sales_table
 from clients.cli.session import Session, session
 from clients.cli.setup import end_unread
 from clients.descriptions import DescriptionError, read
 from clients.pages import pages
-from clients.sale_screens import line_table, sale_title, sales_table
 from clients.screens import last
 from clients.values import date_pb
 

@@ -25,6 +25,7 @@ ADVICE = {
     "CREDENTIAL_INVALID": "Give a key that works: --key or USAGE_KEY. `usage up` makes one.",
     "UNAUTHENTICATED": "Give a key: --key or USAGE_KEY. `usage up` makes one.",
     "PERMISSION_DENIED": "Use a credential with a role that may do this.",
+    "ETAG_MISMATCH": "Look at it as it is now, then run it again.",
     "ESCALATION": "Use a credential that has the role itself.",
     "NOTHING_FITS": "",
     "SEVERAL_FIT": "",

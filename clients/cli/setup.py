@@ -17,6 +17,7 @@ from clients import UsageClient, UsageError
 from clients.catalogs.exchange import Part, parts
 from clients.cli.session import MISUSED, REFUSED, Session, fail, session
 from clients.descriptions import Description, DescriptionError, Fault, read
+from clients.tables import FittingTable
 
 DOES = {
     pb.SetupStep.CREATED: ("create", "green"),
@@ -146,7 +147,9 @@ def _say_done(now: Session, answer: pb.SetUpProductResponse, *, is_plan: bool) -
 
 def plan_table(answer: pb.SetUpProductResponse, *, is_plan: bool) -> Table:
     """The steps, in their order."""
-    table = Table(box=SIMPLE_HEAD, title="The plan" if is_plan else None, title_justify="left")
+    table = FittingTable(
+        box=SIMPLE_HEAD, title="The plan" if is_plan else None, title_justify="left"
+    )
     table.add_column("step")
     table.add_column("record", overflow="fold")
     table.add_column("differs in")

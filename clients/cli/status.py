@@ -9,7 +9,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from usage_management.v1 import access_service_pb2 as access
 
 from clients import UsageClient, UsageError, screens
@@ -17,6 +16,7 @@ from clients.cli.session import UNREACHABLE, Session, as_dict, session
 from clients.health import SERVING, health
 from clients.home import credentials, home, state
 from clients.pages import pages
+from clients.tables import FittingTable
 from clients.tls import Tls
 
 MOST_JOBS = 1_000
@@ -96,7 +96,7 @@ def _supervisor(pid: object) -> str:
 
 
 def _print(now: Session, found: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2))
+    table = FittingTable(show_header=False, box=None, padding=(0, 2))
     healthy = found["health"] == SERVING
     table.add_row("service", f"[{'green' if healthy else 'red'}]{found['health'].lower()}[/]")
     table.add_row("address", f"{found['address']}{', over TLS' if found['tls'] else ''}")
@@ -116,7 +116,7 @@ def _print(now: Session, found: dict[str, Any]) -> None:
     now.console.print(table)
     print_failed(now.console, waiting.get("failed_jobs", []))
     if found["tenants"]:
-        clocks = Table("tenant", "clock", "kind", box=SIMPLE_HEAD)
+        clocks = FittingTable("tenant", "clock", "kind", box=SIMPLE_HEAD)
         for tenant in found["tenants"]:
             kind = "sandbox" if "clock_start_time" in tenant else "real time"
             clocks.add_row(screens.last(tenant["name"]), tenant.get("clock_time", "–"), kind)
@@ -129,7 +129,7 @@ def print_failed(console: Console, failed: list[dict[str, Any]]) -> None:
     """The oldest jobs that stopped, and what to do about them."""
     if not failed:
         return
-    jobs = Table("job", "kind", "account", "state", "error", box=SIMPLE_HEAD)
+    jobs = FittingTable("job", "kind", "account", "state", "error", box=SIMPLE_HEAD)
     for job in failed:
         account = screens.last(job["account"]) if job.get("account") else "–"
         jobs.add_row(

@@ -10,7 +10,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 from rich.text import Text
 from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import validation_service_pb2 as validation
@@ -18,6 +17,7 @@ from usage_management.v1 import validation_service_pb2 as validation
 from clients import UsageClient
 from clients.cli.session import REFUSED, Session, as_dict, fail, session
 from clients.pages import pages
+from clients.tables import FittingTable
 
 MOST_AT_ONCE = 10
 PAUSE_SECONDS = 0.2
@@ -108,7 +108,7 @@ def _product(name: str, found: Sequence[validation.CatalogFinding]) -> validatio
 
 def _print(console: Console, found: Sequence[validation.ProductValidation], count: int) -> None:
     """A line for each finding; then, by rule, what to do and the names to do it to."""
-    table = Table(box=SIMPLE_HEAD)
+    table = FittingTable(box=SIMPLE_HEAD)
     for column in ("#", "product", "", "rule", "what is wrong"):
         table.add_column(column, overflow="fold")
     remedies: dict[str, list[Text]] = {}

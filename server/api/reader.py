@@ -288,10 +288,7 @@ class RequestReader:
         No record has revision 0, so such an etag is refused as stale.
         """
         text: str = getattr(self.message, name)
-        if not text:
-            return None
-        match = ETAG.fullmatch(text)
-        return int(match[1]) if match else 0
+        return revision_of(text) if text else None
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -302,6 +299,12 @@ class RequestReader:
         except BadName as error:
             self.fault(name, error.reason, str(error))
             return None
+
+
+def revision_of(etag: str) -> int:
+    """Return the revision in an etag; 0 for an etag that is not ours."""
+    match = ETAG.fullmatch(etag)
+    return int(match[1]) if match else 0
 
 
 def named(request: Message, name: str, pattern: Name) -> tuple[Any, ...]:

@@ -216,7 +216,10 @@ def _digest(text: str) -> str:
 def _account_of(request: Message) -> AccountId:
     """Return the account of a request; empty if it is about none."""
     for name in ACCOUNT_FIELDS:
-        collection, _, rest = getattr(request, name, "").partition("/")
+        field = getattr(request, name, "")
+        # `quote` is a name where it is ordered, and a message where it is updated.
+        text: str = getattr(field, "name", "") if isinstance(field, Message) else field
+        collection, _, rest = text.partition("/")
         account_id = rest.partition("/")[0]
         if collection == "accounts" and CODE.fullmatch(account_id):
             return AccountId(account_id)

@@ -719,6 +719,8 @@ CREATE TABLE public.product_usage_grants (
     display_name text DEFAULT ''::text NOT NULL,
     type text DEFAULT 'GRANT'::text NOT NULL,
     quantity public.quantity NOT NULL,
+    is_fixed boolean DEFAULT false NOT NULL,
+    max_increase_percent public.quantity,
     unit_of_measure_id public.code,
     validity_unit text,
     validity_count integer,
@@ -734,6 +736,7 @@ CREATE TABLE public.product_usage_grants (
     update_time timestamp with time zone,
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT product_usage_grants_max_increase_percent_check CHECK (((max_increase_percent)::numeric >= (0)::numeric)),
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),
     CONSTRAINT product_usage_grants_validity_count_check CHECK ((validity_count > 0)),
@@ -752,6 +755,7 @@ CREATE TABLE public.product_usage_resources (
     usage_resource_id public.code NOT NULL,
     token_resource_id public.code,
     is_optional boolean DEFAULT false NOT NULL,
+    has_fixed_policies boolean DEFAULT false NOT NULL,
     start_date date,
     end_date date,
     aggregation_policy_id public.code,
@@ -906,6 +910,7 @@ CREATE TABLE public.rate_card_entries (
     tier_mode text DEFAULT 'VOLUME'::text NOT NULL,
     adjustments jsonb,
     is_negotiable boolean DEFAULT true NOT NULL,
+    max_discount_percent public.quantity,
     start_date date,
     end_date date,
     state text DEFAULT 'DRAFT'::text NOT NULL,
@@ -918,6 +923,7 @@ CREATE TABLE public.rate_card_entries (
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT only_tiers_are_for_all_resources CHECK (((usage_resource_id IS NOT NULL) OR ((rate_value IS NULL) AND (adjustments IS NULL)))),
     CONSTRAINT rate_card_entries_adjustments_check CHECK ((jsonb_array_length((adjustments -> 'content'::text)) > 0)),
+    CONSTRAINT rate_card_entries_max_discount_percent_check CHECK ((((max_discount_percent)::numeric >= (0)::numeric) AND ((max_discount_percent)::numeric <= (100)::numeric))),
     CONSTRAINT rate_card_entries_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT rate_is_not_negative CHECK (((rate_value)::numeric >= (0)::numeric)),
     CONSTRAINT rate_per_is_positive CHECK (((rate_per)::numeric > (0)::numeric))
@@ -2000,6 +2006,8 @@ CREATE INDEX ratable_summaries_by_origin ON public.ratable_summaries USING btree
 CREATE INDEX ratable_summaries_by_version ON public.ratable_summaries USING btree (tenant_id, procedure_id, procedure_version_id) WHERE (procedure_id IS NOT NULL);
 
 CREATE INDEX ratable_summaries_by_wallet ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE (start_time > '-infinity'::timestamp with time zone);
+
+CREATE INDEX ratable_summaries_unbilled ON public.ratable_summaries USING btree (tenant_id, account_id, wallet_id, currency_code) WHERE ((liable_summary_id IS NULL) AND ((amount)::numeric <> (0)::numeric));
 
 CREATE INDEX rate_card_entries_by_product ON public.rate_card_entries USING btree (tenant_id, product_id, COALESCE((usage_resource_id)::text, ''::text));
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import grpc
 import pytest
 from google.protobuf.message import Message
 from google.type.money_pb2 import Money
@@ -10,7 +11,7 @@ from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import summary_service_pb2 as summaries
 
 from tests.clients.command_line import Ended, usage
-from tests.clients.small_server import Script, answering
+from tests.clients.small_server import Script, answering, refusal
 
 MARKED = "MarkInvoiced"
 READY = summaries.LiableSummary.READY_FOR_INVOICING
@@ -18,8 +19,9 @@ MANY = [f"accounts/acme/liableSummaries/l{number}" for number in range(1_001)]
 
 
 def line(name: str) -> summaries.LiableSummary:
+    resource, etag = "usageResources/calls", f'"{name[-1]}"'
     return summaries.LiableSummary(
-        name=name, usage_resource="usageResources/calls", state=READY, amount=Money(units=4)
+        name=name, usage_resource=resource, state=READY, amount=Money(units=4), etag=etag
     )
 
 
@@ -86,7 +88,22 @@ async def test_the_ready_lines_of_an_account_and_a_period_are_marked(tmp_path: P
     assert asked.start_time.ToJsonString() == "2025-12-31T23:00:00Z"
     assert asked.end_time.ToJsonString() == "2026-01-31T23:00:00Z"
     assert marks(played) == [(MANY[:1_000], "INV-7"), (MANY[1_000:], "INV-7")]
+    # Only what was listed is marked, as it was listed.
+    marking = [one for one in played.asked if isinstance(one, summaries.MarkInvoicedRequest)]
+    assert dict(marking[1].etags) == {MANY[1_000]: '"0"'}
+    assert len(marking[0].etags) == 1_000
     assert len(json.loads(ended.out)["liable_summaries"]) == len(MANY)
+
+
+async def test_a_line_that_changed_since_it_was_listed_is_not_marked(tmp_path: Path) -> None:
+    played = script(MANY[0])
+    played.answers[MARKED] = [refusal(grpc.StatusCode.ABORTED, "ETAG_MISMATCH")]
+
+    ended = await run(played, tmp_path, "acme", "--invoice", "INV-7")
+
+    assert (ended.code, len(marks(played))) == (1, 1)
+    assert "because ETAG_MISMATCH" in ended.err
+    assert "Look at it as it is now" in ended.err
 
 
 async def test_an_account_without_ready_lines_is_told_so(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ async def test_whoever_may_not_load_records_as_usual(file: Path, method: str) ->
     told = await run(played, file, "--loading")
 
     assert told.code == 0
-    assert "recording without loading: because PERMISSION_MISSING" in told.err
+    assert "no account is loading: because PERMISSION_MISSING" in told.err
     assert called(played)[-1] == "RecordUsage"
     assert "2 late" in told.out
 

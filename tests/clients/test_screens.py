@@ -71,6 +71,22 @@ def test_a_wallet_fits_into_eighty_columns() -> None:
         assert part in text
 
 
+def test_a_wallet_shows_what_is_not_billed_of_earlier_periods() -> None:
+    one = wallets.Wallet(
+        usage_resource="usageResources/tokens",
+        estimated_amount=decimal_pb(Decimal("134.941393")),
+        unbilled_amount=decimal_pb(Decimal("-12345678.987")),
+        currency_code="EUR",
+    )
+    other = wallets.Wallet(usage_resource="usageResources/calls", unbilled_amount=decimal_pb(0))
+
+    both = shown(screens.wallet_table([one, other], "Wallets"))
+
+    for part in ("before, unbilled", "-12,345,678.99", "134.94 EUR"):
+        assert part in both
+    assert "unbilled" not in shown(screens.wallet_table([other], "Wallets"))
+
+
 def line(month: int, origin: int, day: int = 1) -> summaries.LiableSummary:
     """A line of a month, of the usage of the same month or of an earlier one."""
     times = (datetime(2026, one, day, tzinfo=BERLIN) for one in (month, month + 1))

@@ -46,9 +46,10 @@ SELECT '00000000-0000-0000-0000-000000000001', account_id, md5(account_id || num
 INSERT INTO ratable_summaries (tenant_id, account_id, ratable_summary_id, wallet_id, asset_id, usage_resource_id,
                                start_time, end_time, service_start_time, origin_start_time, segment_start_time, state,
                                used_quantity, drawn_quantity, overage_quantity, tier_quantity, amount, currency_code, waterfall,
-                               execution_id)
+                               execution_id, liable_summary_id)
 SELECT '00000000-0000-0000-0000-000000000001', account_id, md5(account_id || number || 'l')::uuid, wallet_id, asset_id, 'r', start_time,
-       start_time + interval '1 month', '2021-01-01', start_time, start_time, 'RATED', 1, 0, 1, 1, 1, 'USD', '[]', asset_id
+       start_time + interval '1 month', '2021-01-01', start_time, start_time, 'RATED', 1, 0, 1, 1, 1, 'USD', '[]', asset_id,
+       CASE WHEN number < 35 THEN wallet_id END
   FROM history WHERE number < 36;
 INSERT INTO grants (tenant_id, account_id, wallet_id, grant_id, entitlement_id, kind, issue_index, quantity,
                     start_time, expire_time, balance)

@@ -136,19 +136,23 @@ async def claims_and_writes_go_by_key(owner, app, filled):
 async def a_wallet_costs_the_same_at_one_period_and_at_36(owner, app, filled):
     query = sql.load("settlement/wallets.sql")["wallet_states"]
 
-    async def cost(account: str) -> int:
+    async def cost(account: str, *, owing: bool = False) -> int:
         wallet = await owner.fetchval("SELECT md5($1 || 'w')::uuid", account)
-        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, True, [], [], None)
+        asked = (True, [], [], None, owing)
+        args = (TENANT, account, wallet, None, None, 1, False, *[None] * 4, *asked)
         return await pages(app, query, *args)
 
-    young, old = await cost("young"), await cost("old7")
+    young, old, owing = await cost("young"), await cost("old7"), await cost("old7", owing=True)
     await owner.execute(LATE)
-    late = await cost("old7")
+    late, late_owing = await cost("old7"), await cost("old7", owing=True)
 
     # Each page that an old wallet asks for beyond a young one's is one more level of an index.
     assert old <= young + 10, (filled, young, old)
     # With the final period that late usage changes, whose cells and entries are read.
     assert late <= 3 * old, (filled, old, late)
+    # What is not billed is one line, and what was booked for that period is another.
+    assert owing <= old + 6, (filled, old, owing)
+    assert late_owing <= late + 12, (filled, late, late_owing)
 
 
 # Of each day of an old account 30 records, but in its open period one.

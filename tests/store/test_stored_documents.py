@@ -129,6 +129,7 @@ TERMS_VALUE = RateTerms(
             adjustment=adjustment(AdjustmentKind.OVERRIDE, "9" * 26 + "." + "9" * 12),
         ),
     ),
+    listed_as=(TierBounds.LOWER_INCLUSIVE, TierMode.VOLUME),
     adjustments=ROWS,
     attribute_entry=RateEntryId("attributes/tokens"),
     attributes={"region": "eu"},

@@ -29,6 +29,10 @@ def number(value: object) -> decimal_pb2.Decimal:
     return decimal_pb2.Decimal(value=str(value))
 
 
+def optional_number(value: object | None) -> decimal_pb2.Decimal | None:
+    return None if value is None else number(value)
+
+
 def moment(text: str) -> datetime:
     """`2024-01-31` or `2024-01-31T12:00`, in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -81,6 +85,10 @@ class Metered:
     scale: int = 0
     rounding: str = "ROUNDING_UNSPECIFIED"
     negotiable: bool = True
+    max_discount: str | None = None
+    max_increase: str | None = None
+    fixed_grant: bool = False
+    fixed_policies: bool = False
     unique_label: str = ""
     dimensions: tuple[str, ...] = ()
 

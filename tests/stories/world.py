@@ -52,7 +52,7 @@ from usage_management.v1 import (
 
 from clients import UsageClient
 from clients.pages import pages
-from tests.stories.words import Metered, moment, number, stamp, tier, usage
+from tests.stories.words import Metered, moment, number, optional_number, stamp, tier, usage
 
 _ids = count(1)
 
@@ -121,10 +121,7 @@ class World:
     ) -> str:
         """Open an account, with the fields of `billing` if given; the answer is its name."""
         every = types.Cadence(unit=types.Cadence.MONTH, count=billing_months)
-        content = accounts.Account(
-            time_zone=zone,
-            currency_code=self.currency,
-        )
+        content = accounts.Account(time_zone=zone, currency_code=self.currency)
         content.MergeFrom(
             billing or accounts.Account(billing_anchor_day=anchor_day, billing_interval=every)
         )
@@ -272,6 +269,7 @@ class World:
                 product_usage_resource=catalog.ProductUsageResource(
                     usage_resource=f"usageResources/{one.resource}",
                     policies=await self._policies(one),
+                    non_negotiable_policies=one.fixed_policies,
                 ),
             )
         )
@@ -286,6 +284,8 @@ class World:
                 product_usage_grant=catalog.ProductUsageGrant(
                     product_usage_resource=f"products/{product}/usageResources/{one.resource}",
                     quantity=number(one.grant),
+                    non_negotiable=one.fixed_grant,
+                    max_increase_percent=optional_number(one.max_increase),
                     validity=validity or None,
                     refresh_policy=refresh,
                     rollover_policy=rollover,
@@ -359,11 +359,9 @@ class World:
                     ),
                     rollover_policy=policies.RolloverPolicy(
                         max_rollovers=one.max_rollovers,
-                        max_quantity=number(one.cap) if one.cap else None,
-                        max_percent=number(one.cap_percent) if one.cap_percent else None,
-                        remainder_percent=(
-                            number(one.remainder_percent) if one.remainder_percent else None
-                        ),
+                        max_quantity=optional_number(one.cap),
+                        max_percent=optional_number(one.cap_percent),
+                        remainder_percent=optional_number(one.remainder_percent),
                     ),
                 )
             )
@@ -372,11 +370,12 @@ class World:
 
     async def price(self, product: str, one: Metered) -> None:
         """Put the rates of a resource of a product in the price book."""
-        about = {
+        about: dict[str, Any] = {
             "product": f"products/{product}",
             "usage_resource": f"usageResources/{one.resource}",
             "currency_code": self.currency,
             "negotiability": "NEGOTIABLE" if one.negotiable else "NON_NEGOTIABLE",
+            "max_discount_percent": optional_number(one.max_discount),
         }
         if one.rate is not None:
             rate = types.Rate(
@@ -389,7 +388,7 @@ class World:
                 "tiers", f"{product}-{one.resource}-{self.currency}", about, tiers=tiers
             )
 
-    async def _entry(self, card: str, entry: str, about: dict[str, str], **terms: Any) -> None:
+    async def _entry(self, card: str, entry: str, about: dict[str, Any], **terms: Any) -> None:
         await self.client.rates.CreateRateCardEntry(
             rates.CreateRateCardEntryRequest(
                 parent=f"rateCards/{card}",

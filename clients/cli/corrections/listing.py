@@ -145,7 +145,7 @@ def line_table(found: Sequence[pb.CorrectedLine], title: str, zone: str) -> Tabl
     """Return a row for each line that changed, with its differences."""
     table = screens.figures(title, "resource", "used", "drawn", "beyond", "amount")
     for column in ("usage of", "billed from", "line"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column != "line")
     for one in found:
         line = one.after
         amount = f"{number(one.amount_difference)} {line.currency_code or last(line.token_unit)}"

@@ -50,7 +50,7 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
     if bool(records) == has_filter:
         fail(MISUSED, "name records, or give --account, --from and --until, not both")
     if records:
-        found = [_record(one, account) for one in records]
+        found = [names.record_name(one, account) for one in records]
         now.run(lambda client: _void(client, found, reason, now))
         return
     if not (account and since and until):
@@ -63,14 +63,6 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
         dry_run=dry_run,
     )
     now.run(lambda client: _run(client, parent, run, (since, until), now))
-
-
-def _record(text: str, account: str | None) -> str:
-    if text.startswith("accounts/"):
-        return text
-    if account is None:
-        fail(MISUSED, f"{text}: whose record is it? Add --account ACME")
-    return f"{names.account_name(account)}/usageRecords/{text}"
 
 
 async def _void(client: UsageClient, records: Sequence[str], reason: str, now: Session) -> int:

@@ -177,6 +177,8 @@ class Product:
 class ProductResource:
     """A resource that a product meters, for a span of days; optional ones can be omitted in a sale.
 
+    A quote cannot override its policies if it `has_fixed_policies`.
+
     A product may have several records of one resource, which do not overlap while they are in
     force.
     """
@@ -189,6 +191,7 @@ class ProductResource:
     policies: PolicyIds
     token_resource_id: ResourceId | None = None
     is_optional: bool = False
+    has_fixed_policies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +199,8 @@ class ProductGrant:
     """The quantity of a resource that each sold unit of a product includes.
 
     The quantity is in `unit_id`, or else in the resource's unit. The grant applies to sales under
-    its selling model (or any, if None) that start in its span of days.
+    its selling model (or any, if None) that start in its span of days. A quote cannot change it if
+    it `is_fixed`, and needs an approval to increase it by more than `max_increase_percent`.
     """
 
     product_id: ProductId
@@ -212,6 +216,8 @@ class ProductGrant:
     selling_model_id: SellingModelId | None = None
     start_date: date | None = None
     end_date: date | None = None
+    is_fixed: bool = False
+    max_increase_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

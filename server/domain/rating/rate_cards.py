@@ -99,6 +99,7 @@ class RateCardEntry:
     mode: TierMode = TierMode.VOLUME
     adjustments: tuple[AttributeRow, ...] = ()
     is_negotiable: bool = True
+    max_discount_percent: Decimal | None = None
     start: date | None = None
     end: date | None = None
     state: CatalogState = field(default=CatalogState.DRAFT, compare=False)

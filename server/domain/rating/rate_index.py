@@ -334,7 +334,12 @@ def _terms(
         attribute_entry=_entry_key(attribute),
         **tiers,  # type: ignore[arg-type]
     )
-    return CatalogTerms(terms=terms, is_fixed=not all(part.is_negotiable for part in parts))
+    limits = [part.max_discount_percent for part in parts if part.max_discount_percent is not None]
+    return CatalogTerms(
+        terms=terms,
+        is_fixed=not all(part.is_negotiable for part in parts),
+        max_discount_percent=min(limits, default=None),
+    )
 
 
 def _check_per(base: RateCardEntry, tier: RateCardEntry, question: Question) -> None:

@@ -106,12 +106,12 @@ class AttributeRow:
 class RateTerms:
     """All terms that price one resource of one asset for a span of time, with their origin.
 
-    A negotiated rate replaces the listed rate; negotiated tiers replace the listed tiers. Without a
-    rate, tiers must override, and are for `per` units. `committed` are the terms of commitments;
-    the lowest applies if it is lower than the rate. The first of the `adjustments` that matches the
-    attributes of the usage and the agreed `attributes` applies. `commitment` is the asset of an
-    element of `committed`. `agreed_on` is the asset on whose line the terms were negotiated, if
-    they apply because of an agreement for a shared target.
+    A negotiated rate replaces the listed rate; negotiated tiers replace the listed tiers, whose
+    bounds and mode are `listed_as`. Without a rate, tiers must override, and are for `per` units.
+    `committed` are the terms of commitments; the lowest applies if it is lower than the rate. The
+    first of the `adjustments` that matches the attributes of the usage and the agreed `attributes`
+    applies. `commitment` is the asset of an element of `committed`. `agreed_on` is the asset on
+    whose line the terms were negotiated, if they apply because of an agreement for a shared target.
     """
 
     unit: UnitId
@@ -124,6 +124,7 @@ class RateTerms:
     tier_entry: RateEntryId | None = None
     negotiated_rate: Rate | None = None
     negotiated_tiers: tuple[Tier, ...] | None = None
+    listed_as: tuple[TierBounds, TierMode] | None = None
     committed: tuple["RateTerms", ...] = ()
     commitment: AssetId | None = None
     adjustments: tuple[AttributeRow, ...] = ()

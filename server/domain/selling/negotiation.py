@@ -80,7 +80,8 @@ def negotiate(resource: LineResource, asked: Negotiated) -> LineResource:
         terms = replace(terms, negotiated_rate=rate.over(terms))
     if tiers is not None:
         bounds, mode = asked.bounds or terms.bounds, asked.mode or terms.mode
-        terms = replace(terms, negotiated_tiers=tiers, bounds=bounds, mode=mode)
+        listed = (terms.bounds, terms.mode)
+        terms = replace(terms, negotiated_tiers=tiers, bounds=bounds, mode=mode, listed_as=listed)
     return replace(resource, terms=terms)
 
 
@@ -158,6 +159,9 @@ def _check_negotiable(asked: Negotiated, resource: LineResource, at: str) -> Non
             f"{at}: {asked.resource_id} has no rate in the catalog but its tiers; name a rate",
             {"field": f"{at}.clear_tiers", "usage_resource": asked.resource_id},
         )
+    # The tiers of a commitment adjust the rates of its anchor.
+    if resource.commitment is not None:
+        return
     # Without any rate there is nothing to adjust, so every tier has to override.
     adjusts = [t.adjustment.kind is not AdjustmentKind.OVERRIDE for t in asked.tiers or ()]
     if any(adjusts):

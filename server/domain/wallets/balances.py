@@ -4,7 +4,7 @@ A balance is computed from posted entries and from the usage that is not final y
 stale and is not stored. The part that is not posted yet is marked provisional.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from server.domain.selling.grants import Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.tokens import token_cell_id, token_cells
-from server.domain.settlement.walk import SettledIncrement, Settlement
+from server.domain.settlement.walk import Settlement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
 HUNDRED = Decimal(100)
@@ -50,9 +50,10 @@ class WalletBalance:
 
     `balance` can be used now; `posted_balance` is the ledger's balance of all grants. `granted` is
     the opening quantity of the open grants, and `consumed` the part of it that is gone. `used`,
-    `drawn`, `overage` and `charges` are of the current rating period. `percent_used` includes
-    overage and may exceed 100; it is None if nothing is granted. The same state has the same
-    balance until `holds_until`.
+    `drawn`, `overage` and `charges` are of the current rating period. `earlier_charges` are those
+    of other periods: periods that are not final yet, and all that are settled again because usage
+    of them has changed. `percent_used` includes overage and may exceed 100; it is None if nothing
+    is granted. The same state has the same balance until `holds_until`.
     """
 
     wallet_id: WalletId
@@ -65,6 +66,7 @@ class WalletBalance:
     overage: Decimal
     percent_used: Decimal | None
     charges: tuple[Charge, ...]
+    earlier_charges: tuple[Charge, ...]
     grants: tuple[GrantBalance, ...]
     holds_until: datetime
 
@@ -80,6 +82,8 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
     granted = sum((grant.quantity for grant in held), ZERO)
     drawn = sum((result.drawn for result in current), ZERO)
     overage = sum((result.overage for result in current), ZERO)
+    lines = rated(wallet, settlement.results)
+    start = wallet.period.start
     return WalletBalance(
         wallet_id=wallet.terms.id,
         balance=available,
@@ -90,7 +94,8 @@ def balance(wallet: WalletState, *, now: datetime) -> WalletBalance:
         drawn=drawn,
         overage=overage,
         percent_used=percent(granted - available + overage, granted),
-        charges=_charges(wallet, settlement.results),
+        charges=_charges(line for line in lines if line.key.period_start == start),
+        earlier_charges=_charges(line for line in lines if line.key.period_start != start),
         grants=grants,
         holds_until=_next_change(wallet, settlement, now),
     )
@@ -108,6 +113,22 @@ def project(wallet: WalletState, *, now: datetime) -> Settlement:
     }
     own = (cell for cell in wallet.cells if cell.id not in costing)
     return walked(wallet, (*own, *tokens.values()), through=now)
+
+
+@exact
+def unbilled(found: WalletBalance, booked: Decimal, currency_code: str) -> Decimal | None:
+    """Return what no invoice-ready line has of earlier periods; None if some cannot be rated.
+
+    `booked` is what was rated in money and is in no such line, less all that was booked for the
+    final usage that is settled again. Tokens are billed through their wallet.
+    """
+    owed = booked
+    for charge in found.earlier_charges:
+        if charge.amount is None:
+            return None
+        if charge.unit == currency_code:
+            owed += charge.amount
+    return owed
 
 
 @exact
@@ -167,14 +188,12 @@ def _grant_balances(
     )
 
 
-def _charges(wallet: WalletState, results: tuple[SettledIncrement, ...]) -> tuple[Charge, ...]:
-    lines = rated(wallet, results)
+def _charges(lines: Iterable[RatableLine]) -> tuple[Charge, ...]:
     by_asset: dict[tuple[int, AssetId, UnitId | None], list[RatableLine]] = {}
     for line in lines:
-        if line.key.period_start == wallet.period.start:
-            unit = line.terms.unit if line.terms else None
-            key = (line.key.asset_number, line.key.asset_id, unit)
-            by_asset.setdefault(key, []).append(line)
+        unit = line.terms.unit if line.terms else None
+        key = (line.key.asset_number, line.key.asset_id, unit)
+        by_asset.setdefault(key, []).append(line)
     in_order = sorted(by_asset, key=lambda key: (key[0], key[1], key[2] or ""))
     return tuple(
         _charge(asset_id, unit, by_asset[number, asset_id, unit])

@@ -211,6 +211,11 @@ class LiableSummary:
     superseded: tuple[Superseded, ...]
     dimensions: str
 
+    @property
+    def revision(self) -> int:
+        """Return 1 for a line as it was first made, and 1 more for each time it was replaced."""
+        return 1 + len(self.superseded)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:

@@ -336,6 +336,7 @@ CREATE TABLE product_usage_resources (
     usage_resource_id          code NOT NULL,
     token_resource_id          code,
     is_optional                boolean NOT NULL DEFAULT false,
+    has_fixed_policies         boolean NOT NULL DEFAULT false,
     start_date                 date,
     end_date                   date,
     aggregation_policy_id      code,
@@ -376,6 +377,8 @@ CREATE TABLE product_usage_grants (
     display_name        text NOT NULL DEFAULT '',
     type                text NOT NULL DEFAULT 'GRANT' CHECK (type IN ('GRANT', 'COMMIT')),
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
+    is_fixed            boolean NOT NULL DEFAULT false,
+    max_increase_percent quantity CHECK (max_increase_percent >= 0),
     unit_of_measure_id  code,
     validity_unit       text,
     validity_count      integer CHECK (validity_count > 0),
@@ -464,6 +467,7 @@ CREATE TABLE rate_card_entries (
     tier_mode          text NOT NULL DEFAULT 'VOLUME',
     adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'content') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
+    max_discount_percent quantity CHECK (max_discount_percent BETWEEN 0 AND 100),
     start_date         date,
     end_date           date,
     state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
@@ -1259,6 +1263,9 @@ CREATE INDEX ratable_summaries_by_wallet ON ratable_summaries
     (tenant_id, account_id, wallet_id, start_time, ratable_summary_id) WHERE start_time > '-infinity';
 CREATE INDEX ratable_summaries_by_origin ON ratable_summaries
     (tenant_id, account_id, wallet_id, origin_start_time) WHERE origin_start_time > '-infinity';
+-- For balances: what is in no invoice-ready line yet. Lines in tokens never are; the currency keeps them apart.
+CREATE INDEX ratable_summaries_unbilled ON ratable_summaries (tenant_id, account_id, wallet_id, currency_code)
+    WHERE liable_summary_id IS NULL AND amount <> 0;
 CREATE INDEX ratable_summaries_by_correction ON ratable_summaries
     (tenant_id, account_id, correction_id) WHERE correction_id IS NOT NULL;
 CREATE INDEX ratable_summaries_by_version ON ratable_summaries

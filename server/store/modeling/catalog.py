@@ -110,6 +110,7 @@ def _product_resource(row: Record) -> ProductResource:
         resource_id=ResourceId(row["usage_resource_id"]),
         token_resource_id=_optional_resource(row["token_resource_id"]),
         is_optional=row["is_optional"],
+        has_fixed_policies=row["has_fixed_policies"],
         start_date=row["start_date"],
         end_date=row["end_date"],
         policies=policy_ids(row),
@@ -132,6 +133,8 @@ def _product_grant(row: Record) -> ProductGrant:
         selling_model_id=_optional_model(row["selling_model_id"]),
         start_date=row["start_date"],
         end_date=row["end_date"],
+        is_fixed=row["is_fixed"],
+        max_increase_percent=row["max_increase_percent"],
     )
 
 
@@ -296,6 +299,7 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         "drawdown_order",
         "token_resource_id",
         "is_optional",
+        "has_fixed_policies",
     ),
     key=lambda record: (record.product_id, record.id),
     to_row=lambda record: (
@@ -311,12 +315,14 @@ PRODUCT_RESOURCE: Kind[ProductResource] = Kind(
         record.policies.order,
         record.token_resource_id,
         record.is_optional,
+        record.has_fixed_policies,
     ),
     from_row=_product_resource,
     fields={
         "resource_id": "usage_resource",
         "token_resource_id": "token_resource",
         "is_optional": "omittable",
+        "has_fixed_policies": "non_negotiable_policies",
     },
     references=_product_resource_references,
     replacement="SupersedeProductUsageResource replaces it from a day on",
@@ -357,6 +363,8 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "selling_model_id",
         "start_date",
         "end_date",
+        "is_fixed",
+        "max_increase_percent",
     ),
     key=lambda record: (record.product_id, record.id),
     to_row=lambda record: (
@@ -374,6 +382,8 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         record.selling_model_id,
         record.start_date,
         record.end_date,
+        record.is_fixed,
+        record.max_increase_percent,
     ),
     from_row=_product_grant,
     fields={
@@ -382,6 +392,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "refresh_id": "refresh_policy",
         "rollover_id": "rollover_policy",
         "selling_model_id": "selling_model",
+        "is_fixed": "non_negotiable",
     },
     references=_product_grant_references,
     replacement="SupersedeProductUsageGrant replaces it from a day on",

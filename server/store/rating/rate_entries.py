@@ -171,6 +171,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...] = ()) -> RateCardEntry:
         mode=TierMode(row["tier_mode"]),
         adjustments=ADJUSTMENTS.decode(row["adjustments"]) if row["adjustments"] else (),
         is_negotiable=row["is_negotiable"],
+        max_discount_percent=row["max_discount_percent"],
         start=row["start_date"],
         end=row["end_date"],
         state=CatalogState(row["state"]),
@@ -193,6 +194,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
         entry.mode,
         ADJUSTMENTS.encode(entry.adjustments) if entry.adjustments else None,
         entry.is_negotiable,
+        entry.max_discount_percent,
         entry.start,
         entry.end,
     )
@@ -257,6 +259,7 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "tier_mode",
         "adjustments",
         "is_negotiable",
+        "max_discount_percent",
         "start_date",
         "end_date",
     ),

@@ -73,6 +73,8 @@ from server.store.sql import load
 SQL = load("settlement/wallets.sql")
 
 NOT_ASKED: Mapping[WalletId, datetime] = {}
+# With what is pending, of no given times, and with what is not billed.
+_OWING: tuple[Any, ...] = (True, [], [], None, True)
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 """The product and the product grant of each entitlement."""
@@ -98,6 +100,8 @@ class StoredWallet:
     the first asset of its target. If final periods are not as they were settled, `state` is that
     before the earliest of them, `since`; `effects` are those of the entries since then. `cells` are
     those that are stored; in `state`, what holds without usage is derived for all later periods.
+    `unbilled` is what was rated in money and is in no invoice-ready line, less all that was booked
+    for the final usage in `state`; None unless it is read for that.
     """
 
     account_id: AccountId
@@ -123,6 +127,7 @@ class StoredWallet:
     now: datetime
     closed: datetime | None
     create_time: datetime
+    unbilled: Decimal | None = None
 
     @property
     def id(self) -> WalletId:
@@ -190,7 +195,8 @@ async def get(
     is as it was before the earliest final period that is not corrected yet, or before a final
     period of `since`. Without `with_pending`, what is not corrected yet is left out.
     """
-    asked = (with_sources, *[None] * 4, with_pending, list(since), list(since.values()), None)
+    pending = (with_pending, list(since), list(since.values()), None)
+    asked = (with_sources, *[None] * 4, *pending, False)
     return await _get(tx, account_id, wallet_id, asked)
 
 
@@ -202,7 +208,7 @@ async def get_final(
     `effects` are those of these periods, and `cells` also those of the period that follows. The
     balances are less these effects only; see `moved_after`.
     """
-    asked = (False, *[None] * 4, False, [wallet_id], [span.since], span.until)
+    asked = (False, *[None] * 4, False, [wallet_id], [span.since], span.until, False)
     return await _get(tx, account_id, wallet_id, asked)
 
 
@@ -212,6 +218,11 @@ async def moved_after(
     """Return the sums of the entries of a wallet's grants in the periods from `at` on."""
     rows = await tx.fetch(SQL["moved_after"], tx.tenant_id, account_id, wallet_id, at)
     return {GrantId(row["grant_id"]): row["amount"] for row in rows}
+
+
+async def get_owing(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> StoredWallet:
+    """Return a wallet with its sources and with what is not billed. Raises WALLET_NOT_FOUND."""
+    return await _get(tx, account_id, wallet_id, (True, *[None] * 4, *_OWING))
 
 
 async def asset_numbers(
@@ -230,11 +241,10 @@ async def list_wallets(
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StoredWallet]:
-    """Return an account's wallets by resource; token wallets come with their sources."""
+    """Return an account's wallets by resource, as `get_owing` does."""
     filters = (only.resource_id, only.asset_id, only.created.start, only.created.end)
     args = (tx.tenant_id, account_id, None, *(after or (None, None)), limit, True, *filters)
-    args = (*args, True, [], [], None)
-    rows = await tx.fetch(SQL["wallet_states"], *args)
+    rows = await tx.fetch(SQL["wallet_states"], *args, *_OWING)
     return _assembled(account_id, rows)
 
 
@@ -345,6 +355,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         now=row["now"],
         closed=row["closed"],
         create_time=row["create_time"],
+        unbilled=row["unbilled"],
     )
 
 

@@ -244,6 +244,8 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         selling_model_id=grant.selling_model_id,
         start_date=grant.start_date,
         end_date=grant.end_date,
+        is_fixed=grant.is_fixed,
+        max_increase_percent=grant.max_increase_percent,
     )
 
 
@@ -267,6 +269,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
         end_date=content.end_date,
         token_resource_id=token_of(graph, content),
         is_optional=content.is_optional,
+        has_fixed_policies=content.has_fixed_policies,
         dimensions=graph.resources[content.resource_id].content.dimensions,
         definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )

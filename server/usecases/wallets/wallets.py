@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from server.domain.caches import memoize
+from server.domain.exact import ZERO
 from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, WalletId
 from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.wallet_states import WalletState
-from server.domain.wallets.balances import GrantBalance, WalletBalance, balance
+from server.domain.wallets.balances import GrantBalance, WalletBalance, balance, unbilled
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.settlement import entries
@@ -39,10 +41,11 @@ class GrantFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletNow:
-    """A wallet and its balance at `wallet.now`."""
+    """A wallet and its balance at `wallet.now`, and what is not billed of earlier periods."""
 
     wallet: StoredWallet
     balance: WalletBalance
+    unbilled: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,7 @@ class GrantNow:
 
 async def get(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> WalletNow:
     """Return one wallet as it is now. Raises WALLET_NOT_FOUND."""
-    found = await store.get(tx, account_id, wallet_id, with_sources=True)
+    found = await store.get_owing(tx, account_id, wallet_id)
     return _now(await rated_as_before(tx, found))
 
 
@@ -124,7 +127,11 @@ async def list_entries(
 
 
 def _now(wallet: StoredWallet) -> WalletNow:
-    return WalletNow(wallet=wallet, balance=_last(wallet.id).balance_of(wallet.state, wallet.now))
+    found = _last(wallet.id).balance_of(wallet.state, wallet.now)
+    booked = ZERO if wallet.unbilled is None else wallet.unbilled
+    return WalletNow(
+        wallet=wallet, balance=found, unbilled=unbilled(found, booked, wallet.currency_code)
+    )
 
 
 @dataclass(slots=True)

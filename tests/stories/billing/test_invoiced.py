@@ -6,6 +6,7 @@ import pytest
 from usage_management.v1 import summary_service_pb2 as rpc
 
 from tests.stories.bill_words import mark
+from tests.stories.consumption.amend_words import void
 from tests.stories.words import Metered, codes, figure, line, money, refusal, usage
 
 READY, INVOICED = rpc.LiableSummary.READY_FOR_INVOICING, rpc.LiableSummary.INVOICED
@@ -100,3 +101,51 @@ async def test_late_usage_does_not_reopen_a_period_that_is_invoiced(sandbox):
     [texts] = [one for one in lines if one.usage_resource == "usageResources/texts"]
     assert [(one.state, money(one.amount)) for one in calls] == [(INVOICED, 20), (READY, 10)]
     assert (texts.state, money(texts.amount), figure(texts.used_quantity)) == (READY, 30, 15)
+
+
+async def test_only_what_the_caller_has_read_is_invoiced(sandbox):
+    world, account, asset = await billed(sandbox, late="REOPEN")
+    await world.record([usage(asset, "calls", "2024-01-11", 5, "wrong")])
+    await world.advance("2024-02-11")
+    read = {one.name: one for one in await world.liable(account)}
+    etags = {name: one.etag for name, one in read.items()}
+
+    await void(world, account, "wrong")
+    await world.advance("2024-02-12")
+    refused = await refusal(mark(world, *read, etags=etags))
+
+    lines = {one.name: one for one in await world.liable(account)}
+    [changed] = [name for name in read if lines[name].etag != etags[name]]
+    assert (refused.code.name, refused.reason) == ("ABORTED", "ETAG_MISMATCH")
+    assert refused.facts == {
+        "name": changed,
+        "etag": lines[changed].etag,
+        "expected_amount": "30 USD",
+        "amount": "20 USD",
+    }
+    assert f"{changed} has changed since it was read: its amount is 20 USD, and was 30 USD" in str(
+        refused.message
+    )
+    assert [one.state for one in lines.values()] == [READY, READY]
+
+    now = {name: one.etag for name, one in lines.items()}
+    done = await mark(world, *read, etags=now)
+    again = await mark(world, *read, etags=now)
+
+    assert sorted(money(one.amount) for one in done) == [20, 20]
+    assert [one.etag for one in done] == [now[one.name] for one in done]
+    assert again == done
+
+
+async def test_an_etag_is_that_of_a_line_of_the_call(sandbox):
+    world, account, _ = await billed(sandbox)
+    first, second = await world.liable(account)
+
+    strange = await refusal(mark(world, first.name, etags={second.name: second.etag}))
+    other = await refusal(mark(world, first.name, second.name, etags={second.name: "other"}))
+    only_one = await mark(world, first.name, second.name, etags={second.name: second.etag})
+
+    assert [(one.field, one.reason) for one in strange.violations] == [("etags", "NAME_FORMAT")]
+    assert other.reason == "ETAG_MISMATCH"
+    assert {"name", "etag", "amount"} == set(other.facts)
+    assert [one.state for one in only_one] == [INVOICED, INVOICED]

@@ -210,11 +210,15 @@ async def test_what_a_procedure_fails_is_kept_and_says_why(sandbox):
 
     await world.use(asset, "data", "2024-01-10", 14)
     live = await world.wallet(account, "data")
+    await world.advance("2024-02-02")
+    over = await world.wallet(account, "data")
     await world.advance("2024-02-10")
 
     [rated] = await world.ratable(account)
     [owing] = await world.liable(account)
-    assert not live.HasField("estimated_amount")
+    # Of the period of now it is the estimate that is missing, of one before it what is not billed.
+    assert (live.HasField("estimated_amount"), live.HasField("unbilled_amount")) == (False, True)
+    assert (over.HasField("estimated_amount"), over.HasField("unbilled_amount")) == (True, False)
     assert rated.State.Name(rated.state) == "RATING_FAILED"
     assert (reason_of(rated.error), rated.procedure_version) == ("RATE_NEGATIVE", made.name)
     assert "nobody is paid" in rated.error.message

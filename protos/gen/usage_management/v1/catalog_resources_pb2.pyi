@@ -617,6 +617,7 @@ class ProductUsageResource(_message.Message):
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     TOKEN_RESOURCE_FIELD_NUMBER: _builtins.int
     OMITTABLE_FIELD_NUMBER: _builtins.int
+    NON_NEGOTIABLE_POLICIES_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
@@ -638,6 +639,8 @@ class ProductUsageResource(_message.Message):
     """
     omittable: _builtins.bool
     """True if a sale may omit the resource; only for commitments."""
+    non_negotiable_policies: _builtins.bool
+    """True if a quote may not override the policies of the resource (`NOT_NEGOTIABLE`)."""
     state: _types_pb2.CatalogState.ValueType
     """The state of the product usage resource."""
     etag: _builtins.str
@@ -673,6 +676,7 @@ class ProductUsageResource(_message.Message):
         usage_resource: _builtins.str = ...,
         token_resource: _builtins.str = ...,
         omittable: _builtins.bool = ...,
+        non_negotiable_policies: _builtins.bool = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         policies: Global___ResourcePolicies | None = ...,
@@ -685,7 +689,7 @@ class ProductUsageResource(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "policies", b"policies", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "etag", b"etag", "name", b"name", "omittable", b"omittable", "policies", b"policies", "start_date", b"start_date", "state", b"state", "token_resource", b"token_resource", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "etag", b"etag", "name", b"name", "non_negotiable_policies", b"non_negotiable_policies", "omittable", b"omittable", "policies", b"policies", "start_date", b"start_date", "state", b"state", "token_resource", b"token_resource", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -732,6 +736,8 @@ class ProductUsageGrant(_message.Message):
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
+    NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
+    MAX_INCREASE_PERCENT_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -761,6 +767,8 @@ class ProductUsageGrant(_message.Message):
     absent. A sale receives the grants for its model and those for every sale. Two active grants of the same
     resource, type, selling model and refresh policy do not overlap.
     """
+    non_negotiable: _builtins.bool
+    """True if a quote may not negotiate the grant (`NOT_NEGOTIABLE`)."""
     state: _types_pb2.CatalogState.ValueType
     """The state of the product usage grant."""
     etag: _builtins.str
@@ -790,6 +798,12 @@ class ProductUsageGrant(_message.Message):
         """
 
     @_builtins.property
+    def max_increase_percent(self) -> _decimal_pb2.Decimal:
+        """The greatest increase of the quantity that a quote may agree to without an approval, in percent: 0 or more.
+        Unlimited if absent.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
 
@@ -812,6 +826,8 @@ class ProductUsageGrant(_message.Message):
         selling_model: _builtins.str = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
+        non_negotiable: _builtins.bool = ...,
+        max_increase_percent: _decimal_pb2.Decimal | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -819,9 +835,9 @@ class ProductUsageGrant(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "max_increase_percent", b"max_increase_percent", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "name", b"name", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "max_increase_percent", b"max_increase_percent", "name", b"name", "non_negotiable", b"non_negotiable", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -404,7 +404,9 @@ class ErrorDetails(_message.Message):
         CONCURRENT_CHANGE: ErrorDetails._Reason.ValueType  # 500
         """A concurrent change prevented this one; nothing happened. Send the same call again."""
         ETAG_MISMATCH: ErrorDetails._Reason.ValueType  # 501
-        """The etag is stale; read the resource again. The metadata may contain the current etag."""
+        """The etag is stale; read the resource again. The metadata may contain the current etag; of a line that was to be
+        invoiced, also its `name`, the `expected_amount` that was read, and its `amount` now.
+        """
         RUN_IN_PROGRESS: ErrorDetails._Reason.ValueType  # 502
         """Another run is in progress; wait for the run that is named."""
         PREVIOUS_PERIOD_OPEN: ErrorDetails._Reason.ValueType  # 503
@@ -800,7 +802,9 @@ class ErrorDetails(_message.Message):
     CONCURRENT_CHANGE: ErrorDetails.Reason.ValueType  # 500
     """A concurrent change prevented this one; nothing happened. Send the same call again."""
     ETAG_MISMATCH: ErrorDetails.Reason.ValueType  # 501
-    """The etag is stale; read the resource again. The metadata may contain the current etag."""
+    """The etag is stale; read the resource again. The metadata may contain the current etag; of a line that was to be
+    invoiced, also its `name`, the `expected_amount` that was read, and its `amount` now.
+    """
     RUN_IN_PROGRESS: ErrorDetails.Reason.ValueType  # 502
     """Another run is in progress; wait for the run that is named."""
     PREVIOUS_PERIOD_OPEN: ErrorDetails.Reason.ValueType  # 503

@@ -245,6 +245,7 @@ class RateCardEntry(_message.Message):
     ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     TIER_PER_FIELD_NUMBER: _builtins.int
     NEGOTIABILITY_FIELD_NUMBER: _builtins.int
+    MAX_DISCOUNT_PERCENT_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -308,6 +309,13 @@ class RateCardEntry(_message.Message):
         """
 
     @_builtins.property
+    def max_discount_percent(self) -> _decimal_pb2.Decimal:
+        """The greatest discount that a quote may agree to without an approval, in percent of the catalog's rate: 0 to 100.
+        Discounts on the base rate and its tiers count together; the lowest limit of the entries that make up a rate
+        applies. Unlimited if absent.
+        """
+
+    @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day on which the entry applies, in the buyer's time zone; unbounded if absent."""
 
@@ -337,6 +345,7 @@ class RateCardEntry(_message.Message):
         adjustments: _abc.Iterable[_types_pb2.AttributeRow] | None = ...,
         tier_per: _decimal_pb2.Decimal | None = ...,
         negotiability: Global___RateCardEntry.Negotiability.ValueType = ...,
+        max_discount_percent: _decimal_pb2.Decimal | None = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
@@ -346,9 +355,9 @@ class RateCardEntry(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "max_discount_percent", b"max_discount_percent", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "max_discount_percent", b"max_discount_percent", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

@@ -494,6 +494,7 @@ class LiableSummary(_message.Message):
     ORIGIN_END_TIME_FIELD_NUMBER: _builtins.int
     INVOICE_FIELD_NUMBER: _builtins.int
     INVOICE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/liableSummaries/{liable_summary}`."""
     asset: _builtins.str
@@ -512,6 +513,8 @@ class LiableSummary(_message.Message):
     """The unit of both quantities: `unitsOfMeasure/{unit_of_measure}`."""
     invoice: _builtins.str
     """The reference of the invoice that has the line, as it was given to MarkInvoiced; empty if there is none."""
+    etag: _builtins.str
+    """The etag; it changes whenever a correction replaces the line (`REOPEN`), and stays when the line is invoiced."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the billing period; the first one of a target begins with its first asset. A line keeps the start
@@ -590,10 +593,11 @@ class LiableSummary(_message.Message):
         origin_end_time: _timestamp_pb2.Timestamp | None = ...,
         invoice: _builtins.str = ...,
         invoice_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "end_time", b"end_time", "exact_amount", b"exact_amount", "invoice_time", b"invoice_time", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "start_time", b"start_time", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "exact_amount", b"exact_amount", "invoice", b"invoice", "invoice_time", b"invoice_time", "name", b"name", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "asset", b"asset", "create_time", b"create_time", "dimensions", b"dimensions", "end_time", b"end_time", "etag", b"etag", "exact_amount", b"exact_amount", "invoice", b"invoice", "invoice_time", b"invoice_time", "name", b"name", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_quantity", b"overage_quantity", "product", b"product", "start_time", b"start_time", "state", b"state", "superseded", b"superseded", "unit_of_measure", b"unit_of_measure", "usage_definition_product", b"usage_definition_product", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -653,9 +657,30 @@ class MarkInvoicedRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class EtagsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     LIABLE_SUMMARIES_FIELD_NUMBER: _builtins.int
     INVOICE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAGS_FIELD_NUMBER: _builtins.int
     invoice: _builtins.str
     """The caller's reference of the invoice that has them, such as its number: 1 to 128 characters. Spaces at both
     ends do not count.
@@ -666,16 +691,23 @@ class MarkInvoicedRequest(_message.Message):
     def liable_summaries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The liable summaries, of any accounts: `accounts/{account}/liableSummaries/{liable_summary}`."""
 
+    @_builtins.property
+    def etags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The expected etags, by the name of the line, of any of `liable_summaries`; if one is set and stale, nothing is
+        changed.
+        """
+
     def __init__(
         self,
         *,
         liable_summaries: _abc.Iterable[_builtins.str] | None = ...,
         invoice: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "liable_summaries", b"liable_summaries", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etags", b"etags", "invoice", b"invoice", "liable_summaries", b"liable_summaries", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

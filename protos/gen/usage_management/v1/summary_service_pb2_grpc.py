@@ -141,8 +141,11 @@ class SummaryServiceServicer:
         """Marks liable summaries as invoiced, all or none. A line that is invoiced is never replaced: corrections of its
         usage are billed in the next open billing period. Marking a line again with the same invoice changes nothing.
 
-        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`) and FAILED_PRECONDITION (`ALREADY_INVOICED`, if another
-        invoice has the line; `RATING_FAILED`, if some of its usage could not be rated).
+        With `etags`, only what the caller has read is marked: a correction may have replaced a line (`REOPEN`) since.
+
+        Fails with NOT_FOUND (`LIABLE_SUMMARY_NOT_FOUND`), FAILED_PRECONDITION (`ALREADY_INVOICED`, if another invoice
+        has the line; `RATING_FAILED`, if some of its usage could not be rated) and ABORTED (`ETAG_MISMATCH`, with the
+        amount that was read and the amount of now, if a correction has replaced the line).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -545,6 +545,8 @@ class RateTerms(_message.Message):
     ADJUSTMENTS_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_ENTRY_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CATALOG_RATE_FIELD_NUMBER: _builtins.int
+    CATALOG_TIERS_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
     """The rate card entry of the base rate: `rateCards/{rate_card}/entries/{entry}`."""
     tier_entry: _builtins.str
@@ -573,6 +575,14 @@ class RateTerms(_message.Message):
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The attributes of the sale or the question. Attributes of the usage itself take precedence."""
 
+    @_builtins.property
+    def catalog_rate(self) -> Global___Rate:
+        """The rate of the catalog, where another one was negotiated; absent if the catalog has none."""
+
+    @_builtins.property
+    def catalog_tiers(self) -> Global___RateTiers:
+        """The tiers of the catalog, where other ones were negotiated or these were cleared; absent if the catalog has none."""
+
     def __init__(
         self,
         *,
@@ -586,10 +596,12 @@ class RateTerms(_message.Message):
         adjustments: _abc.Iterable[Global___AttributeRow] | None = ...,
         attribute_entry: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        catalog_rate: Global___Rate | None = ...,
+        catalog_tiers: Global___RateTiers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,7 @@ class Wallet(_message.Message):
     PERIOD_END_TIME_FIELD_NUMBER: _builtins.int
     PERCENT_USED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UNBILLED_AMOUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}`."""
     usage_resource: _builtins.str
@@ -82,7 +83,8 @@ class Wallet(_message.Message):
     @_builtins.property
     def estimated_amount(self) -> _decimal_pb2.Decimal:
         """The amount that the overage would cost if the period ended now; absent if it cannot be rated. It is exact, not
-        rounded to money as invoice-ready lines are. What corrections change of earlier periods is not a part of it.
+        rounded to money as invoice-ready lines are. What corrections change of earlier periods is not a part of it:
+        see `unbilled_amount`.
         """
 
     @_builtins.property
@@ -107,6 +109,18 @@ class Wallet(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
 
+    @_builtins.property
+    def unbilled_amount(self) -> _decimal_pb2.Decimal:
+        """The exact amount that no invoice-ready line has yet of the rating periods before that of `estimated_amount`, in
+        the currency of the account; absent if some of it cannot be rated. It has the periods that are not final yet, the
+        ratable summaries of a billing period that is not over, corrections that wait for their bill, and what a pending
+        correction will make of final periods; it is negative if that is a credit. What is rated in tokens is a part of
+        the amount of their wallet.
+
+        At any moment, the `exact_amount`s of the wallet's liable summaries, `unbilled_amount` and an `estimated_amount`
+        in money add up to what all records that count now cost.
+        """
+
     def __init__(
         self,
         *,
@@ -127,10 +141,11 @@ class Wallet(_message.Message):
         period_end_time: _timestamp_pb2.Timestamp | None = ...,
         percent_used: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        unbilled_amount: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "token_unit", b"token_unit", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

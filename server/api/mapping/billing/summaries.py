@@ -14,10 +14,11 @@ from server.api.mapping.filters import (
     window_from_reader,
 )
 from server.api.mapping.rating.terms import step_to_pb, unit_pb
-from server.api.reader import RequestReader
+from server.api.reader import RequestReader, revision_of
 from server.api.values import (
     decimal_pb,
     enum_pb,
+    etag,
     money_pb,
     optional_decimal_pb,
     optional_time_pb,
@@ -238,12 +239,16 @@ def mark_invoiced_from_pb(request: pb.MarkInvoicedRequest) -> MarkInvoiced:
     invoice = reader.text("invoice").strip()
     if not invoice:
         reader.fault("invoice", "FIELD_REQUIRED", "is required")
-    command = MarkInvoiced(
-        lines=tuple((AccountId(account), LiableSummaryId(line)) for account, line in keys),
-        invoice=invoice,
-    )
+    if set(request.etags) - set(request.liable_summaries):
+        reader.fault("etags", "NAME_FORMAT", "must have names of liable_summaries as keys")
     reader.done()
-    return command
+    lines = [(AccountId(account), LiableSummaryId(line)) for account, line in keys]
+    expected = zip(lines, map(request.etags.get, request.liable_summaries), strict=True)
+    return MarkInvoiced(
+        lines=tuple(lines),
+        invoice=invoice,
+        revisions={key: revision_of(text) for key, text in expected if text},
+    )
 
 
 def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
@@ -271,6 +276,7 @@ def liable_to_pb(line: LiableSummary) -> pb.LiableSummary:
         exact_amount=decimal_pb(line.exact_amount),
         invoice=line.invoice or "",
         invoice_time=optional_time_pb(line.invoice_time),
+        etag=etag(line.revision),
         create_time=time_pb(line.create_time),
         superseded=[
             pb.SupersededSummary(

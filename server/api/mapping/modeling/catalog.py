@@ -21,6 +21,7 @@ from server.api.values import (
     enum_pb,
     etag,
     optional_date_pb,
+    optional_decimal_pb,
 )
 from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.exact import Rounding
@@ -158,6 +159,7 @@ def product_resource_from_pb(request: rpc.CreateProductUsageResourceRequest) -> 
         resource_id=ResourceId(resource_id),
         token_resource_id=_token_resource(own),
         is_optional=request.product_usage_resource.omittable,
+        has_fixed_policies=request.product_usage_resource.non_negotiable_policies,
         start_date=start,
         end_date=end,
         policies=policies_from_reader(own),
@@ -199,9 +201,21 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         selling_model_id=SellingModelId(model[0]) if model else None,
         start_date=start,
         end_date=end,
+        is_fixed=request.product_usage_grant.non_negotiable,
+        max_increase_percent=limit_percent_from_reader(own, "max_increase_percent"),
     )
     reader.done()
     return content
+
+
+def limit_percent_from_reader(
+    reader: RequestReader, field: str, *, most: Decimal | None = None
+) -> Decimal | None:
+    """Return a limit of negotiation in percent; None if it is absent."""
+    limit = reader.optional_decimal(field)
+    if limit is not None and (limit < 0 or (most is not None and limit > most)):
+        reader.fault(field, "RANGE", f"must be 0 to {most}" if most else "must be 0 or more")
+    return limit
 
 
 def cadence_from_pb(reader: RequestReader, field: str) -> Cadence | None:
@@ -287,6 +301,7 @@ def product_resource_to_pb(record: StoredRecord[ProductResource]) -> pb.ProductU
         usage_resource=names.RESOURCE.of(own.resource_id),
         token_resource=_token_name(own.token_resource_id),
         omittable=own.is_optional,
+        non_negotiable_policies=own.has_fixed_policies,
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
         policies=policies_to_pb(own.policies, pb.ResourcePolicies),
@@ -313,6 +328,8 @@ def product_grant_to_pb(record: StoredRecord[ProductGrant]) -> pb.ProductUsageGr
         selling_model=names.SELLING_MODEL.of(own.selling_model_id) if own.selling_model_id else "",
         start_date=optional_date_pb(own.start_date),
         end_date=optional_date_pb(own.end_date),
+        non_negotiable=own.is_fixed,
+        max_increase_percent=optional_decimal_pb(own.max_increase_percent),
         state=state_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),

@@ -6,6 +6,7 @@ from usage_management.v1 import rate_service_pb2 as pb
 from usage_management.v1 import types_pb2
 
 from server.api import names
+from server.api.mapping.modeling.catalog import limit_percent_from_reader
 from server.api.mapping.rating.terms import (
     attribute_row_from_reader,
     attribute_row_to_pb,
@@ -18,7 +19,14 @@ from server.api.mapping.rating.terms import (
     unit_pb,
 )
 from server.api.reader import RequestReader, placed_at, refuse
-from server.api.values import audit_pb, decimal_pb, enum_pb, etag, optional_date_pb
+from server.api.values import (
+    audit_pb,
+    decimal_pb,
+    enum_pb,
+    etag,
+    optional_date_pb,
+    optional_decimal_pb,
+)
 from server.domain.batches import BatchOutcome
 from server.domain.errors import Violation
 from server.domain.ids import (
@@ -37,7 +45,7 @@ from server.domain.rating.rate_cards import (
     RateCardEntry,
     RateCardType,
 )
-from server.domain.rating.rates import TierBounds, TierMode
+from server.domain.rating.rates import HUNDRED, TierBounds, TierMode
 
 NON_NEGOTIABLE = pb.RateCardEntry.NON_NEGOTIABLE
 
@@ -78,6 +86,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
     bounds, mode, tiers = tiers_from_reader(entry.sub("tiers"))
     adjustments = tuple(map(attribute_row_from_reader, entry.subs("adjustments")))
     per = per_from_reader(entry, "tier_per")
+    limit = limit_percent_from_reader(entry, "max_discount_percent", most=HUNDRED)
     start, end = _dates_from_reader(entry)
     reader.done()
     return RateCardEntry(
@@ -94,6 +103,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         mode=mode or TierMode.VOLUME,
         adjustments=adjustments,
         is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
+        max_discount_percent=limit,
         start=start,
         end=end,
     )
@@ -170,6 +180,7 @@ def entry_to_pb(record: StoredRecord[RateCardEntry]) -> pb.RateCardEntry:
         adjustments=map(attribute_row_to_pb, entry.adjustments),
         tier_per=decimal_pb(entry.per) if entry.tiers else None,
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
+        max_discount_percent=optional_decimal_pb(entry.max_discount_percent),
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
         state=enum_pb(types_pb2.CatalogState, record.state),

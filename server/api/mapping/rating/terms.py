@@ -105,11 +105,26 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
         tier_entry=entry_name(terms.tier_entry),
         rate_negotiated=terms.negotiated_rate is not None,
         tiers_negotiated=terms.negotiated_tiers is not None,
+        catalog_rate=_listed_rate(terms),
+        catalog_tiers=_listed_tiers(terms),
         non_negotiable=is_fixed,
         adjustments=map(attribute_row_to_pb, terms.adjustments),
         attribute_entry=entry_name(terms.attribute_entry),
         attributes=terms.attributes,
     )
+
+
+def _listed_rate(terms: RateTerms) -> pb.Rate | None:
+    if terms.negotiated_rate is None or terms.rate is None:
+        return None
+    return rate_to_pb(terms.rate)
+
+
+def _listed_tiers(terms: RateTerms) -> pb.RateTiers | None:
+    if terms.negotiated_tiers is None or not terms.tiers:
+        return None
+    bounds, mode = terms.listed_as or (terms.bounds, terms.mode)
+    return tiers_to_pb(terms.tiers, bounds, mode)
 
 
 def rate_to_pb(rate: Rate) -> pb.Rate:

@@ -80,6 +80,7 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
         period_end_time=time_pb(wallet.period.end),
         percent_used=optional_decimal_pb(balance.percent_used),
         create_time=time_pb(wallet.create_time),
+        unbilled_amount=optional_decimal_pb(current.unbilled),
     )
     _estimate(made, wallet, balance)
     return made

@@ -8,6 +8,8 @@
 -- With `until`, neither periods that start later nor effects of later periods are read.
 -- For a wallet of tokens, this is its final period around the earliest such period of the usage rated in it.
 -- With `with_sources`, the wallets that are rated in the tokens of these wallets are included.
+-- With `with_unbilled`, what is booked in money and in no invoice-ready line yet, less all that was booked for the
+-- final usage that is included.
 -- For the assets of a shared target, a row tells if their rates are fixed; for those of an asset alone, it is
 -- null. Settled and expired data are not read, so a read and a close cost the same however old the wallet is.
 -- LATERAL and OFFSET 0 make each part a look-up for one wallet or period. The time is a value, not a function
@@ -16,7 +18,7 @@
 --   $5 after_wallet_id uuid, $6 limit bigint, $7 with_sources boolean, $8 usage_resource_id text or null,
 --   $9 asset_id uuid or null, whose usage draws on the wallets, $10 start_create_time timestamptz or null,
 --   $11 end_create_time timestamptz or null, $12 with_pending boolean, $13 since_wallet_ids uuid[],
---   $14 since_times timestamptz[], $15 until timestamptz or null
+--   $14 since_times timestamptz[], $15 until timestamptz or null, $16 with_unbilled boolean
 WITH clock AS MATERIALIZED (SELECT tenant_now($1) AS now),
 asked AS (
     SELECT w.wallet_id FROM wallets AS w
@@ -118,7 +120,16 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w
                SELECT t.* FROM asset_rates AS t
                 WHERE t.tenant_id = $1 AND t.account_id = $2 AND t.asset_id = h.asset_id
                   AND t.usage_resource_id = h.usage_resource_id OFFSET 0) AS r ON true
-         WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets
+         WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id) AS assets,
+       CASE WHEN $16::boolean THEN (
+       SELECT coalesce(sum(r.amount), 0) FROM ratable_summaries AS r
+        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
+          AND r.currency_code = e.currency_code AND r.liable_summary_id IS NULL AND r.amount <> 0)
+       - CASE WHEN wanted.since IS NULL THEN 0 ELSE (
+       SELECT coalesce(sum(r.amount), 0) FROM ratable_summaries AS r
+        WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = w.wallet_id
+          AND r.origin_start_time >= wanted.since AND r.origin_start_time > '-infinity'
+          AND r.currency_code = e.currency_code) END END AS unbilled
   FROM changed AS wanted
  CROSS JOIN LATERAL (
        SELECT o.* FROM wallets AS o

@@ -1,4 +1,4 @@
-"""Options of `usage record`, and the checked job that they describe."""
+"""Options of `usage record` and `usage amend`, and the checked job that they describe."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -89,7 +89,7 @@ ID = Annotated[
     typer.Option(
         "--id",
         metavar="COLUMN",
-        help="the column of a unique id; without it ids are made of the file and the line",
+        help="the column of a unique id; without it `record` makes ids of the file and the line",
     ),
 ]
 DELIMITER = Annotated[
@@ -111,7 +111,7 @@ LOADING = Annotated[
     bool,
     typer.Option(
         "--loading",
-        help="declare the accounts as loading until all is recorded: usage of any age is accepted,"
+        help="declare the accounts as loading until all is done: usage of any age is accepted,"
         " and corrections wait until then",
     ),
 ]
@@ -140,6 +140,53 @@ class Options:
     format: Format | None
     on_error: OnError
     is_loading: bool = False
+
+
+def with_options(work: Callable[[typer.Context, Path, Options], None]) -> Callable[..., None]:
+    """Return a command with the options of a file of usage, which does `work` with them."""
+
+    def command(  # noqa: PLR0913, PLR0917 - an option each
+        context: typer.Context,
+        file: FILE,
+        time: TIME,
+        measure: MEASURE,
+        account: ACCOUNT = None,
+        account_column: ACCOUNT_COLUMN = None,
+        asset: ASSET = None,
+        asset_column: ASSET_COLUMN = None,
+        label: LABEL = None,
+        unit: UNIT = None,
+        unit_column: UNIT_COLUMN = None,
+        time_zone: TIME_ZONE = None,
+        id_column: ID = None,
+        delimiter: DELIMITER = None,
+        decimal_comma: DECIMAL_COMMA = False,
+        format_: FORMAT = None,
+        on_error: ON_ERROR = OnError.STOP,
+        is_loading: LOADING = False,
+    ) -> None:
+        options = Options(
+            account=account,
+            account_column=account_column,
+            asset=asset,
+            asset_column=asset_column,
+            time=time,
+            measures=measure,
+            labels=label or [],
+            unit=unit,
+            unit_column=unit_column,
+            time_zone=time_zone,
+            id_column=id_column,
+            delimiter=delimiter,
+            decimal_comma=decimal_comma,
+            format=format_,
+            on_error=on_error,
+            is_loading=is_loading,
+        )
+        work(context, file, options)
+
+    command.__doc__ = work.__doc__
+    return command
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from clients.cli.record_options import Job, Options
+from clients.cli.records.options import Job, Options
 from clients.cli.session import Session
 from clients.home import program
 from clients.left_lines import ID_COLUMN
@@ -96,7 +96,7 @@ def say_ambiguous(count: int, first: int, job: Job) -> str:
 def say_loading(declared: Loading, now: Session) -> None:
     """Print which accounts are loading, or why none is."""
     if declared.refused is not None:
-        warn(f"recording without loading: {declared.refused.message}")
+        warn(f"no account is loading: {declared.refused.message}")
     elif not now.as_json:
         text = f"loading {_accounts(declared)}: usage of any age is accepted, corrections wait"
         now.console.print(text, style="dim", soft_wrap=True)

@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clients import UsageClient, UsageError
-from clients.cli import record_options as take
-from clients.cli.record_options import Job, OnError, Options, job_of
-from clients.cli.record_report import (
+from clients.cli.records.options import Job, Options, job_of, with_options
+from clients.cli.records.report import (
     as_json,
     list_refusals,
     report,
@@ -39,45 +38,9 @@ class Checked:
     accounts: frozenset[str]
 
 
-def record(  # noqa: PLR0913, PLR0917 - an option each
-    context: typer.Context,
-    file: take.FILE,
-    time: take.TIME,
-    measure: take.MEASURE,
-    account: take.ACCOUNT = None,
-    account_column: take.ACCOUNT_COLUMN = None,
-    asset: take.ASSET = None,
-    asset_column: take.ASSET_COLUMN = None,
-    label: take.LABEL = None,
-    unit: take.UNIT = None,
-    unit_column: take.UNIT_COLUMN = None,
-    time_zone: take.TIME_ZONE = None,
-    id_column: take.ID = None,
-    delimiter: take.DELIMITER = None,
-    decimal_comma: take.DECIMAL_COMMA = False,
-    format_: take.FORMAT = None,
-    on_error: take.ON_ERROR = OnError.STOP,
-    is_loading: take.LOADING = False,
-) -> None:
+@with_options
+def record(context: typer.Context, file: Path, options: Options) -> None:
     """Record the usage in a file of CSV or JSON. Running it again counts nothing twice."""
-    options = Options(
-        account=account,
-        account_column=account_column,
-        asset=asset,
-        asset_column=asset_column,
-        time=time,
-        measures=measure,
-        labels=label or [],
-        unit=unit,
-        unit_column=unit_column,
-        time_zone=time_zone,
-        id_column=id_column,
-        delimiter=delimiter,
-        decimal_comma=decimal_comma,
-        format=format_,
-        on_error=on_error,
-        is_loading=is_loading,
-    )
     run(context, file, options, RECORD)
 
 
