@@ -116,7 +116,7 @@ async def test_a_user_that_was_mistaken_is_counted_as_who_it_was(sandbox):
 
 
 async def test_amendments_of_one_call_do_not_exceed_a_cap_together(sandbox):
-    """What is refused keeps its 3 of 12, so only one of three has room for 6."""
+    """A refused record keeps its 3 of 12, so only one of three has room for 6."""
     world, account, asset = await shop(
         sandbox, Metered(resource="calls", grant="12", overage="BLOCK")
     )
