@@ -575,7 +575,7 @@ CREATE TABLE public.orders (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
     order_id uuid NOT NULL,
-    quote_id uuid NOT NULL,
+    quote_id uuid,
     state text NOT NULL,
     price_book_id public.code NOT NULL,
     currency_code text NOT NULL,

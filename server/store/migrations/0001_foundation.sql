@@ -696,7 +696,7 @@ CREATE TABLE orders (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
     order_id      uuid NOT NULL,
-    quote_id      uuid NOT NULL,
+    quote_id      uuid,
     state         text NOT NULL CHECK (state IN ('DRAFT', 'ACTIVE')),
     price_book_id code NOT NULL,
     currency_code text NOT NULL,

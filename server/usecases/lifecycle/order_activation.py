@@ -10,6 +10,7 @@ from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, DuePeriod, activate
 from server.domain.selling.grants import Grant
+from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
@@ -28,7 +29,7 @@ from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
-from server.usecases.selling.quoting import check_active, check_external_ids
+from server.usecases.selling.quoting import check_external_ids, not_active
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
 UNKNOWN_ASSET = "-"
@@ -55,9 +56,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     buyer = await orders.lock_buyer(tx, account_id)
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
-    sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
-    # A product may have been deactivated since the quote.
-    await check_active(tx, sold)
+    await _check_sold(tx, order)
     # Another order may have taken an id since the quote; none can while the account is locked.
     await check_external_ids(tx, account_id, [line.external_id for line in order.lines])
     bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in order.lines]
@@ -104,6 +103,20 @@ async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
             if cell.asset_id in order.asset_ids
         ]
         await summaries.add_standing(tx, stored, found)
+
+
+async def _check_sold(tx: Transaction, order: Order) -> None:
+    """Raise RESOURCE_INACTIVE for a product that was deactivated since the quote."""
+    sold = [
+        (line.product_id, resource.resource_id)
+        for line in order.lines
+        for resource in line.resources
+    ]
+    gone = await orders.find_inactive(tx, sold)
+    if gone is not None:
+        products = [line.product_id for line in order.lines]
+        with of_line(products.index(gone[0])):
+            raise not_active(*gone)
 
 
 def _check_state(order: Order, revision: int | None) -> None:
