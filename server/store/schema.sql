@@ -561,11 +561,13 @@ CREATE TABLE public.order_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    target_line smallint,
     selling_model_id public.code,
     external_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_target_line_check CHECK ((target_line >= 0)),
     CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
 
@@ -813,11 +815,13 @@ CREATE TABLE public.quote_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    target_line smallint,
     selling_model_id public.code,
     external_id public.code,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
-    CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
+    CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT quote_lines_target_line_check CHECK ((target_line >= 0))
 );
 
 ALTER TABLE ONLY public.quote_lines FORCE ROW LEVEL SECURITY;

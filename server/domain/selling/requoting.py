@@ -57,6 +57,8 @@ def named_by_line(line: SaleLine) -> dict[ResourceId, PolicyIds]:
 def _binding(line: SaleLine) -> AskedBinding:
     if line.role.is_commitment:
         return AskedBinding(linked_asset_id=AssetId(UUID(line.target_id)))
+    if line.target_line is not None:
+        return AskedBinding(line=line.target_line)
     is_asset = line.binding is Binding.ASSET
     named = line.target_id
     return AskedBinding(
