@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import quote_service_pb2 as quotes
@@ -48,3 +49,34 @@ async def all_assets(world: World, account: str) -> list[assets.Asset]:
     """All assets of an account."""
     listed = await world.client.assets.ListAssets(assets.ListAssetsRequest(parent=account))
     return list(listed.assets)
+
+
+async def create_target(
+    world: World, account: str, target: str = "deal", **content: Any
+) -> accounts.BindingTarget:
+    """Create a binding target, a contract if nothing else is said."""
+    request = accounts.CreateBindingTargetRequest(
+        parent=account, binding_target_id=target, binding_target={"kind": "CONTRACT"} | content
+    )
+    return await world.client.accounts.CreateBindingTarget(request)
+
+
+async def update_target(
+    world: World, target: accounts.BindingTarget, *paths: str, **content: Any
+) -> accounts.BindingTarget:
+    """Change fields of a binding target: those that are given, or those of the paths."""
+    changed = accounts.BindingTarget(name=target.name, **content)
+    mask = FieldMask(paths=paths or [path for path in content if path != "etag"])
+    request = accounts.UpdateBindingTargetRequest(binding_target=changed, update_mask=mask)
+    return await world.client.accounts.UpdateBindingTarget(request)
+
+
+async def delete_target(world: World, target: accounts.BindingTarget, etag: str = "") -> None:
+    """Delete a binding target."""
+    request = accounts.DeleteBindingTargetRequest(name=target.name, etag=etag)
+    await world.client.accounts.DeleteBindingTarget(request)
+
+
+async def get_target(world: World, target: accounts.BindingTarget) -> accounts.BindingTarget:
+    request = accounts.GetBindingTargetRequest(name=target.name)
+    return await world.client.accounts.GetBindingTarget(request)

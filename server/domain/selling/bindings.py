@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.domain.errors import InvalidArgument
+from server.domain.errors import FailedPrecondition, InvalidArgument, Violation
 from server.domain.ids import AccountId, AssetId, BindingTargetId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.resolved import ResolvedProduct
@@ -165,6 +165,16 @@ def _choice(account_id: AccountId, kind: TargetKind, target_id: str) -> str:
         return f"binding_target {account}/assets/{target_id}"
     named = f" with binding_target {account}/bindingTargets/{target_id}" if target_id else ""
     return f"binding {kind}{named}"
+
+
+def check_unused(name: str, users: Sequence[str], act: str) -> None:
+    """Raise IN_USE for an act on a target that quotes or orders are bound to."""
+    if not users:
+        return
+    violations = tuple(Violation(user, "IN_USE", f"is bound to {name}") for user in users)
+    more = f" and {len(users) - 1} more" if len(users) > 1 else ""
+    text = f"{users[0]}{more} is bound to {name}, so {act}; create another target"
+    raise FailedPrecondition("IN_USE", text, {"name": name}, violations)
 
 
 def needs_sale(binding: Binding, role: ProductRole) -> bool:

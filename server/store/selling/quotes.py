@@ -159,7 +159,8 @@ async def _add_lines(
         quote_id,
         *line_columns(lines),
     )
-    await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
+    names = [*sold_names(account_id, lines), PRICE_BOOK.resource_name(price_book_id)]
+    await used_records.add(tx, names)
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:

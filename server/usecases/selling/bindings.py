@@ -48,7 +48,8 @@ async def bound(
         return await _to_line(tx, account_id, wanted.line, lines)
     policies: Mapping[ResourceId, PolicyIds] = {}
     if binding in (Binding.CONTRACT, Binding.CUSTOM):
-        named = await binding_targets.get(tx, account_id, str(target_id))
+        # Locked, so that neither a change nor a deletion of the target misses the sale.
+        named = await binding_targets.lock_for_sale(tx, account_id, str(target_id))
         check_kind(named.kind, binding, path)
         policies = named.policies
     if not needs_sale(binding, product.role):
