@@ -193,7 +193,8 @@ def nothing_sold(binding: Binding, role: ProductRole, path: str) -> InvalidArgum
     if binding is Binding.ASSET:
         fault = "is no anchor; name the asset whose usage it is for"
     else:
-        fault = f"nothing was sold to it yet that a {role} could add to"
+        fault = f"nothing was sold to it yet that a {role} could add to; sell an anchor to it first"
+        fault += ", or in an earlier line, which binding_line names"
     return _refusal(path, "binding_target", fault)
 
 

@@ -309,6 +309,6 @@ def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
     """Return the quantity of an issue for so many products. Raises DECIMAL_RANGE."""
     product = promise * quantity
     if product >= LIMIT:
-        fault = "the granted quantity would have more than 26 digits"
+        fault = "the granted quantity would have more than 26 digits; sell fewer"
         raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
     return product

@@ -107,7 +107,7 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
 
 def not_active(product_id: ProductId, resource_id: ResourceId) -> FailedPrecondition:
     """Return the refusal of a resource that is no longer sold."""
-    text = f"{resource_id} of {product_id} is not active"
+    text = f"{resource_id} of {product_id} is not active; ChangeStates puts it in force again"
     facts = {"product": product_id, "usage_resource": resource_id}
     return FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
 
