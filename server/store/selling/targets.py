@@ -28,8 +28,6 @@ from server.store.sql import load
 
 SQL = load("selling/targets.sql")
 
-PoliciesByResource = dict[ResourceId, WalletPolicies]
-
 MOST_CHOICES = 4
 """The number of targets that a refusal names, at most."""
 

@@ -8,7 +8,8 @@ from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients.values import enum_name
 from tests.stories.bill_words import owed
-from tests.stories.binding_words import balances, days, of_target, unbound
+from tests.stories.binding_words import balances, create_target, days, of_target, unbound
+from tests.stories.policy_words import overage, override
 from tests.stories.quote_words import act, activate, read
 from tests.stories.sale_words import bind, plan, to
 from tests.stories.token_words import Credits, described, pack, set_up
@@ -111,6 +112,29 @@ async def test_a_line_that_is_bound_to_a_line_follows_it_to_its_target(sandbox):
     await world.client.orders.ActivateOrder(orders.ActivateOrderRequest(name=draft.name))
 
     assert await balances(world, account) == {account: 1_600}
+
+
+@pytest.mark.capability("M67.line", "M67.asset")
+async def test_what_is_bound_to_an_anchor_has_the_policies_of_the_anchors_target(sandbox):
+    """The contract blocks overage; its anchors agree on that, however they are bound to it."""
+    world, account = await shop(sandbox)
+    blocking = override(overage_policy=await overage(world, "block", "BLOCK"))
+    blocking.usage_resource = "usageResources/credits"
+    deal = await create_target(world, account, policies=[blocking])
+
+    first, second = await world.sell(
+        account,
+        to(deal.name, "plan", "2024-01-01", binding="CONTRACT"),
+        unbound("plan", "2024-01-01", binding_line=0),
+    )
+    [third] = await world.sell(account, to(second.name, "plan", "2024-01-01"))
+    await world.use(first, "credits", "2024-01-10", 1_500)
+    outcomes = await world.record(
+        usage(asset, "credits", "2024-01-11", 1) for asset in (first, second, third)
+    )
+
+    assert await balances(world, account) == {deal.name: 0}
+    assert [one.code for one in outcomes] == [REJECTED] * 3
 
 
 async def beside(world: World, account: str, **more: Any) -> quotes.Quote:
