@@ -63,6 +63,7 @@ class AskedLine:
     negotiated: tuple[Negotiated, ...] = ()
     grants: Mapping[ProductGrantId, GrantParts] = field(default_factory=dict)
     external_id: ExternalId | None = None
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def rate_units(
     product: ResolvedProduct, to: BoundTarget, currency_code: str
 ) -> dict[ResourceId, str]:
     """Return the rate unit of each resource; for packs and commitments, that of the wallet."""
-    if product.role is ProductRole.ANCHOR:
+    if product.role is ProductRole.ANCHOR or _is_unlinked(product, to):
         return {
             resource.resource_id: product.rate_unit(resource, currency_code)
             for resource in product.resources
@@ -154,6 +155,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         target_line=inputs.to.target_line,
         selling_model_id=asked.selling_model_id,
         external_id=asked.external_id,
+        nested=asked.nested,
         resources=resources_by_id,
     )
 
@@ -173,13 +175,14 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     asked, role = inputs.asked, inputs.product.role
     found = inputs.rates.get(resource.resource_id)
     is_anchor = role is ProductRole.ANCHOR
+    is_apart = is_anchor or _is_unlinked(inputs.product, inputs.to)
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
     return LineResource(
         resource_id=resource.resource_id,
         unit_scale=resource.unit.scale,
-        policies=resource.policies if is_anchor else _of_wallet(inputs, resource),
+        policies=resource.policies if is_apart else _of_wallet(inputs, resource),
         terms=terms,
         is_fixed=found is not None and found.is_fixed,
         token_resource_id=resource.token_resource_id if is_anchor else None,
@@ -197,6 +200,11 @@ def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant
     return [
         grant for grant in resource.grants if grant.is_for(asked.selling_model_id, asked.start_date)
     ]
+
+
+def _is_unlinked(product: ResolvedProduct, to: BoundTarget) -> bool:
+    """Return whether a commitment has no anchor yet, and so no wallet to add to."""
+    return product.role.is_commitment and to.target_id is None
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:

@@ -686,6 +686,7 @@ CREATE TABLE quote_lines (
     target_line smallint CHECK (target_line >= 0),
     selling_model_id code,
     external_id code,
+    nested     boolean NOT NULL DEFAULT false,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -735,6 +736,7 @@ CREATE TABLE order_lines (
     target_line smallint CHECK (target_line >= 0),
     selling_model_id code,
     external_id code,
+    nested     boolean NOT NULL DEFAULT false,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
@@ -772,6 +774,20 @@ CREATE TABLE assets (
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
+
+-- The commitments that are linked to an anchor: by their sale, or later.
+CREATE TABLE commitment_links (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    asset_id    uuid NOT NULL,
+    anchor_id   uuid NOT NULL,
+    start_date  date NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_id),
+    CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
+    CONSTRAINT anchor_exists FOREIGN KEY (tenant_id, account_id, anchor_id) REFERENCES assets
+);
+COMMENT ON TABLE commitment_links IS 'run-time: the anchor of a commitment, and the day from which on it pays';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
@@ -1547,6 +1563,7 @@ END $$;
 
 -- The last change of a record has columns of its own.
 ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
+ALTER TABLE commitment_links ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
 

@@ -356,7 +356,7 @@ CONTRACT = BindingTargetId("frame")
         ("PACK", AskedBinding(line=0, asset_id=ASSET), "binding_line"),
         ("QUANTITY_COMMITMENT", AskedBinding(line=0, linked_asset_id=ASSET), "binding_target"),
         ("QUANTITY_COMMITMENT", AskedBinding(linked_asset_id=ASSET), ("ASSET", str(ASSET))),
-        ("QUANTITY_COMMITMENT", AskedBinding(), "linked_asset"),
+        ("QUANTITY_COMMITMENT", AskedBinding(), ("SELF", None)),
         ("QUANTITY_COMMITMENT", AskedBinding(asset_id=ASSET), "binding_target"),
     ],
 )
