@@ -155,8 +155,8 @@ async def set_up(client: UsageClient, file: Path) -> setup_rpc.SetUpProductRespo
         ) from None
 
 
-async def sell(client: UsageClient, story: Story, buyer: Buyer) -> dict[str, str]:
-    """Open the account, quote, order and activate; answer the asset of each product."""
+async def offer(client: UsageClient, story: Story, buyer: Buyer) -> quotes.Quote:
+    """Open the account and quote what it buys."""
     account = accounts.Account(
         display_name=buyer.display_name,
         time_zone=ZONE,
@@ -168,13 +168,21 @@ async def sell(client: UsageClient, story: Story, buyer: Buyer) -> dict[str, str
         accounts.CreateAccountRequest(account_id=account_id, account=account)
     )
     lines = [_line(story, product) for product in buyer.products]
-    quote = await client.quotes.CreateQuote(
+    made: quotes.Quote = await client.quotes.CreateQuote(
         quotes.CreateQuoteRequest(
             parent=story.account(buyer),
             quote=quotes.Quote(price_book=PRICE_BOOK, lines=lines),
             request_id=f"demo-quote-{account_id}",
         )
     )
+    return made
+
+
+async def sell(
+    client: UsageClient, story: Story, buyer: Buyer, quote: quotes.Quote
+) -> dict[str, str]:
+    """Order what was quoted and activate it; answer the asset of each product."""
+    account_id = story.account_id(buyer)
     order = await client.orders.CreateOrder(
         orders.CreateOrderRequest(quote=quote.name, request_id=f"demo-order-{account_id}")
     )

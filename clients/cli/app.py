@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "units": ("clients.cli.catalog", "Units of measure: list."),
     "rates": ("clients.cli.catalog", "Rates: list those of the catalog, discover one."),
     "account": ("clients.cli.accounts", "Accounts: create, list, show with assets."),
-    "quote": ("clients.cli.selling", "Quotes: create, also with negotiated rates, list, show."),
+    "quote": ("clients.cli.selling", "Quotes: create, negotiate, preview, approve, list, show."),
     "order": ("clients.cli.selling", "Orders: create from a quote, activate, list, show."),
     "sell": ("clients.cli.selling", "Quote, order and activate in one go."),
     "record": ("clients.cli.records.record", "Record the usage in a file of CSV or JSON."),

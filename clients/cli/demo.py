@@ -12,6 +12,7 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients import demo as story_of
+from clients.cli.sale_screens import line_table
 from clients.cli.session import REFUSED, Session, as_dict, fail, session
 from clients.demo import BUYERS, FILES, KIOSK, LABS, Buyer, DemoError, Story
 from clients.demo_usage import CALLS, PLAN, ZONE
@@ -63,7 +64,11 @@ async def _play(client: UsageClient, now: Session, story: Story) -> None:
         _say(now, f"products/{product} from {near(file)}: {_said(answer)}")
     bought = {}
     for buyer in BUYERS:
-        bought[buyer.prefix] = await story_of.sell(client, story, buyer)
+        quote = await story_of.offer(client, story, buyer)
+        if buyer is LABS and not now.as_json:
+            now.console.print(f"a quote for {buyer.display_name}, before it is sold:")
+            _print(now, line_table(quote.lines))
+        bought[buyer.prefix] = await story_of.sell(client, story, buyer, quote)
         _say(now, f"{story.account(buyer)}, {buyer.display_name}: {_bargain(buyer)}")
     await story_of.advance_clock(client, story, story.last_evening, "evening")
     with _progress(now) as progress:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from google.type import date_pb2
+from rich.console import RenderableType
 from rich.table import Table
 from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import types_pb2 as types
 
-from clients.screens import NOTHING, last, number, rows
+from clients.screens import NOTHING, last, number, rows, when
 from clients.values import day, enum_name
 
 
@@ -20,7 +21,29 @@ def dated(message: date_pb2.Date) -> str:
 
 def rate_text(terms: types.RateTerms) -> str:
     """Return a rate as people write it, as in `2 USD per 1,000, 3 tiers, negotiated`."""
-    rate = terms.rate
+    text = _priced(terms.rate, terms.tiers)
+    is_agreed = terms.rate_negotiated or terms.tiers_negotiated
+    return f"{text}, negotiated" if is_agreed else text
+
+
+def catalog_text(terms: types.RateTerms) -> str:
+    """Return the rate of the catalog beside a negotiated one; a dash if none was negotiated."""
+    if not (terms.rate_negotiated or terms.tiers_negotiated):
+        return NOTHING
+    rate = terms.catalog_rate if terms.rate_negotiated else terms.rate
+    return _priced(rate, terms.catalog_tiers if terms.tiers_negotiated else terms.tiers)
+
+
+def granted_text(grants: Sequence[quotes.SaleLineGrant]) -> str:
+    """Return what is included, with the quantity of the catalog where another was negotiated."""
+    parts = []
+    for grant in grants:
+        listed = f" (of {number(grant.catalog_quantity)})" if grant.catalog_quantity.value else ""
+        parts.append(f"{number(grant.quantity)}{listed}")
+    return " + ".join(parts) or NOTHING
+
+
+def _priced(rate: types.Rate, tiers: types.RateTiers) -> str:
     parts = []
     if rate.value.value:
         unit = rate.currency_code or last(rate.token_unit)
@@ -28,16 +51,19 @@ def rate_text(terms: types.RateTerms) -> str:
         text = f"{number(rate.value)} {unit}"
         text += "" if per in ("1", NOTHING) else f" per {per}"
         parts.append(f"{text} begun" if rate.package_pricing else text)
-    if terms.tiers.tiers:
-        parts.append(f"{len(terms.tiers.tiers)} tiers")
-    if terms.rate_negotiated or terms.tiers_negotiated:
-        parts.append("negotiated")
+    if tiers.tiers:
+        parts.append(f"{len(tiers.tiers)} tiers")
     return ", ".join(parts) or NOTHING
 
 
 def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
-    """Return the resources of the lines of a quote or order, with grants and rates."""
-    cells = []
+    """Return the resources of the lines of a quote or order, with grants and rates.
+
+    What was negotiated stands beside the catalog.
+    """
+    terms = [resource.terms for line in lines for resource in line.resources]
+    has_agreed = any(catalog_text(one) != NOTHING for one in terms)
+    cells: list[tuple[str, ...]] = []
     for line in lines:
         days = (dated(line.start_date), dated(line.end_date))
         about = (last(line.product), number(line.quantity), *days)
@@ -46,14 +72,32 @@ def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
                 (
                     *(about if not place else ("",) * len(about)),
                     last(resource.usage_resource),
-                    " + ".join(number(grant.quantity) for grant in resource.grants) or NOTHING,
+                    granted_text(resource.grants),
                     rate_text(resource.terms),
+                    *((catalog_text(resource.terms),) if has_agreed else ()),
                 )
             )
         if not line.resources:
-            cells.append((*about, "", "", ""))
-    columns = ("product", "number", "from", "until", "resource", "included", "beyond it")
+            cells.append((*about, "", "", "", *(("",) if has_agreed else ())))
+    columns = ["product", "number", "from", "until", "resource", "included", "beyond it"]
+    columns += ["in the catalog"] if has_agreed else []
     return rows(columns, cells, right="number included")
+
+
+def quote_screen(quote: quotes.Quote) -> list[RenderableType]:
+    """Return a quote with what has to be decided on, and what was decided."""
+    shown: list[RenderableType] = [sale_title(quote), line_table(quote.lines)]
+    shown += [f"  needs approval: {one.text}" for one in quote.exceptions]
+    shown += [f"  note: {one.text}" for line in quote.lines for one in line.warnings]
+    if quote.HasField("decision"):
+        decision = quote.decision
+        who = last(decision.decided_by) or "the service"
+        why = f": {decision.reason}" if decision.reason else ""
+        state = enum_name(quote, "state").lower()
+        shown.append(f"  {state} by {who}, {when(decision.decide_time)}{why}")
+    if quote.HasField("expire_time"):
+        shown.append(f"  expires {when(quote.expire_time)} UTC")
+    return shown
 
 
 def asset_table(found: Sequence[assets.Asset]) -> Table:

@@ -28,7 +28,10 @@ from clients.cli.names import (
     only_product,
     pair,
 )
-from clients.cli.sale_screens import line_table, sale_title, sales_table
+from clients.cli.quotes import acts
+from clients.cli.quotes.finding import ORDERABLE, QUOTE, one_quote
+from clients.cli.quotes.preview import preview
+from clients.cli.sale_screens import line_table, quote_screen, sale_title, sales_table
 from clients.cli.session import Session, session
 from clients.cli.setup import end_unread
 from clients.descriptions import DescriptionError, read
@@ -38,6 +41,9 @@ from clients.values import date_pb
 
 quote = typer.Typer(help="Quotes: offers with their rates.", no_args_is_help=True)
 order = typer.Typer(help="Orders: what is agreed, and its activation.", no_args_is_help=True)
+
+for _command in (*acts.COMMANDS, preview):
+    quote.command(_command.__name__)(_command)
 
 PRODUCT = Annotated[
     list[str] | None,
@@ -69,12 +75,6 @@ ATTRIBUTE = Annotated[
 ]
 EXTERNAL_ID = Annotated[
     str | None, typer.Option(help="your own id of the asset, by which usage can name it")
-]
-QUOTE = Annotated[
-    str,
-    typer.Argument(
-        metavar="QUOTE|ACCOUNT", help="accounts/ACME/quotes/…, or ACME if only one fits"
-    ),
 ]
 ORDER = Annotated[
     str,
@@ -146,8 +146,9 @@ def create_quote(now: Session, terms: Terms) -> None:
 
     async def work(client: UsageClient) -> None:
         made = await _quote(client, terms)
-        now.show(made, "", sale_title(made), line_table(made.lines))
-        now.hint(f"order create {made.name}")
+        now.show(made, "", *quote_screen(made))
+        is_waiting = made.state == quotes.Quote.WAITING_FOR_APPROVAL
+        now.hint(f"{'quote approve' if is_waiting else 'order create'} {made.name}")
 
     now.run(work)
 
@@ -158,8 +159,8 @@ def show_quote(context: typer.Context, name: QUOTE) -> None:
     now = session(context)
 
     async def work(client: UsageClient) -> None:
-        found = await _one_quote(client, name, quotes.Quote.STATE_UNSPECIFIED)
-        now.show(found, "", sale_title(found), line_table(found.lines))
+        found = await one_quote(client, name)
+        now.show(found, "", *quote_screen(found))
 
     now.run(work)
 
@@ -183,7 +184,7 @@ def create_order(context: typer.Context, name: QUOTE) -> None:
     now = session(context)
 
     async def work(client: UsageClient) -> None:
-        found = await _one_quote(client, name, quotes.Quote.DRAFT)
+        found = await one_quote(client, name, ORDERABLE)
         made = await client.orders.CreateOrder(orders.CreateOrderRequest(quote=found.name))
         now.show(made, "", sale_title(made), line_table(made.lines))
         now.hint(f"order activate {made.name}")
@@ -285,24 +286,6 @@ async def _today(client: UsageClient, account: str) -> date:
     """Return the day in an account's time zone by the tenant's clock."""
     found = await client.accounts.GetAccount(accounts.GetAccountRequest(name=account))
     return (await clock_time(client)).astimezone(ZoneInfo(found.time_zone)).date()
-
-
-async def _one_quote(
-    client: UsageClient, name: str, state: quotes.Quote.State.ValueType
-) -> quotes.Quote:
-    """Return the quote of a name, or the only one of an account in a state. Raises UsageError."""
-    if "/quotes/" in name:
-        named_quote: quotes.Quote = await client.quotes.GetQuote(quotes.GetQuoteRequest(name=name))
-        return named_quote
-    account = account_name(name)
-    request = quotes.ListQuotesRequest(parent=account, state=state)
-    found: quotes.Quote = await only(
-        pages(client.quotes.ListQuotes, request),
-        f"{'draft ' if state else ''}quotes of {account}",
-        several="name one",
-        none=f"`usage quote create {last(account)}` creates one",
-    )
-    return found
 
 
 async def _one_order(

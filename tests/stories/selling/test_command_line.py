@@ -1,17 +1,12 @@
 """A whole life by the command line: tenant, credential, sale with its own rate, clock, lines."""
 
-import json
 import re
-import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.clients.command_line import Ended, usage
 from tests.service import Service
+from tests.stories.selling.shells import Shell, open_shell, words
 
 PRODUCT = """
 product: {name: products/voice, usage_model_type: ANCHOR}
@@ -41,54 +36,11 @@ attributes: {region: eu}
 CALLS = "at,minutes\n2026-01-05T09:30:00Z,80\n2026-01-20T17:00:00Z,45.5\n"
 
 
-@dataclass
-class Shell:
-    """A shell of one person, with the files of a directory."""
-
-    home: Path
-    service: Service
-    key: str = ""
-    tenant: str = field(default_factory=lambda: f"t-{uuid4().hex[:8]}")
-
-    async def __call__(self, line: str) -> Ended:
-        words = [
-            str(self.home / word) if word.endswith((".yaml", ".csv")) else word
-            for word in shlex.split(line)
-        ]
-        return await usage(*words, home=self.home, USAGE_KEY=self.key)
-
-    async def done(self, line: str) -> str:
-        """Return what a command printed that must succeed."""
-        ended = await self(line)
-        assert ended.code == 0, f"{line}\n{ended.out}\n{ended.err}"
-        return ended.out
-
-    async def read(self, line: str) -> Any:
-        return json.loads(await self.done(f"--json {line}"))
-
-    async def refused(self, line: str) -> str:
-        ended = await self(line)
-        assert ended.code == 1, f"{line}\n{ended.out}\n{ended.err}"
-        return ended.err
-
-
 @pytest.fixture
 async def shell(service: Service, tmp_path: Path) -> Shell:
     """A new tenant at 1 January 2026, with a product, and its administrator's key."""
-    kept = {"address": service.address, "operator_key": service.operator_key}
-    (tmp_path / "credentials").write_text(json.dumps(kept))
-    for name, text in {"voice.yaml": PRODUCT, "deal.yaml": DEAL, "calls.csv": CALLS}.items():
-        (tmp_path / name).write_text(text)
-    made = Shell(tmp_path, service)
-    await made.done(f"tenant create {made.tenant} --clock 2026-01-01")
-    made.key = (await made.done(f"credential create --tenant {made.tenant} --role admin")).strip()
-    await made.done("setup voice.yaml")
-    await made.done("account create acme --currency USD --time-zone UTC")
-    return made
-
-
-def words(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines()]
+    files = {"voice.yaml": PRODUCT, "deal.yaml": DEAL, "calls.csv": CALLS}
+    return await open_shell(service, tmp_path, files)
 
 
 async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
@@ -102,7 +54,19 @@ async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
     await shell.done("record calls.csv --account acme --time at --measure minutes=calls")
 
     assert "usage sell acme" in nothing_yet
-    row = ["voice", "2", "2026-01-01", "–", "calls", "200", "0.08", "USD,", "negotiated"]
+    row = [
+        "voice",
+        "2",
+        "2026-01-01",
+        "–",
+        "calls",
+        "200",
+        "0.08",
+        "USD,",
+        "negotiated",
+        "0.1",
+        "USD",
+    ]
     assert row in words(quoted)
     assert terms["attributes"] == {"region": "eu"}
     assert row in words(activated)
@@ -238,7 +202,7 @@ async def test_what_several_fit_is_listed_and_what_is_missing_is_advised(shell: 
     await shell.done("order activate acme")
 
     assert "`usage quote create acme` creates one" in none
-    assert "2 draft quotes of accounts/acme fit" in several
+    assert "2 open quotes of accounts/acme fit" in several
     assert [quote["name"] in several for quote in quotes] == [True, True]
     assert [order["name"] in which for order in orders] == [True, True]
     listed = await shell.refused("wallet show acme --resource calls")

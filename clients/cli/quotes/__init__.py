@@ -1,0 +1,1 @@
+"""The commands about quotes before they are ordered."""

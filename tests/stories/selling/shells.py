@@ -1,0 +1,64 @@
+"""A shell: the command line of one person, with files of its own."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tests.clients.command_line import Ended, usage
+from tests.service import Service
+
+
+@dataclass
+class Shell:
+    """A shell of one person, with the files of a directory."""
+
+    home: Path
+    service: Service
+    key: str = ""
+    tenant: str = field(default_factory=lambda: f"t-{uuid4().hex[:8]}")
+
+    async def __call__(self, line: str) -> Ended:
+        words = [
+            str(self.home / word) if word.endswith((".yaml", ".csv")) else word
+            for word in shlex.split(line)
+        ]
+        return await usage(*words, home=self.home, USAGE_KEY=self.key)
+
+    async def done(self, line: str) -> str:
+        """Return what a command printed that must succeed."""
+        ended = await self(line)
+        assert ended.code == 0, f"{line}\n{ended.out}\n{ended.err}"
+        return ended.out
+
+    async def read(self, line: str) -> Any:
+        return json.loads(await self.done(f"--json {line}"))
+
+    async def refused(self, line: str) -> str:
+        ended = await self(line)
+        assert ended.code == 1, f"{line}\n{ended.out}\n{ended.err}"
+        return ended.err
+
+
+async def open_shell(service: Service, home: Path, files: Mapping[str, str]) -> Shell:
+    """Open the shell of an administrator of a new tenant at 1 January 2026.
+
+    The product of `voice.yaml` is set up, and an account.
+    """
+    kept = {"address": service.address, "operator_key": service.operator_key}
+    (home / "credentials").write_text(json.dumps(kept))
+    for name, text in files.items():
+        (home / name).write_text(text)
+    made = Shell(home, service)
+    await made.done(f"tenant create {made.tenant} --clock 2026-01-01")
+    made.key = (await made.done(f"credential create --tenant {made.tenant} --role admin")).strip()
+    await made.done("setup voice.yaml")
+    await made.done("account create acme --currency USD --time-zone UTC")
+    return made
+
+
+def words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
