@@ -74,9 +74,13 @@ def binding_of(
         fault = "a pack needs a target to add to, and has no wallets itself; name one"
         raise _refusal(path, "binding_target", fault)
     if other is not None or (target is not None and binding not in NAMED):
-        raise _refusal(path, "binding_target", f"is not allowed with the binding {binding}")
+        kinds = "CONTRACT or CUSTOM" if asked.target_id is not None else "ASSET"
+        fault = f"is not allowed with the binding {binding}; the binding of this target is {kinds}"
+        raise _refusal(path, "binding_target", fault)
     if target is None and binding in NAMED:
-        raise _refusal(path, "binding_target", f"is required with the binding {binding}")
+        kind = "asset" if binding is Binding.ASSET else "binding target"
+        fault = f"is required with the binding {binding}; name the {kind}"
+        raise _refusal(path, "binding_target", fault)
     return binding, None if target is None else str(target)
 
 
@@ -186,7 +190,8 @@ def needs_sale(binding: Binding, role: ProductRole) -> bool:
 def check_kind(kind: TargetKind, binding: Binding, path: str) -> None:
     """Raise BINDING_TARGET if the target's kind does not match the binding."""
     if kind is not TargetKind(binding):
-        raise _refusal(path, "binding_target", f"is a {kind}, not a {binding}")
+        fault = f"is a {kind}, not a {binding}; name that binding, or another target"
+        raise _refusal(path, "binding_target", fault)
 
 
 def nothing_sold(binding: Binding, role: ProductRole, path: str) -> InvalidArgument:

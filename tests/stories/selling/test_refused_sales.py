@@ -29,6 +29,7 @@ class Shop:
     world: World
     account: str
     anchor: str
+    booster: str
     contract: str
     foreign: str
 
@@ -50,7 +51,8 @@ async def shop(sandbox: Any) -> Shop:
     foreign = await bind(world, other, "deal", "CONTRACT")
     bound = to(contract, "plan", START, binding="CONTRACT")
     anchor, _ = await world.sell(account, unbound("plan", START), bound)
-    return Shop(world, account, anchor.name, contract, foreign)
+    [booster] = await world.sell(account, to(anchor.name, "booster", START))
+    return Shop(world, account, anchor.name, booster.name, contract, foreign)
 
 
 def commit(shop: Shop, **more: Any) -> quotes.SaleLine:
@@ -135,22 +137,36 @@ CASES = {
         wrong=lambda shop: [to(shop.contract, "plan", START, binding="CUSTOM")],
         reason="BINDING_TARGET",
         field="quote.lines[0].binding_target",
-        advice="is a CONTRACT",
+        advice="is a CONTRACT, not a CUSTOM; name that binding",
         right=lambda shop: [to(shop.contract, "plan", START, binding="CONTRACT")],
     ),
     "S02 binding without its target": Case(
         wrong=lambda shop: [unbound("plan", START, binding="CONTRACT")],
         reason="BINDING_TARGET",
         field="quote.lines[0].binding_target",
-        advice="is required with the binding CONTRACT",
+        advice="is required with the binding CONTRACT; name the binding target",
         right=lambda shop: [to(shop.contract, "plan", START, binding="CONTRACT")],
     ),
     "S02 target without its binding": Case(
         wrong=lambda shop: [to(shop.contract, "plan", START)],
         reason="BINDING_TARGET",
         field="quote.lines[0].binding_target",
-        advice="is not allowed with the binding SELF",
+        advice="with the binding SELF; the binding of this target is CONTRACT or CUSTOM",
         right=lambda shop: [to(shop.contract, "plan", START, binding="CONTRACT")],
+    ),
+    "S02 asset with another binding": Case(
+        wrong=lambda shop: [to(shop.anchor, "plan", START, binding="CONTRACT")],
+        reason="BINDING_TARGET",
+        field="quote.lines[0].binding_target",
+        advice="with the binding CONTRACT; the binding of this target is ASSET",
+        right=lambda shop: [to(shop.anchor, "plan", START, binding="ASSET")],
+    ),
+    "S02 target that is no anchor": Case(
+        wrong=lambda shop: [to(shop.booster, "plan", START)],
+        reason="BINDING_TARGET",
+        field="quote.lines[0].binding_target",
+        advice="is no anchor; name the asset whose usage it is for",
+        right=lambda shop: [to(shop.anchor, "plan", START)],
     ),
     "S07 nothing": Case(
         wrong=lambda shop: [shop.plan(0)],
