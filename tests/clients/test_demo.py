@@ -159,7 +159,10 @@ async def test_a_story_cut_half_way_is_told_to_the_same_figures(service: Service
         for file in FILES.values():
             await demo.set_up(client, file)
         story = await find_story(client, again=False)
-        bought = {one.prefix: await demo.sell(client, story, one) for one in BUYERS}
+        bought = {}
+        for one in BUYERS:
+            offered = await demo.offer(client, story, one)
+            bought[one.prefix] = await demo.sell(client, story, one, offered)
         await demo.advance_clock(client, story, story.last_evening, "evening")
         left = iter(range(batches))
 
