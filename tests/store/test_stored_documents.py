@@ -70,7 +70,13 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
 )
-from server.domain.selling.sales import GrantParts, LineGrant, LineResource
+from server.domain.selling.sales import (
+    GrantParts,
+    LineGrant,
+    LineResource,
+    ListedGrant,
+    ListedPolicies,
+)
 from server.store.billing import rating_batches
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
@@ -183,8 +189,20 @@ RESOURCES_VALUE = (
                 ),
                 refresh_policy=source("fortnightly", PolicyLevel.PRODUCT_USAGE_RESOURCE),
                 rollover_policy=source("thrice", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                listed_as=ListedGrant(
+                    refresh_policy=source("monthly", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                    rollover_policy=source("once", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                    validity=Validity(cadence=Cadence(CadenceUnit.MONTH)),
+                ),
+                is_fixed=True,
             ),
         ),
+        listed_as=ListedPolicies(
+            sources=PolicySources(overage=source("charge", PolicyLevel.USAGE_RESOURCE)),
+            order=DrawdownOrder.GRANTED_FIRST,
+        ),
+        is_optional=True,
+        has_fixed_policies=True,
     ),
 )
 ELEMENTS_VALUE = (

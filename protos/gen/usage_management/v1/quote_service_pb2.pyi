@@ -603,6 +603,13 @@ class SaleLineGrant(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
     CATALOG_QUANTITY_FIELD_NUMBER: _builtins.int
+    CATALOG_REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    CATALOG_REFRESH_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CATALOG_ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    CATALOG_ROLLOVER_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CATALOG_VALIDITY_FIELD_NUMBER: _builtins.int
+    NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
+    NEGOTIATED_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The product usage grant that it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -617,6 +624,18 @@ class SaleLineGrant(_message.Message):
     """The version of the rollover policy; zero without one."""
     type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType
     """The type of the grant: a grant, or the quantity that a commitment commits to."""
+    catalog_refresh_policy: _builtins.str
+    """The refresh policy of the catalog, if `negotiated`; empty if the catalog has none."""
+    catalog_refresh_policy_version: _builtins.int
+    """The version of the refresh policy of the catalog; zero without one."""
+    catalog_rollover_policy: _builtins.str
+    """The rollover policy of the catalog, if `negotiated`; empty if the catalog has none."""
+    catalog_rollover_policy_version: _builtins.int
+    """The version of the rollover policy of the catalog; zero without one."""
+    non_negotiable: _builtins.bool
+    """True if a quote may not negotiate the grant."""
+    negotiated: _builtins.bool
+    """True if the quantity, a policy or the validity was negotiated on a quote."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of one issue, in `unit_of_measure`: the quantity of the product usage grant times the quantity
@@ -641,6 +660,10 @@ class SaleLineGrant(_message.Message):
     def catalog_quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of one issue by the catalog, where another one was negotiated."""
 
+    @_builtins.property
+    def catalog_validity(self) -> _types_pb2.Cadence:
+        """The validity of one issue by the catalog, if `negotiated`; absent if the catalog has none."""
+
     def __init__(
         self,
         *,
@@ -656,10 +679,17 @@ class SaleLineGrant(_message.Message):
         type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType = ...,
         validity: _types_pb2.Cadence | None = ...,
         catalog_quantity: _decimal_pb2.Decimal | None = ...,
+        catalog_refresh_policy: _builtins.str = ...,
+        catalog_refresh_policy_version: _builtins.int = ...,
+        catalog_rollover_policy: _builtins.str = ...,
+        catalog_rollover_policy_version: _builtins.int = ...,
+        catalog_validity: _types_pb2.Cadence | None = ...,
+        non_negotiable: _builtins.bool = ...,
+        negotiated: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_refresh_policy", b"catalog_refresh_policy", "catalog_refresh_policy_version", b"catalog_refresh_policy_version", "catalog_rollover_policy", b"catalog_rollover_policy", "catalog_rollover_policy_version", b"catalog_rollover_policy_version", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "negotiated", b"negotiated", "non_negotiable", b"non_negotiable", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

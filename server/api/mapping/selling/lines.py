@@ -66,7 +66,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         quantity=decimal_pb(line.quantity),
         start_date=date_pb(line.start_date),
         end_date=optional_date_pb(line.end_date),
-        **_binding_to_pb(account_id, line),
+        **binding_to_pb(account_id, line),
         selling_model=names.SELLING_MODEL.of(model) if model else "",
         negotiated_rates=[
             negotiated
@@ -76,7 +76,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         policies=overrides_to_pb(named_by_line(line)),
         attributes=line.attributes,
         external_id=line.external_id or "",
-        resources=[_resource_to_pb(line, resource) for resource in line.resources],
+        resources=[line_resource_to_pb(line, resource) for resource in line.resources],
         negotiated_grants=[
             _negotiated_grant_to_pb(line, grant.product_grant_id, grant.negotiated)
             for resource in line.resources
@@ -86,7 +86,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
     )
 
 
-def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
+def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     """Return the binding of a line, or the anchor of a commitment."""
     if line.role.is_commitment:
         return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
@@ -227,7 +227,8 @@ def _negotiated_grant_to_pb(
     )
 
 
-def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+def line_resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+    """Return the terms of a line for one of its resources."""
     policies, terms = resource.policies, resource.terms
     token, definition = resource.token_resource_id, resource.definition_product_id
     return pb.SaleLineResource(
@@ -281,7 +282,25 @@ def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb
         type=enum_pb(catalog_pb.ProductUsageGrant.Type, grant.type),
         validity=cadence_pb(grant.validity.cadence if grant.validity else None),
         catalog_quantity=None if grant.quantity == grant.listed else decimal_pb(grant.listed),
+        non_negotiable=grant.is_fixed,
+        **_listed_to_pb(grant),
     )
+
+
+def _listed_to_pb(grant: LineGrant) -> dict[str, Any]:
+    """Return the policies and the validity of the catalog, if the grant was negotiated."""
+    listed = grant.listed_as
+    if listed is None:
+        return {}
+    refresh, rollover, validity = listed.refresh_policy, listed.rollover_policy, listed.validity
+    return {
+        "negotiated": True,
+        "catalog_refresh_policy": _name(names.REFRESH_POLICY, refresh.id),
+        "catalog_refresh_policy_version": refresh.version,
+        "catalog_rollover_policy": _name(names.ROLLOVER_POLICY, rollover.id),
+        "catalog_rollover_policy_version": rollover.version,
+        "catalog_validity": cadence_pb(validity.cadence if validity else None),
+    }
 
 
 def _name(pattern: names.Name, policy_id: PolicyId | None) -> str:
