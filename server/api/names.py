@@ -137,6 +137,7 @@ BINDING_TARGET = _account_and("bindingTargets", code)
 QUOTE = _account_and("quotes")
 ORDER = _account_and("orders")
 ASSET = _account_and("assets")
+ASSET_CHANGE = Name(("accounts", "assets", "changes"), (code, uuid, position))
 # The asset of usage: by its id, or by the caller's own id of it.
 USED_ASSET = _account_and("assets", asset_or_external)
 WALLET = _account_and("wallets")

@@ -190,6 +190,27 @@ ALTER TABLE ONLY public.aggregation_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.aggregation_policies IS 'catalog: how usage is aggregated';
 
+CREATE TABLE public.asset_changes (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    asset_id uuid NOT NULL,
+    number integer NOT NULL,
+    act text NOT NULL,
+    order_id uuid,
+    effective_date date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    act_time timestamp with time zone NOT NULL,
+    fields jsonb NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    CONSTRAINT asset_changes_act_check CHECK ((act = 'SALE'::text)),
+    CONSTRAINT asset_changes_number_check CHECK ((number > 0))
+);
+
+ALTER TABLE ONLY public.asset_changes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.asset_changes IS 'run-time: every change of the rates, grants and policies of an asset';
+
 CREATE TABLE public.asset_rates (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -1624,6 +1645,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.aggregation_policies
     ADD CONSTRAINT aggregation_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT asset_changes_pkey PRIMARY KEY (tenant_id, account_id, asset_id, number);
+
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number);
 
@@ -2086,6 +2110,9 @@ ALTER TABLE ONLY public.binding_target_policies
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
+
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
@@ -2136,6 +2163,9 @@ ALTER TABLE ONLY public.wallet_entries
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.loadings
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
@@ -2367,6 +2397,8 @@ CREATE POLICY across_tenants ON public.tenants FOR SELECT TO usage_owner USING (
 
 ALTER TABLE public.aggregation_policies ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.asset_changes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.asset_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
@@ -2410,6 +2442,8 @@ CREATE POLICY own_tenant ON public.account_codes USING ((tenant_id = (NULLIF(cur
 CREATE POLICY own_tenant ON public.accounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.aggregation_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.asset_changes USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.asset_rates USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2642,6 +2676,8 @@ GRANT SELECT,INSERT ON TABLE public.account_codes TO usage_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.aggregation_policies TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.asset_changes TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
 

@@ -70,6 +70,7 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
 )
+from server.domain.selling.asset_changes import FieldChange
 from server.domain.selling.sales import (
     GrantParts,
     LineGrant,
@@ -81,6 +82,7 @@ from server.store.billing import rating_batches
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
 from server.store.rating.rate_documents import ADJUSTMENTS, TERMS, WATERFALL
+from server.store.selling.asset_changes import FIELDS as CHANGES
 from server.store.selling.assets import POLICIES
 from server.store.selling.quotes import RESOURCES
 
@@ -205,6 +207,9 @@ RESOURCES_VALUE = (
         has_fixed_policies=True,
     ),
 )
+CHANGES_VALUE = (
+    FieldChange(resource_id=ResourceId("tokens"), field="rate", before="0.5 USD", after="0.4 USD"),
+)
 ELEMENTS_VALUE = (
     el.RatingSetting(
         name="inputs", inputs=(el.Input(name="seats", kind=el.ValueKind.NUMBER, default="1"),)
@@ -314,6 +319,7 @@ KINDS: dict[str, tuple[Any, Encoder, Decoder]] = {
     "adjustments": (ROWS, ADJUSTMENTS.encode, ADJUSTMENTS.decode),
     "policies": (POLICIES_VALUE, POLICIES.encode, POLICIES.decode),
     "resources": (RESOURCES_VALUE, RESOURCES.encode, RESOURCES.decode),
+    "asset_changes": (CHANGES_VALUE, CHANGES.encode, CHANGES.decode),
     "elements": (ELEMENTS_VALUE, encode_elements, decode_elements),
     "waterfall": (STEPS, WATERFALL.encode, WATERFALL.decode),
     "batch_lines": (LINES_VALUE, rating_batches.LINES.encode, rating_batches.LINES.decode),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import usage_details_service_pb2 as details
 
 from clients.pages import pages
@@ -17,3 +18,14 @@ async def detail_list(world: World, parent: str, **only: Any) -> list[details.Us
 def of_resource(detail: details.UsageDetail) -> str:
     """The id of the resource of a detail."""
     return detail.resource.usage_resource.removeprefix("usageResources/")
+
+
+async def history(world: World, asset: str, **only: Any) -> list[assets.AssetChange]:
+    """All changes of an asset."""
+    request = assets.ListAssetChangesRequest(parent=asset, **only)
+    return [one async for one in pages(world.client.assets.ListAssetChanges, request)]
+
+
+def fields(change: assets.AssetChange) -> dict[str, tuple[str, str]]:
+    """The fields of a change with their values before and after."""
+    return {one.field: (one.before, one.after) for one in change.field_changes}

@@ -764,6 +764,26 @@ CREATE TABLE assets (
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
 
+-- An act on an asset that changed its rates, grants or policies, with every field before and after. `number` counts the
+-- acts on the asset, `act_time` is tenant time.
+CREATE TABLE asset_changes (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    asset_id       uuid NOT NULL,
+    number         integer NOT NULL CHECK (number > 0),
+    act            text NOT NULL CHECK (act IN ('SALE')),
+    order_id       uuid,
+    effective_date date NOT NULL,
+    reason         text NOT NULL DEFAULT '',
+    act_time       timestamptz NOT NULL,
+    fields         jsonb NOT NULL,
+    create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_id, number),
+    CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
+    CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders
+);
+COMMENT ON TABLE asset_changes IS 'run-time: every change of the rates, grants and policies of an asset';
+
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
 -- One binding target: an asset by its id, or the account by the empty string. Its periods are counted from
@@ -1479,6 +1499,7 @@ END $$;
 
 -- The last change of a record has columns of its own.
 ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
+ALTER TABLE asset_changes ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
 

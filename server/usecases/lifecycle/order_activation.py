@@ -9,6 +9,7 @@ from server.domain.billing.causes import Cause
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, DuePeriod, activate
+from server.domain.selling.asset_changes import sold_changes
 from server.domain.selling.grants import Grant
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.sales import Order, OrderState
@@ -22,7 +23,7 @@ from server.store.access.tenants import now
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
-from server.store.selling import assets, orders
+from server.store.selling import asset_changes, assets, orders
 from server.store.selling import overages as stored_overages
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
@@ -75,6 +76,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     touched = {wallet.id for wallet in new.wallets}
     heads = await ledger.lock_heads(tx, account_id, touched & old)
     await assets.add(tx, account_id, new)
+    await asset_changes.add(tx, account_id, sold_changes(order, instant))
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
     await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))

@@ -29,10 +29,11 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_annotations__pb2
+from usage_management.v1 import quote_service_pb2 as usage__management_dot_v1_dot_quote__service__pb2
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/asset_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a\x1fusage_management/v1/types.proto\"\xff\x04\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x32\n\x07product\x18\x02 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12.\n\x05order\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Order\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12;\n\tresources\x18\x07 \x03(\x0b\x32\".usage_management.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x19\n\x0b\x65xternal_id\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03:>\xea\x41;\n\x16usage-management/Asset\x12!accounts/{account}/assets/{asset}\"\xad\x02\n\rAssetResource\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x30\n\x06wallet\x18\x02 \x01(\tB \xe2\x41\x01\x03\xfa\x41\x19\n\x17usage-management/Wallet\x12\x33\n\x05terms\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTermsB\x04\xe2\x41\x01\x03\x12<\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32 .usage_management.v1.EntitlementB\x04\xe2\x41\x01\x03\x12\x36\n\x0ctoken_wallet\x18\x05 \x01(\tB \xe2\x41\x01\x03\xfa\x41\x19\n\x17usage-management/Wallet\"\xf9\x04\n\x0b\x45ntitlement\x12,\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x02 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12H\n\x13product_usage_grant\x18\x03 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\x12+\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12\x33\n\x07refresh\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x03\x12\x34\n\x08validity\x18\x07 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x03\x12\x1b\n\rcan_roll_over\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rmax_rollovers\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x39\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x38\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12>\n\x1arollover_remainder_percent\x18\x0c \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\"F\n\x0fGetAssetRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Asset\xbaH\x03\xc8\x01\x01\"\xb1\x03\n\x11ListAssetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x07product\x18\x04 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12?\n\x0eusage_resource\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\x12(\n\x07on_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12;\n\x11start_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x65xternal_id\x18\t \x01(\tB\x04\xe2\x41\x01\x01\"e\n\x12ListAssetsResponse\x12\x30\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.AssetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xe5\x01\n\x0c\x41ssetService\x12\x61\n\x08GetAsset\x12$.usage_management.v1.GetAssetRequest\x1a\x1a.usage_management.v1.Asset\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListAssets\x12&.usage_management.v1.ListAssetsRequest\x1a\'.usage_management.v1.ListAssetsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.readB\x9f\x01\n\x12usagemanagement.v1B\x11\x41ssetServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/asset_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a%usage_management/v1/annotations.proto\x1a\'usage_management/v1/quote_service.proto\x1a\x1fusage_management/v1/types.proto\"\xff\x04\n\x05\x41sset\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x32\n\x07product\x18\x02 \x01(\tB!\xe2\x41\x01\x03\xfa\x41\x1a\n\x18usage-management/Product\x12.\n\x05order\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Order\x12,\n\x08quantity\x18\x04 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12+\n\nstart_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12;\n\tresources\x18\x07 \x03(\x0b\x32\".usage_management.v1.AssetResourceB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\n \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x19\n\x0b\x65xternal_id\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03:>\xea\x41;\n\x16usage-management/Asset\x12!accounts/{account}/assets/{asset}\"\xad\x02\n\rAssetResource\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x30\n\x06wallet\x18\x02 \x01(\tB \xe2\x41\x01\x03\xfa\x41\x19\n\x17usage-management/Wallet\x12\x33\n\x05terms\x18\x03 \x01(\x0b\x32\x1e.usage_management.v1.RateTermsB\x04\xe2\x41\x01\x03\x12<\n\x0c\x65ntitlements\x18\x04 \x03(\x0b\x32 .usage_management.v1.EntitlementB\x04\xe2\x41\x01\x03\x12\x36\n\x0ctoken_wallet\x18\x05 \x01(\tB \xe2\x41\x01\x03\xfa\x41\x19\n\x17usage-management/Wallet\"\xf9\x04\n\x0b\x45ntitlement\x12,\n\x08quantity\x18\x01 \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12@\n\x0funit_of_measure\x18\x02 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UnitOfMeasure\x12H\n\x13product_usage_grant\x18\x03 \x01(\tB+\xe2\x41\x01\x03\xfa\x41$\n\"usage-management/ProductUsageGrant\x12+\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12)\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12\x33\n\x07refresh\x18\x06 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x03\x12\x34\n\x08validity\x18\x07 \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x04\xe2\x41\x01\x03\x12\x1b\n\rcan_roll_over\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rmax_rollovers\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x39\n\x15rollover_max_quantity\x18\n \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12\x38\n\x14rollover_max_percent\x18\x0b \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\x12>\n\x1arollover_remainder_percent\x18\x0c \x01(\x0b\x32\x14.google.type.DecimalB\x04\xe2\x41\x01\x03\"\xe3\x05\n\x0b\x41ssetChange\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x37\n\x03\x61\x63t\x18\x02 \x01(\x0e\x32$.usage_management.v1.AssetChange.ActB\x04\xe2\x41\x01\x03\x12.\n\x05\x61sset\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12/\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x03\x12\x42\n\rfield_changes\x18\x05 \x03(\x0b\x32%.usage_management.v1.AssetFieldChangeB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x05order\x18\x07 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Order\x12.\n\x05quote\x18\x08 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Quote\x12:\n\x08\x61pproval\x18\t \x01(\x0b\x32\".usage_management.v1.QuoteDecisionB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x61\x63t_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"4\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x08\n\x04SALE\x10\x01\x12\x0e\n\nOTHER_SALE\x10\x02:U\xea\x41R\n\x1cusage-management/AssetChange\x12\x32\x61\x63\x63ounts/{account}/assets/{asset}/changes/{change}\"\x93\x01\n\x10\x41ssetFieldChange\x12?\n\x0eusage_resource\x18\x01 \x01(\tB\'\xe2\x41\x01\x03\xfa\x41 \n\x1eusage-management/UsageResource\x12\x13\n\x05\x66ield\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x62\x65\x66ore\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x66ter\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\"F\n\x0fGetAssetRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Asset\xbaH\x03\xc8\x01\x01\"\xb1\x03\n\x11ListAssetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x07product\x18\x04 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12?\n\x0eusage_resource\x18\x05 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\x12(\n\x07on_date\x18\x06 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12;\n\x11start_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x65xternal_id\x18\t \x01(\tB\x04\xe2\x41\x01\x01\"e\n\x12ListAssetsResponse\x12\x30\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.AssetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xab\x02\n\x17ListAssetChangesRequest\x12\x35\n\x06parent\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Asset\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12/\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x04 \x01(\x0b\x32\x11.google.type.DateB\x04\xe2\x41\x01\x01\x12\x34\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12?\n\x0eusage_resource\x18\x06 \x01(\tB\'\xe2\x41\x01\x01\xfa\x41 \n\x1eusage-management/UsageResource\"x\n\x18ListAssetChangesResponse\x12=\n\rasset_changes\x18\x01 \x03(\x0b\x32 .usage_management.v1.AssetChangeB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x32\xec\x02\n\x0c\x41ssetService\x12\x61\n\x08GetAsset\x12$.usage_management.v1.GetAssetRequest\x1a\x1a.usage_management.v1.Asset\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListAssets\x12&.usage_management.v1.ListAssetsRequest\x1a\'.usage_management.v1.ListAssetsResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12\x84\x01\n\x10ListAssetChanges\x12,.usage_management.v1.ListAssetChangesRequest\x1a-.usage_management.v1.ListAssetChangesResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.readB\x9f\x01\n\x12usagemanagement.v1B\x11\x41ssetServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -100,6 +101,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENTITLEMENT'].fields_by_name['rollover_max_percent']._serialized_options = b'\342A\001\003'
   _globals['_ENTITLEMENT'].fields_by_name['rollover_remainder_percent']._loaded_options = None
   _globals['_ENTITLEMENT'].fields_by_name['rollover_remainder_percent']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['name']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['name']._serialized_options = b'\342A\001\010'
+  _globals['_ASSETCHANGE'].fields_by_name['act']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['act']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['asset']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['asset']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Asset'
+  _globals['_ASSETCHANGE'].fields_by_name['effective_date']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['effective_date']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['field_changes']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['field_changes']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['reason']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['order']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['order']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Order'
+  _globals['_ASSETCHANGE'].fields_by_name['quote']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['quote']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Quote'
+  _globals['_ASSETCHANGE'].fields_by_name['approval']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['approval']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['act_time']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['act_time']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['create_time']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETCHANGE'].fields_by_name['created_by']._loaded_options = None
+  _globals['_ASSETCHANGE'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_ASSETCHANGE']._loaded_options = None
+  _globals['_ASSETCHANGE']._serialized_options = b'\352AR\n\034usage-management/AssetChange\0222accounts/{account}/assets/{asset}/changes/{change}'
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['usage_resource']._loaded_options = None
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\003\372A \n\036usage-management/UsageResource'
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['field']._loaded_options = None
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['field']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['before']._loaded_options = None
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['before']._serialized_options = b'\342A\001\003'
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['after']._loaded_options = None
+  _globals['_ASSETFIELDCHANGE'].fields_by_name['after']._serialized_options = b'\342A\001\003'
   _globals['_GETASSETREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETASSETREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Asset\272H\003\310\001\001'
   _globals['_LISTASSETSREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -124,22 +159,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTASSETSRESPONSE'].fields_by_name['assets']._serialized_options = b'\342A\001\003'
   _globals['_LISTASSETSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTASSETSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Asset\272H\003\310\001\001'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['effective_date']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['effective_date']._serialized_options = b'\342A\001\001'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['as_of_time']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['as_of_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['usage_resource']._loaded_options = None
+  _globals['_LISTASSETCHANGESREQUEST'].fields_by_name['usage_resource']._serialized_options = b'\342A\001\001\372A \n\036usage-management/UsageResource'
+  _globals['_LISTASSETCHANGESRESPONSE'].fields_by_name['asset_changes']._loaded_options = None
+  _globals['_LISTASSETCHANGESRESPONSE'].fields_by_name['asset_changes']._serialized_options = b'\342A\001\003'
+  _globals['_LISTASSETCHANGESRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_LISTASSETCHANGESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_ASSETSERVICE'].methods_by_name['GetAsset']._loaded_options = None
   _globals['_ASSETSERVICE'].methods_by_name['GetAsset']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
   _globals['_ASSETSERVICE'].methods_by_name['ListAssets']._loaded_options = None
   _globals['_ASSETSERVICE'].methods_by_name['ListAssets']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
-  _globals['_ASSET']._serialized_start=310
-  _globals['_ASSET']._serialized_end=949
-  _globals['_ASSETRESOURCE']._serialized_start=952
-  _globals['_ASSETRESOURCE']._serialized_end=1253
-  _globals['_ENTITLEMENT']._serialized_start=1256
-  _globals['_ENTITLEMENT']._serialized_end=1889
-  _globals['_GETASSETREQUEST']._serialized_start=1891
-  _globals['_GETASSETREQUEST']._serialized_end=1961
-  _globals['_LISTASSETSREQUEST']._serialized_start=1964
-  _globals['_LISTASSETSREQUEST']._serialized_end=2397
-  _globals['_LISTASSETSRESPONSE']._serialized_start=2399
-  _globals['_LISTASSETSRESPONSE']._serialized_end=2500
-  _globals['_ASSETSERVICE']._serialized_start=2503
-  _globals['_ASSETSERVICE']._serialized_end=2732
+  _globals['_ASSETSERVICE'].methods_by_name['ListAssetChanges']._loaded_options = None
+  _globals['_ASSETSERVICE'].methods_by_name['ListAssetChanges']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
+  _globals['_ASSET']._serialized_start=351
+  _globals['_ASSET']._serialized_end=990
+  _globals['_ASSETRESOURCE']._serialized_start=993
+  _globals['_ASSETRESOURCE']._serialized_end=1294
+  _globals['_ENTITLEMENT']._serialized_start=1297
+  _globals['_ENTITLEMENT']._serialized_end=1930
+  _globals['_ASSETCHANGE']._serialized_start=1933
+  _globals['_ASSETCHANGE']._serialized_end=2672
+  _globals['_ASSETCHANGE_ACT']._serialized_start=2533
+  _globals['_ASSETCHANGE_ACT']._serialized_end=2585
+  _globals['_ASSETFIELDCHANGE']._serialized_start=2675
+  _globals['_ASSETFIELDCHANGE']._serialized_end=2822
+  _globals['_GETASSETREQUEST']._serialized_start=2824
+  _globals['_GETASSETREQUEST']._serialized_end=2894
+  _globals['_LISTASSETSREQUEST']._serialized_start=2897
+  _globals['_LISTASSETSREQUEST']._serialized_end=3330
+  _globals['_LISTASSETSRESPONSE']._serialized_start=3332
+  _globals['_LISTASSETSRESPONSE']._serialized_end=3433
+  _globals['_LISTASSETCHANGESREQUEST']._serialized_start=3436
+  _globals['_LISTASSETCHANGESREQUEST']._serialized_end=3735
+  _globals['_LISTASSETCHANGESRESPONSE']._serialized_start=3737
+  _globals['_LISTASSETCHANGESRESPONSE']._serialized_end=3857
+  _globals['_ASSETSERVICE']._serialized_start=3860
+  _globals['_ASSETSERVICE']._serialized_end=4224
 # @@protoc_insertion_point(module_scope)

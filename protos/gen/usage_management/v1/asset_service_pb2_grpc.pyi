@@ -37,6 +37,12 @@ class AssetServiceStub:
     """Gets an asset with its resources, rates and entitlements."""
     ListAssets: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]
     """Lists an account's assets, oldest first."""
+    ListAssetChanges: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+    catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+    """
 
 @_typing.type_check_only
 class AssetServiceAsyncStub(AssetServiceStub):
@@ -47,6 +53,12 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Gets an asset with its resources, rates and entitlements."""
     ListAssets: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]  # type: ignore[assignment]
     """Lists an account's assets, oldest first."""
+    ListAssetChanges: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]  # type: ignore[assignment]
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+    catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+    """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads assets and the terms under which they were sold."""
@@ -66,5 +78,17 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.ListAssetsResponse, _abc.Awaitable[_asset_service_pb2.ListAssetsResponse]]:
         """Lists an account's assets, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListAssetChanges(
+        self,
+        request: _asset_service_pb2.ListAssetChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.ListAssetChangesResponse, _abc.Awaitable[_asset_service_pb2.ListAssetChangesResponse]]:
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+        catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+        Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+        """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
