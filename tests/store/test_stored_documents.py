@@ -138,6 +138,8 @@ TERMS_VALUE = RateTerms(
     adjustments=ROWS,
     attribute_entry=RateEntryId("attributes/tokens"),
     attributes={"region": "eu"},
+    custom_fields={"segment": "retail"},
+    negotiated_fields={"approved": "true"},
 )
 POLICIES_VALUE = SoldPolicies(
     wallet=WalletPolicies(

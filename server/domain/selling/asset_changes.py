@@ -171,6 +171,7 @@ def described_terms(terms: RateTerms | None) -> Texts:
             for row in terms.adjustments
         ),
     }
+    texts |= {f"custom_fields/{key}": text for key, text in terms.effective_fields.items()}
     for committed in terms.committed:
         for path, text in described_terms(committed).items():
             texts[f"commitments/{committed.commitment}/{path}"] = text

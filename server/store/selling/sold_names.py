@@ -16,6 +16,7 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
+from server.store.rating.custom_fields import CUSTOM_FIELD
 from server.store.rating.rate_entries import RATE_ENTRY
 
 
@@ -44,6 +45,7 @@ def _of_resource(resource: LineResource) -> Iterator[str]:
         )
     terms = resource.terms
     if terms is not None:
+        yield from map(CUSTOM_FIELD.resource_name, terms.effective_fields)
         for key in (terms.base_entry, terms.tier_entry, terms.attribute_entry):
             if key is not None:
                 yield RATE_ENTRY.resource_name(*key.split("/"))

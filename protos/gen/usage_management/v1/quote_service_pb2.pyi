@@ -450,10 +450,31 @@ class NegotiatedRate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class CustomFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     CLEAR_TIERS_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     clear_tiers: _builtins.bool
@@ -464,7 +485,7 @@ class NegotiatedRate(_message.Message):
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
         """The rate that replaces the base rate of the catalog, in the currency or token of the catalog's. At least one
-        of `rate`, `tiers` and `clear_tiers` is required. Only `value` is required: an absent `per`, denomination or
+        of `rate`, `tiers`, `clear_tiers` and `custom_fields` is required. Only `value` is required: an absent `per`, denomination or
         `package_pricing` is that of the catalog's base rate; without one, `per` is the `tier_per` of the catalog's
         tiers, and the rate is not a package. Set `per` to change the number of units, and `package_pricing` to false
         to price single units. The tiers of the catalog still apply to the rate, and their overriding values are
@@ -477,6 +498,13 @@ class NegotiatedRate(_message.Message):
         tiers; without any, `VOLUME` and `LOWER_INCLUSIVE`. The base rate of the catalog remains unless `rate` is set.
         """
 
+    @_builtins.property
+    def custom_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The custom fields of the rate, by the id of the field: at most 50. A value replaces that of the rate card entry.
+        Values are written as in `CustomField.Type`; others, and fields that are not defined, are refused
+        (`CUSTOM_FIELD_INVALID`). They may be set for a rate that cannot be negotiated.
+        """
+
     def __init__(
         self,
         *,
@@ -484,10 +512,11 @@ class NegotiatedRate(_message.Message):
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
         clear_tiers: _builtins.bool = ...,
+        custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_tiers", b"clear_tiers", "rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_tiers", b"clear_tiers", "custom_fields", b"custom_fields", "rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -157,20 +157,34 @@ def _quantity_from_reader(reader: RequestReader) -> Decimal:
 def _negotiated_from_reader(reader: RequestReader) -> Negotiated:
     (resource_id,) = reader.name("usage_resource", names.RESOURCE)
     is_cleared = reader.message.clear_tiers
-    if not (reader.has("rate") or reader.has("tiers") or is_cleared):
-        reader.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
+    fields = dict(reader.message.custom_fields)
+    if not (reader.has("rate") or reader.has("tiers") or is_cleared or fields):
+        fault = "a rate, tiers, clear_tiers or custom fields are needed"
+        reader.fault("rate", "FIELD_REQUIRED", fault)
     rate = rate_parts_from_reader(reader.sub("rate")) if reader.has("rate") else None
     if not reader.has("tiers"):
-        return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
+        return Negotiated(
+            resource_id=resource_id,
+            rate=rate,
+            tiers=() if is_cleared else None,
+            custom_fields=fields,
+        )
     if is_cleared:
         reader.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
     bounds, mode, tiers = tiers_from_reader(reader.sub("tiers"))
-    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
+    return Negotiated(
+        resource_id=resource_id,
+        rate=rate,
+        tiers=tiers,
+        bounds=bounds,
+        mode=mode,
+        custom_fields=fields,
+    )
 
 
 def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
     terms = resource.terms
-    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
+    if terms is None or not terms.is_negotiated:
         return None
     rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
     return pb.NegotiatedRate(
@@ -178,6 +192,7 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
         rate=None if rate is None else rate_to_pb(rate),
         tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
         clear_tiers=tiers == (),
+        custom_fields=terms.negotiated_fields,
     )
 
 
