@@ -20,19 +20,22 @@ def dated(message: date_pb2.Date) -> str:
 
 def rate_text(terms: types.RateTerms) -> str:
     """Return a rate as people write it, as in `2 USD per 1,000, 3 tiers, negotiated`."""
-    rate = terms.rate
-    parts = []
-    if rate.value.value:
-        unit = rate.currency_code or last(rate.token_unit)
-        per = number(rate.per)
-        text = f"{number(rate.value)} {unit}"
-        text += "" if per in ("1", NOTHING) else f" per {per}"
-        parts.append(f"{text} begun" if rate.package_pricing else text)
+    parts = [price_text(terms.rate)] if terms.rate.value.value else []
     if terms.tiers.tiers:
         parts.append(f"{len(terms.tiers.tiers)} tiers")
     if terms.rate_negotiated or terms.tiers_negotiated:
         parts.append("negotiated")
     return ", ".join(parts) or NOTHING
+
+
+def price_text(rate: types.Rate) -> str:
+    """Return a rate without its tiers, as in `2 USD per 1,000`; a dash when there is none."""
+    if not rate.value.value:
+        return NOTHING
+    per = number(rate.per)
+    text = f"{number(rate.value)} {rate.currency_code or last(rate.token_unit)}"
+    text += "" if per in ("1", NOTHING) else f" per {per}"
+    return f"{text} begun" if rate.package_pricing else text
 
 
 def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
