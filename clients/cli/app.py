@@ -8,7 +8,8 @@ import typer
 from clients.cli.arguments import Options
 from clients.cli.processes import PASSED_ON
 
-# Command, the module whose function of that name it is, and its line in the list of commands.
+# Command, the module whose function of that name it is (with `_` for `-`), and its line in the
+# list of commands.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("clients.cli.demo", "Play a month of the example products, and look at it."),
     "status": ("clients.cli.status", "Show the stores, the schema, what waits, and the clocks."),
@@ -33,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Times in which usage of any age is accepted: start, extend, end, list.",
     ),
     "amend": ("clients.cli.corrections.amend", "Give recorded usage the content in a file."),
+    "amend-all": (
+        "clients.cli.corrections.amend_all",
+        "Amend all usage that matches, in the same way.",
+    ),
     "void": ("clients.cli.corrections.void", "Void usage, by record or by what it matches."),
     "wallet": ("clients.cli.reading", "Wallets: what is left, and every movement."),
     "validate": ("clients.cli.validate", "Say what is wrong with products, and what to do."),
@@ -69,7 +74,8 @@ def build(wanted: str | None) -> typer.Typer:
         if name not in COMMANDS:
             app.command(name, help=what)(_nothing)
     for name, (module, what) in COMMANDS.items():
-        loaded = getattr(importlib.import_module(module), name) if name == wanted else _nothing
+        is_wanted, function = name == wanted, name.replace("-", "_")
+        loaded = getattr(importlib.import_module(module), function) if is_wanted else _nothing
         if isinstance(loaded, typer.Typer):
             app.add_typer(loaded, name=name, help=what)
         else:

@@ -6,6 +6,7 @@ answers with a revision token.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ __all__ = [
     "run_list",
     "run_mutation",
     "run_query",
+    "run_trial",
 ]
 
 R = TypeVar("R")
@@ -57,6 +59,28 @@ async def run_query(
     call.refuse_invalid()
     seconds = call.seconds_left
     return await read(env.pool, call.tenant_id, work, seconds=seconds, snapshot=snapshot)
+
+
+async def run_trial(env: Env, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    """Run a use case whose effects only it can see, and roll them back."""
+    call = caller()
+    call.refuse_invalid()
+    found: list[R] = []
+
+    async def do(tx: Transaction) -> None:
+        found.append(await work(tx))
+        raise _DryRunError
+
+    with suppress(_DryRunError):
+        await transact(
+            env.pool,
+            call.tenant_id,
+            do,
+            credential_id=call.credential_id,
+            seconds=call.seconds_left,
+        )
+    # The last result, because `work` may have run several times.
+    return found[-1]
 
 
 async def run_control_query(env: Env, work: Callable[[ControlTransaction], Awaitable[R]]) -> R:

@@ -45,7 +45,7 @@ LoadingId = NewType("LoadingId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
 RatingBatchId = NewType("RatingBatchId", UUID)
 RunId = NewType("RunId", UUID)
-VoidRunId = NewType("VoidRunId", UUID)
+RecordRunId = NewType("RecordRunId", UUID)
 JobId = NewType("JobId", UUID)
 RecordId = NewType("RecordId", str)
 

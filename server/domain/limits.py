@@ -26,6 +26,7 @@ LIMITS = (
     Limit("discover.candidates", 50_000, "explained candidates a call", "TOO_MANY_STEPS"),
     Limit("discover.explained_questions", 100, "questions a call", "TOO_MANY_ITEMS"),
     Limit("discover.questions", 1_000, "questions a call", "TOO_MANY_ITEMS"),
+    Limit("dry_run.records", 5_000, "records a dry run that tells money", "TOO_MANY_ITEMS"),
     Limit("formula.characters", 2_000, "characters", "FORMULA_INVALID"),
     Limit("grant.back_dated_issues", 400, "issues", "BACKDATED_TOO_FAR"),
     Limit("labels.count", 64, "labels", "LABELS_INVALID"),

@@ -11,7 +11,7 @@ class JobKind(StrEnum):
     REFRESH_GRANTS = "refresh_grants"
     VALIDATE_CATALOG = "validate_catalog"
     RATE_BATCH = "rate_batch"
-    VOID_USAGE = "void_usage"
+    CHANGE_RECORDS = "change_records"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -27,7 +27,7 @@ _RANKS = {
     JobKind.REFRESH_GRANTS: 3,
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,
-    JobKind.VOID_USAGE: 70,
+    JobKind.CHANGE_RECORDS: 70,
     JobKind.ADVANCE_CLOCK: 99,
 }
 

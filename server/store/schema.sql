@@ -66,7 +66,9 @@ CREATE FUNCTION public.tenant_keys() RETURNS TABLE(tenant_id uuid, id text)
 CREATE FUNCTION public.tenant_now(tenant uuid) RETURNS timestamp with time zone
     LANGUAGE sql
     SET search_path TO 'public', 'pg_temp'
-    AS $$SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant$$;
+    AS $$ SELECT coalesce(nullif(current_setting('usage.trial_time', true), '')::timestamptz, clock_time,
+                          clock_timestamp())
+            FROM tenants WHERE tenant_id = tenant $$;
 
 CREATE FUNCTION public.tenant_of_credential(hash bytea) RETURNS TABLE(tenant_id uuid, credential_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -615,7 +617,7 @@ CREATE TABLE public.orders (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
     order_id uuid NOT NULL,
-    quote_id uuid NOT NULL,
+    quote_id uuid,
     state text NOT NULL,
     price_book_id public.code NOT NULL,
     currency_code text NOT NULL,
@@ -1082,6 +1084,124 @@ ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet with their states';
 
+CREATE TABLE public.record_run_balances (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    usage_resource_id public.byte_text NOT NULL,
+    balance_before public.total NOT NULL,
+    balance_after public.total NOT NULL
+);
+
+ALTER TABLE ONLY public.record_run_balances FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_run_balances IS 'run-time: the balances that a dry run would change';
+
+CREATE TABLE public.record_run_lines (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    origin_start_time timestamp with time zone NOT NULL,
+    origin_end_time timestamp with time zone NOT NULL,
+    asset_id uuid NOT NULL,
+    is_final boolean NOT NULL,
+    currency_code text NOT NULL,
+    usage_resource_id public.byte_text NOT NULL,
+    used_quantity public.total NOT NULL,
+    overage_quantity public.total NOT NULL,
+    amount_before public.exact_amount NOT NULL,
+    amount_after public.exact_amount NOT NULL,
+    failure text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY public.record_run_lines FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_run_lines IS 'run-time: what a dry run would change in money';
+
+CREATE TABLE public.record_run_periods (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    freeze_time timestamp with time zone NOT NULL,
+    is_final boolean NOT NULL,
+    record_count bigint NOT NULL
+);
+
+ALTER TABLE ONLY public.record_run_periods FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_run_periods IS 'run-time: the rating periods of the usage that a run changes';
+
+CREATE TABLE public.record_run_refusals (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    record_id public.byte_text NOT NULL,
+    error text NOT NULL
+);
+
+ALTER TABLE ONLY public.record_run_refusals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_run_refusals IS 'run-time: the first records that a run refused to amend';
+
+CREATE TABLE public.record_run_usage (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    asset_id uuid NOT NULL,
+    usage_resource_id public.byte_text NOT NULL,
+    record_count bigint NOT NULL,
+    quantity public.total NOT NULL,
+    new_quantity public.total NOT NULL
+);
+
+ALTER TABLE ONLY public.record_run_usage FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_run_usage IS 'run-time: the usage that a run changes, by asset and resource';
+
+CREATE TABLE public.record_runs (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    record_run_id uuid NOT NULL,
+    kind text NOT NULL,
+    change jsonb,
+    state text DEFAULT 'RUNNING'::text NOT NULL,
+    is_dry boolean NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    asset_id uuid,
+    usage_resource_id public.byte_text,
+    labels jsonb,
+    reason text DEFAULT ''::text NOT NULL,
+    after_time timestamp with time zone NOT NULL,
+    after_record_id public.byte_text DEFAULT ''::text NOT NULL,
+    record_count bigint DEFAULT 0 NOT NULL,
+    unchanged_count bigint DEFAULT 0 NOT NULL,
+    refused_count bigint DEFAULT 0 NOT NULL,
+    has_money boolean DEFAULT false NOT NULL,
+    no_money text DEFAULT ''::text NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    finish_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT amendment_means_change CHECK (((kind = 'AMEND'::text) = (change IS NOT NULL))),
+    CONSTRAINT finished_means_time CHECK (((state = 'RUNNING'::text) = (finish_time IS NULL))),
+    CONSTRAINT record_runs_check CHECK ((end_time > start_time)),
+    CONSTRAINT record_runs_kind_check CHECK ((kind = ANY (ARRAY['VOID'::text, 'AMEND'::text]))),
+    CONSTRAINT record_runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.record_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.record_runs IS 'run-time: filters of usage records that a worker voids or amends, and its progress; a dry run changes nothing';
+
 CREATE TABLE public.refresh_policies (
     tenant_id uuid NOT NULL,
     policy_id public.code NOT NULL,
@@ -1518,62 +1638,6 @@ ALTER TABLE ONLY public.validation_findings FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.validation_findings IS 'control: the findings of a validation run, stored for thirty days';
 
-CREATE TABLE public.void_run_periods (
-    tenant_id uuid NOT NULL,
-    account_id public.code NOT NULL,
-    void_run_id uuid NOT NULL,
-    wallet_id uuid NOT NULL,
-    start_time timestamp with time zone NOT NULL,
-    is_final boolean NOT NULL,
-    record_count bigint NOT NULL
-);
-
-ALTER TABLE ONLY public.void_run_periods FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.void_run_periods IS 'run-time: the rating periods of the usage that a run voids';
-
-CREATE TABLE public.void_run_usage (
-    tenant_id uuid NOT NULL,
-    account_id public.code NOT NULL,
-    void_run_id uuid NOT NULL,
-    asset_id uuid NOT NULL,
-    usage_resource_id public.byte_text NOT NULL,
-    record_count bigint NOT NULL,
-    quantity public.total NOT NULL
-);
-
-ALTER TABLE ONLY public.void_run_usage FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.void_run_usage IS 'run-time: the usage that a run voids, by asset and resource';
-
-CREATE TABLE public.void_runs (
-    tenant_id uuid NOT NULL,
-    account_id public.code NOT NULL,
-    void_run_id uuid NOT NULL,
-    state text DEFAULT 'RUNNING'::text NOT NULL,
-    is_dry boolean NOT NULL,
-    start_time timestamp with time zone NOT NULL,
-    end_time timestamp with time zone NOT NULL,
-    asset_id uuid,
-    usage_resource_id public.byte_text,
-    labels jsonb,
-    reason text DEFAULT ''::text NOT NULL,
-    record_count bigint DEFAULT 0 NOT NULL,
-    error text DEFAULT ''::text NOT NULL,
-    finish_time timestamp with time zone,
-    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    created_by uuid DEFAULT public.calling_credential(),
-    update_time timestamp with time zone,
-    updated_by uuid,
-    CONSTRAINT finished_means_time CHECK (((state = 'RUNNING'::text) = (finish_time IS NULL))),
-    CONSTRAINT void_runs_check CHECK ((end_time > start_time)),
-    CONSTRAINT void_runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
-);
-
-ALTER TABLE ONLY public.void_runs FORCE ROW LEVEL SECURITY;
-
-COMMENT ON TABLE public.void_runs IS 'run-time: filters of usage records that a worker voids, and its progress; a dry run changes nothing';
-
 CREATE TABLE public.wallet_entries (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -1836,6 +1900,24 @@ ALTER TABLE ONLY public.rating_periods
 ALTER TABLE ONLY public.usage_records
     ADD CONSTRAINT record_id_taken PRIMARY KEY (tenant_id, account_id, record_id);
 
+ALTER TABLE ONLY public.record_run_balances
+    ADD CONSTRAINT record_run_balances_pkey PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id);
+
+ALTER TABLE ONLY public.record_run_lines
+    ADD CONSTRAINT record_run_lines_pkey PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id, origin_start_time, asset_id, is_final, currency_code);
+
+ALTER TABLE ONLY public.record_run_periods
+    ADD CONSTRAINT record_run_periods_pkey PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id, start_time);
+
+ALTER TABLE ONLY public.record_run_refusals
+    ADD CONSTRAINT record_run_refusals_pkey PRIMARY KEY (tenant_id, account_id, record_run_id, "position");
+
+ALTER TABLE ONLY public.record_run_usage
+    ADD CONSTRAINT record_run_usage_pkey PRIMARY KEY (tenant_id, account_id, record_run_id, asset_id, usage_resource_id);
+
+ALTER TABLE ONLY public.record_runs
+    ADD CONSTRAINT record_runs_pkey PRIMARY KEY (tenant_id, account_id, record_run_id);
+
 ALTER TABLE ONLY public.refresh_policies
     ADD CONSTRAINT refresh_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
@@ -1895,15 +1977,6 @@ ALTER TABLE ONLY public.used_records
 
 ALTER TABLE ONLY public.validation_findings
     ADD CONSTRAINT validation_findings_pkey PRIMARY KEY (tenant_id, run_id, product_id, rule_id, "position");
-
-ALTER TABLE ONLY public.void_run_periods
-    ADD CONSTRAINT void_run_periods_pkey PRIMARY KEY (tenant_id, account_id, void_run_id, wallet_id, start_time);
-
-ALTER TABLE ONLY public.void_run_usage
-    ADD CONSTRAINT void_run_usage_pkey PRIMARY KEY (tenant_id, account_id, void_run_id, asset_id, usage_resource_id);
-
-ALTER TABLE ONLY public.void_runs
-    ADD CONSTRAINT void_runs_pkey PRIMARY KEY (tenant_id, account_id, void_run_id);
 
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT wallet_chain UNIQUE (tenant_id, account_id, wallet_id, seq, wallet_after);
@@ -1999,6 +2072,8 @@ CREATE UNIQUE INDEX rating_frequency_policy_id_taken ON public.rating_frequency_
 
 CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id, account_id, wallet_id, start_time) WHERE (state <> 'FINAL'::text);
 
+CREATE INDEX record_runs_by_time ON public.record_runs USING btree (tenant_id, account_id, kind, create_time, record_run_id);
+
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, create_time);
@@ -2028,8 +2103,6 @@ CREATE UNIQUE INDEX usage_resource_id_taken ON public.usage_resources USING btre
 CREATE INDEX usage_summaries_by_period ON public.usage_summaries USING btree (tenant_id, account_id, wallet_id, period_start_time, start_time, usage_summary_id) WHERE (period_start_time > '-infinity'::timestamp with time zone);
 
 CREATE UNIQUE INDEX usage_summaries_by_source ON public.usage_summaries USING btree (tenant_id, account_id, source_summary_id) WHERE (source_summary_id IS NOT NULL);
-
-CREATE INDEX void_runs_by_time ON public.void_runs USING btree (tenant_id, account_id, create_time, void_run_id);
 
 CREATE INDEX wallet_entries_by_time ON public.wallet_entries USING btree (tenant_id, account_id, wallet_id, effective_time) WHERE (effective_time > '-infinity'::timestamp with time zone);
 
@@ -2073,6 +2146,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_batches FOR EACH R
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rating_frequency_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.record_runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.refresh_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rollover_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
@@ -2088,8 +2163,6 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.unit_classes FOR EACH ROW
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.units_of_measure FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.usage_resources FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
-
-CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.void_runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER ledger_is_not_emptied BEFORE TRUNCATE ON public.wallet_entries FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
@@ -2119,10 +2192,10 @@ ALTER TABLE ONLY public.quotes
 ALTER TABLE ONLY public.rating_batches
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
-ALTER TABLE ONLY public.superseded_liables
+ALTER TABLE ONLY public.record_runs
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
-ALTER TABLE ONLY public.void_runs
+ALTER TABLE ONLY public.superseded_liables
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.accounts
@@ -2302,8 +2375,20 @@ ALTER TABLE ONLY public.ratable_summaries
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, period_start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
 
-ALTER TABLE ONLY public.void_run_periods
-    ADD CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time) REFERENCES public.rating_periods(tenant_id, account_id, wallet_id, start_time);
+ALTER TABLE ONLY public.record_run_balances
+    ADD CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES public.record_runs(tenant_id, account_id, record_run_id);
+
+ALTER TABLE ONLY public.record_run_lines
+    ADD CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES public.record_runs(tenant_id, account_id, record_run_id);
+
+ALTER TABLE ONLY public.record_run_periods
+    ADD CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES public.record_runs(tenant_id, account_id, record_run_id);
+
+ALTER TABLE ONLY public.record_run_refusals
+    ADD CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES public.record_runs(tenant_id, account_id, record_run_id);
+
+ALTER TABLE ONLY public.record_run_usage
+    ADD CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES public.record_runs(tenant_id, account_id, record_run_id);
 
 ALTER TABLE ONLY public.refresh_policies
     ADD CONSTRAINT refresh_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
@@ -2382,12 +2467,6 @@ ALTER TABLE ONLY public.ratable_summaries
 
 ALTER TABLE ONLY public.superseded_ratables
     ADD CONSTRAINT version_exists FOREIGN KEY (tenant_id, procedure_id, procedure_version_id) REFERENCES public.procedure_versions(tenant_id, procedure_id, version_id);
-
-ALTER TABLE ONLY public.void_run_periods
-    ADD CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES public.void_runs(tenant_id, account_id, void_run_id);
-
-ALTER TABLE ONLY public.void_run_usage
-    ADD CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES public.void_runs(tenant_id, account_id, void_run_id);
 
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
@@ -2553,6 +2632,18 @@ CREATE POLICY own_tenant ON public.rating_frequency_policies USING ((tenant_id =
 
 CREATE POLICY own_tenant ON public.rating_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.record_run_balances USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.record_run_lines USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.record_run_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.record_run_refusals USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.record_run_usage USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.record_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.refused_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2588,12 +2679,6 @@ CREATE POLICY own_tenant ON public.usage_summaries USING ((tenant_id = (NULLIF(c
 CREATE POLICY own_tenant ON public.used_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.validation_findings USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
-
-CREATE POLICY own_tenant ON public.void_run_periods USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
-
-CREATE POLICY own_tenant ON public.void_run_usage USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
-
-CREATE POLICY own_tenant ON public.void_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.wallet_entries USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2635,6 +2720,18 @@ ALTER TABLE public.rating_frequency_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rating_periods ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.record_run_balances ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.record_run_lines ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.record_run_periods ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.record_run_refusals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.record_run_usage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.record_runs ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refused_records ENABLE ROW LEVEL SECURITY;
@@ -2670,12 +2767,6 @@ ALTER TABLE public.usage_summaries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.used_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.validation_findings ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE public.void_run_periods ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE public.void_run_usage ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE public.void_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.wallet_entries ENABLE ROW LEVEL SECURITY;
 
@@ -2799,6 +2890,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rating_frequency_policies TO u
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rating_periods TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.record_run_balances TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.record_run_lines TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.record_run_periods TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.record_run_refusals TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.record_run_usage TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.record_runs TO usage_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refused_records TO usage_app;
@@ -2868,12 +2971,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_summaries TO usage_app;
 GRANT SELECT,INSERT ON TABLE public.used_records TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.validation_findings TO usage_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.void_run_periods TO usage_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.void_run_usage TO usage_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.void_runs TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.wallet_entries TO usage_app;
 

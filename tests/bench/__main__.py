@@ -20,6 +20,7 @@ from rich.table import Table
 from tests.bench.corrections import corrections
 from tests.bench.lookups import lookups, wallet_reads
 from tests.bench.recording import recording
+from tests.bench.selling import selling
 from tests.bench.snapshots import snapshots
 from tests.bench.stack import stack
 from tests.bench.validation import validation
@@ -28,7 +29,7 @@ from tests.bench.validation import validation
 async def measure(*, small: bool) -> list[dict[str, Any]]:
     """Every row, on one stack."""
     seconds, batches, accounts = (1.0, 5, 20) if small else (5.0, 100, 900)
-    products = 100 if small else 2_000
+    products, orders = (100, 50) if small else (2_000, 1_000)
     sizes = (1_200,) if small else (1_200, 120_000)
     started = time.perf_counter()
     async with stack() as running:
@@ -46,6 +47,7 @@ async def measure(*, small: bool) -> list[dict[str, Any]]:
             ("wallet reads", wallet_reads(running, seconds)),
             ("recording", recording(running, batches, accounts)),
             ("validation", validation(running, products)),
+            ("selling", selling(running, orders)),
         ):
             print(f"bench: {name} …", file=sys.stderr, flush=True)
             rows += await step

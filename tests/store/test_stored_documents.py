@@ -17,6 +17,7 @@ import pytest
 
 from server.domain.billing.rating_batches import LineResult
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
+from server.domain.consumption.changes import RecordChange
 from server.domain.consumption.recording import Usage
 from server.domain.errors import FailedPrecondition
 from server.domain.exact import Rounding
@@ -58,6 +59,7 @@ from server.domain.modeling.policies import (
     Validity,
 )
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
+from server.domain.modeling.units import Ratio
 from server.domain.rating.procedures import elements as el
 from server.domain.rating.procedures.waterfall import Element, WaterfallStep
 from server.domain.rating.rates import (
@@ -79,6 +81,7 @@ from server.domain.selling.sales import (
     ListedPolicies,
 )
 from server.store.billing import rating_batches
+from server.store.consumption.record_runs import CHANGE
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
 from server.store.rating.rate_documents import ADJUSTMENTS, TERMS, WATERFALL
@@ -279,6 +282,16 @@ RESULTS_VALUE = (
     ),
     LineResult(error=FailedPrecondition("RATE_MISSING", "no rate", {"resource": "tokens"})),
 )
+CHANGE_VALUE = RecordChange(
+    quantity=Decimal("1.50"),
+    factor=Ratio(Decimal(1), Decimal("1E+3")),
+    unit_id=UnitId("dozen"),
+    resource_id=ResourceId("tokens"),
+    asset_id=AssetId(UUID(int=2)),
+    set_labels={"region": "eu"},
+    remove_labels=("old",),
+    most_quantity=Decimal("1E+18"),
+)
 POLICY_VERSIONS: dict[str, Any] = {
     "aggregation": Aggregation(
         id=PolicyId("by-day"),
@@ -324,6 +337,7 @@ KINDS: dict[str, tuple[Any, Encoder, Decoder]] = {
     "asset_changes": (CHANGES_VALUE, CHANGES.encode, CHANGES.decode),
     "elements": (ELEMENTS_VALUE, encode_elements, decode_elements),
     "waterfall": (STEPS, WATERFALL.encode, WATERFALL.decode),
+    "record_change": (CHANGE_VALUE, CHANGE.encode, CHANGE.decode),
     "batch_lines": (LINES_VALUE, rating_batches.LINES.encode, rating_batches.LINES.decode),
     **{
         f"{name}_policy": (value, codec.encode, codec.decode)

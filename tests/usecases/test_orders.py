@@ -227,7 +227,8 @@ async def test_what_was_withdrawn_since_the_order_is_not_sold(pool):
 
     found = await reason(activate(pool, draft))
 
-    assert found == ("RESOURCE_INACTIVE", {"product": "phone", "usage_resource": "storage"})
+    facts = {"product": "phone", "usage_resource": "storage", "line": "0"}
+    assert found == ("RESOURCE_INACTIVE", facts)
 
 
 async def test_an_activation_that_fails_leaves_nothing_behind(pool):
@@ -238,7 +239,7 @@ async def test_an_activation_that_fails_leaves_nothing_behind(pool):
 
     assert (found, facts) == (
         "POLICY_CONFLICT",
-        {"usage_resource": "sms", "differences": "rating"},
+        {"usage_resource": "sms", "differences": "rating", "line": "2"},
     )
     for table in ("assets", "wallets", "grants", "rating_periods", "entitlements", "jobs"):
         assert await rows(pool, f"SELECT count(*) FROM {table}") == [(0,)]

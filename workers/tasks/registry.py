@@ -5,7 +5,7 @@ from workers.run import Task
 from workers.tasks.catalog import validate_catalog
 from workers.tasks.clock import advance_clock
 from workers.tasks.rating import rate_batch
-from workers.tasks.voids import void_usage
+from workers.tasks.records import change_records
 from workers.tasks.wallets import close_period, correct_usage, refresh_grants
 
 TASKS: dict[str, Task] = {
@@ -14,6 +14,6 @@ TASKS: dict[str, Task] = {
     JobKind.REFRESH_GRANTS: refresh_grants,
     JobKind.VALIDATE_CATALOG: validate_catalog,
     JobKind.RATE_BATCH: rate_batch,
-    JobKind.VOID_USAGE: void_usage,
+    JobKind.CHANGE_RECORDS: change_records,
     JobKind.ADVANCE_CLOCK: advance_clock,
 }

@@ -1,25 +1,19 @@
 """`usage void`: records that are to count no longer, by name, or all that match a filter."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients import UsageClient, UsageError
 from clients.cli import names
-from clients.cli.session import MISUSED, PARTLY, REFUSED, Session, as_dict, fail, session
-from clients.screens import last, number, when
-from clients.tables import FittingTable
+from clients.cli.corrections import runs
+from clients.cli.session import MISUSED, PARTLY, Session, as_dict, fail, session
 from clients.values import enum_name
 
 MOST_RECORDS = 1_000
-PAUSE_SECONDS = 0.2
 
 Outcome = consumption.VoidOutcome
 
@@ -43,13 +37,9 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
     ] = None,
     asset: names.ASSET = None,
     resource: names.RESOURCE = None,
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="only with this label; repeatable")
-    ] = None,
+    label: runs.LABEL = None,
     reason: Annotated[str, typer.Option(help="why, for people; kept with each record")] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="change nothing, and say what would change")
-    ] = False,
+    dry_run: runs.DRY_RUN = False,
 ) -> None:
     """Void usage: it counts no longer, and stays readable. Voiding again changes nothing.
 
@@ -68,9 +58,7 @@ def void(  # noqa: PLR0913, PLR0917 - an option each
     names.check_times(since, until)
     parent = names.account_name(account)
     run = consumption.VoidRun(
-        asset=names.asset_name(parent, asset),
-        usage_resource=names.named("usageResources", resource),
-        labels=dict(map(names.pair, label or ())),
+        filter=runs.filter_of(parent, asset, resource, label),
         reason=reason,
         dry_run=dry_run,
     )
@@ -101,35 +89,11 @@ async def _run(
     window: tuple[str, str],
     now: Session,
 ) -> int:
-    zone = await names.zone_of(client, parent)
-    run.start_time.CopyFrom(names.stamp(window[0], zone))
-    run.end_time.CopyFrom(names.stamp(window[1], zone))
+    zone = await runs.set_window(client, parent, run.filter, window)
     request = consumption.CreateVoidRunRequest(parent=parent, void_run=run)
-    run = await client.consumption.CreateVoidRun(request)
-    while run.state == access.Run.RUNNING:
-        await asyncio.sleep(PAUSE_SECONDS)
-        run = await client.consumption.GetVoidRun(consumption.GetVoidRunRequest(name=run.name))
-    if run.state != access.Run.DONE:
-        fail(REFUSED, f"{run.name} stopped: {run.error.message}")
-    now.show(run, "", *_screens(run, zone))
-    return 0
-
-
-def _screens(run: consumption.VoidRun, zone: str) -> list[Table | str]:
-    """Return a table of the usage, one of the periods, and the sum."""
-    usage = FittingTable(box=SIMPLE_HEAD)
-    for column in ("asset", "resource", "records", "quantity"):
-        usage.add_column(column, justify="right" if column in {"records", "quantity"} else "left")
-    for one in run.usage:
-        cells = last(one.asset), last(one.usage_resource), f"{one.record_count:,}"
-        usage.add_row(*cells, number(one.quantity))
-    periods = FittingTable(box=SIMPLE_HEAD)
-    for column in ("wallet", "period from", "to", "records", ""):
-        periods.add_column(column, justify="right" if column == "records" else "left")
-    for period in run.periods:
-        start, end = (when(one, zone) for one in (period.period.start_time, period.period.end_time))
-        note = "final: what was billed is corrected" if period.was_final else "open"
-        periods.add_row(last(period.wallet), start, end, f"{period.record_count:,}", note)
-    done = "would be voided; nothing was changed" if run.dry_run else "voided"
-    total = f"{run.record_count:,} {'record' if run.record_count == 1 else 'records'} {done}"
-    return [usage, periods, total] if run.record_count else [total]
+    return await runs.follow(
+        now,
+        zone,
+        client.consumption.CreateVoidRun(request),
+        lambda name: client.consumption.GetVoidRun(consumption.GetVoidRunRequest(name=name)),
+    )

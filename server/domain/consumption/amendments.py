@@ -124,14 +124,18 @@ def no_record(key: RecordKey) -> NotFound:
     return NotFound.of("UsageRecord", f"accounts/{account_id}/usageRecords/{record_id}")
 
 
-def settled(found: Counted | Refused, record: KnownRecord) -> AmendOutcome | None:
+def settled(
+    found: Counted | Refused, record: KnownRecord, *, may_return: bool = False
+) -> AmendOutcome | None:
     """Return the outcome of an amendment that changes nothing; None for one that may.
 
     Content that the record has or had is a duplicate, as for recording: a repeated call that comes
     late does not undo a later amendment. That holds for a voided record and for content that would
-    be refused now.
+    be refused now. What is never repeated may return a record to content that it had.
     """
     duplicate = duplicate_of(found.content_hash, record.stored)
+    if may_return and found.content_hash != record.stored.content_hash:
+        duplicate = None
     if duplicate is not None:
         is_voided = record.stored.is_voided
         return AmendOutcome(AmendCode.DUPLICATE, revision=duplicate.revision, is_voided=is_voided)

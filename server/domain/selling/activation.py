@@ -31,6 +31,7 @@ from server.domain.limits import value_of
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.grants import Entitlement, Grant, issues
+from server.domain.selling.line_refusals import of_line
 from server.domain.selling.sales import (
     Asset,
     AssetResource,
@@ -103,8 +104,9 @@ def activate(
     for wallet in before.wallets:
         plan.wallets[wallet.entitlement_account_id, wallet.resource_id] = wallet
     lines = zip(order.lines, order.asset_ids, strict=True)
-    for number, (line, asset_id) in enumerate(lines, start=before.asset_number + 1):
-        plan.sell(line, asset_id, number)
+    for position, (line, asset_id) in enumerate(lines):
+        with of_line(position):
+            plan.sell(line, asset_id, before.asset_number + 1 + position)
     return plan.result()
 
 

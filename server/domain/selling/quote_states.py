@@ -66,6 +66,18 @@ def check_orderable(quote: Quote) -> None:
             raise _refused(quote)
 
 
+def check_within_limits(exceptions: Sequence[QuoteException]) -> None:
+    """Raise APPROVAL_REQUIRED for terms of a direct order that go beyond a limit of the catalog."""
+    if exceptions:
+        first = exceptions[0]
+        text = (
+            f"line {first.line + 1}: the terms of {first.resource_id} go beyond a limit of the"
+            " catalog; create a quote, and have it approved by ApproveQuote"
+        )
+        facts = {"line": str(first.line), "usage_resource": first.resource_id}
+        raise FailedPrecondition("APPROVAL_REQUIRED", text, facts)
+
+
 def _refused(quote: Quote) -> FailedPrecondition:
     text = f"the quote is {quote.state}; {_ADVICE[quote.state]}"
     return FailedPrecondition("QUOTE_STATE", text, {"state": str(quote.state)})

@@ -230,12 +230,13 @@ class Quote:
 class Order:
     """A sale that an account has agreed to.
 
-    `asset_ids` has the asset that each line is about. In a draft, the asset does not exist yet.
+    `asset_ids` has the asset that each line is about. In a draft, the asset does not exist yet. An
+    order that was created directly has no quote.
     """
 
     id: OrderId
     account_id: AccountId
-    quote_id: QuoteId
+    quote_id: QuoteId | None
     state: OrderState = OrderState.DRAFT
     price_book_id: PriceBookId
     currency_code: str

@@ -39,6 +39,11 @@ async def now(tx: Transaction) -> datetime:
     return instant
 
 
+async def try_time(tx: Transaction, instant: datetime) -> None:
+    """Set the tenant's clock for this transaction, which must be rolled back."""
+    await tx.execute(SQL["try_time"], instant.isoformat())
+
+
 async def clock(tx: Transaction) -> TenantClock:
     """Return the time of the tenant's clock with the age window of usage, in one read."""
     row = await tx.fetchrow(SQL["tenant_clock"], tx.tenant_id)

@@ -49,8 +49,13 @@ async def void(
     await tx.execute(SQL["void_records"], tx.tenant_id, *columns(keys, 2), reason, by)
 
 
-async def amend(tx: Transaction, amendments: Sequence[Amendment]) -> None:
-    """Keep the content of locked records as a revision, and give them their new content."""
+async def amend(
+    tx: Transaction, amendments: Sequence[Amendment], by: CredentialId | None = None
+) -> None:
+    """Keep the content of locked records as a revision, and give them their new content.
+
+    Without `by`, in the name of the caller.
+    """
     keys = [one.record.key for one in amendments]
     await tx.execute(SQL["keep_revisions"], tx.tenant_id, *columns(keys, 2))
     items = [one.item for one in amendments]
@@ -68,6 +73,7 @@ async def amend(tx: Transaction, amendments: Sequence[Amendment]) -> None:
         [item.usage.time for item in items],
         [labels_text(item.usage) for item in items],
         [item.content_hash for item in items],
+        by,
     )
 
 

@@ -712,7 +712,7 @@ CREATE TABLE orders (
     tenant_id     uuid NOT NULL,
     account_id    code NOT NULL,
     order_id      uuid NOT NULL,
-    quote_id      uuid NOT NULL,
+    quote_id      uuid,
     state         text NOT NULL CHECK (state IN ('DRAFT', 'ACTIVE')),
     price_book_id code NOT NULL,
     currency_code text NOT NULL,
@@ -1403,10 +1403,13 @@ CREATE TABLE rating_batches (
 COMMENT ON TABLE rating_batches IS 'run-time: hypothetical usage that a worker rates';
 CREATE INDEX rating_batches_by_time ON rating_batches (tenant_id, account_id, create_time, rating_batch_id);
 
-CREATE TABLE void_runs (
+CREATE TABLE record_runs (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
-    void_run_id       uuid NOT NULL,
+    record_run_id     uuid NOT NULL,
+    kind              text NOT NULL CHECK (kind IN ('VOID', 'AMEND')),
+    -- What an amendment changes; a void has none.
+    change            jsonb,
     state             text NOT NULL DEFAULT 'RUNNING' CHECK (state IN ('RUNNING', 'DONE', 'FAILED')),
     is_dry            boolean NOT NULL,
     start_time        timestamptz NOT NULL,
@@ -1415,44 +1418,100 @@ CREATE TABLE void_runs (
     usage_resource_id byte_text,
     labels            jsonb,
     reason            text NOT NULL DEFAULT '',
+    -- The last record that was looked at. A slice begins here, and moves it in its own transaction.
+    after_time        timestamptz NOT NULL,
+    after_record_id   byte_text NOT NULL DEFAULT '',
     record_count      bigint NOT NULL DEFAULT 0,
+    unchanged_count   bigint NOT NULL DEFAULT 0,
+    refused_count     bigint NOT NULL DEFAULT 0,
+    has_money         boolean NOT NULL DEFAULT false,
+    no_money          text NOT NULL DEFAULT '',
     error             text NOT NULL DEFAULT '',
     finish_time       timestamptz,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (tenant_id, account_id, void_run_id),
+    PRIMARY KEY (tenant_id, account_id, record_run_id),
+    CONSTRAINT amendment_means_change CHECK ((kind = 'AMEND') = (change IS NOT NULL)),
     CONSTRAINT finished_means_time CHECK ((state = 'RUNNING') = (finish_time IS NULL)),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
-COMMENT ON TABLE void_runs IS 'run-time: filters of usage records that a worker voids, and its progress; a dry run changes nothing';
-CREATE INDEX void_runs_by_time ON void_runs (tenant_id, account_id, create_time, void_run_id);
+COMMENT ON TABLE record_runs IS 'run-time: filters of usage records that a worker voids or amends, and its progress; a dry run changes nothing';
+CREATE INDEX record_runs_by_time ON record_runs (tenant_id, account_id, kind, create_time, record_run_id);
 
-CREATE TABLE void_run_usage (
+CREATE TABLE record_run_usage (
     tenant_id         uuid NOT NULL,
     account_id        code NOT NULL,
-    void_run_id       uuid NOT NULL,
+    record_run_id     uuid NOT NULL,
     asset_id          uuid NOT NULL,
     usage_resource_id byte_text NOT NULL,
     record_count      bigint NOT NULL,
     quantity          total NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, void_run_id, asset_id, usage_resource_id),
-    CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES void_runs
+    new_quantity      total NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, record_run_id, asset_id, usage_resource_id),
+    CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES record_runs
 );
-COMMENT ON TABLE void_run_usage IS 'run-time: the usage that a run voids, by asset and resource';
+COMMENT ON TABLE record_run_usage IS 'run-time: the usage that a run changes, by asset and resource';
 
-CREATE TABLE void_run_periods (
-    tenant_id    uuid NOT NULL,
-    account_id   code NOT NULL,
-    void_run_id  uuid NOT NULL,
-    wallet_id    uuid NOT NULL,
-    start_time   timestamptz NOT NULL,
-    is_final     boolean NOT NULL,
-    record_count bigint NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, void_run_id, wallet_id, start_time),
-    CONSTRAINT void_run_exists FOREIGN KEY (tenant_id, account_id, void_run_id) REFERENCES void_runs,
-    CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)
-        REFERENCES rating_periods
+-- A dry run may be about a period that nothing has opened, so these refer to no rating period.
+CREATE TABLE record_run_periods (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    record_run_id uuid NOT NULL,
+    wallet_id     uuid NOT NULL,
+    start_time    timestamptz NOT NULL,
+    end_time      timestamptz NOT NULL,
+    freeze_time   timestamptz NOT NULL,
+    is_final      boolean NOT NULL,
+    record_count  bigint NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id, start_time),
+    CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES record_runs
 );
-COMMENT ON TABLE void_run_periods IS 'run-time: the rating periods of the usage that a run voids';
+COMMENT ON TABLE record_run_periods IS 'run-time: the rating periods of the usage that a run changes';
+
+CREATE TABLE record_run_refusals (
+    tenant_id     uuid NOT NULL,
+    account_id    code NOT NULL,
+    record_run_id uuid NOT NULL,
+    position      bigint NOT NULL,
+    record_id     byte_text NOT NULL,
+    error         text NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, record_run_id, position),
+    CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES record_runs
+);
+COMMENT ON TABLE record_run_refusals IS 'run-time: the first records that a run refused to amend';
+
+CREATE TABLE record_run_lines (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    record_run_id     uuid NOT NULL,
+    wallet_id         uuid NOT NULL,
+    origin_start_time timestamptz NOT NULL,
+    origin_end_time   timestamptz NOT NULL,
+    asset_id          uuid NOT NULL,
+    is_final          boolean NOT NULL,
+    currency_code     text NOT NULL,
+    usage_resource_id byte_text NOT NULL,
+    used_quantity     total NOT NULL,
+    overage_quantity  total NOT NULL,
+    amount_before     exact_amount NOT NULL,
+    amount_after      exact_amount NOT NULL,
+    failure           text NOT NULL DEFAULT '',
+    PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id, origin_start_time, asset_id, is_final, currency_code),
+    CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES record_runs
+);
+COMMENT ON TABLE record_run_lines IS 'run-time: what a dry run would change in money';
+
+CREATE TABLE record_run_balances (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    record_run_id     uuid NOT NULL,
+    wallet_id         uuid NOT NULL,
+    usage_resource_id byte_text NOT NULL,
+    balance_before    total NOT NULL,
+    balance_after     total NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, record_run_id, wallet_id),
+    CONSTRAINT record_run_exists FOREIGN KEY (tenant_id, account_id, record_run_id) REFERENCES record_runs
+);
+COMMENT ON TABLE record_run_balances IS 'run-time: the balances that a dry run would change';
 
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
@@ -1493,7 +1552,7 @@ BEGIN
         ('jobs', '(OLD.state, OLD.attempts, OLD.error) IS DISTINCT FROM (NEW.state, NEW.attempts, NEW.error)'),
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
-        ('void_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('record_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('binding_targets', NULL),
         ('assets', NULL)
     ) AS own (name, is_change)
@@ -1539,7 +1598,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries, rating_batches, void_runs, void_run_usage, void_run_periods TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.
@@ -1564,10 +1623,12 @@ CREATE POLICY across_tenants ON credentials FOR SELECT TO usage_owner USING (tru
 CREATE POLICY across_tenants ON jobs FOR SELECT TO usage_owner USING (true);
 CREATE POLICY across_tenants ON request_log FOR SELECT TO usage_owner USING (true);
 
--- Tenant time: a sandbox's own clock, else the database's.
+-- Tenant time: that of a trial, which is rolled back, else a sandbox's own clock, else the database's.
 CREATE FUNCTION tenant_now(tenant uuid) RETURNS timestamptz LANGUAGE sql VOLATILE
     SET search_path FROM CURRENT
-    AS 'SELECT coalesce(clock_time, clock_timestamp()) FROM tenants WHERE tenant_id = tenant';
+    AS $$ SELECT coalesce(nullif(current_setting('usage.trial_time', true), '')::timestamptz, clock_time,
+                          clock_timestamp())
+            FROM tenants WHERE tenant_id = tenant $$;
 
 -- The rating versions of a tenant as text: the active versions of its default procedure, the highest rank first;
 -- null without a default.

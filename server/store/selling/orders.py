@@ -1,7 +1,7 @@
 """Orders and their lines, and the locks and updates of an activation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,11 +17,14 @@ from server.domain.ids import (
     QuoteId,
     ResourceId,
 )
-from server.domain.selling.sales import Buyer, Order, OrderState
+from server.domain.selling.sales import Buyer, Order, OrderState, SaleLine
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, NO_KEY, TimeKey, TimeWindow
-from server.store.selling.quotes import buyer_from_row, lines_from_rows
+from server.store.modeling import used_records
+from server.store.rating.rates import PRICE_BOOK
+from server.store.selling.quotes import buyer_from_row, line_columns, lines_from_rows
+from server.store.selling.sold_names import sold_names
 from server.store.sql import load
 
 SQL = load("selling/orders.sql")
@@ -36,6 +39,16 @@ class OrderFilter:
     created: TimeWindow = ANY_TIME
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """An order without a quote to insert; `asset_ids` are those of new assets, by line."""
+
+    id: OrderId
+    price_book_id: PriceBookId
+    lines: tuple[SaleLine, ...]
+    asset_ids: tuple[AssetId, ...]
+
+
 async def add(
     tx: Transaction,
     account_id: AccountId,
@@ -48,6 +61,27 @@ async def add(
     await tx.execute(SQL["add_order"], tx.tenant_id, account_id, order_id, quote_id)
     args = (tx.tenant_id, account_id, order_id, quote_id, asset_ids)
     await tx.execute(SQL["add_order_lines"], *args)
+
+
+async def add_direct(tx: Transaction, buyer: Buyer, new: NewOrder) -> Order:
+    """Insert a draft with its own lines, and return it."""
+    args = (tx.tenant_id, buyer.id, new.id)
+    row = await tx.fetchrow(SQL["add_direct_order"], *args, new.price_book_id, buyer.currency_code)
+    assert row is not None, new.id
+    await tx.execute(SQL["add_direct_lines"], *args, new.asset_ids, *line_columns(new.lines))
+    names = [*sold_names(new.lines), PRICE_BOOK.resource_name(new.price_book_id)]
+    await used_records.add(tx, names)
+    return Order(
+        id=new.id,
+        account_id=buyer.id,
+        quote_id=None,
+        price_book_id=new.price_book_id,
+        currency_code=buyer.currency_code,
+        lines=new.lines,
+        asset_ids=new.asset_ids,
+        revision=row["revision"],
+        audit=audit_of(row),
+    )
 
 
 async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
@@ -100,16 +134,19 @@ async def find_inactive(
     return ProductId(row["product_id"]), ResourceId(row["usage_resource_id"])
 
 
-async def mark_active(
-    tx: Transaction,
-    account_id: AccountId,
-    *,
-    order_id: OrderId,
-    activate_time: datetime,
-) -> None:
-    """Mark a draft as active, and count a change of the account's rates."""
-    await tx.execute(SQL["mark_active"], tx.tenant_id, account_id, order_id, activate_time)
-    await tx.execute(SQL["bump_rates"], tx.tenant_id, account_id)
+async def mark_active(tx: Transaction, order: Order, activate_time: datetime) -> Order:
+    """Mark a draft as active, and count a change of the account's rates; return the order."""
+    args = (tx.tenant_id, order.account_id)
+    row = await tx.fetchrow(SQL["mark_active"], *args, order.id, activate_time)
+    assert row is not None, order.id
+    await tx.execute(SQL["bump_rates"], *args)
+    return replace(
+        order,
+        state=OrderState.ACTIVE,
+        activate_time=activate_time,
+        revision=row["revision"],
+        audit=audit_of(row),
+    )
 
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Order]:
@@ -123,7 +160,7 @@ async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record])
         Order(
             id=OrderId(row["order_id"]),
             account_id=AccountId(row["account_id"]),
-            quote_id=QuoteId(row["quote_id"]),
+            quote_id=None if row["quote_id"] is None else QuoteId(row["quote_id"]),
             state=OrderState(row["state"]),
             price_book_id=PriceBookId(row["price_book_id"]),
             currency_code=row["currency_code"],

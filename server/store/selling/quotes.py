@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -156,17 +157,7 @@ async def _add_lines(
         tx.tenant_id,
         account_id,
         quote_id,
-        list(range(len(lines))),
-        [line.product_id for line in lines],
-        [line.quantity for line in lines],
-        [line.start_date for line in lines],
-        [line.end_date for line in lines],
-        [line.binding for line in lines],
-        [RESOURCES.encode(line.resources) for line in lines],
-        [line.role for line in lines],
-        [line.target_id for line in lines],
-        [line.selling_model_id for line in lines],
-        [line.external_id for line in lines],
+        *line_columns(lines),
     )
     await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
 
@@ -205,6 +196,23 @@ async def list_quotes(
 async def mark_ordered(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> None:
     """Mark a quote as ordered."""
     await tx.execute(SQL["mark_ordered"], tx.tenant_id, account_id, quote_id)
+
+
+def line_columns(lines: Sequence[SaleLine]) -> tuple[list[Any], ...]:
+    """Return the columns of lines, the first of which are their positions."""
+    return (
+        list(range(len(lines))),
+        [line.product_id for line in lines],
+        [line.quantity for line in lines],
+        [line.start_date for line in lines],
+        [line.end_date for line in lines],
+        [line.binding for line in lines],
+        [RESOURCES.encode(line.resources) for line in lines],
+        [line.role for line in lines],
+        [line.target_id for line in lines],
+        [line.selling_model_id for line in lines],
+        [line.external_id for line in lines],
+    )
 
 
 def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:

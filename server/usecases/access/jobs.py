@@ -9,14 +9,14 @@ from server.store import jobs as store
 from server.store.connection import Transaction
 from server.store.jobs import Job, JobRow
 from server.usecases import clock
-from server.usecases.intake import rating_batches, void_runs
+from server.usecases.intake import rating_batches, record_runs
 from server.usecases.validation import catalog_run
 
 # Called when a job of this kind is waived: its run or batch would otherwise stay pending forever.
 WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.fail,
     JobKind.RATE_BATCH: rating_batches.fail,
-    JobKind.VOID_USAGE: void_runs.fail,
+    JobKind.CHANGE_RECORDS: record_runs.fail,
     JobKind.ADVANCE_CLOCK: clock.fail,
 }
 

@@ -26,6 +26,7 @@ from server.domain.consumption.placement import KnownPeriods, place_of
 from server.domain.consumption.recording import Counted, Outcome, RecordKey, Usage
 from server.domain.consumption.uniques import as_counted
 from server.domain.errors import UsageError
+from server.domain.ids import CredentialId
 from server.domain.limits import MOST_QUANTITY
 from server.store.connection import Transaction
 from server.store.consumption import amendments as store
@@ -45,10 +46,16 @@ Outcomes = dict[int, AmendOutcome]
 
 @dataclass(frozen=True, slots=True)
 class AmendUsage:
-    """Up to 1,000 records with their new content, each read or refused."""
+    """Up to 1,000 records with their new content, each read or refused.
+
+    A run amends in the name of the credential `by`, and never twice, so it `may_return` a record to
+    content that it had before.
+    """
 
     records: tuple[Usage | UsageError, ...]
     most_quantity: Decimal = MOST_QUANTITY
+    by: CredentialId | None = None
+    may_return: bool = False
 
 
 async def amend(tx: Transaction, command: AmendUsage) -> tuple[AmendOutcome, ...]:
@@ -65,12 +72,16 @@ async def amend(tx: Transaction, command: AmendUsage) -> tuple[AmendOutcome, ...
             usages[index] = item
     if usages:
         intake = await intake_of(tx, usages.values(), command.most_quantity)
-        await _amend_batch(tx, intake, usages, outcomes)
+        await _amend_batch(tx, command, intake, usages, outcomes)
     return tuple(outcomes[index] for index in range(len(command.records)))
 
 
 async def _amend_batch(
-    tx: Transaction, intake: Intake, usages: Mapping[int, Usage], outcomes: Outcomes
+    tx: Transaction,
+    command: AmendUsage,
+    intake: Intake,
+    usages: Mapping[int, Usage],
+    outcomes: Outcomes,
 ) -> None:
     await admit_old(tx, intake, usages.values())
     known = await store.find_known(tx, {usage.key for usage in usages.values()})
@@ -82,7 +93,7 @@ async def _amend_batch(
         if record is None:
             outcomes[index] = AmendOutcome(AmendCode.NOT_FOUND, no_record(usage.key))
             continue
-        found = _assessed(intake, usage, record)
+        found = _assessed(intake, usage, record, command.may_return)
         if isinstance(found, AmendOutcome):
             outcomes[index] = found
         elif usage.key in firsts:
@@ -93,18 +104,20 @@ async def _amend_batch(
             firsts[usage.key] = index
             changes[index] = (record, found)
     if changes:
-        await _change(tx, intake, changes, outcomes)
+        await _change(tx, intake, changes, outcomes, command.by)
     for index, (first, is_equal) in repeats.items():
         outcomes[index] = after(outcomes[first], is_equal, usages[index].record_id)
 
 
-def _assessed(intake: Intake, usage: Usage, record: KnownRecord) -> Counted | AmendOutcome:
+def _assessed(
+    intake: Intake, usage: Usage, record: KnownRecord, may_return: bool
+) -> Counted | AmendOutcome:
     """Return the new content as it counts, or the outcome if the record is left as it is."""
     try:
         found = intake.assess(usage)
     except UsageError as error:
         return refused(error)
-    outcome = settled(found, record)
+    outcome = settled(found, record, may_return=may_return)
     if outcome is not None:
         return outcome
     assert isinstance(found, Counted), found
@@ -116,6 +129,7 @@ async def _change(
     intake: Intake,
     changes: Mapping[int, tuple[KnownRecord, Counted]],
     outcomes: Outcomes,
+    by: CredentialId | None,
 ) -> None:
     """Place the new content, refuse what no period or wallet takes, and save the rest."""
     records = [record for record, _ in changes.values()]
@@ -137,11 +151,14 @@ async def _change(
     entered = {one.item.slot.period_key for one in placed.values()} & late.keys()
     # Before any cell is locked: corrections take the locks in this order.
     await pending.mark(tx, left | entered, Cause.AMEND)
-    await _save_covered(tx, placed, outcomes)
+    await _save_covered(tx, placed, outcomes, by)
 
 
 async def _save_covered(
-    tx: Transaction, placed: Mapping[int, Amendment], outcomes: Outcomes
+    tx: Transaction,
+    placed: Mapping[int, Amendment],
+    outcomes: Outcomes,
+    by: CredentialId | None,
 ) -> None:
     """Refuse what no wallet covers, and save the rest."""
     before = await recounting.counted_before(tx, (one.record for one in placed.values()))
@@ -152,7 +169,7 @@ async def _save_covered(
         raise recounting.concurrent_change()
     await _refuse_uncovered(tx, placed, values, outcomes)
     left = {index: one for index, one in placed.items() if index not in outcomes}
-    await _save(tx, list(left.values()), values)
+    await _save(tx, list(left.values()), values, by)
     outcomes |= {index: amended(one) for index, one in left.items()}
 
 
@@ -169,17 +186,28 @@ async def _refuse_uncovered(
     values: LockedValues,
     outcomes: Outcomes,
 ) -> None:
-    """Refuse the amendments that raise usage beyond the grants of wallets that block.
-
-    What a record counted before is taken out first, on trial.
-    """
+    """Refuse the amendments that raise usage beyond the grants of wallets that block."""
     asked = {
         index: one
         for index, one in placed.items()
         if one.item.slot.meter.blocking and not one.adds_nothing
     }
-    if not asked:
-        return
+    while asked:
+        found = await _uncovered(tx, asked, values)
+        if not found:
+            return
+        outcomes |= {index: refused(error) for index, error in found.items()}
+        # What is refused keeps its former content, for which the others have to leave room.
+        asked = {index: one for index, one in asked.items() if index not in found}
+
+
+async def _uncovered(
+    tx: Transaction, asked: Mapping[int, Amendment], values: LockedValues
+) -> dict[int, UsageError]:
+    """Return the refusals of amendments that raise usage beyond grants, in the order of a call.
+
+    What these records counted before is taken out first, on trial.
+    """
     before = Savepoint(tx)
     await before.make()
     keys = {one.record.key for one in asked.values()}
@@ -193,16 +221,21 @@ async def _refuse_uncovered(
     counting = await count_unique(tx, new)
     refuse_uncounted(counting, await refuse_blocked(tx, counting, tried), tried)
     await before.roll_back()
-    outcomes |= {index: refused(one.error) for index, one in tried.items() if one.error}
+    return {index: one.error for index, one in tried.items() if one.error}
 
 
-async def _save(tx: Transaction, amendments: list[Amendment], values: LockedValues) -> None:
+async def _save(
+    tx: Transaction,
+    amendments: list[Amendment],
+    values: LockedValues,
+    by: CredentialId | None,
+) -> None:
     """Store the new content, and count again the values and cells that it leaves and enters."""
     # A unique value counts by what all records are, and only once all of them are stored.
     saved = [one._replace(item=as_counted(one.item, False)) for one in amendments]
     cells = {(one.record.account_id, one.record.cell_id) for one in saved}
     if saved:
         await store.add_empty_cells(tx, [one.place for one in saved])
-        await store.amend(tx, saved)
+        await store.amend(tx, saved, by)
         cells |= {(one.record.account_id, one.place.cell_id) for one in saved}
     await recounting.recount(tx, values, {one.record.key for one in saved}, cells)

@@ -11,6 +11,7 @@ from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, DuePeriod, activate
 from server.domain.selling.asset_changes import sold_changes
 from server.domain.selling.grants import Grant
+from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.sales import Order, OrderState
 from server.domain.selling.targets import target_key
@@ -29,7 +30,7 @@ from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
-from server.usecases.selling.quoting import check_active, check_external_ids
+from server.usecases.selling.quoting import check_external_ids, not_active
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
 UNKNOWN_ASSET = "-"
@@ -56,9 +57,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     buyer = await orders.lock_buyer(tx, account_id)
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
-    sold = [(line.product_id, held.resource_id) for line in order.lines for held in line.resources]
-    # A product may have been deactivated since the quote.
-    await check_active(tx, sold)
+    await _check_sold(tx, order)
     # Another order may have taken an id since the quote; none can while the account is locked.
     await check_external_ids(tx, account_id, [line.external_id for line in order.lines])
     bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in order.lines]
@@ -74,7 +73,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     old = {wallet.id for wallet in before.wallets}
     await _open_old(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
-    heads = await ledger.lock_heads(tx, account_id, touched & old)
+    heads = await ledger.lock_heads(tx, account_id, touched & old) if touched & old else {}
     await assets.add(tx, account_id, new)
     await asset_changes.add(tx, account_id, sold_changes(order, instant))
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
@@ -82,8 +81,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     await ledger.post(tx, account_id, _postings(new.grants, heads))
     refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
     await jobs.add(tx, refreshes)
-    await orders.mark_active(tx, account_id, order_id=order_id, activate_time=instant)
-    return await orders.get(tx, account_id, order_id)
+    return await orders.mark_active(tx, order, instant)
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
@@ -108,6 +106,20 @@ async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:
         await summaries.add_standing(tx, stored, found)
 
 
+async def _check_sold(tx: Transaction, order: Order) -> None:
+    """Raise RESOURCE_INACTIVE for a product that was deactivated since the quote."""
+    sold = [
+        (line.product_id, resource.resource_id)
+        for line in order.lines
+        for resource in line.resources
+    ]
+    gone = await orders.find_inactive(tx, sold)
+    if gone is not None:
+        products = [line.product_id for line in order.lines]
+        with of_line(products.index(gone[0])):
+            raise not_active(*gone)
+
+
 def _check_state(order: Order, revision: int | None) -> None:
     if order.state is not OrderState.DRAFT:
         message = "the order is active already"
@@ -119,6 +131,8 @@ def _check_state(order: Order, revision: int | None) -> None:
 
 async def _open_old(tx: Transaction, account_id: AccountId, due: list[DuePeriod]) -> None:
     """Open periods of wallets that exist; for final ones, the sale is a correction."""
+    if not due:
+        return
     closed = await periods.closed_ends(tx, account_id, {one.wallet_id for one in due})
     first: dict[WalletId, datetime] = {}
     ahead: list[DuePeriod] = []

@@ -70,8 +70,12 @@ async def quote_lines(
     price_book_id: PriceBookId,
     asked: Sequence[AskedLine],
     products: Products,
+    *,
+    sale: str = "quote",
 ) -> Quoted:
-    """Return the lines of a quote; each freezes the catalog as of the day on which it starts.
+    """Return the lines of a sale; each freezes the catalog as of the day on which it starts.
+
+    `sale` is the field of the request that has the lines.
 
     Raises PRICE_BOOK_NOT_FOUND, CODE_TAKEN, and the errors of `quoted`, `bound`, `overridden`,
     `as_of` and `catalog_terms`.
@@ -82,7 +86,7 @@ async def quote_lines(
     lines: list[SaleLine] = []
     found: list[QuoteException] = []
     for index, requested in enumerate(asked):
-        path = f"quote.lines[{index}]"
+        path = f"{sale}.lines[{index}]"
         given = await _with_fields(tx, requested, path)
         inputs = await _inputs(tx, buyer, given, products[given.product_id], path)
         key = (given.product_id, given.start_date, inputs.to.target_id, given.selling_model_id)
@@ -118,12 +122,14 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
     """Raise RESOURCE_INACTIVE for the first of these that is no longer sold."""
     gone = await orders.find_inactive(tx, sold)
     if gone is not None:
-        product, resource = gone
-        raise FailedPrecondition(
-            "RESOURCE_INACTIVE",
-            f"{resource} of {product} is not active",
-            {"product": product, "usage_resource": resource},
-        )
+        raise not_active(*gone)
+
+
+def not_active(product_id: ProductId, resource_id: ResourceId) -> FailedPrecondition:
+    """Return the refusal of a resource that is no longer sold."""
+    text = f"{resource_id} of {product_id} is not active"
+    facts = {"product": product_id, "usage_resource": resource_id}
+    return FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
 
 
 async def check_external_ids(

@@ -115,6 +115,20 @@ async def test_a_user_that_was_mistaken_is_counted_as_who_it_was(sandbox):
     assert await used(world, account, "users") == 3
 
 
+async def test_amendments_of_one_call_do_not_exceed_a_cap_together(sandbox):
+    """A refused record keeps its 3 of 12, so only one of three has room for 6."""
+    world, account, asset = await shop(
+        sandbox, Metered(resource="calls", grant="12", overage="BLOCK")
+    )
+    times = [f"2024-01-11T0{n}:00" for n in range(3)]
+    await world.record([usage(asset, "calls", at, 3, at) for at in times])
+
+    outcomes = await amend(world, *[usage(asset, "calls", at, 6, at) for at in times])
+
+    assert reasons(outcomes) == ["", "CAP_REACHED", "CAP_REACHED"]
+    assert await used(world, account, "calls") == 12
+
+
 async def test_a_cap_refuses_only_what_an_amendment_adds(sandbox):
     world, account, asset = await shop(
         sandbox, Metered(resource="calls", grant="100", overage="BLOCK")

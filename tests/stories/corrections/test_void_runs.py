@@ -1,37 +1,13 @@
 """Void runs: all usage that matches a filter, counted first and then voided."""
 
-import asyncio
-
-from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients.pages import pages
 from tests.stories.consumption.amend_words import days, listed, shop, stored
-from tests.stories.words import Metered, figure, line, moment, refusal, stamp, usage
-from tests.stories.world import World
+from tests.stories.run_words import begin_void, only, periods, usages, void_all
+from tests.stories.words import Metered, line, refusal, usage
 
-DONE, RUNNING = access.Run.DONE, access.Run.RUNNING
-
-
-def window(start: str, end: str) -> dict[str, object]:
-    return {"start_time": stamp(moment(start)), "end_time": stamp(moment(end))}
-
-
-async def begin(world: World, account: str, **only: object) -> consumption.VoidRun:
-    run = consumption.VoidRun(**only)
-    request = consumption.CreateVoidRunRequest(parent=account, void_run=run)
-    return await world.client.consumption.CreateVoidRun(request)
-
-
-async def done(world: World, account: str, **only: object) -> consumption.VoidRun:
-    """A void run, when it has ended."""
-    run = await begin(world, account, **only)
-    while run.state == RUNNING:
-        await asyncio.sleep(0.02)
-        request = consumption.GetVoidRunRequest(name=run.name)
-        run = await world.client.consumption.GetVoidRun(request)
-    assert run.state == DONE, run
-    return run
+CALLS = "usageResources/calls"
 
 
 async def test_a_dry_run_says_what_the_run_then_does(sandbox):
@@ -51,32 +27,25 @@ async def test_a_dry_run_says_what_the_run_then_does(sandbox):
             usage(asset, "calls", "2024-01-13", 8, "after", site="x"),
         ]
     )
-    only = {**window("2024-01-11", "2024-01-13"), "labels": {"site": "x"}}
+    tests = only("2024-01-11", "2024-01-13", labels={"site": "x"})
 
-    dry = await done(world, account, **only, dry_run=True)
+    dry = await void_all(world, account, filter=tests, dry_run=True)
     untouched = await listed(world, account, "VOIDED")
-    real = await done(world, account, **only, reason="site x was a test")
-    again = await done(world, account, **only)
-    narrow = await done(
-        world, account, **window("2024-01-01", "2024-02-01"), asset=asset.name,
-        usage_resource="usageResources/calls", dry_run=True,
-    )  # fmt: skip
+    real = await void_all(world, account, filter=tests, reason="site x was a test")
+    again = await void_all(world, account, filter=tests)
+    calls = only("2024-01-01", "2024-02-01", asset=asset.name, usage_resource=CALLS)
+    narrow = await void_all(world, account, filter=calls, dry_run=True)
 
     def figures(run: consumption.VoidRun):
-        usages = {
-            (one.asset, one.usage_resource): (one.record_count, figure(one.quantity))
-            for one in run.usage
-        }
-        periods = sorted((one.record_count, one.was_final) for one in run.periods)
-        return run.record_count, usages, periods
+        return run.record_count, usages(run), periods(run)
 
     assert figures(dry) == figures(real)
     assert figures(dry) == (
         4,
         {
-            (asset.name, "usageResources/calls"): (2, 9),
-            (asset.name, "usageResources/sms"): (1, 5),
-            (other.name, "usageResources/calls"): (1, 6),
+            (asset.name, CALLS): (2, 9, 0),
+            (asset.name, "usageResources/sms"): (1, 5, 0),
+            (other.name, CALLS): (1, 6, 0),
         },
         [(1, False), (1, False), (2, False)],
     )
@@ -99,7 +68,7 @@ async def test_a_run_of_many_slices_voids_all(sandbox):
         await world.record([usage(asset, "calls", at, 1, f"{day}-{n:03}") for n in range(1000)])
     await world.record([usage(asset, "calls", "2024-01-20", 1, "kept")])
 
-    run = await done(world, account, **window("2024-01-10", "2024-01-13"))
+    run = await void_all(world, account, filter=only("2024-01-10", "2024-01-13"))
 
     assert run.record_count == 3000
     assert await days(world, account) == {"2024-01-20": (1, 1)}
@@ -107,20 +76,27 @@ async def test_a_run_of_many_slices_voids_all(sandbox):
 
 async def test_a_filter_that_makes_no_sense_is_refused(sandbox):
     world, account, _ = await shop(sandbox)
-    good = window("2024-01-10", "2024-01-13")
+    good = only("2024-01-10", "2024-01-13")
+
+    def wrong(**more: object) -> consumption.UsageRecordFilter:
+        found = consumption.UsageRecordFilter(**more)
+        made = consumption.UsageRecordFilter()
+        made.MergeFrom(good)
+        made.MergeFrom(found)
+        return made
+
     bad = [
-        {},
-        {**good, "end_time": good["start_time"]},
-        {**good, "asset": "accounts/bob/assets/00000000-0000-4000-8000-000000000001"},
-        {**good, "labels": {"site": ""}},
-        {**good, "usage_resource": "calls"},
+        consumption.UsageRecordFilter(),
+        only("2024-01-10", "2024-01-10"),
+        wrong(asset="accounts/bob/assets/00000000-0000-4000-8000-000000000001"),
+        wrong(labels={"site": ""}),
+        wrong(usage_resource="calls"),
     ]
 
-    found = [await refusal(begin(world, account, **one)) for one in bad]
-    nobody = await refusal(begin(world, "accounts/nobody", **good))
-    missing = consumption.GetVoidRunRequest(
-        name=f"{account}/voidRuns/00000000-0000-4000-8000-000000000001"
-    )
+    found = [await refusal(begin_void(world, account, filter=one)) for one in bad]
+    nobody = await refusal(begin_void(world, "accounts/nobody", filter=good))
+    name = f"{account}/voidRuns/00000000-0000-4000-8000-000000000001"
+    missing = consumption.GetVoidRunRequest(name=name)
     unknown = await refusal(world.client.consumption.GetVoidRun(missing))
 
     assert [one.reason for one in found] == [

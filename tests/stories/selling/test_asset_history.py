@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 
@@ -60,6 +61,23 @@ async def test_the_sale_of_an_asset_is_the_first_change(sandbox):
         "overage": ("", "CHARGE"),
         "drawdown_order": ("", "EXPIRING_FIRST"),
     }
+
+
+@pytest.mark.capability("M80.history")
+async def test_the_sale_of_an_order_without_a_quote_has_none(sandbox):
+    world, account = await shop(sandbox)
+    draft = await world.client.orders.CreateOrder(
+        orders.CreateOrderRequest(
+            parent=account,
+            order=orders.Order(price_book="priceBooks/book", lines=[line("plan", "2024-01-01")]),
+        )
+    )
+    active = await world.client.orders.ActivateOrder(orders.ActivateOrderRequest(name=draft.name))
+
+    [sale] = await history(world, active.assets[0])
+
+    assert (sale.order, sale.quote, sale.HasField("approval")) == (draft.name, "", False)
+    assert fields(sale)["rate"] == ("", "0.5 USD per 10")
 
 
 @pytest.mark.capability("M80.others")

@@ -392,8 +392,8 @@ class Job(_message.Message):
         """Advances the clock of a sandbox tenant."""
         CORRECT_USAGE: Job._Kind.ValueType  # 6
         """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
-        VOID_USAGE: Job._Kind.ValueType  # 7
-        """Voids the next records of a void run."""
+        CHANGE_RECORDS: Job._Kind.ValueType  # 7
+        """Voids or amends the next records of a void run or an amend run."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a job. New kinds may be added."""
@@ -412,8 +412,8 @@ class Job(_message.Message):
     """Advances the clock of a sandbox tenant."""
     CORRECT_USAGE: Job.Kind.ValueType  # 6
     """Corrects final usage that has changed; see `SummaryService.ListPendingCorrections`."""
-    VOID_USAGE: Job.Kind.ValueType  # 7
-    """Voids the next records of a void run."""
+    CHANGE_RECORDS: Job.Kind.ValueType  # 7
+    """Voids or amends the next records of a void run or an amend run."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)

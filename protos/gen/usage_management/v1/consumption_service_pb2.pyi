@@ -957,10 +957,8 @@ class AmendUsageResponse(_message.Message):
 Global___AmendUsageResponse: _TypeAlias = AmendUsageResponse  # noqa: Y015
 
 @_typing.final
-class VoidRun(_message.Message):
-    """A void run: usage records of an account that match a filter, and that a worker voids. Records that are created
-    after the run are left alone. Filters that are set must all match.
-    """
+class UsageRecordFilter(_message.Message):
+    """A filter of the usage records of an account. Filters that are set must all match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -984,42 +982,15 @@ class VoidRun(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-    NAME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ASSET_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    DRY_RUN_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    RECORD_COUNT_FIELD_NUMBER: _builtins.int
-    USAGE_FIELD_NUMBER: _builtins.int
-    PERIODS_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
-    FINISH_TIME_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FIELD_NUMBER: _builtins.int
-    UPDATE_TIME_FIELD_NUMBER: _builtins.int
-    CREATED_BY_FIELD_NUMBER: _builtins.int
-    UPDATED_BY_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The resource name: `accounts/{account}/voidRuns/{void_run}`."""
     asset: _builtins.str
     """The asset filter: only records of this asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
     """The usage resource filter: only records of this resource: `usageResources/{usage_resource}`."""
-    reason: _builtins.str
-    """The reason, for people: at most 200 characters. It is kept with each record."""
-    dry_run: _builtins.bool
-    """True to change nothing, and only say what would change."""
-    state: _access_service_pb2.Run.State.ValueType
-    """The state of the run. What a run voided before it failed stays voided."""
-    record_count: _builtins.int
-    """The number of records that the run voided so far, or would void if it is a dry run."""
-    created_by: _builtins.str
-    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
-    updated_by: _builtins.str
-    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The start of the time filter: records with this usage time or later."""
@@ -1032,13 +1003,83 @@ class VoidRun(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The label filter: only records that have all of these labels, with these values."""
 
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "end_time", b"end_time", "labels", b"labels", "start_time", b"start_time", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageRecordFilter: _TypeAlias = UsageRecordFilter  # noqa: Y015
+
+@_typing.final
+class VoidRun(_message.Message):
+    """A void run: usage records of an account that match a filter, and that a worker voids. Records that are recorded or
+    amended after the run was created are left alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    MONEY_FIELD_NUMBER: _builtins.int
+    NO_MONEY_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/voidRuns/{void_run}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters. It is kept with each record."""
+    dry_run: _builtins.bool
+    """True to change nothing, and only say what would change."""
+    state: _access_service_pb2.Run.State.ValueType
+    """The state of the run. What a run voided before it failed stays voided."""
+    record_count: _builtins.int
+    """The number of records that the run voided so far, or would have voided if it is a dry run."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
-    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidedUsage]:
+    def filter(self) -> Global___UsageRecordFilter:
+        """The records: those that match and were recorded, and amended last, before the run was created."""
+
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunUsage]:
         """The usage of these records by asset and resource: the first 1,000."""
 
     @_builtins.property
-    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidedPeriod]:
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunPeriod]:
         """The rating periods of these records: the first 1,000."""
+
+    @_builtins.property
+    def money(self) -> Global___RunMoney:
+        """The effect of a dry run in money; absent if it was not computed."""
+
+    @_builtins.property
+    def no_money(self) -> _status_pb2.Status:
+        """The reason why a dry run that ended does not tell the money: `TOO_MANY_ITEMS` for more records than the limit
+        `dry_run.records`, `DEADLINE_EXCEEDED` if computing it took too long, `ITEM_STATE` while corrections wait for a
+        loading, or the refusal of the correction. Absent if it tells it.
+        """
 
     @_builtins.property
     def error(self) -> _status_pb2.Status:
@@ -1060,17 +1101,15 @@ class VoidRun(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-        asset: _builtins.str = ...,
-        usage_resource: _builtins.str = ...,
-        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        filter: Global___UsageRecordFilter | None = ...,
         reason: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
         state: _access_service_pb2.Run.State.ValueType = ...,
         record_count: _builtins.int = ...,
-        usage: _abc.Iterable[Global___VoidedUsage] | None = ...,
-        periods: _abc.Iterable[Global___VoidedPeriod] | None = ...,
+        usage: _abc.Iterable[Global___RunUsage] | None = ...,
+        periods: _abc.Iterable[Global___RunPeriod] | None = ...,
+        money: Global___RunMoney | None = ...,
+        no_money: _status_pb2.Status | None = ...,
         error: _status_pb2.Status | None = ...,
         finish_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -1078,17 +1117,230 @@ class VoidRun(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "finish_time", b"finish_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "filter", b"filter", "finish_time", b"finish_time", "money", b"money", "no_money", b"no_money", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "end_time", b"end_time", "error", b"error", "finish_time", b"finish_time", "labels", b"labels", "name", b"name", "periods", b"periods", "reason", b"reason", "record_count", b"record_count", "start_time", b"start_time", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "usage", b"usage", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "error", b"error", "filter", b"filter", "finish_time", b"finish_time", "money", b"money", "name", b"name", "no_money", b"no_money", "periods", b"periods", "reason", b"reason", "record_count", b"record_count", "state", b"state", "update_time", b"update_time", "updated_by", b"updated_by", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VoidRun: _TypeAlias = VoidRun  # noqa: Y015
 
 @_typing.final
-class VoidedUsage(_message.Message):
-    """The usage of an asset and resource that a run voids."""
+class AmendRun(_message.Message):
+    """An amend run: usage records of an account that match a filter, and that a worker amends, each once. Records that are
+    recorded or amended after the run was created are left alone. Unlike AmendUsage, a run can give a record content that
+    it had before, so that another run can undo it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    PERIODS_FIELD_NUMBER: _builtins.int
+    MONEY_FIELD_NUMBER: _builtins.int
+    NO_MONEY_FIELD_NUMBER: _builtins.int
+    UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_RECORDS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/amendRuns/{amend_run}`."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters."""
+    dry_run: _builtins.bool
+    """True to change nothing, and only say what would change."""
+    state: _access_service_pb2.Run.State.ValueType
+    """The state of the run. What a run amended before it failed stays amended."""
+    record_count: _builtins.int
+    """The number of records that the run amended so far, or would have amended if it is a dry run."""
+    unchanged_count: _builtins.int
+    """The number of records that have this content already."""
+    refused_count: _builtins.int
+    """The number of records that were not amended, because AmendUsage would refuse their new content."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    @_builtins.property
+    def filter(self) -> Global___UsageRecordFilter:
+        """The records: those that match and were recorded, and amended last, before the run was created."""
+
+    @_builtins.property
+    def change(self) -> Global___UsageRecordChange:
+        """The change of every record. What is not set stays as it is."""
+
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunUsage]:
+        """The usage of these records by asset and resource: the first 1,000."""
+
+    @_builtins.property
+    def periods(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunPeriod]:
+        """The rating periods of these records: the first 1,000."""
+
+    @_builtins.property
+    def money(self) -> Global___RunMoney:
+        """The effect of a dry run in money; absent if it was not computed."""
+
+    @_builtins.property
+    def no_money(self) -> _status_pb2.Status:
+        """The reason why a dry run that ended does not tell the money: `TOO_MANY_ITEMS` for more records than the limit
+        `dry_run.records`, `DEADLINE_EXCEEDED` if computing it took too long, `ITEM_STATE` while corrections wait for a
+        loading, or the refusal of the correction. Absent if it tells it. Without the money, each 1,000 records are tried by
+        themselves, so that a cap may refuse more of them in fact.
+        """
+
+    @_builtins.property
+    def refused_records(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunRefusal]:
+        """The first 100 of these records, by usage time."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The reason the run stopped; absent unless it failed."""
+
+    @_builtins.property
+    def finish_time(self) -> _timestamp_pb2.Timestamp:
+        """The time at which the run ended."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        filter: Global___UsageRecordFilter | None = ...,
+        change: Global___UsageRecordChange | None = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        state: _access_service_pb2.Run.State.ValueType = ...,
+        record_count: _builtins.int = ...,
+        usage: _abc.Iterable[Global___RunUsage] | None = ...,
+        periods: _abc.Iterable[Global___RunPeriod] | None = ...,
+        money: Global___RunMoney | None = ...,
+        no_money: _status_pb2.Status | None = ...,
+        unchanged_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        refused_records: _abc.Iterable[Global___RunRefusal] | None = ...,
+        error: _status_pb2.Status | None = ...,
+        finish_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "create_time", b"create_time", "error", b"error", "filter", b"filter", "finish_time", b"finish_time", "money", b"money", "no_money", b"no_money", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "create_time", b"create_time", "created_by", b"created_by", "dry_run", b"dry_run", "error", b"error", "filter", b"filter", "finish_time", b"finish_time", "money", b"money", "name", b"name", "no_money", b"no_money", "periods", b"periods", "reason", b"reason", "record_count", b"record_count", "refused_count", b"refused_count", "refused_records", b"refused_records", "state", b"state", "unchanged_count", b"unchanged_count", "update_time", b"update_time", "updated_by", b"updated_by", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendRun: _TypeAlias = AmendRun  # noqa: Y015
+
+@_typing.final
+class UsageRecordChange(_message.Message):
+    """The change that an amend run makes to every record; at least one field is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SetLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    QUANTITY_FACTOR_FIELD_NUMBER: _builtins.int
+    QUANTITY_DIVISOR_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    SET_LABELS_FIELD_NUMBER: _builtins.int
+    REMOVE_LABELS_FIELD_NUMBER: _builtins.int
+    unit_of_measure: _builtins.str
+    """The unit of the quantity: `unitsOfMeasure/{unit_of_measure}`. Alone it changes the unit, not the number."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    asset: _builtins.str
+    """The asset, of the same account: `accounts/{account}/assets/{asset}`."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity of every record: zero or more, at most 26 digits before the point and 12 after."""
+
+    @_builtins.property
+    def quantity_factor(self) -> _decimal_pb2.Decimal:
+        """The factor of the quantity of each record: greater than zero. A record whose new quantity is not exact with 12
+        decimals is refused.
+        """
+
+    @_builtins.property
+    def quantity_divisor(self) -> _decimal_pb2.Decimal:
+        """The divisor of `quantity_factor`, as in UnitOfMeasure: with the factor 1 and the divisor 60, seconds become minutes.
+        Greater than zero; 1 if absent.
+        """
+
+    @_builtins.property
+    def set_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The labels to add or to give another value."""
+
+    @_builtins.property
+    def remove_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The keys of the labels to remove: at most 64."""
+
+    def __init__(
+        self,
+        *,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        quantity_factor: _decimal_pb2.Decimal | None = ...,
+        quantity_divisor: _decimal_pb2.Decimal | None = ...,
+        unit_of_measure: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        set_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        remove_labels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "quantity_change", b"quantity_change", "quantity_divisor", b"quantity_divisor", "quantity_factor", b"quantity_factor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "quantity", b"quantity", "quantity_change", b"quantity_change", "quantity_divisor", b"quantity_divisor", "quantity_factor", b"quantity_factor", "remove_labels", b"remove_labels", "set_labels", b"set_labels", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_quantity_change: _TypeAlias = _typing.Literal["quantity", "quantity_factor"]  # noqa: Y015
+    _WhichOneofArgType_quantity_change: _TypeAlias = _typing.Literal["quantity_change", b"quantity_change"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_quantity_change) -> _WhichOneofReturnType_quantity_change | None: ...
+
+Global___UsageRecordChange: _TypeAlias = UsageRecordChange  # noqa: Y015
+
+@_typing.final
+class RunUsage(_message.Message):
+    """The usage of an asset and resource that a run changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1096,15 +1348,20 @@ class VoidedUsage(_message.Message):
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    NEW_QUANTITY_FIELD_NUMBER: _builtins.int
     asset: _builtins.str
     """The asset: `accounts/{account}/assets/{asset}`."""
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     record_count: _builtins.int
-    """The number of records."""
+    """The number of records that had this asset and resource before, or have them afterwards."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """The sum of the counted quantities of these records, in the unit of the resource."""
+        """The sum of the counted quantities before, in the unit of the resource."""
+
+    @_builtins.property
+    def new_quantity(self) -> _decimal_pb2.Decimal:
+        """The sum of the counted quantities afterwards: 0 if the records are voided."""
 
     def __init__(
         self,
@@ -1113,18 +1370,19 @@ class VoidedUsage(_message.Message):
         usage_resource: _builtins.str = ...,
         record_count: _builtins.int = ...,
         quantity: _decimal_pb2.Decimal | None = ...,
+        new_quantity: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new_quantity", b"new_quantity", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "quantity", b"quantity", "record_count", b"record_count", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "new_quantity", b"new_quantity", "quantity", b"quantity", "record_count", b"record_count", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VoidedUsage: _TypeAlias = VoidedUsage  # noqa: Y015
+Global___RunUsage: _TypeAlias = RunUsage  # noqa: Y015
 
 @_typing.final
-class VoidedPeriod(_message.Message):
-    """A rating period of usage that a run voids."""
+class RunPeriod(_message.Message):
+    """A rating period of usage that a run changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1137,7 +1395,7 @@ class VoidedPeriod(_message.Message):
     was_final: _builtins.bool
     """True if the period was final, so that what was billed is corrected."""
     record_count: _builtins.int
-    """The number of records."""
+    """The number of records that were in the period before, or are in it afterwards."""
     @_builtins.property
     def period(self) -> _types_pb2.RatingPeriod:
         """The rating period."""
@@ -1156,7 +1414,239 @@ class VoidedPeriod(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___VoidedPeriod: _TypeAlias = VoidedPeriod  # noqa: Y015
+Global___RunPeriod: _TypeAlias = RunPeriod  # noqa: Y015
+
+@_typing.final
+class RunRefusal(_message.Message):
+    """A record that a run refused to amend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RECORD_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    usage_record: _builtins.str
+    """The record: `accounts/{account}/usageRecords/{usage_record}`."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The reason of the refusal."""
+
+    def __init__(
+        self,
+        *,
+        usage_record: _builtins.str = ...,
+        status: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status", "usage_record", b"usage_record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRefusal: _TypeAlias = RunRefusal  # noqa: Y015
+
+@_typing.final
+class RunMoney(_message.Message):
+    """The effect of a dry run in money: as if the run had been done and all that is final had been corrected at once. The
+    same run, done for real before anything else changes, has exactly this effect.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTALS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunTotal]:
+        """The sums of all lines by currency or token, the final ones apart from those of open periods."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunLine]:
+        """The lines that change, by wallet and period: the first 1,000."""
+
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunBalance]:
+        """The wallets whose balance changes: the first 1,000."""
+
+    def __init__(
+        self,
+        *,
+        totals: _abc.Iterable[Global___RunTotal] | None = ...,
+        lines: _abc.Iterable[Global___RunLine] | None = ...,
+        balances: _abc.Iterable[Global___RunBalance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balances", b"balances", "lines", b"lines", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunMoney: _TypeAlias = RunMoney  # noqa: Y015
+
+@_typing.final
+class RunTotal(_message.Message):
+    """The sum of the lines of a dry run in one currency or token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
+    LINE_COUNT_FIELD_NUMBER: _builtins.int
+    AMOUNT_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency."""
+    token_unit: _builtins.str
+    """The token: `unitsOfMeasure/{unit_of_measure}`."""
+    was_final: _builtins.bool
+    """True for periods that were final, whose difference is billed or credited; false for the estimates of open ones."""
+    line_count: _builtins.int
+    """The number of lines."""
+    @_builtins.property
+    def amount_difference(self) -> _decimal_pb2.Decimal:
+        """The sum of the differences of their amounts. What cannot be rated counts as 0."""
+
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
+        was_final: _builtins.bool = ...,
+        line_count: _builtins.int = ...,
+        amount_difference: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount_difference", b"amount_difference", "currency_code", b"currency_code", "token_unit", b"token_unit", "unit", b"unit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_difference", b"amount_difference", "currency_code", b"currency_code", "line_count", b"line_count", "token_unit", b"token_unit", "unit", b"unit", "was_final", b"was_final"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_unit: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_unit: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_unit) -> _WhichOneofReturnType_unit | None: ...
+
+Global___RunTotal: _TypeAlias = RunTotal  # noqa: Y015
+
+@_typing.final
+class RunLine(_message.Message):
+    """The usage of an asset in one rating period, as a dry run changes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    ORIGIN_START_TIME_FIELD_NUMBER: _builtins.int
+    ORIGIN_END_TIME_FIELD_NUMBER: _builtins.int
+    WAS_FINAL_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TOKEN_UNIT_FIELD_NUMBER: _builtins.int
+    USED_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    OVERAGE_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    AMOUNT_BEFORE_FIELD_NUMBER: _builtins.int
+    AMOUNT_AFTER_FIELD_NUMBER: _builtins.int
+    UNRATED_REASON_FIELD_NUMBER: _builtins.int
+    wallet: _builtins.str
+    """The wallet: `accounts/{account}/wallets/{wallet}`."""
+    asset: _builtins.str
+    """The asset: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """The usage resource, or that of the token: `usageResources/{usage_resource}`."""
+    was_final: _builtins.bool
+    """True if the period was final, so that a correction books the differences; false if it was open and the amounts
+    are estimates.
+    """
+    currency_code: _builtins.str
+    """The currency."""
+    token_unit: _builtins.str
+    """The token: `unitsOfMeasure/{unit_of_measure}`."""
+    unrated_reason: _builtins.str
+    """The reason why a part of the usage cannot be rated afterwards, which counts as 0; empty if all can."""
+    @_builtins.property
+    def origin_start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the rating period in which the usage happened."""
+
+    @_builtins.property
+    def origin_end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of that period, exclusive."""
+
+    @_builtins.property
+    def used_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the quantity used."""
+
+    @_builtins.property
+    def overage_difference(self) -> _decimal_pb2.Decimal:
+        """The change of the quantity that grants did not pay for."""
+
+    @_builtins.property
+    def amount_before(self) -> _decimal_pb2.Decimal:
+        """The amount before, exact to 24 decimal places."""
+
+    @_builtins.property
+    def amount_after(self) -> _decimal_pb2.Decimal:
+        """The amount afterwards."""
+
+    def __init__(
+        self,
+        *,
+        wallet: _builtins.str = ...,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        origin_start_time: _timestamp_pb2.Timestamp | None = ...,
+        origin_end_time: _timestamp_pb2.Timestamp | None = ...,
+        was_final: _builtins.bool = ...,
+        currency_code: _builtins.str = ...,
+        token_unit: _builtins.str = ...,
+        used_difference: _decimal_pb2.Decimal | None = ...,
+        overage_difference: _decimal_pb2.Decimal | None = ...,
+        amount_before: _decimal_pb2.Decimal | None = ...,
+        amount_after: _decimal_pb2.Decimal | None = ...,
+        unrated_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount_after", b"amount_after", "amount_before", b"amount_before", "currency_code", b"currency_code", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_difference", b"overage_difference", "token_unit", b"token_unit", "unit", b"unit", "used_difference", b"used_difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_after", b"amount_after", "amount_before", b"amount_before", "asset", b"asset", "currency_code", b"currency_code", "origin_end_time", b"origin_end_time", "origin_start_time", b"origin_start_time", "overage_difference", b"overage_difference", "token_unit", b"token_unit", "unit", b"unit", "unrated_reason", b"unrated_reason", "usage_resource", b"usage_resource", "used_difference", b"used_difference", "wallet", b"wallet", "was_final", b"was_final"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_unit: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
+    _WhichOneofArgType_unit: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_unit) -> _WhichOneofReturnType_unit | None: ...
+
+Global___RunLine: _TypeAlias = RunLine  # noqa: Y015
+
+@_typing.final
+class RunBalance(_message.Message):
+    """The balance of a wallet that a dry run changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WALLET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    BALANCE_BEFORE_FIELD_NUMBER: _builtins.int
+    BALANCE_AFTER_FIELD_NUMBER: _builtins.int
+    wallet: _builtins.str
+    """The wallet: `accounts/{account}/wallets/{wallet}`."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def balance_before(self) -> _decimal_pb2.Decimal:
+        """The current balance before."""
+
+    @_builtins.property
+    def balance_after(self) -> _decimal_pb2.Decimal:
+        """The current balance afterwards."""
+
+    def __init__(
+        self,
+        *,
+        wallet: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        balance_before: _decimal_pb2.Decimal | None = ...,
+        balance_after: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance_after", b"balance_after", "balance_before", b"balance_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_after", b"balance_after", "balance_before", b"balance_before", "usage_resource", b"usage_resource", "wallet", b"wallet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunBalance: _TypeAlias = RunBalance  # noqa: Y015
 
 @_typing.final
 class CreateVoidRunRequest(_message.Message):
@@ -1254,7 +1744,7 @@ class ListVoidRunsResponse(_message.Message):
     """The token of the next page; empty on the last page."""
     @_builtins.property
     def void_runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___VoidRun]:
-        """The void runs without usage and periods, newest first."""
+        """The void runs, newest first, without what GetVoidRun adds: usage, periods and money."""
 
     def __init__(
         self,
@@ -1269,6 +1759,118 @@ class ListVoidRunsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVoidRunsResponse: _TypeAlias = ListVoidRunsResponse  # noqa: Y015
+
+@_typing.final
+class CreateAmendRunRequest(_message.Message):
+    """Request message for CreateAmendRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    AMEND_RUN_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    request_id: _builtins.str
+    """The idempotency key: `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def amend_run(self) -> Global___AmendRun:
+        """The amend run."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        amend_run: Global___AmendRun | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend_run", b"amend_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_run", b"amend_run", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAmendRunRequest: _TypeAlias = CreateAmendRunRequest  # noqa: Y015
+
+@_typing.final
+class GetAmendRunRequest(_message.Message):
+    """Request message for GetAmendRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The amend run: `accounts/{account}/amendRuns/{amend_run}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAmendRunRequest: _TypeAlias = GetAmendRunRequest  # noqa: Y015
+
+@_typing.final
+class ListAmendRunsRequest(_message.Message):
+    """Request message for ListAmendRuns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAmendRunsRequest: _TypeAlias = ListAmendRunsRequest  # noqa: Y015
+
+@_typing.final
+class ListAmendRunsResponse(_message.Message):
+    """Response message for ListAmendRuns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMEND_RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def amend_runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___AmendRun]:
+        """The amend runs, newest first, without what GetAmendRun adds: usage, periods, refused records and money."""
+
+    def __init__(
+        self,
+        *,
+        amend_runs: _abc.Iterable[Global___AmendRun] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend_runs", b"amend_runs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAmendRunsResponse: _TypeAlias = ListAmendRunsResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRecordRequest(_message.Message):

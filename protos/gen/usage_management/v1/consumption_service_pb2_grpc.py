@@ -65,6 +65,21 @@ class ConsumptionServiceStub:
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.FromString,
                 _registered_method=True)
+        self.CreateAmendRun = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/CreateAmendRun',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateAmendRunRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.FromString,
+                _registered_method=True)
+        self.GetAmendRun = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/GetAmendRun',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.GetAmendRunRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.FromString,
+                _registered_method=True)
+        self.ListAmendRuns = channel.unary_unary(
+                '/usage_management.v1.ConsumptionService/ListAmendRuns',
+                request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsResponse.FromString,
+                _registered_method=True)
         self.GetUsageRecord = channel.unary_unary(
                 '/usage_management.v1.ConsumptionService/GetUsageRecord',
                 request_serializer=usage__management_dot_v1_dot_consumption__service__pb2.GetUsageRecordRequest.SerializeToString,
@@ -135,8 +150,8 @@ class ConsumptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateVoidRun(self, request, context):
-        """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
-        `dry_run` it changes nothing and says what would change.
+        """Creates a void run: it voids all usage records of an account that match, up to 1,000 at a time. With `dry_run` it
+        changes nothing and says what would change, also in money.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +165,30 @@ class ConsumptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVoidRuns(self, request, context):
-        """Lists an account's void runs, newest first, without the usage and the periods.
+        """Lists an account's void runs, newest first, without the usage, the periods and the money.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateAmendRun(self, request, context):
+        """Creates an amend run: it amends all usage records of an account that match, each once and in the same way, up to
+        1,000 at a time. What it refuses to amend is named and does not stop the others. With `dry_run` it changes nothing
+        and says what would change, also in money.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAmendRun(self, request, context):
+        """Gets an amend run, with its progress and what it amended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAmendRuns(self, request, context):
+        """Lists an account's amend runs, newest first, without the usage, the periods, the refused records and the money.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +281,21 @@ def add_ConsumptionServiceServicer_to_server(servicer, server):
                     servicer.ListVoidRuns,
                     request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.SerializeToString,
+            ),
+            'CreateAmendRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAmendRun,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.CreateAmendRunRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.SerializeToString,
+            ),
+            'GetAmendRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAmendRun,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.GetAmendRunRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.SerializeToString,
+            ),
+            'ListAmendRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAmendRuns,
+                    request_deserializer=usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsResponse.SerializeToString,
             ),
             'GetUsageRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsageRecord,
@@ -443,6 +496,87 @@ class ConsumptionService:
             '/usage_management.v1.ConsumptionService/ListVoidRuns',
             usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsRequest.SerializeToString,
             usage__management_dot_v1_dot_consumption__service__pb2.ListVoidRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAmendRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/CreateAmendRun',
+            usage__management_dot_v1_dot_consumption__service__pb2.CreateAmendRunRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAmendRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/GetAmendRun',
+            usage__management_dot_v1_dot_consumption__service__pb2.GetAmendRunRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.AmendRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAmendRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.ConsumptionService/ListAmendRuns',
+            usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsRequest.SerializeToString,
+            usage__management_dot_v1_dot_consumption__service__pb2.ListAmendRunsResponse.FromString,
             options,
             channel_credentials,
             insecure,

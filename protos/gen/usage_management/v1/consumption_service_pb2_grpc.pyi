@@ -50,13 +50,22 @@ class ConsumptionServiceStub:
     corrected.
     """
     CreateVoidRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateVoidRunRequest, _consumption_service_pb2.VoidRun]
-    """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
-    `dry_run` it changes nothing and says what would change.
+    """Creates a void run: it voids all usage records of an account that match, up to 1,000 at a time. With `dry_run` it
+    changes nothing and says what would change, also in money.
     """
     GetVoidRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetVoidRunRequest, _consumption_service_pb2.VoidRun]
     """Gets a void run, with its progress and what it voided."""
     ListVoidRuns: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]
-    """Lists an account's void runs, newest first, without the usage and the periods."""
+    """Lists an account's void runs, newest first, without the usage, the periods and the money."""
+    CreateAmendRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateAmendRunRequest, _consumption_service_pb2.AmendRun]
+    """Creates an amend run: it amends all usage records of an account that match, each once and in the same way, up to
+    1,000 at a time. What it refuses to amend is named and does not stop the others. With `dry_run` it changes nothing
+    and says what would change, also in money.
+    """
+    GetAmendRun: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetAmendRunRequest, _consumption_service_pb2.AmendRun]
+    """Gets an amend run, with its progress and what it amended."""
+    ListAmendRuns: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.ListAmendRunsRequest, _consumption_service_pb2.ListAmendRunsResponse]
+    """Lists an account's amend runs, newest first, without the usage, the periods, the refused records and the money."""
     GetUsageRecord: _grpc.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]
     """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
     the lines and invoices that include it, and the corrections of its rating period.
@@ -103,13 +112,22 @@ class ConsumptionServiceAsyncStub(ConsumptionServiceStub):
     corrected.
     """
     CreateVoidRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateVoidRunRequest, _consumption_service_pb2.VoidRun]  # type: ignore[assignment]
-    """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
-    `dry_run` it changes nothing and says what would change.
+    """Creates a void run: it voids all usage records of an account that match, up to 1,000 at a time. With `dry_run` it
+    changes nothing and says what would change, also in money.
     """
     GetVoidRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetVoidRunRequest, _consumption_service_pb2.VoidRun]  # type: ignore[assignment]
     """Gets a void run, with its progress and what it voided."""
     ListVoidRuns: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListVoidRunsRequest, _consumption_service_pb2.ListVoidRunsResponse]  # type: ignore[assignment]
-    """Lists an account's void runs, newest first, without the usage and the periods."""
+    """Lists an account's void runs, newest first, without the usage, the periods and the money."""
+    CreateAmendRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.CreateAmendRunRequest, _consumption_service_pb2.AmendRun]  # type: ignore[assignment]
+    """Creates an amend run: it amends all usage records of an account that match, each once and in the same way, up to
+    1,000 at a time. What it refuses to amend is named and does not stop the others. With `dry_run` it changes nothing
+    and says what would change, also in money.
+    """
+    GetAmendRun: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetAmendRunRequest, _consumption_service_pb2.AmendRun]  # type: ignore[assignment]
+    """Gets an amend run, with its progress and what it amended."""
+    ListAmendRuns: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.ListAmendRunsRequest, _consumption_service_pb2.ListAmendRunsResponse]  # type: ignore[assignment]
+    """Lists an account's amend runs, newest first, without the usage, the periods, the refused records and the money."""
     GetUsageRecord: _aio.UnaryUnaryMultiCallable[_consumption_service_pb2.GetUsageRecordRequest, _consumption_service_pb2.UsageRecord]  # type: ignore[assignment]
     """Gets a usage record with its whole story: its state and outcome, its earlier revisions, what paid for its usage,
     the lines and invoices that include it, and the corrections of its rating period.
@@ -177,8 +195,8 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consumption_service_pb2.CreateVoidRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.VoidRun, _abc.Awaitable[_consumption_service_pb2.VoidRun]]:
-        """Creates a void run: it voids all usage records of an account that match, a few hundred at a time. With
-        `dry_run` it changes nothing and says what would change.
+        """Creates a void run: it voids all usage records of an account that match, up to 1,000 at a time. With `dry_run` it
+        changes nothing and says what would change, also in money.
         """
 
     @_abc_1.abstractmethod
@@ -195,7 +213,34 @@ class ConsumptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consumption_service_pb2.ListVoidRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consumption_service_pb2.ListVoidRunsResponse, _abc.Awaitable[_consumption_service_pb2.ListVoidRunsResponse]]:
-        """Lists an account's void runs, newest first, without the usage and the periods."""
+        """Lists an account's void runs, newest first, without the usage, the periods and the money."""
+
+    @_abc_1.abstractmethod
+    def CreateAmendRun(
+        self,
+        request: _consumption_service_pb2.CreateAmendRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.AmendRun, _abc.Awaitable[_consumption_service_pb2.AmendRun]]:
+        """Creates an amend run: it amends all usage records of an account that match, each once and in the same way, up to
+        1,000 at a time. What it refuses to amend is named and does not stop the others. With `dry_run` it changes nothing
+        and says what would change, also in money.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAmendRun(
+        self,
+        request: _consumption_service_pb2.GetAmendRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.AmendRun, _abc.Awaitable[_consumption_service_pb2.AmendRun]]:
+        """Gets an amend run, with its progress and what it amended."""
+
+    @_abc_1.abstractmethod
+    def ListAmendRuns(
+        self,
+        request: _consumption_service_pb2.ListAmendRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consumption_service_pb2.ListAmendRunsResponse, _abc.Awaitable[_consumption_service_pb2.ListAmendRunsResponse]]:
+        """Lists an account's amend runs, newest first, without the usage, the periods, the refused records and the money."""
 
     @_abc_1.abstractmethod
     def GetUsageRecord(

@@ -255,6 +255,8 @@ class ErrorDetails(_message.Message):
         """The rollover policy does not exist."""
         RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 219
         """The run does not exist."""
+        AMEND_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 257
+        """The amend run does not exist."""
         VOID_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 254
         """The void run does not exist."""
         TENANT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 220
@@ -655,6 +657,8 @@ class ErrorDetails(_message.Message):
     """The rollover policy does not exist."""
     RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 219
     """The run does not exist."""
+    AMEND_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 257
+    """The amend run does not exist."""
     VOID_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 254
     """The void run does not exist."""
     TENANT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 220

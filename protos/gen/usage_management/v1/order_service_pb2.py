@@ -30,7 +30,7 @@ from usage_management.v1 import annotations_pb2 as usage__management_dot_v1_dot_
 from usage_management.v1 import quote_service_pb2 as usage__management_dot_v1_dot_quote__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/order_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a\'usage_management/v1/quote_service.proto\"\xe3\x05\n\x05Order\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32 .usage_management.v1.Order.StateB\x04\xe2\x41\x01\x03\x12.\n\x05quote\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Quote\x12\x37\n\nprice_book\x18\x04 \x01(\tB#\xe2\x41\x01\x03\xfa\x41\x1c\n\x1ausage-management/PriceBook\x12\x32\n\x05lines\x18\x05 \x03(\x0b\x32\x1d.usage_management.v1.SaleLineB\x04\xe2\x41\x01\x03\x12/\n\x06\x61ssets\x18\x06 \x03(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12\x1b\n\rcurrency_code\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\ractivate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\r \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"5\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02:>\xea\x41;\n\x16usage-management/Order\x12!accounts/{account}/orders/{order}\"F\n\x0fGetOrderRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Order\xbaH\x03\xc8\x01\x01\"\xea\x02\n\x11ListOrdersRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12=\n\x05state\x18\x04 \x01(\x0e\x32 .usage_management.v1.Order.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x07product\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12;\n\x11start_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"e\n\x12ListOrdersResponse\x12\x30\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.OrderB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"d\n\x12\x43reateOrderRequest\x12\x34\n\x05quote\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Quote\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"y\n\x14\x41\x63tivateOrderRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Order\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x32\xc6\x03\n\x0cOrderService\x12\x61\n\x08GetOrder\x12$.usage_management.v1.GetOrderRequest\x1a\x1a.usage_management.v1.Order\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListOrders\x12&.usage_management.v1.ListOrdersRequest\x1a\'.usage_management.v1.ListOrdersResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12k\n\x0b\x43reateOrder\x12\'.usage_management.v1.CreateOrderRequest\x1a\x1a.usage_management.v1.Order\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12r\n\rActivateOrder\x12).usage_management.v1.ActivateOrderRequest\x1a\x1a.usage_management.v1.Order\"\x1a\x8a\x98\xcc\xef\x0c\x0esales.activate\x90\x98\xcc\xef\x0c\x01\x42\x9f\x01\n\x12usagemanagement.v1B\x11OrderServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'usage_management/v1/order_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%usage_management/v1/annotations.proto\x1a\'usage_management/v1/quote_service.proto\"\xec\x05\n\x05Order\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32 .usage_management.v1.Order.StateB\x04\xe2\x41\x01\x03\x12.\n\x05quote\x18\x03 \x01(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Quote\x12\x37\n\nprice_book\x18\x04 \x01(\tB#\xe2\x41\x01\x05\xfa\x41\x1c\n\x1ausage-management/PriceBook\x12;\n\x05lines\x18\x05 \x03(\x0b\x32\x1d.usage_management.v1.SaleLineB\r\xe2\x41\x01\x05\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12/\n\x06\x61ssets\x18\x06 \x03(\tB\x1f\xe2\x41\x01\x03\xfa\x41\x18\n\x16usage-management/Asset\x12\x1b\n\rcurrency_code\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\ractivate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\r \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"5\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x44RAFT\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02:>\xea\x41;\n\x16usage-management/Order\x12!accounts/{account}/orders/{order}\"F\n\x0fGetOrderRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Order\xbaH\x03\xc8\x01\x01\"\xea\x02\n\x11ListOrdersRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12=\n\x05state\x18\x04 \x01(\x0e\x32 .usage_management.v1.Order.StateB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x32\n\x07product\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Product\x12;\n\x11start_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"e\n\x12ListOrdersResponse\x12\x30\n\x06orders\x18\x01 \x03(\x0b\x32\x1a.usage_management.v1.OrderB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xed\x01\n\x12\x43reateOrderRequest\x12\x30\n\x05quote\x18\x01 \x01(\tB\x1f\xe2\x41\x01\x01\xfa\x41\x18\n\x16usage-management/QuoteH\x00\x12\x31\n\x05order\x18\x04 \x01(\x0b\x32\x1a.usage_management.v1.OrderB\x04\xe2\x41\x01\x01H\x00\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x31\n\x06parent\x18\x03 \x01(\tB!\xe2\x41\x01\x01\xfa\x41\x1a\n\x18usage-management/Account\x12\x1b\n\rvalidate_only\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x08\n\x06source\"\x96\x01\n\x14\x41\x63tivateOrderRequest\x12\x33\n\x04name\x18\x01 \x01(\tB%\xe2\x41\x01\x02\xfa\x41\x18\n\x16usage-management/Order\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x32\xc6\x03\n\x0cOrderService\x12\x61\n\x08GetOrder\x12$.usage_management.v1.GetOrderRequest\x1a\x1a.usage_management.v1.Order\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12r\n\nListOrders\x12&.usage_management.v1.ListOrdersRequest\x1a\'.usage_management.v1.ListOrdersResponse\"\x13\x90\x02\x01\x8a\x98\xcc\xef\x0c\nsales.read\x12k\n\x0b\x43reateOrder\x12\'.usage_management.v1.CreateOrderRequest\x1a\x1a.usage_management.v1.Order\"\x17\x8a\x98\xcc\xef\x0c\x0bsales.write\x90\x98\xcc\xef\x0c\x01\x12r\n\rActivateOrder\x12).usage_management.v1.ActivateOrderRequest\x1a\x1a.usage_management.v1.Order\"\x1a\x8a\x98\xcc\xef\x0c\x0esales.activate\x90\x98\xcc\xef\x0c\x01\x42\x9f\x01\n\x12usagemanagement.v1B\x11OrderServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,9 +45,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDER'].fields_by_name['quote']._loaded_options = None
   _globals['_ORDER'].fields_by_name['quote']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Quote'
   _globals['_ORDER'].fields_by_name['price_book']._loaded_options = None
-  _globals['_ORDER'].fields_by_name['price_book']._serialized_options = b'\342A\001\003\372A\034\n\032usage-management/PriceBook'
+  _globals['_ORDER'].fields_by_name['price_book']._serialized_options = b'\342A\001\005\372A\034\n\032usage-management/PriceBook'
   _globals['_ORDER'].fields_by_name['lines']._loaded_options = None
-  _globals['_ORDER'].fields_by_name['lines']._serialized_options = b'\342A\001\003'
+  _globals['_ORDER'].fields_by_name['lines']._serialized_options = b'\342A\001\005\272H\006\222\001\003\020\350\007'
   _globals['_ORDER'].fields_by_name['assets']._loaded_options = None
   _globals['_ORDER'].fields_by_name['assets']._serialized_options = b'\342A\001\003\372A\030\n\026usage-management/Asset'
   _globals['_ORDER'].fields_by_name['currency_code']._loaded_options = None
@@ -87,15 +87,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTORDERSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTORDERSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\342A\001\003'
   _globals['_CREATEORDERREQUEST'].fields_by_name['quote']._loaded_options = None
-  _globals['_CREATEORDERREQUEST'].fields_by_name['quote']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Quote\272H\003\310\001\001'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['quote']._serialized_options = b'\342A\001\001\372A\030\n\026usage-management/Quote'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['order']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['order']._serialized_options = b'\342A\001\001'
   _globals['_CREATEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATEORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001\372A\032\n\030usage-management/Account'
+  _globals['_CREATEORDERREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_CREATEORDERREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\030\n\026usage-management/Order\272H\003\310\001\001'
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ACTIVATEORDERREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_ACTIVATEORDERREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_ACTIVATEORDERREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._serialized_options = b'\220\002\001\212\230\314\357\014\nsales.read'
   _globals['_ORDERSERVICE'].methods_by_name['ListOrders']._loaded_options = None
@@ -105,19 +113,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['ActivateOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['ActivateOrder']._serialized_options = b'\212\230\314\357\014\016sales.activate\220\230\314\357\014\001'
   _globals['_ORDER']._serialized_start=267
-  _globals['_ORDER']._serialized_end=1006
-  _globals['_ORDER_STATE']._serialized_start=889
-  _globals['_ORDER_STATE']._serialized_end=942
-  _globals['_GETORDERREQUEST']._serialized_start=1008
-  _globals['_GETORDERREQUEST']._serialized_end=1078
-  _globals['_LISTORDERSREQUEST']._serialized_start=1081
-  _globals['_LISTORDERSREQUEST']._serialized_end=1443
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1445
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1546
-  _globals['_CREATEORDERREQUEST']._serialized_start=1548
-  _globals['_CREATEORDERREQUEST']._serialized_end=1648
-  _globals['_ACTIVATEORDERREQUEST']._serialized_start=1650
-  _globals['_ACTIVATEORDERREQUEST']._serialized_end=1771
-  _globals['_ORDERSERVICE']._serialized_start=1774
-  _globals['_ORDERSERVICE']._serialized_end=2228
+  _globals['_ORDER']._serialized_end=1015
+  _globals['_ORDER_STATE']._serialized_start=898
+  _globals['_ORDER_STATE']._serialized_end=951
+  _globals['_GETORDERREQUEST']._serialized_start=1017
+  _globals['_GETORDERREQUEST']._serialized_end=1087
+  _globals['_LISTORDERSREQUEST']._serialized_start=1090
+  _globals['_LISTORDERSREQUEST']._serialized_end=1452
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1454
+  _globals['_LISTORDERSRESPONSE']._serialized_end=1555
+  _globals['_CREATEORDERREQUEST']._serialized_start=1558
+  _globals['_CREATEORDERREQUEST']._serialized_end=1795
+  _globals['_ACTIVATEORDERREQUEST']._serialized_start=1798
+  _globals['_ACTIVATEORDERREQUEST']._serialized_end=1948
+  _globals['_ORDERSERVICE']._serialized_start=1951
+  _globals['_ORDERSERVICE']._serialized_end=2405
 # @@protoc_insertion_point(module_scope)

@@ -68,7 +68,7 @@ class Order(_message.Message):
     state: Global___Order.State.ValueType
     """The state of the order; only `ActivateOrder` changes it."""
     quote: _builtins.str
-    """The quote from which it was created: `accounts/{account}/quotes/{quote}`."""
+    """The quote from which it was created: `accounts/{account}/quotes/{quote}`; empty if it was created directly."""
     price_book: _builtins.str
     """The price book of its rates: `priceBooks/{price_book}`."""
     currency_code: _builtins.str
@@ -81,7 +81,9 @@ class Order(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_quote_service_pb2.SaleLine]:
-        """The lines that were ordered."""
+        """The lines that were ordered: 1 to 200, unless the service is configured otherwise; see `quote.lines` of
+        ListLimits.
+        """
 
     @_builtins.property
     def assets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -231,22 +233,38 @@ class CreateOrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUOTE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     quote: _builtins.str
     """The quote: `accounts/{account}/quotes/{quote}`."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    parent: _builtins.str
+    """The account of a direct order: `accounts/{account}`; required for it, and unused for a quote, which has its own."""
+    validate_only: _builtins.bool
+    """True to validate only: the order is returned but not stored, and errors are the same as otherwise."""
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """The direct order: its `price_book` and its `lines`."""
+
     def __init__(
         self,
         *,
         quote: _builtins.str = ...,
+        order: Global___Order | None = ...,
         request_id: _builtins.str = ...,
+        parent: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "quote", b"quote", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quote", b"quote", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "parent", b"parent", "quote", b"quote", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["quote", "order"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___CreateOrderRequest: _TypeAlias = CreateOrderRequest  # noqa: Y015
 
@@ -259,22 +277,28 @@ class ActivateOrderRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The order: `accounts/{account}/orders/{order}`."""
     etag: _builtins.str
     """The expected etag; if it is set and stale, nothing is changed."""
     request_id: _builtins.str
     """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    validate_only: _builtins.bool
+    """True to validate only: the order is returned as it would be, nothing is changed, and errors are the same as
+    otherwise.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,10 +76,12 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrder(self, request, context):
-        """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+        """Creates a draft order: from a quote, with the same lines, rates and grants, and marks the quote as ordered; or
+        directly, without a quote: its lines are quoted as by `QuoteService.CreateQuote`.
 
         Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
-        `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
+        `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
+        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +99,8 @@ class OrderServiceServicer:
         overage policy in that wallet on some of the same days, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
         and stale, with ALREADY_EXISTS (`CODE_TAKEN`) when another asset of the account has the `external_id` of a
         line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
-        or the number of rating periods that one order may open.
+        or the number of rating periods that one order may open. The message and the `line` of the metadata name the
+        line that failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,10 +38,12 @@ class OrderServiceStub:
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]
     """Lists an account's orders, newest first."""
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.CreateOrderRequest, _order_service_pb2.Order]
-    """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+    """Creates a draft order: from a quote, with the same lines, rates and grants, and marks the quote as ordered; or
+    directly, without a quote: its lines are quoted as by `QuoteService.CreateQuote`.
 
     Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
-    `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
+    `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
+    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
     """
     ActivateOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -55,7 +57,8 @@ class OrderServiceStub:
     overage policy in that wallet on some of the same days, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
     and stale, with ALREADY_EXISTS (`CODE_TAKEN`) when another asset of the account has the `external_id` of a
     line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
-    or the number of rating periods that one order may open.
+    or the number of rating periods that one order may open. The message and the `line` of the metadata name the
+    line that failed.
     """
 
 @_typing.type_check_only
@@ -68,10 +71,12 @@ class OrderServiceAsyncStub(OrderServiceStub):
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Lists an account's orders, newest first."""
     CreateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CreateOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
-    """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+    """Creates a draft order: from a quote, with the same lines, rates and grants, and marks the quote as ordered; or
+    directly, without a quote: its lines are quoted as by `QuoteService.CreateQuote`.
 
     Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
-    `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
+    `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
+    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
     """
     ActivateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -85,7 +90,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     overage policy in that wallet on some of the same days, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
     and stale, with ALREADY_EXISTS (`CODE_TAKEN`) when another asset of the account has the `external_id` of a
     line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
-    or the number of rating periods that one order may open.
+    or the number of rating periods that one order may open. The message and the `line` of the metadata name the
+    line that failed.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,10 +119,12 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.CreateOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_service_pb2.Order, _abc.Awaitable[_order_service_pb2.Order]]:
-        """Creates a draft order from a quote, with the same lines, rates and grants, and marks the quote as ordered.
+        """Creates a draft order: from a quote, with the same lines, rates and grants, and marks the quote as ordered; or
+        directly, without a quote: its lines are quoted as by `QuoteService.CreateQuote`.
 
         Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
-        `APPROVAL_REQUIRED` if it waits for approval, `QUOTE_EXPIRED` after its `expire_time`.
+        `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
+        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
         """
 
     @_abc_1.abstractmethod
@@ -136,7 +144,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         overage policy in that wallet on some of the same days, with ABORTED (`ETAG_MISMATCH`) if `etag` is set
         and stale, with ALREADY_EXISTS (`CODE_TAKEN`) when another asset of the account has the `external_id` of a
         line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
-        or the number of rating periods that one order may open.
+        or the number of rating periods that one order may open. The message and the `line` of the metadata name the
+        line that failed.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -299,6 +299,152 @@ class PreviewUsageResponse(_message.Message):
 Global___PreviewUsageResponse: _TypeAlias = PreviewUsageResponse  # noqa: Y015
 
 @_typing.final
+class PreviewQuoteLine(_message.Message):
+    """A line of hypothetical usage under a quote. An invalid line has its own status and does not fail the call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LINE_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    UNIT_OF_MEASURE_FIELD_NUMBER: _builtins.int
+    USAGE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """The position of the line of the quote, from 0."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    unit_of_measure: _builtins.str
+    """The unit of `quantity`: `unitsOfMeasure/{unit_of_measure}`; the unit of the resource if empty."""
+    @_builtins.property
+    def quantity(self) -> _decimal_pb2.Decimal:
+        """The quantity: zero or more, at most 26 digits before the point and 12 after."""
+
+    @_builtins.property
+    def usage_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the usage, at `as_of_time` or before; `as_of_time` if absent."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The labels of the usage: values of dimensions, or values that are counted if different."""
+
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        usage_resource: _builtins.str = ...,
+        quantity: _decimal_pb2.Decimal | None = ...,
+        unit_of_measure: _builtins.str = ...,
+        usage_time: _timestamp_pb2.Timestamp | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "usage_time", b"usage_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "line", b"line", "quantity", b"quantity", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "usage_time", b"usage_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewQuoteLine: _TypeAlias = PreviewQuoteLine  # noqa: Y015
+
+@_typing.final
+class PreviewQuoteRequest(_message.Message):
+    """Request message for PreviewQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    quote: _builtins.str
+    """The quote: `accounts/{account}/quotes/{quote}`."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewQuoteLine]:
+        """The lines, in the order in which they would be recorded: 1 to 1,000."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time as of which it is previewed, now or later; now if absent, or the latest start of the previewed lines of
+        the quote if that is later.
+        """
+
+    def __init__(
+        self,
+        *,
+        quote: _builtins.str = ...,
+        lines: _abc.Iterable[Global___PreviewQuoteLine] | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "lines", b"lines", "quote", b"quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewQuoteRequest: _TypeAlias = PreviewQuoteRequest  # noqa: Y015
+
+@_typing.final
+class PreviewQuoteResponse(_message.Message):
+    """Response message for PreviewQuote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIEWS_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency of the account."""
+    @_builtins.property
+    def previews(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsagePreview]:
+        """The previews, one for each line, in order. The names of wallets and grants are empty, because those of the quote
+        do not exist.
+        """
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time as of which it was previewed."""
+
+    @_builtins.property
+    def amount(self) -> _decimal_pb2.Decimal:
+        """The sum of the amounts in `currency_code`, exact to 24 decimal places; absent if a line has no amount."""
+
+    def __init__(
+        self,
+        *,
+        previews: _abc.Iterable[Global___UsagePreview] | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        amount: _decimal_pb2.Decimal | None = ...,
+        currency_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "as_of_time", b"as_of_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "as_of_time", b"as_of_time", "currency_code", b"currency_code", "previews", b"previews"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewQuoteResponse: _TypeAlias = PreviewQuoteResponse  # noqa: Y015
+
+@_typing.final
 class ReplayRatesRequest(_message.Message):
     """Request message for ReplayRates."""
 

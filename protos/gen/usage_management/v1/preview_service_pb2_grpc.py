@@ -41,6 +41,11 @@ class PreviewServiceStub:
                 request_serializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageResponse.FromString,
                 _registered_method=True)
+        self.PreviewQuote = channel.unary_unary(
+                '/usage_management.v1.PreviewService/PreviewQuote',
+                request_serializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteResponse.FromString,
+                _registered_method=True)
         self.ReplayRates = channel.unary_unary(
                 '/usage_management.v1.PreviewService/ReplayRates',
                 request_serializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.SerializeToString,
@@ -82,6 +87,18 @@ class PreviewServiceServicer:
 
         Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
         call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewQuote(self, request, context):
+        """Previews up to 1,000 lines of usage under a quote, before it is ordered: as if the quote were activated and then
+        the lines recorded, one after another. Nothing is stored. Wallets that exist are taken as they are, so that the
+        preview of a pack or of a pooled line includes what other assets use and grant; see `PreviewUsage`.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered (preview the usage of its assets), and as
+        `OrderService.ActivateOrder`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +151,11 @@ def add_PreviewServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageResponse.SerializeToString,
             ),
+            'PreviewQuote': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewQuote,
+                    request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteResponse.SerializeToString,
+            ),
             'ReplayRates': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayRates,
                     request_deserializer=usage__management_dot_v1_dot_preview__service__pb2.ReplayRatesRequest.FromString,
@@ -184,6 +206,33 @@ class PreviewService:
             '/usage_management.v1.PreviewService/PreviewUsage',
             usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageRequest.SerializeToString,
             usage__management_dot_v1_dot_preview__service__pb2.PreviewUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewQuote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.PreviewService/PreviewQuote',
+            usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteRequest.SerializeToString,
+            usage__management_dot_v1_dot_preview__service__pb2.PreviewQuoteResponse.FromString,
             options,
             channel_credentials,
             insecure,

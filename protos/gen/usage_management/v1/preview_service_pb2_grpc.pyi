@@ -50,6 +50,14 @@ class PreviewServiceStub:
     Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
     call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
     """
+    PreviewQuote: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.PreviewQuoteRequest, _preview_service_pb2.PreviewQuoteResponse]
+    """Previews up to 1,000 lines of usage under a quote, before it is ordered: as if the quote were activated and then
+    the lines recorded, one after another. Nothing is stored. Wallets that exist are taken as they are, so that the
+    preview of a pack or of a pooled line includes what other assets use and grant; see `PreviewUsage`.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered (preview the usage of its assets), and as
+    `OrderService.ActivateOrder`.
+    """
     ReplayRates: _grpc.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]
     """Rates the final usage of an account again at the rates of a price book, and compares the amounts. Rates are
     found in the catalog as DiscoverRates finds them on that day. Negotiated terms do not change: they come
@@ -93,6 +101,14 @@ class PreviewServiceAsyncStub(PreviewServiceStub):
 
     Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
     call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
+    """
+    PreviewQuote: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.PreviewQuoteRequest, _preview_service_pb2.PreviewQuoteResponse]  # type: ignore[assignment]
+    """Previews up to 1,000 lines of usage under a quote, before it is ordered: as if the quote were activated and then
+    the lines recorded, one after another. Nothing is stored. Wallets that exist are taken as they are, so that the
+    preview of a pack or of a pooled line includes what other assets use and grant; see `PreviewUsage`.
+
+    Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered (preview the usage of its assets), and as
+    `OrderService.ActivateOrder`.
     """
     ReplayRates: _aio.UnaryUnaryMultiCallable[_preview_service_pb2.ReplayRatesRequest, _preview_service_pb2.ReplayRatesResponse]  # type: ignore[assignment]
     """Rates the final usage of an account again at the rates of a price book, and compares the amounts. Rates are
@@ -140,6 +156,20 @@ class PreviewServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Each line is calculated over all usage of its wallets that is not final. If that would take too long, the
         call fails with INVALID_ARGUMENT (`TOO_MANY_ITEMS`), which gives the number of lines that would not.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewQuote(
+        self,
+        request: _preview_service_pb2.PreviewQuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_preview_service_pb2.PreviewQuoteResponse, _abc.Awaitable[_preview_service_pb2.PreviewQuoteResponse]]:
+        """Previews up to 1,000 lines of usage under a quote, before it is ordered: as if the quote were activated and then
+        the lines recorded, one after another. Nothing is stored. Wallets that exist are taken as they are, so that the
+        preview of a pack or of a pooled line includes what other assets use and grant; see `PreviewUsage`.
+
+        Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered (preview the usage of its assets), and as
+        `OrderService.ActivateOrder`.
         """
 
     @_abc_1.abstractmethod

@@ -114,8 +114,14 @@ def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedB
     )
 
 
-def line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine:
-    """Return a requested line; faults are kept by the reader."""
+def lines_from_reader(sale: RequestReader, account_id: AccountId) -> tuple[AskedLine, ...]:
+    """Return the requested lines of a quote or an order; faults are kept by the reader."""
+    if not sale.message.lines:
+        sale.fault("lines", "FIELD_REQUIRED", "at least one line is needed")
+    return tuple(_line_from_reader(line, account_id) for line in sale.subs("lines"))
+
+
+def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine:
     (product_id,) = reader.name("product", names.PRODUCT)
     model = reader.optional_name("selling_model", names.SELLING_MODEL)
     start_date, end_date = reader.date("start_date"), reader.optional_date("end_date")

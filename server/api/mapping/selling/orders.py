@@ -4,14 +4,14 @@ from usage_management.v1 import order_service_pb2 as pb
 
 from server.api import names
 from server.api.mapping.filters import created_from_reader, product_from_reader
-from server.api.mapping.selling.lines import line_to_pb
+from server.api.mapping.selling.lines import line_to_pb, lines_from_reader
 from server.api.reader import RequestReader
 from server.api.values import audit_pb, enum_pb, etag, optional_time_pb
 from server.domain.ids import AccountId
 from server.domain.selling.sales import Order, OrderState
 from server.store.selling.orders import OrderFilter
 from server.usecases.lifecycle.order_activation import ActivateOrder
-from server.usecases.selling.orders import CreateOrder
+from server.usecases.selling.orders import CreateDirectOrder, CreateOrder
 
 
 def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, OrderFilter]:
@@ -27,12 +27,19 @@ def list_orders_from_pb(request: pb.ListOrdersRequest) -> tuple[AccountId, Order
     return AccountId(account_id), only
 
 
-def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder:
+def create_order_from_pb(request: pb.CreateOrderRequest) -> CreateOrder | CreateDirectOrder:
     """Return the command to create an order. Raises InvalidArgument."""
     reader = RequestReader(request)
-    account_id, quote_id = reader.name("quote", names.QUOTE)
+    if not reader.has("order"):
+        account_id, quote_id = reader.name("quote", names.QUOTE)
+        reader.done()
+        return CreateOrder(account_id=account_id, quote_id=quote_id)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    order = reader.sub("order")
+    (price_book_id,) = order.name("price_book", names.PRICE_BOOK)
+    lines = lines_from_reader(order, account_id)
     reader.done()
-    return CreateOrder(account_id=account_id, quote_id=quote_id)
+    return CreateDirectOrder(account_id=account_id, price_book_id=price_book_id, lines=lines)
 
 
 def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
@@ -52,7 +59,7 @@ def order_to_pb(order: Order) -> pb.Order:
     return pb.Order(
         name=names.ORDER.of(account_id, order.id),
         state=enum_pb(pb.Order.State, order.state),
-        quote=names.QUOTE.of(account_id, order.quote_id),
+        quote=names.QUOTE.of(account_id, order.quote_id) if order.quote_id else "",
         price_book=names.PRICE_BOOK.of(order.price_book_id),
         lines=[line_to_pb(order.account_id, line) for line in order.lines],
         assets=[names.ASSET.of(account_id, asset_id) for asset_id in asset_ids],

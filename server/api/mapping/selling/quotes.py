@@ -10,7 +10,7 @@ from server.api.mapping.filters import (
     created_from_reader,
     product_from_reader,
 )
-from server.api.mapping.selling.lines import line_from_reader, line_to_pb
+from server.api.mapping.selling.lines import line_to_pb, lines_from_reader
 from server.api.masks import read_mask
 from server.api.reader import RequestReader
 from server.api.values import (
@@ -26,7 +26,6 @@ from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
 )
-from server.domain.selling.quoting import AskedLine
 from server.domain.selling.sales import (
     Decision,
     LimitKind,
@@ -66,18 +65,12 @@ def create_quote_from_pb(request: pb.CreateQuoteRequest) -> CreateQuote:
     (account_id,) = reader.name("parent", names.ACCOUNT)
     quote = reader.sub("quote")
     (price_book_id,) = quote.name("price_book", names.PRICE_BOOK)
-    lines = _lines_from_reader(quote, account_id)
+    lines = lines_from_reader(quote, account_id)
     expire_time = quote.optional_time("expire_time")
     reader.done()
     return CreateQuote(
         account_id=account_id, price_book_id=price_book_id, lines=lines, expire_time=expire_time
     )
-
-
-def _lines_from_reader(quote: RequestReader, account_id: AccountId) -> tuple[AskedLine, ...]:
-    if not quote.message.lines:
-        quote.fault("lines", "FIELD_REQUIRED", "a quote has at least one line")
-    return tuple(line_from_reader(line, account_id) for line in quote.subs("lines"))
 
 
 def update_quote_from_pb(request: pb.UpdateQuoteRequest) -> UpdateQuote:
@@ -87,7 +80,7 @@ def update_quote_from_pb(request: pb.UpdateQuoteRequest) -> UpdateQuote:
     account_id, quote_id = quote.name("name", names.QUOTE)
     paths = read_mask(request.update_mask, CHANGEABLE)
     book = quote.name("price_book", names.PRICE_BOOK) if "price_book" in paths else (None,)
-    lines = _lines_from_reader(quote, account_id) if "lines" in paths else None
+    lines = lines_from_reader(quote, account_id) if "lines" in paths else None
     command = UpdateQuote(
         act=QuoteAct(account_id=account_id, quote_id=quote_id, revision=quote.etag("etag")),
         price_book_id=book[0],

@@ -13,6 +13,7 @@ from usage_management.v1 import consumption_service_pb2_grpc as rpc
 
 from server.api import names
 from server.api.mapping.consumption import amendments as amendments_mapping
+from server.api.mapping.consumption import record_runs as runs_mapping
 from server.api.mapping.consumption import recording as recording_mapping
 from server.api.mapping.consumption import usage_records as mapping
 from server.api.mapping.consumption.loadings import (
@@ -25,23 +26,26 @@ from server.api.mapping.consumption.refused_records import (
     refusal_to_pb,
     refusals_from_pb,
 )
+from server.api.names import Name
 from server.api.pages import Page
 from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
+from server.domain.consumption.record_runs import RecordRun, RunKind
 from server.domain.consumption.recording import Outcome
 from server.domain.consumption.refusals import Refusal
 from server.domain.errors import UsageError
-from server.domain.ids import AccountId, VoidRunId
+from server.domain.ids import AccountId, RecordRunId
 from server.env import Env
 from server.store.connection import Transaction
+from server.store.consumption import record_runs as record_run_store
 from server.store.consumption import refused_records
-from server.store.consumption import void_runs as void_run_store
 from server.usecases.consumption import usage_records
-from server.usecases.intake import amending, loadings, recording, void_runs, voiding
+from server.usecases.intake import amending, loadings, record_runs, recording, voiding
 from server.usecases.intake.batch_parts import parts_of
 from server.usecases.intake.refusals import keep_refusals
 
 R = TypeVar("R")
+M = TypeVar("M", pb.VoidRun, pb.AmendRun)
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
@@ -150,37 +154,73 @@ class ConsumptionService(rpc.ConsumptionServiceServicer):
         return parts_of(items, account_of, accounts)
 
     async def CreateVoidRun(self, request: pb.CreateVoidRunRequest, context: Context) -> pb.VoidRun:
-        new = amendments_mapping.create_void_run_from_pb(request)
+        new = runs_mapping.create_void_run_from_pb(request)
         return await run_mutation(
             self._env,
             request,
             pb.VoidRun,
-            lambda tx: void_runs.create(tx, new),
-            amendments_mapping.void_run_to_pb,
+            lambda tx: record_runs.create(tx, new),
+            runs_mapping.void_run_to_pb,
         )
 
     async def GetVoidRun(self, request: pb.GetVoidRunRequest, context: Context) -> pb.VoidRun:
-        account_id, run_id = named(request, "name", names.VOID_RUN)
-        run = await run_query(
-            self._env, lambda tx: void_run_store.get(tx, AccountId(account_id), VoidRunId(run_id))
-        )
-        return amendments_mapping.void_run_to_pb(run)
+        run = await self._run(request, names.VOID_RUN, RunKind.VOID)
+        return runs_mapping.void_run_to_pb(run)
 
     async def ListVoidRuns(
         self, request: pb.ListVoidRunsRequest, context: Context
     ) -> pb.ListVoidRunsResponse:
-        (account_id,) = named(request, "parent", names.ACCOUNT)
-        messages, token = await run_list(
+        messages, token = await self._runs(request, RunKind.VOID, runs_mapping.void_run_to_pb)
+        return pb.ListVoidRunsResponse(void_runs=messages, next_page_token=token)
+
+    async def CreateAmendRun(
+        self, request: pb.CreateAmendRunRequest, context: Context
+    ) -> pb.AmendRun:
+        new = runs_mapping.create_amend_run_from_pb(
+            request, Decimal(self._env.config.record_quantity)
+        )
+        return await run_mutation(
             self._env,
             request,
-            lambda tx, page: void_runs.list_runs(
-                tx, AccountId(account_id), after=page.after, limit=page.limit
+            pb.AmendRun,
+            lambda tx: record_runs.create(tx, new),
+            runs_mapping.amend_run_to_pb,
+        )
+
+    async def GetAmendRun(self, request: pb.GetAmendRunRequest, context: Context) -> pb.AmendRun:
+        run = await self._run(request, names.AMEND_RUN, RunKind.AMEND)
+        return runs_mapping.amend_run_to_pb(run)
+
+    async def ListAmendRuns(
+        self, request: pb.ListAmendRunsRequest, context: Context
+    ) -> pb.ListAmendRunsResponse:
+        messages, token = await self._runs(request, RunKind.AMEND, runs_mapping.amend_run_to_pb)
+        return pb.ListAmendRunsResponse(amend_runs=messages, next_page_token=token)
+
+    async def _run(
+        self, request: pb.GetVoidRunRequest | pb.GetAmendRunRequest, name: Name, kind: RunKind
+    ) -> RecordRun:
+        account_id, run_id = named(request, "name", name)
+        key = AccountId(account_id), RecordRunId(run_id)
+        return await run_query(self._env, lambda tx: record_run_store.get(tx, *key, kind))
+
+    async def _runs(
+        self,
+        request: pb.ListVoidRunsRequest | pb.ListAmendRunsRequest,
+        kind: RunKind,
+        to_pb: Callable[[RecordRun], M],
+    ) -> tuple[list[M], str]:
+        (account_id,) = named(request, "parent", names.ACCOUNT)
+        return await run_list(
+            self._env,
+            request,
+            lambda tx, page: record_runs.list_runs(
+                tx, AccountId(account_id), kind, after=page.after, limit=page.limit
             ),
             lambda run: (run.audit.create_time, run.id),
-            amendments_mapping.void_run_to_pb,
+            to_pb,
             shape=(datetime, UUID),
         )
-        return pb.ListVoidRunsResponse(void_runs=messages, next_page_token=token)
 
     async def ListRefusedRecords(
         self, request: pb.ListRefusedRecordsRequest, context: Context

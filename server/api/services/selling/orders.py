@@ -17,6 +17,7 @@ from server.api.mapping.selling.orders import (
 )
 from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
+from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.lifecycle.order_activation import activate_order
 from server.usecases.selling import orders
@@ -25,7 +26,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class OrderService(rpc.OrderServiceServicer):
-    """Creates orders from quotes, and activates them as assets with wallets."""
+    """Creates orders, from quotes or directly, and activates them as assets with wallets."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -56,6 +57,7 @@ class OrderService(rpc.OrderServiceServicer):
         return pb.ListOrdersResponse(orders=messages, next_page_token=token)
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
+        check_lines(len(request.order.lines), most=self._env.config.quote_lines)
         command = create_order_from_pb(request)
         return await run_mutation(
             self._env,

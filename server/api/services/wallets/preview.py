@@ -16,12 +16,13 @@ from server.api.mapping.billing.rating_batches import (
 )
 from server.api.mapping.wallets import preview as mapping
 from server.api.reader import named
-from server.api.transactions import of_account, run_list, run_mutation, run_query
-from server.api.values import time_pb
+from server.api.transactions import of_account, run_list, run_mutation, run_query, run_trial
+from server.api.values import decimal_pb, time_pb
 from server.env import Env
 from server.store.billing import rating_batches as request_store
 from server.usecases.billing import replay
 from server.usecases.intake import preview, rating_batches
+from server.usecases.lifecycle.quote_preview import preview_quote
 
 
 class PreviewService(rpc.PreviewServiceServicer):
@@ -43,6 +44,23 @@ class PreviewService(rpc.PreviewServiceServicer):
         # In a thread, one line at a time, so that other calls can run and the deadline can end it.
         while (line := await asyncio.to_thread(next, previews, None)) is not None:
             answer.previews.append(mapping.preview_to_pb(inputs, line))
+        return answer
+
+    async def PreviewQuote(
+        self, request: pb.PreviewQuoteRequest, context: Any
+    ) -> pb.PreviewQuoteResponse:
+        command = mapping.preview_quote_from_pb(request)
+        found = await run_trial(self._env, lambda tx: preview_quote(tx, command))
+        inputs, currency_code = found.inputs, found.currency_code
+        answer = pb.PreviewQuoteResponse(
+            as_of_time=time_pb(inputs.now), currency_code=currency_code
+        )
+        previews = preview.previews(inputs)
+        while (line := await asyncio.to_thread(next, previews, None)) is not None:
+            answer.previews.append(mapping.quote_preview_to_pb(inputs, line))
+        amount = mapping.total_of(answer.previews, currency_code)
+        if amount is not None:
+            answer.amount.CopyFrom(decimal_pb(amount))
         return answer
 
     async def ReplayRates(

@@ -1,5 +1,10 @@
 -- Tenants and their clocks.
 
+-- name: try_time
+-- The time of the tenant's clock until the transaction ends, which is rolled back.
+--   $1 time text
+SELECT set_config('usage.trial_time', $1, true);
+
 -- name: tenant_now
 -- A sandbox's own clock, else the database's.
 --   $1 tenant_id uuid
@@ -8,7 +13,7 @@ SELECT tenant_now($1);
 -- name: tenant_clock
 -- The time of `tenant_now`, with the age window of usage.
 --   $1 tenant_id uuid
-SELECT coalesce(clock_time, clock_timestamp()) AS now, usage_window_days FROM tenants WHERE tenant_id = $1;
+SELECT tenant_now(tenant_id) AS now, usage_window_days FROM tenants WHERE tenant_id = $1;
 
 -- name: bump_catalog
 -- Two concurrent changes wait here for each other, so revisions follow the order of commits.

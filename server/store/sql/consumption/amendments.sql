@@ -57,15 +57,17 @@ SELECT $1, r.account_id, r.record_id, r.revision, r.asset_id, r.usage_resource_i
         WHERE u.tenant_id = $1 AND u.account_id = k.account_id AND u.record_id = k.record_id LIMIT 1) AS r;
 
 -- name: amend_records
--- The records are locked, and their present content is kept.
+-- The records are locked, and their present content is kept. A worker amends in the name of the credential that began
+-- the run.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 record_ids text[], $4 usage_summary_ids uuid[], $5 asset_ids uuid[],
 --   $6 usage_resource_ids text[], $7 quantities numeric[], $8 unit_of_measure_ids text[],
---   $9 counted_quantities numeric[], $10 usage_times timestamptz[], $11 labels jsonb[], $12 content_hashes bytea[]
+--   $9 counted_quantities numeric[], $10 usage_times timestamptz[], $11 labels jsonb[], $12 content_hashes bytea[],
+--   $13 credential_id uuid or null
 UPDATE usage_records AS r
    SET usage_summary_id = n.usage_summary_id, asset_id = n.asset_id, usage_resource_id = n.usage_resource_id,
        quantity = n.quantity, unit_of_measure_id = n.unit_of_measure_id, counted_quantity = n.counted_quantity,
        usage_time = n.usage_time, labels = n.labels, content_hash = n.content_hash, revision = r.revision + 1,
-       amend_time = clock_timestamp(), amended_by = calling_credential()
+       amend_time = clock_timestamp(), amended_by = coalesce($13::uuid, calling_credential())
   FROM unnest($2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::numeric[], $8::text[], $9::numeric[],
               $10::timestamptz[], $11::jsonb[], $12::bytea[])
        AS n (account_id, record_id, usage_summary_id, asset_id, usage_resource_id, quantity, unit_of_measure_id,

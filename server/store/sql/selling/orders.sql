@@ -21,6 +21,29 @@ SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORD
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4
  ORDER BY position;
 
+-- name: add_direct_order
+-- A new order without a quote is a draft.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 price_book_id text, $5 currency_code text
+INSERT INTO orders (tenant_id, account_id, order_id, state, price_book_id, currency_code)
+VALUES ($1, $2, $3, 'DRAFT', $4, $5)
+RETURNING revision, create_time, created_by, update_time, updated_by;
+
+-- name: add_direct_lines
+-- The lines of an order without a quote as first versions, each of a new asset.
+--   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 asset_ids uuid[], $5 positions smallint[],
+--   $6 product_ids text[], $7 quantities numeric[], $8 start_dates date[], $9 end_dates date[],
+--   $10 bindings text[], $11 resources jsonb[], $12 roles text[], $13 target_ids text[],
+--   $14 selling_model_ids text[], $15 external_ids text[]
+INSERT INTO order_lines (tenant_id, account_id, order_id, asset_id, position, product_id, quantity, start_date,
+                         end_date, role, binding, target_id, selling_model_id, external_id, resources)
+SELECT $1, $2, $3, l.asset_id, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
+       l.target_id, l.selling_model_id, l.external_id, l.resources
+  FROM unnest($4::uuid[], $5::smallint[], $6::text[], $7::numeric[], $8::date[], $9::date[], $10::text[],
+              $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[])
+       AS l (asset_id, position, product_id, quantity, start_date, end_date, binding, resources, role, target_id,
+             selling_model_id, external_id)
+ ORDER BY l.position;
+
 -- name: find_order
 -- One order without its lines.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid
@@ -101,4 +124,5 @@ SELECT w.product_id, w.usage_resource_id
 -- An order takes effect once; the time is the tenant's.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 activate_time timestamptz
 UPDATE orders SET state = 'ACTIVE', activate_time = $4, revision = revision + 1
- WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT';
+ WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT'
+RETURNING revision, create_time, created_by, update_time, updated_by;
