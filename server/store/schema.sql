@@ -205,7 +205,7 @@ CREATE TABLE public.asset_changes (
     fields jsonb NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
-    CONSTRAINT asset_changes_act_check CHECK ((act = 'SALE'::text)),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text]))),
     CONSTRAINT asset_changes_number_check CHECK ((number > 0))
 );
 
@@ -315,6 +315,20 @@ CREATE TABLE public.binding_targets (
 ALTER TABLE ONLY public.binding_targets FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.binding_targets IS 'run-time: contracts and custom targets that grants of an account may be bound to';
+
+CREATE TABLE public.commitment_links (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    asset_id uuid NOT NULL,
+    anchor_id uuid NOT NULL,
+    start_date date NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential()
+);
+
+ALTER TABLE ONLY public.commitment_links FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.commitment_links IS 'run-time: the anchor of a commitment, and the day from which on it pays';
 
 CREATE TABLE public.commitment_policies (
     tenant_id uuid NOT NULL,
@@ -603,6 +617,7 @@ CREATE TABLE public.order_lines (
     target_id public.byte_text,
     selling_model_id public.code,
     external_id public.code,
+    nested boolean DEFAULT false NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
@@ -855,6 +870,7 @@ CREATE TABLE public.quote_lines (
     target_id public.byte_text,
     selling_model_id public.code,
     external_id public.code,
+    nested boolean DEFAULT false NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -1753,6 +1769,9 @@ ALTER TABLE ONLY public.binding_target_policies
 ALTER TABLE ONLY public.binding_targets
     ADD CONSTRAINT binding_targets_pkey PRIMARY KEY (tenant_id, account_id, binding_target_id);
 
+ALTER TABLE ONLY public.commitment_links
+    ADD CONSTRAINT commitment_links_pkey PRIMARY KEY (tenant_id, account_id, asset_id);
+
 ALTER TABLE ONLY public.commitment_policies
     ADD CONSTRAINT commitment_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
@@ -2210,10 +2229,16 @@ ALTER TABLE ONLY public.binding_target_policies
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT aggregation_policy_exists FOREIGN KEY (tenant_id, aggregation_policy_id) REFERENCES public.aggregation_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.commitment_links
+    ADD CONSTRAINT anchor_exists FOREIGN KEY (tenant_id, account_id, anchor_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
+
 ALTER TABLE ONLY public.asset_changes
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
 ALTER TABLE ONLY public.asset_resources
+    ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
+
+ALTER TABLE ONLY public.commitment_links
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
 ALTER TABLE ONLY public.asset_rates
@@ -2518,6 +2543,8 @@ ALTER TABLE public.binding_target_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.binding_targets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.commitment_links ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.commitment_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.correction_wallets ENABLE ROW LEVEL SECURITY;
@@ -2565,6 +2592,8 @@ CREATE POLICY own_tenant ON public.assets USING ((tenant_id = (NULLIF(current_se
 CREATE POLICY own_tenant ON public.binding_target_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.binding_targets USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.commitment_links USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.commitment_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2813,6 +2842,8 @@ GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
 GRANT SELECT,INSERT ON TABLE public.binding_target_policies TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.commitment_links TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.commitment_policies TO usage_app;
 

@@ -327,4 +327,5 @@ class ResolvedProduct:
         """Return the unit in which a resource is rated: its token's unit, or else the currency."""
         units = {resource.resource_id: resource.unit.id for resource in self.resources}
         token = resource.token_resource_id
-        return currency_code if token is None else units[token]
+        # A commitment need not have the token of what it commits to.
+        return currency_code if token is None else units.get(token, currency_code)

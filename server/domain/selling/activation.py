@@ -152,12 +152,7 @@ class _Plan:
 
     def sell(self, line: SaleLine, asset_id: AssetId, number: int) -> None:
         """Add the asset of one line, and everything that it needs."""
-        sale = _Sale(line, asset_id, self._target(line, asset_id))
-        # Tokens first: a resource that is rated in a token refers to the token's wallet.
-        ordered = sorted(
-            line.resources, key=lambda resource: resource.token_resource_id is not None
-        )
-        held = tuple(self._hold(sale, resource) for resource in ordered)
+        held = () if line.is_unlinked else self._held(line, asset_id)
         self.assets.append(
             Asset(
                 id=asset_id,
@@ -169,9 +164,19 @@ class _Plan:
                 start_date=line.start_date,
                 end_date=line.end_date,
                 resources=held,
+                role=line.role,
+                linked_id=line.linked_id,
                 external_id=line.external_id,
             )
         )
+
+    def _held(self, line: SaleLine, asset_id: AssetId) -> tuple[AssetResource, ...]:
+        sale = _Sale(line, asset_id, self._target(line, asset_id))
+        # Tokens first: a resource that is rated in a token refers to the token's wallet.
+        ordered = sorted(
+            line.resources, key=lambda resource: resource.token_resource_id is not None
+        )
+        return tuple(self._hold(sale, resource) for resource in ordered)
 
     def result(self) -> Activation:
         """Return the activation with sorted lists, so that the same order gives the same result."""

@@ -16,7 +16,7 @@ from server.domain.modeling.policies import PolicySource
 from server.domain.rating.additions import Addition, competing, in_force
 from server.domain.rating.rates import Rate, RateSegment, RateTerms, Tier
 from server.domain.rating.sold_rates import AssetRates
-from server.domain.selling.sales import Decision, LineGrant, LineResource, Order
+from server.domain.selling.sales import Decision, LineGrant, LineResource, Order, SaleLine
 
 Texts = dict[str, str]
 """The values of fields, by their paths; a field without a value is left out."""
@@ -27,6 +27,7 @@ class AssetAct(StrEnum):
 
     SALE = "SALE"
     OTHER_SALE = "OTHER_SALE"
+    LINK = "LINK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,35 +84,76 @@ def sold_changes(order: Order, act_time: datetime) -> list[NewAssetChange]:
     ]
 
 
+def link_change(asset_id: AssetId, line: SaleLine, act_time: datetime) -> NewAssetChange:
+    """Return the change of a commitment that is linked to the anchor of a line from its start."""
+    return NewAssetChange(
+        asset_id=asset_id,
+        act=AssetAct.LINK,
+        effective_date=line.start_date,
+        act_time=act_time,
+        fields=tuple(
+            FieldChange(
+                resource_id=resource.resource_id, field="linked_asset", after=str(line.linked_id)
+            )
+            for resource in line.resources
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAct:
+    """An act on an asset without its fields, and the number of the asset."""
+
+    asset_id: AssetId
+    asset_number: int
+    number: int
+    act: AssetAct
+    create_time: datetime
+
+    @property
+    def turn(self) -> tuple[datetime, int]:
+        """The sort key among the acts of an account."""
+        return self.create_time, self.asset_number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateArrival:
     """A rate of another asset that began to apply to an asset on a day."""
 
-    source_id: AssetId
+    act: StoredAct
     effective_date: date
     fields: tuple[FieldChange, ...]
 
 
 def arrivals(
-    asset_number: int,
-    rates: Mapping[ResourceId, AssetRates],
-    numbers: Mapping[AssetId, int],
+    asset_id: AssetId, rates: Mapping[ResourceId, AssetRates], acts: Iterable[StoredAct]
 ) -> Iterator[RateArrival]:
-    """Yield the rates of assets sold later that an asset with this number has paid.
+    """Yield the rates that later acts on other assets brought to an asset.
 
-    `numbers` are those of the assets of all additions. Each is judged by what was sold until then.
+    `acts` are those on the asset and on the assets of all additions. Each is judged by what had
+    been done until then.
     """
+    # The link of a commitment comes after its sale, which brought nothing.
+    brought_by: dict[AssetId, StoredAct] = {}
+    own: tuple[datetime, int] | None = None
+    for act in sorted(acts, key=lambda one: one.turn):
+        if act.asset_id != asset_id:
+            brought_by[act.asset_id] = act
+        elif own is None:
+            own = act.turn
     for resource_id, held in rates.items():
         known: list[Addition] = []
-        for addition in sorted(held.additions, key=lambda one: numbers[one.asset_id]):
+        for addition in sorted(held.additions, key=lambda one: brought_by[one.asset_id].turn):
             known.append(addition)
-            if numbers[addition.asset_id] > asset_number:
-                yield from _arrival(resource_id, held, addition, known)
+            act = brought_by[addition.asset_id]
+            if own is not None and act.turn > own:
+                yield from _arrival(resource_id, held, act, known)
 
 
 def _arrival(
-    resource_id: ResourceId, held: AssetRates, addition: Addition, known: list[Addition]
+    resource_id: ResourceId, held: AssetRates, act: StoredAct, known: list[Addition]
 ) -> Iterator[RateArrival]:
+    addition = known[-1]
     at = max([addition.start, *(stretch.start for stretch in held.stretches[:1])])
     own = held.own_at(at)
     if own is None or not addition.is_open(at):
@@ -122,7 +164,7 @@ def _arrival(
     fields = differences(resource_id, described_terms(before.terms), described_terms(after.terms))
     if fields:
         day = local_date(held.zone, at)
-        yield RateArrival(source_id=addition.asset_id, effective_date=day, fields=fields)
+        yield RateArrival(act=act, effective_date=day, fields=fields)
 
 
 def differences(resource_id: ResourceId, before: Texts, after: Texts) -> tuple[FieldChange, ...]:

@@ -50,9 +50,9 @@ def binding_of(
         if asked.binding or asked.asset_id or asked.target_id:
             fault = "a commitment has no target; link it to an anchor by linked_asset"
             raise _refusal(path, "binding_target", fault)
+        # Without an anchor it waits until it is linked to one.
         if asked.linked_asset_id is None:
-            fault = "a commitment must be linked to an anchor; name the asset"
-            raise _refusal(path, "linked_asset", fault)
+            return Binding.SELF, None
         return Binding.ASSET, str(asked.linked_asset_id)
     if asked.linked_asset_id is not None:
         raise _refusal(path, "linked_asset", "only commitments are linked; use binding_target")
@@ -71,7 +71,8 @@ def binding_of(
 
 def needs_sale(binding: Binding, role: ProductRole) -> bool:
     """Return whether something must have been sold to the target before."""
-    return binding is Binding.ASSET or role is not ProductRole.ANCHOR
+    is_unlinked = role.is_commitment and binding is Binding.SELF
+    return binding is Binding.ASSET or (role is not ProductRole.ANCHOR and not is_unlinked)
 
 
 def check_kind(kind: TargetKind, binding: Binding, path: str) -> None:

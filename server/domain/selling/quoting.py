@@ -70,6 +70,7 @@ class AskedLine:
     negotiated: tuple[Negotiated, ...] = ()
     grants: Mapping[ProductGrantId, GrantParts] = field(default_factory=dict)
     external_id: ExternalId | None = None
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def rate_units(
     product: ResolvedProduct, to: BoundTarget, currency_code: str
 ) -> dict[ResourceId, str]:
     """Return the rate unit of each resource; for packs and commitments, that of the wallet."""
-    if product.role is ProductRole.ANCHOR:
+    if product.role is ProductRole.ANCHOR or _is_unlinked(product, to):
         return {
             resource.resource_id: product.rate_unit(resource, currency_code)
             for resource in product.resources
@@ -160,6 +161,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         target_id=inputs.to.target_id,
         selling_model_id=asked.selling_model_id,
         external_id=asked.external_id,
+        nested=asked.nested,
         resources=resources_by_id,
     )
 
@@ -179,10 +181,11 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     asked, role = inputs.asked, inputs.product.role
     found = inputs.rates.get(resource.resource_id)
     is_anchor = role is ProductRole.ANCHOR
+    is_apart = is_anchor or _is_unlinked(inputs.product, inputs.to)
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
-    policies = resource.policies if is_anchor else _of_wallet(inputs, resource)
+    policies = resource.policies if is_apart else _of_wallet(inputs, resource)
     return LineResource(
         resource_id=resource.resource_id,
         unit_scale=resource.unit.scale,
@@ -196,24 +199,25 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
             _grant(asked, grant, resource.unit.scale, inputs.path)
             for grant in included(asked, resource)
         ),
-        listed_as=_listed_policies(resource, policies, role),
+        listed_as=_listed_policies(resource, policies, is_apart=is_apart),
         is_optional=resource.is_optional,
         has_fixed_policies=resource.has_fixed_policies,
     )
 
 
 def _listed_policies(
-    resource: ResolvedResource, policies: SoldPolicies, role: ProductRole
+    resource: ResolvedResource, policies: SoldPolicies, *, is_apart: bool
 ) -> ListedPolicies | None:
     """Return the catalog's policies, if others apply; the wallet's are not those of a product."""
     chain = resource.listed_chain
     sources = sold_policies(chain, resource.unit.id).sources
-    if role is not ProductRole.ANCHOR:
+    if not is_apart:
         sources = replace(policies.sources, commitment=sources.commitment)
     if sources == policies.sources:
         return None
-    order = chain.order[0] if role is ProductRole.ANCHOR else policies.wallet.order
-    return ListedPolicies(sources=sources, order=order)
+    return ListedPolicies(
+        sources=sources, order=chain.order[0] if is_apart else policies.wallet.order
+    )
 
 
 def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant]:
@@ -221,6 +225,11 @@ def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant
     return [
         grant for grant in resource.grants if grant.is_for(asked.selling_model_id, asked.start_date)
     ]
+
+
+def _is_unlinked(product: ResolvedProduct, to: BoundTarget) -> bool:
+    """Return whether a commitment has no anchor yet, and so no wallet to add to."""
+    return product.role.is_commitment and to.target_id is None
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:

@@ -45,6 +45,7 @@ def asked_again(line: SaleLine, product: ResolvedProduct) -> AskedLine:
             if grant.negotiated is not None
         },
         external_id=line.external_id,
+        nested=line.nested,
     )
 
 
@@ -56,7 +57,8 @@ def named_by_line(line: SaleLine) -> dict[ResourceId, PolicyIds]:
 
 def _binding(line: SaleLine) -> AskedBinding:
     if line.role.is_commitment:
-        return AskedBinding(linked_asset_id=AssetId(UUID(line.target_id)))
+        linked = None if line.target_id is None else AssetId(UUID(line.target_id))
+        return AskedBinding(linked_asset_id=linked)
     is_asset = line.binding is Binding.ASSET
     named = line.target_id
     return AskedBinding(

@@ -5,10 +5,11 @@ exclusive. `activation` decides what an order creates.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from uuid import UUID
 
 from server.domain.audit import Audit
 from server.domain.errors import AlreadyExists, InvalidArgument, Subject
@@ -159,7 +160,8 @@ class SaleLine:
     """One product with a quantity, for a span of days. Quotes and orders have the same lines.
 
     `target_id` is the asset, contract or custom target to which it is bound; for a commitment, its
-    anchor. `external_id` is the caller's own id of the asset that it becomes.
+    anchor, if it has one yet. A `nested` commitment may overlap others of its anchor.
+    `external_id` is the caller's own id of the asset that it becomes.
     """
 
     product_id: ProductId
@@ -171,7 +173,19 @@ class SaleLine:
     target_id: str | None = None
     selling_model_id: SellingModelId | None = None
     external_id: ExternalId | None = None
+    nested: bool = False
     resources: tuple[LineResource, ...] = ()
+
+    @property
+    def is_unlinked(self) -> bool:
+        """True for a commitment without an anchor, which pays for no usage."""
+        return self.role.is_commitment and self.target_id is None
+
+    @property
+    def linked_id(self) -> AssetId | None:
+        """The anchor of a commitment, if it has one."""
+        is_linked = self.role.is_commitment and self.target_id is not None
+        return AssetId(UUID(self.target_id)) if is_linked else None
 
     @property
     def attributes(self) -> Mapping[str, str]:
@@ -246,6 +260,10 @@ class Order:
     revision: int
     audit: Audit
 
+    def of_one(self, line: SaleLine, asset_id: AssetId) -> "Order":
+        """Return it with a single line, about an asset."""
+        return replace(self, lines=(line,), asset_ids=(asset_id,))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoldEntitlement:
@@ -280,7 +298,8 @@ class AssetResource:
 class Asset:
     """A product that an account owns. `number` counts the account's assets from 1.
 
-    `order_id` is the order of the line in force. `audit` is None until it is stored.
+    `order_id` is the order of the line in force. `linked_id` is the anchor of a commitment, which
+    has no resources before it is linked. `audit` is None until it is stored.
     """
 
     id: AssetId
@@ -292,6 +311,8 @@ class Asset:
     start_date: date
     end_date: date | None
     resources: tuple[AssetResource, ...]
+    role: ProductRole = ProductRole.ANCHOR
+    linked_id: AssetId | None = None
     external_id: ExternalId | None = None
     audit: Audit | None = None
 

@@ -9,7 +9,8 @@ from enum import StrEnum
 from server.domain.exact import ZERO, exact
 from server.domain.ids import AssetId, OrderId, QuoteId, ResourceId, WalletId
 from server.domain.modeling.policies import OveragePolicy
-from server.domain.modeling.roles import ProductRole
+from server.domain.modeling.roles import Binding, ProductRole
+from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.additions import Addition, ranked_for_target
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.sales import LineResource, Order, Quote, SaleLine, SoldEntitlement
@@ -27,7 +28,8 @@ class OverageCharge(StrEnum):
 class HeldResource:
     """A resource of an asset, with the line in force and the terms of a day.
 
-    `number` is that of the asset. The wallet `is_shared` unless it is that of one asset.
+    `number` is that of the asset. The wallet `is_shared` unless it is that of one asset. A
+    commitment may have been linked to its anchor later than it was sold.
     """
 
     asset_id: AssetId
@@ -38,7 +40,9 @@ class HeldResource:
     order_id: OrderId
     position: int
     line: SaleLine
+    policies: SoldPolicies
     terms: RateTerms | None
+    anchor_id: AssetId | None
     entitlements: tuple[SoldEntitlement, ...]
 
 
@@ -71,8 +75,8 @@ class UsageDetail:
     @property
     @exact
     def granted(self) -> Decimal:
-        """The quantity of one issue of all grants: of the entitlements of an asset."""
-        if self.asset_id is None:
+        """The quantity of one issue of all grants: of the entitlements in a wallet."""
+        if self.wallet_id is None:
             return sum((grant.quantity for grant in self.resource.grants), ZERO)
         return sum((sold.entitlement.quantity for sold in self.entitlements), ZERO)
 
@@ -132,8 +136,8 @@ def details_of_assets(
                 sale_id=one.order_id,
                 is_quote=False,
                 position=one.position,
-                line=one.line,
-                resource=replace(resource, terms=one.terms),
+                line=_bound(one),
+                resource=replace(resource, terms=one.terms, policies=one.policies),
                 asset_id=one.asset_id,
                 number=one.number,
                 wallet_id=one.wallet_id,
@@ -142,6 +146,12 @@ def details_of_assets(
             )
         )
     return found
+
+
+def _bound(held: HeldResource) -> SaleLine:
+    if held.anchor_id is None:
+        return held.line
+    return replace(held.line, binding=Binding.ASSET, target_id=str(held.anchor_id))
 
 
 def _is_on(start: date, end: date | None, day: date) -> bool:

@@ -700,6 +700,7 @@ CREATE TABLE quote_lines (
     target_id  byte_text,
     selling_model_id code,
     external_id code,
+    nested     boolean NOT NULL DEFAULT false,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -745,6 +746,7 @@ CREATE TABLE order_lines (
     target_id  byte_text,
     selling_model_id code,
     external_id code,
+    nested     boolean NOT NULL DEFAULT false,
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
@@ -787,7 +789,7 @@ CREATE TABLE asset_changes (
     account_id     code NOT NULL,
     asset_id       uuid NOT NULL,
     number         integer NOT NULL CHECK (number > 0),
-    act            text NOT NULL CHECK (act IN ('SALE')),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK')),
     order_id       uuid,
     effective_date date NOT NULL,
     reason         text NOT NULL DEFAULT '',
@@ -799,6 +801,19 @@ CREATE TABLE asset_changes (
     CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders
 );
 COMMENT ON TABLE asset_changes IS 'run-time: every change of the rates, grants and policies of an asset';
+-- The commitments that are linked to an anchor: by their sale, or later.
+CREATE TABLE commitment_links (
+    tenant_id   uuid NOT NULL,
+    account_id  code NOT NULL,
+    asset_id    uuid NOT NULL,
+    anchor_id   uuid NOT NULL,
+    start_date  date NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_id),
+    CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
+    CONSTRAINT anchor_exists FOREIGN KEY (tenant_id, account_id, anchor_id) REFERENCES assets
+);
+COMMENT ON TABLE commitment_links IS 'run-time: the anchor of a commitment, and the day from which on it pays';
 
 -- Run-time: wallets and their ledger ---------------------------------------------------------------
 
@@ -1575,6 +1590,7 @@ END $$;
 -- The last change of a record has columns of its own.
 ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
 ALTER TABLE asset_changes ADD COLUMN created_by uuid DEFAULT calling_credential();
+ALTER TABLE commitment_links ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
 

@@ -5,7 +5,13 @@ from collections.abc import Iterable, Sequence
 from asyncpg import Record
 
 from server.domain.ids import AccountId, AssetId, OrderId, QuoteId
-from server.domain.selling.asset_changes import AssetAct, AssetChange, FieldChange, NewAssetChange
+from server.domain.selling.asset_changes import (
+    AssetAct,
+    AssetChange,
+    FieldChange,
+    NewAssetChange,
+    StoredAct,
+)
 from server.store.audit import credential_id
 from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
@@ -40,6 +46,23 @@ async def list_changes(
     """Return the changes of some assets, by asset and number."""
     rows = await tx.fetch(SQL["list_changes"], tx.tenant_id, account_id, sorted(asset_ids))
     return [_change(row) for row in rows]
+
+
+async def list_acts(
+    tx: Transaction, account_id: AccountId, asset_ids: Iterable[AssetId]
+) -> list[StoredAct]:
+    """Return the acts on some assets, by asset and number."""
+    rows = await tx.fetch(SQL["list_acts"], tx.tenant_id, account_id, sorted(asset_ids))
+    return [
+        StoredAct(
+            asset_id=AssetId(row["asset_id"]),
+            asset_number=row["asset_number"],
+            number=row["number"],
+            act=AssetAct(row["act"]),
+            create_time=row["create_time"],
+        )
+        for row in rows
+    ]
 
 
 def _change(row: Record) -> AssetChange:

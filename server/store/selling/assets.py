@@ -41,7 +41,7 @@ from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.rating.rate_documents import TERMS
-from server.store.selling import targets
+from server.store.selling import commitments, targets
 from server.store.sql import load
 
 SQL = load("selling/assets.sql")
@@ -52,13 +52,14 @@ POLICIES: DocumentCodec[SoldPolicies] = DocumentCodec(SoldPolicies)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFilter:
-    """The filters of a list of assets; None for any."""
+    """The filters of a list of assets; None for any. Commitments without an anchor are unlinked."""
 
     product_id: ProductId | None = None
     external_id: ExternalId | None = None
     resource_id: ResourceId | None = None
     day: date | None = None
     created: TimeWindow = ANY_TIME
+    is_unlinked: bool = False
 
 
 async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
@@ -79,6 +80,12 @@ async def add(tx: Transaction, account_id: AccountId, new: Activation) -> None:
     """Insert assets with targets, wallets, resources, rates and entitlements."""
     # In the order of the foreign keys.
     await _add_assets(tx, account_id, new.assets)
+    await add_parts(tx, account_id, new)
+
+
+async def add_parts(tx: Transaction, account_id: AccountId, new: Activation) -> None:
+    """Insert what belongs to assets that exist: links, wallets, resources, rates, entitlements."""
+    await commitments.add_links(tx, account_id, new.assets)
     await _save_targets(tx, account_id, new.targets)
     await _add_wallets(tx, account_id, new.wallets)
     resources = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
@@ -121,6 +128,7 @@ async def list_assets(
         only.created.start,
         only.created.end,
         only.external_id,
+        only.is_unlinked,
     )
     return await _whole(tx, account_id, rows)
 
@@ -316,6 +324,8 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
         start_date=row["start_date"],
         end_date=row["end_date"],
         resources=resources,
+        role=ProductRole(row["role"]),
+        linked_id=None if row["anchor_id"] is None else AssetId(row["anchor_id"]),
         external_id=row["external_id"],
         audit=audit_of(row),
     )

@@ -92,6 +92,13 @@ async def get(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Orde
     return (await _whole(tx, account_id, [row]))[0]
 
 
+async def line_of(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> SaleLine:
+    """Return the line in force of an asset, which must exist."""
+    rows = await tx.fetch(SQL["line_of_asset"], tx.tenant_id, account_id, asset_id)
+    [[line]] = lines_from_rows(rows).values()
+    return line
+
+
 async def lock(tx: Transaction, account_id: AccountId, order_id: OrderId) -> Order:
     """Lock an order until the transaction ends, and return it. Raises ORDER_NOT_FOUND."""
     if await tx.fetchval(SQL["lock_order"], tx.tenant_id, account_id, order_id) is None:
@@ -139,7 +146,7 @@ async def mark_active(tx: Transaction, order: Order, activate_time: datetime) ->
     args = (tx.tenant_id, order.account_id)
     row = await tx.fetchrow(SQL["mark_active"], *args, order.id, activate_time)
     assert row is not None, order.id
-    await tx.execute(SQL["bump_rates"], *args)
+    await bump_rates(tx, order.account_id)
     return replace(
         order,
         state=OrderState.ACTIVE,
@@ -147,6 +154,11 @@ async def mark_active(tx: Transaction, order: Order, activate_time: datetime) ->
         revision=row["revision"],
         audit=audit_of(row),
     )
+
+
+async def bump_rates(tx: Transaction, account_id: AccountId) -> None:
+    """Count a change of an account's rates."""
+    await tx.execute(SQL["bump_rates"], tx.tenant_id, account_id)
 
 
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Order]:

@@ -212,6 +212,7 @@ def line_columns(lines: Sequence[SaleLine]) -> tuple[list[Any], ...]:
         [line.target_id for line in lines],
         [line.selling_model_id for line in lines],
         [line.external_id for line in lines],
+        [line.nested for line in lines],
     )
 
 
@@ -229,6 +230,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             target_id=row["target_id"],
             selling_model_id=_optional_model(row["selling_model_id"]),
             external_id=_optional_external(row["external_id"]),
+            nested=row["nested"],
             resources=RESOURCES.decode(row["resources"]),
         )
         lines.setdefault(row["sale_id"], []).append(line)

@@ -74,6 +74,8 @@ async def list_held(
             order_id=OrderId(row["order_id"]),
             position=row["position"],
             line=lines[row["asset_id"]][0],
+            policies=assets.POLICIES.decode(row["policies"]),
+            anchor_id=None if row["anchor_id"] is None else AssetId(row["anchor_id"]),
             terms=None if row["terms"] is None else TERMS.decode(row["terms"]),
             entitlements=tuple(sold.get((row["asset_id"], row["usage_resource_id"]), ())),
         )

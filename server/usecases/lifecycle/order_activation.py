@@ -8,8 +8,9 @@ from itertools import groupby
 from server.domain.billing.causes import Cause
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
-from server.domain.selling.activation import Activation, DuePeriod, activate
+from server.domain.selling.activation import Activation, Before, DuePeriod, activate
 from server.domain.selling.asset_changes import sold_changes
+from server.domain.selling.commitments import overlap
 from server.domain.selling.grants import Grant
 from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
@@ -24,7 +25,7 @@ from server.store.access.tenants import now
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
-from server.store.selling import asset_changes, assets, orders
+from server.store.selling import asset_changes, assets, commitments, orders
 from server.store.selling import overages as stored_overages
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
@@ -49,7 +50,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     """Activate a draft order: open wallets, post first grants, open rating periods.
 
     Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE, POLICY_CONFLICT,
-    OVERAGE_CONFLICT, BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS.
+    BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS, and the errors of
+    `take_effect`.
     """
     account_id, order_id = command.account_id, command.order_id
     # Activations of one account run one after the other, so that its numbers have no gap and a
@@ -65,6 +67,20 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     before = await assets.before(tx, account_id, keys)
     instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
+    await take_effect(tx, order, new, before)
+    await asset_changes.add(tx, account_id, sold_changes(order, instant))
+    return await orders.mark_active(tx, order, instant)
+
+
+async def take_effect(
+    tx: Transaction, order: Order, new: Activation, before: Before, *, has_assets: bool = False
+) -> None:
+    """Store what lines of an order create, and open their periods; the account is locked.
+
+    With `has_assets` the assets exist already. Raises OVERAGE_CONFLICT, COMMITMENT_DUPLICATE,
+    COMMITMENT_OVERLAP.
+    """
+    account_id = order.account_id
     overages = overages_of(new.assets)
     check_overages(await stored_overages.others(tx, account_id, overages), overages)
 
@@ -74,14 +90,24 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     await _open_old(tx, account_id, [due for due in new.periods if due.wallet_id in old])
     touched = {wallet.id for wallet in new.wallets}
     heads = await ledger.lock_heads(tx, account_id, touched & old) if touched & old else {}
-    await assets.add(tx, account_id, new)
-    await asset_changes.add(tx, account_id, sold_changes(order, instant))
+    await (assets.add_parts if has_assets else assets.add)(tx, account_id, new)
+    await _check_overlaps(tx, order)
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
     await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))
     refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
     await jobs.add(tx, refreshes)
-    return await orders.mark_active(tx, order, instant)
+
+
+async def _check_overlaps(tx: Transaction, order: Order) -> None:
+    """Raise COMMITMENT_OVERLAP for a commitment that may not overlap others of its anchor."""
+    lines = dict(zip(order.asset_ids, order.lines, strict=True))
+    own = [key for key, line in lines.items() if line.linked_id is not None and not line.nested]
+    found = await commitments.overlapping(tx, order.account_id, own)
+    if found is not None:
+        asset_id, other_id, resource_id = found
+        with of_line(list(lines).index(asset_id)):
+            raise overlap(order.account_id, other_id, resource_id)
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:

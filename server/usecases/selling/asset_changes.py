@@ -17,7 +17,6 @@ from server.store.connection import Transaction
 from server.store.rating.rate_snapshots import asset_rates
 from server.store.selling import asset_changes as store
 from server.store.selling import assets
-from server.store.settlement.wallets import asset_numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +51,15 @@ async def _from_others(tx: Transaction, asset: Asset) -> list[AssetChange]:
     sources = {addition.asset_id for held in rates.values() for addition in held.additions}
     if not sources:
         return []
-    numbers = await asset_numbers(tx, account_id, sources)
-    found = list(arrivals(asset.number, rates, numbers))
-    changes = await store.list_changes(tx, account_id, {one.source_id for one in found})
-    return [_seen_from(one, changes) for one in found]
+    acts = await store.list_acts(tx, account_id, {*sources, asset.id})
+    found = list(arrivals(asset.id, rates, acts))
+    changes = await store.list_changes(tx, account_id, {one.act.asset_id for one in found})
+    by_act = {(change.content.asset_id, change.number): change for change in changes}
+    return [_seen_from(one, by_act[one.act.asset_id, one.act.number]) for one in found]
 
 
-def _seen_from(arrival: RateArrival, changes: list[AssetChange]) -> AssetChange:
-    """Return the sale that brought a rate, with what it changed in another asset."""
-    sale = next(change for change in changes if change.content.asset_id == arrival.source_id)
+def _seen_from(arrival: RateArrival, sale: AssetChange) -> AssetChange:
+    """Return the act that brought a rate, with what it changed in another asset."""
     content = replace(
         sale.content,
         act=AssetAct.OTHER_SALE,

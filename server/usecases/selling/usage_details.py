@@ -1,6 +1,6 @@
 """Usage details of quotes, orders, assets and binding targets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import assert_never
 
@@ -15,6 +15,7 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
+from server.domain.selling.sales import Asset
 from server.domain.selling.targets import TargetKey, TargetKind
 from server.domain.selling.usage_details import (
     UsageDetail,
@@ -97,6 +98,9 @@ async def list_of_assets(
     subject = await _subject(tx, query)
     if subject is None:
         return []
+    if isinstance(subject, Asset):
+        found = await _of_unlinked(tx, replace(query, day=day), subject)
+        return [one for one in found if (one.resource.resource_id, one.number) > (after or ("", 0))]
     wanted = HeldQuery(
         account_id=account_id,
         of=subject,
@@ -112,13 +116,27 @@ async def list_of_assets(
     return details_of_assets(held, additions, day=day, midnight=midnight)
 
 
-async def _subject(tx: Transaction, query: DetailsQuery) -> AssetId | EntitlementAccountId | None:
-    """Return the asset, or the target with wallets; None for a target to which nothing was sold."""
+async def _of_unlinked(tx: Transaction, query: DetailsQuery, asset: Asset) -> list[UsageDetail]:
+    """Return the details of a commitment without an anchor, which has no wallets yet."""
+    order = await orders.get(tx, asset.account_id, asset.order_id)
+    found = details_of_sale(order, query.day, query.resource_id)
+    return [replace(one, number=asset.number) for one in found if one.asset_id == asset.id]
+
+
+async def _subject(
+    tx: Transaction, query: DetailsQuery
+) -> Asset | AssetId | EntitlementAccountId | None:
+    """Return the asset, or the target with wallets; None for a target to which nothing was sold.
+
+    An asset is whole if it is a commitment without an anchor.
+    """
     account_id, of = query.account_id, query.of
     key: TargetKey
     match of:
         case OfAsset():
-            await assets.get(tx, account_id, of.id)
+            asset = await assets.get(tx, account_id, of.id)
+            if asset.role.is_commitment and asset.linked_id is None:
+                return asset
             if not of.with_others:
                 return of.id
             key = (TargetKind.ASSET, str(of.id))

@@ -361,7 +361,7 @@ CONTRACT = BindingTargetId("frame")
         ("ANCHOR", AskedBinding(linked_asset_id=ASSET), "linked_asset"),
         ("PACK", AskedBinding(), "binding_target"),
         ("QUANTITY_COMMITMENT", AskedBinding(linked_asset_id=ASSET), ("ASSET", str(ASSET))),
-        ("QUANTITY_COMMITMENT", AskedBinding(), "linked_asset"),
+        ("QUANTITY_COMMITMENT", AskedBinding(), ("SELF", None)),
         ("QUANTITY_COMMITMENT", AskedBinding(asset_id=ASSET), "binding_target"),
     ],
 )

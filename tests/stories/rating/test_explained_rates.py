@@ -195,7 +195,7 @@ async def test_of_commitments_the_lowest_wins_for_a_quantity(sandbox):
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     names = {}
     for index, name in enumerate(("twenty", "ten", "fifty"), 1):
-        [added] = await world.sell(account, linked(name, f"2024-01-0{index}", asset))
+        [added] = await world.sell(account, linked(name, f"2024-01-0{index}", asset, nested=True))
         names[added.name.rpartition("/")[2]] = name
     about = {
         "asset": asset.name,

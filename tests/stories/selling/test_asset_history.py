@@ -8,6 +8,7 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
+from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients.values import enum_name
 from tests.stories.detail_words import fields, history
@@ -129,6 +130,34 @@ async def test_a_commitment_that_is_linked_later_is_a_change_of_its_anchor(sandb
     assert fields(change) == {
         f"commitments/{commit_id}/tiers": ("", "VOLUME: 0 PERCENTAGE 10"),
     }
+
+
+@pytest.mark.capability("M80.others")
+async def test_a_commitment_that_was_sold_before_its_anchor_changes_it_when_it_is_linked(sandbox):
+    world = await sandbox("2024-01-15")
+    await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50", grant="10000")))
+    await set_up(world, commitment("commit", "credits", "25000", discount="10"))
+    account = await world.account("ann")
+    alone = quotes.SaleLine(product="products/commit", start_date=day("2024-01-01"))
+    [commit] = await world.sell(account, alone)
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    before = await history(world, anchor.name)
+    await world.client.assets.LinkCommitment(
+        assets.LinkCommitmentRequest(
+            name=commit.name, anchor=anchor.name, start_date=day("2024-01-10")
+        )
+    )
+
+    of_anchor, of_commit = await history(world, anchor.name), await history(world, commit.name)
+
+    assert [enum_name(one, "act") for one in before] == ["SALE"]
+    assert of_anchor[:1] == before
+    assert (enum_name(of_anchor[1], "act"), of_anchor[1].asset) == ("OTHER_SALE", commit.name)
+    assert of_anchor[1].effective_date == day("2024-01-10")
+    assert of_anchor[1].name == f"{commit.name}/changes/2"
+    assert [enum_name(one, "act") for one in of_commit] == ["SALE", "LINK"]
+    assert fields(of_commit[1]) == {"linked_asset": ("", anchor.name.rpartition("/")[2])}
+    assert of_commit[1].created_by.startswith("credentials/")
 
 
 @pytest.mark.capability("M80.asof")

@@ -69,7 +69,7 @@ async def test_two_commitments_then_a_grant_then_the_rest_and_the_trace_tells_al
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     await world.sell(account, linked("large", "2024-01-01", asset))
-    await world.sell(account, linked("small", "2024-01-02", asset))
+    await world.sell(account, linked("small", "2024-01-02", asset, nested=True))
 
     await world.use(asset, "calls", "2024-01-10", 1_500)
     await world.advance("2024-02-10")
@@ -243,7 +243,7 @@ async def test_each_commitment_is_tried_and_the_waterfall_says_what_became_of_it
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     sold = [
-        (await world.sell(account, linked(product, f"2024-01-0{place}", asset)))[0]
+        (await world.sell(account, linked(product, f"2024-01-0{place}", asset, nested=True)))[0]
         for place, product in enumerate(discounts, 1)
     ]
 
@@ -306,7 +306,7 @@ async def test_an_optional_resource_can_be_left_out_of_the_sale(sandbox):
     with pytest.raises(UsageError) as refused:
         await world.quote(account, kept)
     before = await world.wallet(account, "data")
-    [whole] = await world.sell(account, linked("commit", "2024-01-02", asset))
+    [whole] = await world.sell(account, linked("commit", "2024-01-02", asset, nested=True))
     after = await world.wallet(account, "data")
 
     assert [one.usage_resource for one in without.resources] == ["usageResources/credits"]

@@ -1,5 +1,7 @@
 """Orders without a quote, orders that are only validated, and refusals that name their line."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import quote_service_pb2 as quotes
 
+from clients import UsageError
 from clients.values import enum_name
 from tests.stories.bill_words import owed
 from tests.stories.catalog_words import move as put_in_state
@@ -193,3 +196,25 @@ async def test_two_hundred_lines_are_activated_at_once(sandbox):
     assert len(set(active.assets)) == 200
     assert more.reason == "TOO_MANY_ITEMS"
     assert isinstance(active.lines[0], quotes.SaleLine)
+
+
+@pytest.mark.capability("M72")
+async def test_fifty_activations_at_once_create_one_set_of_records(sandbox):
+    """Two callers, 25 times each; one activation is answered, the others find it active."""
+    world, account = await shop(sandbox)
+    draft = await create(world, account, line("plan", "2024-01-01"), line("plan", "2024-01-01"))
+
+    async def once(number: int) -> str:
+        try:
+            await activate(world, draft, request_id=f"caller-{number % 2}")
+        except UsageError as refused:
+            return refused.reason
+        return "activated"
+
+    found = await asyncio.gather(*map(once, range(50)))
+    listed = await world.client.assets.ListAssets(assets.ListAssetsRequest(parent=account))
+
+    # All 25 calls of the caller that came first have its request id, and so its answer.
+    assert Counter(found) == {"activated": 25, "ORDER_ALREADY_ACTIVE": 25}
+    assert len(listed.assets) == 2
+    assert [len(await world.grants(one)) for one in await world.wallets(account)] == [1, 1]

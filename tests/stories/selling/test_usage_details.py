@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 from usage_management.v1 import quote_service_pb2 as quotes
@@ -17,6 +18,7 @@ from tests.stories.policy_words import overage, override
 from tests.stories.quote_words import activate, grant, order, rate
 from tests.stories.rate_words import ACTIVE, priced, put
 from tests.stories.sale_words import bind, linked, platform, to
+from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, day, figure, line, refusal, tier
 from tests.stories.world import World
 
@@ -146,6 +148,29 @@ async def test_the_details_of_a_commitment_have_its_anchor_and_its_policy(sandbo
 
 
 @pytest.mark.capability("M144.asset")
+async def test_a_commitment_has_details_before_and_after_it_is_linked(sandbox):
+    world = await sandbox("2024-01-15")
+    await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50", grant="10000")))
+    await set_up(world, commitment("commit", "credits", "25000", discount="10"))
+    account = await world.account("ann")
+    alone = quotes.SaleLine(product="products/commit", start_date=day("2024-01-01"))
+    [commit, anchor] = await world.sell(account, alone, line("plan", "2024-01-01"))
+
+    [before] = await detail_list(world, commit.name)
+    await world.client.assets.LinkCommitment(
+        assets.LinkCommitmentRequest(name=commit.name, anchor=anchor.name)
+    )
+    [after] = await detail_list(world, commit.name)
+    everything = await detail_list(world, anchor.name, target=True)
+
+    assert (before.asset, before.wallet, before.linked_asset) == (commit.name, "", "")
+    assert figure(before.granted_quantity) == figure(after.granted_quantity) == 25_000
+    assert after.linked_asset == anchor.name
+    assert after.wallet in {one.wallet for one in everything}
+    assert after in everything
+
+
+@pytest.mark.capability("M144.asset")
 async def test_the_details_of_an_asset_are_those_of_a_day(sandbox):
     world, account = await shop(sandbox)
     wanted = await agreed(world)
@@ -156,7 +181,10 @@ async def test_the_details_of_an_asset_are_those_of_a_day(sandbox):
     later = await detail_list(world, asset.name, effective_date=day("2024-03-01"))
     texts = await detail_list(world, asset.name, usage_resource="usageResources/texts")
 
+    of_order = await detail_list(world, asset.order)
     [calls, _] = today
+    assert [one.asset for one in of_order] == [asset.name, asset.name]
+    assert [one.granted_quantity for one in of_order] == [one.granted_quantity for one in today]
     assert (calls.asset, calls.sale, calls.wallet) == (
         asset.name,
         asset.order,

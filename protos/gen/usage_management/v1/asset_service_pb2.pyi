@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
 from usage_management.v1 import quote_service_pb2 as _quote_service_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -42,6 +43,9 @@ class Asset(_message.Message):
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
+    LINKED_ASSET_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
@@ -54,6 +58,12 @@ class Asset(_message.Message):
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
     external_id: _builtins.str
     """The caller's own id of the asset, as in the line that was sold; empty if it has none."""
+    usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType
+    """The role of the product that was sold."""
+    linked_asset: _builtins.str
+    """The anchor of a commitment: `accounts/{account}/assets/{asset}`; empty for other assets, and for a commitment that
+    is not linked yet.
+    """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The number of units of the product that were bought."""
@@ -78,6 +88,10 @@ class Asset(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the last change that callers can see; `create_time` if there was none."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_quote_service_pb2.SaleWarning]:
+        """The hints about the asset."""
+
     def __init__(
         self,
         *,
@@ -93,10 +107,13 @@ class Asset(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
         external_id: _builtins.str = ...,
+        usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType = ...,
+        linked_asset: _builtins.str = ...,
+        warnings: _abc.Iterable[_quote_service_pb2.SaleWarning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -248,6 +265,10 @@ class AssetChange(_message.Message):
         """Another asset was sold that changes the rates of this one: a pack, a commitment, or a rate that was negotiated for
         the target that both share.
         """
+        LINK: AssetChange._Act.ValueType  # 3
+        """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
+        `OTHER_SALE`.
+        """
 
     class Act(_Act, metaclass=_ActEnumTypeWrapper):
         """The kind of act. New acts may be added."""
@@ -259,6 +280,10 @@ class AssetChange(_message.Message):
     OTHER_SALE: AssetChange.Act.ValueType  # 2
     """Another asset was sold that changes the rates of this one: a pack, a commitment, or a rate that was negotiated for
     the target that both share.
+    """
+    LINK: AssetChange.Act.ValueType  # 3
+    """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
+    `OTHER_SALE`.
     """
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -404,6 +429,7 @@ class ListAssetsRequest(_message.Message):
     START_CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    UNLINKED_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The account: `accounts/{account}`."""
     page_size: _builtins.int
@@ -416,6 +442,8 @@ class ListAssetsRequest(_message.Message):
     """The usage resource filter: only assets that hold this resource: `usageResources/{usage_resource}`."""
     external_id: _builtins.str
     """The external id filter: only the asset with this `external_id`, if there is one."""
+    unlinked: _builtins.bool
+    """True for only the commitments that are not linked to an anchor."""
     @_builtins.property
     def on_date(self) -> _date_pb2.Date:
         """The day filter: only assets in effect on this day: started, and not ended."""
@@ -440,14 +468,57 @@ class ListAssetsRequest(_message.Message):
         start_create_time: _timestamp_pb2.Timestamp | None = ...,
         end_create_time: _timestamp_pb2.Timestamp | None = ...,
         external_id: _builtins.str = ...,
+        unlinked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "on_date", b"on_date", "start_create_time", b"start_create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "external_id", b"external_id", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_create_time", b"end_create_time", "external_id", b"external_id", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "product", b"product", "start_create_time", b"start_create_time", "unlinked", b"unlinked", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssetsRequest: _TypeAlias = ListAssetsRequest  # noqa: Y015
+
+@_typing.final
+class LinkCommitmentRequest(_message.Message):
+    """Request message for LinkCommitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The commitment: `accounts/{account}/assets/{asset}`."""
+    anchor: _builtins.str
+    """The anchor, an asset of the same account: `accounts/{account}/assets/{asset}`."""
+    validate_only: _builtins.bool
+    """True to validate only: the asset is returned as it would be, nothing is changed, and errors are the same as
+    otherwise.
+    """
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The day from which on it pays, not before its start and not after its end; its start if absent."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        anchor: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "name", b"name", "request_id", b"request_id", "start_date", b"start_date", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkCommitmentRequest: _TypeAlias = LinkCommitmentRequest  # noqa: Y015
 
 @_typing.final
 class ListAssetsResponse(_message.Message):

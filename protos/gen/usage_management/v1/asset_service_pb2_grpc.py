@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AssetServiceStub:
-    """Reads assets and the terms under which they were sold.
+    """Reads assets and the terms under which they were sold, and links commitments.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,15 @@ class AssetServiceStub:
                 request_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.FromString,
                 _registered_method=True)
+        self.LinkCommitment = channel.unary_unary(
+                '/usage_management.v1.AssetService/LinkCommitment',
+                request_serializer=usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
+                _registered_method=True)
 
 
 class AssetServiceServicer:
-    """Reads assets and the terms under which they were sold.
+    """Reads assets and the terms under which they were sold, and links commitments.
     """
 
     def GetAsset(self, request, context):
@@ -80,6 +85,21 @@ class AssetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LinkCommitment(self, request, context):
+        """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
+        other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
+        periods since its start are final, they are corrected. A repeat changes nothing.
+
+        Fails with FAILED_PRECONDITION: `COMMITMENT_LINKED` when it is linked to another anchor, `COMMITMENT_DUPLICATE`
+        when the anchor has a commitment for exactly the same days, `COMMITMENT_OVERLAP` when it has one for some of them
+        and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
+        INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
+        committed to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +118,11 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.SerializeToString,
             ),
+            'LinkCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkCommitment,
+                    request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'usage_management.v1.AssetService', rpc_method_handlers)
@@ -107,7 +132,7 @@ def add_AssetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AssetService:
-    """Reads assets and the terms under which they were sold.
+    """Reads assets and the terms under which they were sold, and links commitments.
     """
 
     @staticmethod
@@ -181,6 +206,33 @@ class AssetService:
             '/usage_management.v1.AssetService/ListAssetChanges',
             usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.SerializeToString,
             usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AssetService/LinkCommitment',
+            usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.SerializeToString,
+            usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
             options,
             channel_credentials,
             insecure,

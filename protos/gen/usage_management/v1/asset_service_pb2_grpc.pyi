@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AssetServiceStub:
-    """Reads assets and the terms under which they were sold."""
+    """Reads assets and the terms under which they were sold, and links commitments."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,10 +43,21 @@ class AssetServiceStub:
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
+    LinkCommitment: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.LinkCommitmentRequest, _asset_service_pb2.Asset]
+    """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
+    other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
+    periods since its start are final, they are corrected. A repeat changes nothing.
+
+    Fails with FAILED_PRECONDITION: `COMMITMENT_LINKED` when it is linked to another anchor, `COMMITMENT_DUPLICATE`
+    when the anchor has a commitment for exactly the same days, `COMMITMENT_OVERLAP` when it has one for some of them
+    and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
+    INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
+    committed to.
+    """
 
 @_typing.type_check_only
 class AssetServiceAsyncStub(AssetServiceStub):
-    """Reads assets and the terms under which they were sold."""
+    """Reads assets and the terms under which they were sold, and links commitments."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAsset: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.GetAssetRequest, _asset_service_pb2.Asset]  # type: ignore[assignment]
@@ -59,9 +70,20 @@ class AssetServiceAsyncStub(AssetServiceStub):
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
+    LinkCommitment: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.LinkCommitmentRequest, _asset_service_pb2.Asset]  # type: ignore[assignment]
+    """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
+    other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
+    periods since its start are final, they are corrected. A repeat changes nothing.
+
+    Fails with FAILED_PRECONDITION: `COMMITMENT_LINKED` when it is linked to another anchor, `COMMITMENT_DUPLICATE`
+    when the anchor has a commitment for exactly the same days, `COMMITMENT_OVERLAP` when it has one for some of them
+    and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
+    INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
+    committed to.
+    """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads assets and the terms under which they were sold."""
+    """Reads assets and the terms under which they were sold, and links commitments."""
 
     @_abc_1.abstractmethod
     def GetAsset(
@@ -89,6 +111,23 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         catalog and new versions of policies are not among them, because they do not reach what was sold.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+        """
+
+    @_abc_1.abstractmethod
+    def LinkCommitment(
+        self,
+        request: _asset_service_pb2.LinkCommitmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.Asset, _abc.Awaitable[_asset_service_pb2.Asset]]:
+        """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
+        other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
+        periods since its start are final, they are corrected. A repeat changes nothing.
+
+        Fails with FAILED_PRECONDITION: `COMMITMENT_LINKED` when it is linked to another anchor, `COMMITMENT_DUPLICATE`
+        when the anchor has a commitment for exactly the same days, `COMMITMENT_OVERLAP` when it has one for some of them
+        and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
+        INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
+        committed to.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -381,6 +381,10 @@ class ErrorDetails(_message.Message):
         """The record is in use; first change or deactivate the records that reference it. The violations name them."""
         COMMITMENT_DUPLICATE: ErrorDetails._Reason.ValueType  # 433
         """The anchor has a commitment for the same days; use another start or end day."""
+        COMMITMENT_OVERLAP: ErrorDetails._Reason.ValueType  # 466
+        """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
+        COMMITMENT_LINKED: ErrorDetails._Reason.ValueType  # 467
+        """The commitment is linked to another anchor already; sell another commitment for this one."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
@@ -783,6 +787,10 @@ class ErrorDetails(_message.Message):
     """The record is in use; first change or deactivate the records that reference it. The violations name them."""
     COMMITMENT_DUPLICATE: ErrorDetails.Reason.ValueType  # 433
     """The anchor has a commitment for the same days; use another start or end day."""
+    COMMITMENT_OVERLAP: ErrorDetails.Reason.ValueType  # 466
+    """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
+    COMMITMENT_LINKED: ErrorDetails.Reason.ValueType  # 467
+    """The commitment is linked to another anchor already; sell another commitment for this one."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.

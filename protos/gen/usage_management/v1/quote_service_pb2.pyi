@@ -300,6 +300,8 @@ class SaleLine(_message.Message):
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     NEGOTIATED_RATES_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    NESTED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     NEGOTIATED_GRANTS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
@@ -312,7 +314,8 @@ class SaleLine(_message.Message):
     """
     linked_asset: _builtins.str
     """The anchor asset, for commitments, which have no target: the commitment pays for the usage of this asset
-    before other grants do.
+    before other grants do. A commitment that is sold without an anchor does nothing until it is linked to one by
+    `AssetService.LinkCommitment`.
     """
     selling_model: _builtins.str
     """The selling model, which must be active: `sellingModels/{selling_model}`. Its term defines the end of the
@@ -322,6 +325,11 @@ class SaleLine(_message.Message):
     """The caller's own id of the asset that the line becomes: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`. It is unique among
     the assets of the account, including those that have ended. Usage can name the asset by it:
     `accounts/{account}/assets/external:{external_id}`.
+    """
+    nested: _builtins.bool
+    """True to let a commitment overlap other commitments of its anchor (`COMMITMENT_OVERLAP` otherwise): all of them
+    pay for usage before grants do, in the drawdown order of the wallet. Two commitments of an anchor never have
+    exactly the same days.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -365,6 +373,10 @@ class SaleLine(_message.Message):
         """The terms of the line for each resource of the product, set when the quote is created."""
 
     @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaleWarning]:
+        """The hints that do not prevent the sale."""
+
+    @_builtins.property
     def negotiated_grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegotiatedGrant]:
         """The negotiated grants, one item per product usage grant: at most 20."""
 
@@ -385,15 +397,62 @@ class SaleLine(_message.Message):
         external_id: _builtins.str = ...,
         negotiated_rates: _abc.Iterable[Global___NegotiatedRate] | None = ...,
         resources: _abc.Iterable[Global___SaleLineResource] | None = ...,
+        nested: _builtins.bool = ...,
+        warnings: _abc.Iterable[Global___SaleWarning] | None = ...,
         negotiated_grants: _abc.Iterable[Global___NegotiatedGrant] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "nested", b"nested", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
+
+@_typing.final
+class SaleWarning(_message.Message):
+    """A hint about a sale, which does not prevent it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Code:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _CodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SaleWarning._Code.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        CODE_UNSPECIFIED: SaleWarning._Code.ValueType  # 0
+        """Never returned."""
+        UNLINKED_COMMITMENT: SaleWarning._Code.ValueType  # 1
+        """The commitment is not linked to an anchor, so that it pays for no usage."""
+
+    class Code(_Code, metaclass=_CodeEnumTypeWrapper):
+        """The kind of hint. New kinds may be added."""
+
+    CODE_UNSPECIFIED: SaleWarning.Code.ValueType  # 0
+    """Never returned."""
+    UNLINKED_COMMITMENT: SaleWarning.Code.ValueType  # 1
+    """The commitment is not linked to an anchor, so that it pays for no usage."""
+
+    CODE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    code: Global___SaleWarning.Code.ValueType
+    """The kind of hint."""
+    text: _builtins.str
+    """An explanation for people, with what can be done."""
+    def __init__(
+        self,
+        *,
+        code: Global___SaleWarning.Code.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SaleWarning: _TypeAlias = SaleWarning  # noqa: Y015
 
 @_typing.final
 class NegotiatedGrant(_message.Message):

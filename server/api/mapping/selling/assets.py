@@ -1,6 +1,7 @@
 """Messages of assets, and the filters of their lists."""
 
 from usage_management.v1 import asset_service_pb2 as pb
+from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 
 from server.api import names
 from server.api.mapping.filters import (
@@ -10,18 +11,22 @@ from server.api.mapping.filters import (
     resource_from_reader,
 )
 from server.api.mapping.rating.terms import terms_to_pb
+from server.api.mapping.selling.lines import unlinked_warnings
 from server.api.reader import RequestReader
 from server.api.values import (
     audit_pb,
     cadence_pb,
     date_pb,
     decimal_pb,
+    enum_pb,
     optional_date_pb,
     optional_decimal_pb,
 )
+from server.domain.errors import NotFound
 from server.domain.ids import AccountId, UnitId
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.store.selling.assets import AssetFilter
+from server.usecases.lifecycle.commitment_links import LinkCommitment
 
 
 def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
@@ -34,14 +39,29 @@ def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, Asset
         day=reader.optional_date("on_date"),
         created=created_from_reader(reader),
         external_id=external_id_from_reader(reader),
+        is_unlinked=request.unlinked,
     )
     reader.done()
     return AccountId(account_id), only
 
 
+def link_commitment_from_pb(request: pb.LinkCommitmentRequest) -> LinkCommitment:
+    """Return the command to link a commitment. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    account_id, asset_id = reader.name("name", names.ASSET)
+    of_account, anchor_id = reader.name("anchor", names.ASSET)
+    if of_account != account_id and not reader.faults:
+        raise NotFound.of("Asset", request.anchor)
+    start = reader.optional_date("start_date")
+    reader.done()
+    return LinkCommitment(
+        account_id=account_id, asset_id=asset_id, anchor_id=anchor_id, start=start
+    )
+
+
 def asset_to_pb(asset: Asset) -> pb.Asset:
     """Return an asset."""
-    account_id = asset.account_id
+    account_id, linked = asset.account_id, asset.linked_id
     return pb.Asset(
         name=names.ASSET.of(account_id, asset.id),
         product=names.PRODUCT.of(asset.product_id),
@@ -51,6 +71,9 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         end_date=optional_date_pb(asset.end_date),
         resources=[_resource_to_pb(resource, account_id) for resource in asset.resources],
         external_id=asset.external_id or "",
+        usage_model_type=enum_pb(catalog_pb.Product.UsageModelType, asset.role),
+        linked_asset=names.ASSET.of(account_id, linked) if linked else "",
+        warnings=unlinked_warnings(asset.role.is_commitment and linked is None),
         **audit_pb(asset.audit),
     )
 

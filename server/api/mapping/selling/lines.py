@@ -76,6 +76,8 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         policies=overrides_to_pb(named_by_line(line)),
         attributes=line.attributes,
         external_id=line.external_id or "",
+        nested=line.nested,
+        warnings=unlinked_warnings(line.is_unlinked),
         resources=[line_resource_to_pb(line, resource) for resource in line.resources],
         negotiated_grants=[
             _negotiated_grant_to_pb(line, grant.product_grant_id, grant.negotiated)
@@ -86,10 +88,21 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
     )
 
 
+def unlinked_warnings(is_unlinked: bool) -> list[pb.SaleWarning]:
+    """Return the hint that a commitment has no anchor, if that is so."""
+    if not is_unlinked:
+        return []
+    text = (
+        "the commitment is not linked to an anchor and pays for no usage; LinkCommitment links it"
+    )
+    return [pb.SaleWarning(code=pb.SaleWarning.UNLINKED_COMMITMENT, text=text)]
+
+
 def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     """Return the binding of a line, or the anchor of a commitment."""
     if line.role.is_commitment:
-        return {"linked_asset": names.ASSET.of(account_id, line.target_id)}
+        linked = line.linked_id
+        return {"linked_asset": names.ASSET.of(account_id, linked) if linked else ""}
     binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
     if line.target_id is None:
         return binding
@@ -140,6 +153,7 @@ def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine
         policies=overrides_from_reader(reader),
         attributes=reader.labels("attributes"),
         external_id=external_id_from_reader(reader),
+        nested=reader.message.nested,
         negotiated=tuple(
             _negotiated_from_reader(asked_rate) for asked_rate in reader.subs("negotiated_rates")
         ),

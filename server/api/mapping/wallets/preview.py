@@ -22,7 +22,7 @@ from server.domain.ids import AccountId, AssetId, RecordId
 from server.domain.wallets.preview import Effect
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.intake.preview import AT_PRESENT, Previewed, PreviewInputs, PreviewUsage
-from server.usecases.lifecycle.quote_preview import PreviewQuote
+from server.usecases.intake.quote_preview import PreviewQuote
 
 
 def preview_usage_from_pb(account_id: AccountId, request: pb.PreviewUsageRequest) -> PreviewUsage:

@@ -11,22 +11,28 @@ from server.api.mapping.selling.asset_changes import (
     asset_change_to_pb,
     list_asset_changes_from_pb,
 )
-from server.api.mapping.selling.assets import asset_to_pb, list_assets_from_pb
+from server.api.mapping.selling.assets import (
+    asset_to_pb,
+    link_commitment_from_pb,
+    list_assets_from_pb,
+)
 from server.api.reader import named
 from server.api.transactions import (
     list_loaded_rows,
     of_account,
     run_list,
+    run_mutation,
     run_query,
 )
 from server.env import Env
+from server.usecases.lifecycle.commitment_links import link_commitment
 from server.usecases.selling import asset_changes, assets
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class AssetService(rpc.AssetServiceServicer):
-    """Reads assets with the policies, rates and entitlements they were sold with."""
+    """Reads assets with the terms that they were sold with, and links commitments."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -67,3 +73,13 @@ class AssetService(rpc.AssetServiceServicer):
             self._env, request, found, lambda change: asset_change_to_pb(query.account_id, change)
         )
         return pb.ListAssetChangesResponse(asset_changes=messages, next_page_token=token)
+
+    async def LinkCommitment(self, request: pb.LinkCommitmentRequest, context: Context) -> pb.Asset:
+        command = link_commitment_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.Asset,
+            lambda tx: link_commitment(tx, command),
+            asset_to_pb,
+        )

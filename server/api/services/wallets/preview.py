@@ -22,7 +22,7 @@ from server.env import Env
 from server.store.billing import rating_batches as request_store
 from server.usecases.billing import replay
 from server.usecases.intake import preview, rating_batches
-from server.usecases.lifecycle.quote_preview import preview_quote
+from server.usecases.intake.quote_preview import preview_quote
 
 
 class PreviewService(rpc.PreviewServiceServicer):

@@ -27,3 +27,12 @@ SELECT c.asset_id, c.number, c.act, c.order_id, c.effective_date, c.reason, c.ac
   LEFT JOIN quotes AS q ON q.tenant_id = $1 AND q.account_id = $2 AND q.quote_id = o.quote_id
  WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.asset_id = ANY ($3::uuid[])
  ORDER BY c.asset_id, c.number;
+
+-- name: list_acts
+-- The acts on some assets without what they changed, with the numbers of the assets.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT c.asset_id, a.number AS asset_number, c.number, c.act, c.create_time
+  FROM asset_changes AS c
+  JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = c.asset_id
+ WHERE c.tenant_id = $1 AND c.account_id = $2 AND c.asset_id = ANY ($3::uuid[])
+ ORDER BY c.asset_id, c.number;

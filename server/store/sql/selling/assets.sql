@@ -128,10 +128,14 @@ SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_reso
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
        created_by, update_time, updated_by,
-       (SELECT l.order_id FROM order_lines AS l
-         WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
-           AND l.version = assets.line_version) AS order_id
+       l.order_id, l.role,
+       (SELECT k.anchor_id FROM commitment_links AS k
+         WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id) AS anchor_id
   FROM assets
+ CROSS JOIN LATERAL (
+       SELECT o.order_id, o.role FROM order_lines AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.asset_id = assets.asset_id
+          AND o.version = assets.line_version LIMIT 1) AS l
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
 
 -- name: list_assets
@@ -139,13 +143,17 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null,
---   $10 external_id text or null
+--   $10 external_id text or null, $11 unlinked boolean
 SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
        created_by, update_time, updated_by,
-       (SELECT l.order_id FROM order_lines AS l
-         WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = assets.asset_id
-           AND l.version = assets.line_version) AS order_id
+       l.order_id, l.role,
+       (SELECT k.anchor_id FROM commitment_links AS k
+         WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id) AS anchor_id
   FROM assets
+ CROSS JOIN LATERAL (
+       SELECT o.order_id, o.role FROM order_lines AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.asset_id = assets.asset_id
+          AND o.version = assets.line_version LIMIT 1) AS l
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
    AND ($5::text IS NULL OR product_id = $5)
    AND ($6::text IS NULL OR EXISTS (
@@ -155,6 +163,9 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
    AND ($7::date IS NULL OR daterange(start_date, end_date) @> $7)
    AND ($8::timestamptz IS NULL OR create_time >= $8) AND ($9::timestamptz IS NULL OR create_time < $9)
    AND ($10::text IS NULL OR external_id = $10)
+   AND (NOT $11::boolean OR (l.role NOT IN ('ANCHOR', 'PACK') AND NOT EXISTS (
+       SELECT FROM commitment_links AS k
+        WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id)))
  ORDER BY number
  LIMIT $4;
 

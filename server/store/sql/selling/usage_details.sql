@@ -32,7 +32,7 @@ SELECT h.asset_id, h.usage_resource_id
 -- Some resources of assets, with the terms at a time, in the order of the keys.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[], $5 at timestamptz
 SELECT h.asset_id, a.number, h.usage_resource_id, h.wallet_id, e.target_kind <> 'ASSET' AS is_shared,
-       l.order_id, l.position, r.terms
+       l.order_id, l.position, h.policies, c.anchor_id, r.terms
   FROM unnest($3::uuid[], $4::text[]) WITH ORDINALITY AS k (asset_id, usage_resource_id, turn)
   JOIN asset_resources AS h
     ON h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = k.asset_id
@@ -43,6 +43,7 @@ SELECT h.asset_id, a.number, h.usage_resource_id, h.wallet_id, e.target_kind <> 
   JOIN wallets AS w ON w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = h.wallet_id
   JOIN entitlement_accounts AS e
     ON e.tenant_id = $1 AND e.account_id = $2 AND e.entitlement_account_id = w.entitlement_account_id
+  LEFT JOIN commitment_links AS c ON c.tenant_id = $1 AND c.account_id = $2 AND c.asset_id = h.asset_id
   LEFT JOIN LATERAL (
        SELECT r.terms FROM asset_rates AS r
         WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = h.asset_id
@@ -55,7 +56,7 @@ SELECT h.asset_id, a.number, h.usage_resource_id, h.wallet_id, e.target_kind <> 
 -- The line in force of each of some assets.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT l.asset_id AS sale_id, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding, l.target_id,
-       l.selling_model_id, l.external_id, l.resources
+       l.selling_model_id, l.external_id, l.nested, l.resources
   FROM assets AS a
   JOIN order_lines AS l
     ON l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = a.asset_id AND l.version = a.line_version

@@ -1,0 +1,37 @@
+"""The anchors of commitments, and commitments that overlap."""
+
+from collections.abc import Sequence
+
+from server.domain.ids import AccountId, AssetId, ResourceId
+from server.domain.selling.sales import Asset
+from server.store.connection import Transaction
+from server.store.sql import load
+
+SQL = load("selling/commitments.sql")
+
+
+async def add_links(tx: Transaction, account_id: AccountId, assets: Sequence[Asset]) -> None:
+    """Insert the anchors of those assets that are linked commitments."""
+    linked = [asset for asset in assets if asset.linked_id is not None]
+    if linked:
+        await tx.execute(
+            SQL["add_links"],
+            tx.tenant_id,
+            account_id,
+            [asset.id for asset in linked],
+            [asset.linked_id for asset in linked],
+            [asset.start_date for asset in linked],
+        )
+
+
+async def overlapping(
+    tx: Transaction, account_id: AccountId, asset_ids: Sequence[AssetId]
+) -> tuple[AssetId, AssetId, ResourceId] | None:
+    """Return the first commitment that overlaps an older one, that one, and the resource."""
+    if not asset_ids:
+        return None
+    row = await tx.fetchrow(SQL["overlapping"], tx.tenant_id, account_id, asset_ids)
+    if row is None:
+        return None
+    found, other = AssetId(row["asset_id"]), AssetId(row["other_id"])
+    return found, other, ResourceId(row["usage_resource_id"])

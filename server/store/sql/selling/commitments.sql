@@ -1,0 +1,25 @@
+-- The anchors of commitments, and commitments that overlap.
+
+-- name: add_links
+-- The anchors of commitments.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 anchor_ids uuid[], $5 start_dates date[]
+INSERT INTO commitment_links (tenant_id, account_id, asset_id, anchor_id, start_date)
+SELECT $1, $2, k.asset_id, k.anchor_id, k.start_date
+  FROM unnest($3::uuid[], $4::uuid[], $5::date[]) AS k (asset_id, anchor_id, start_date)
+ ORDER BY k.asset_id;
+
+-- name: overlapping
+-- The first commitment that overlaps an older one of the same wallet.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT n.asset_id, o.asset_id AS other_id, n.usage_resource_id
+  FROM unnest($3::uuid[]) AS k (asset_id)
+  JOIN asset_resources AS n ON n.tenant_id = $1 AND n.account_id = $2 AND n.asset_id = k.asset_id
+  JOIN asset_resources AS o
+    ON o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = n.wallet_id AND o.asset_id <> n.asset_id
+   AND o.commitment_rate IS NOT NULL
+   AND tstzrange(o.start_time, o.end_time) && tstzrange(n.start_time, n.end_time)
+  JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = n.asset_id
+  JOIN assets AS b ON b.tenant_id = $1 AND b.account_id = $2 AND b.asset_id = o.asset_id
+ -- Of two commitments of one order, the second overlaps the first.
+ WHERE b.number < a.number OR NOT o.asset_id = ANY ($3::uuid[])
+ ORDER BY a.number, b.number LIMIT 1;
