@@ -30,6 +30,7 @@ from usage_management.v1 import (
     rate_service_pb2_grpc,
     setup_service_pb2_grpc,
     summary_service_pb2_grpc,
+    usage_details_service_pb2_grpc,
     validation_service_pb2_grpc,
     wallet_service_pb2_grpc,
 )
@@ -89,6 +90,7 @@ class UsageClient:
         self.rates = rate_service_pb2_grpc.RateServiceStub(channel)
         self.setup = setup_service_pb2_grpc.SetupServiceStub(channel)
         self.summaries = summary_service_pb2_grpc.SummaryServiceStub(channel)
+        self.usage_details = usage_details_service_pb2_grpc.UsageDetailsServiceStub(channel)
         self.validation = validation_service_pb2_grpc.ValidationServiceStub(channel)
         self.wallets = wallet_service_pb2_grpc.WalletServiceStub(channel)
 

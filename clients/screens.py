@@ -25,15 +25,19 @@ NOTHING = "–"
 # Columns that may take more than one line.
 WORDS = frozenset(
     {
+        "agreed",
         "assets",
         "because",
         "beyond it",
+        "catalog",
         "clock",
         "name",
         "product",
         "products",
         "resource",
         "resources",
+        "value after",
+        "value before",
         "wallets",
     }
 )

@@ -29,6 +29,7 @@ from usage_management.v1 import (
     rate_service_pb2,
     setup_service_pb2,
     summary_service_pb2,
+    usage_details_service_pb2,
     validation_service_pb2,
     wallet_service_pb2,
 )
@@ -53,6 +54,7 @@ from server.api.services.selling.accounts import AccountService
 from server.api.services.selling.assets import AssetService
 from server.api.services.selling.orders import OrderService
 from server.api.services.selling.quotes import QuoteService
+from server.api.services.selling.usage_details import UsageDetailsService
 from server.api.services.validation.validator import ValidationService
 from server.api.services.wallets.preview import PreviewService
 from server.api.services.wallets.wallets import WalletService
@@ -143,6 +145,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(rate_service_pb2, "RateService"), RateService),
     (_service(setup_service_pb2, "SetupService"), _plain(SetupService)),
     (_service(summary_service_pb2, "SummaryService"), _plain(SummaryService)),
+    (_service(usage_details_service_pb2, "UsageDetailsService"), _plain(UsageDetailsService)),
     (_service(validation_service_pb2, "ValidationService"), _plain(ValidationService)),
     (_service(wallet_service_pb2, "WalletService"), _plain(WalletService)),
 )

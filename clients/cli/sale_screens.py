@@ -44,16 +44,20 @@ def granted_text(grants: Sequence[quotes.SaleLineGrant]) -> str:
 
 
 def _priced(rate: types.Rate, tiers: types.RateTiers) -> str:
-    parts = []
-    if rate.value.value:
-        unit = rate.currency_code or last(rate.token_unit)
-        per = number(rate.per)
-        text = f"{number(rate.value)} {unit}"
-        text += "" if per in ("1", NOTHING) else f" per {per}"
-        parts.append(f"{text} begun" if rate.package_pricing else text)
+    parts = [price_text(rate)] if rate.value.value else []
     if tiers.tiers:
         parts.append(f"{len(tiers.tiers)} tiers")
     return ", ".join(parts) or NOTHING
+
+
+def price_text(rate: types.Rate) -> str:
+    """Return a rate without its tiers, as in `2 USD per 1,000`; a dash when there is none."""
+    if not rate.value.value:
+        return NOTHING
+    per = number(rate.per)
+    text = f"{number(rate.value)} {rate.currency_code or last(rate.token_unit)}"
+    text += "" if per in ("1", NOTHING) else f" per {per}"
+    return f"{text} begun" if rate.package_pricing else text
 
 
 def line_table(lines: Sequence[quotes.SaleLine]) -> Table:

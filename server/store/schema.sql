@@ -192,6 +192,27 @@ ALTER TABLE ONLY public.aggregation_policies FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.aggregation_policies IS 'catalog: how usage is aggregated';
 
+CREATE TABLE public.asset_changes (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    asset_id uuid NOT NULL,
+    number integer NOT NULL,
+    act text NOT NULL,
+    order_id uuid,
+    effective_date date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    act_time timestamp with time zone NOT NULL,
+    fields jsonb NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text]))),
+    CONSTRAINT asset_changes_number_check CHECK ((number > 0))
+);
+
+ALTER TABLE ONLY public.asset_changes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.asset_changes IS 'run-time: every change of the rates, grants and policies of an asset';
+
 CREATE TABLE public.asset_rates (
     tenant_id uuid NOT NULL,
     account_id public.code NOT NULL,
@@ -380,6 +401,25 @@ CREATE TABLE public.credentials (
 ALTER TABLE ONLY public.credentials FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.credentials IS 'control: keys as SHA-256, and the roles they carry';
+
+CREATE TABLE public.custom_fields (
+    tenant_id uuid NOT NULL,
+    custom_field_id public.code NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    type text NOT NULL,
+    picklist_values text[] DEFAULT '{}'::text[] NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT custom_fields_type_check CHECK ((type = ANY (ARRAY['TEXT'::text, 'NUMBER'::text, 'CHECKBOX'::text, 'DAY'::text, 'PERCENT'::text, 'AMOUNT_OF_MONEY'::text, 'PICKLIST'::text]))),
+    CONSTRAINT picklists_have_values CHECK (((type = 'PICKLIST'::text) = (cardinality(picklist_values) > 0)))
+);
+
+ALTER TABLE ONLY public.custom_fields FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.custom_fields IS 'catalog: fields that a tenant defines for its rates';
 
 CREATE TABLE public.default_procedures (
     tenant_id uuid NOT NULL,
@@ -934,6 +974,7 @@ CREATE TABLE public.rate_card_entries (
     adjustments jsonb,
     is_negotiable boolean DEFAULT true NOT NULL,
     max_discount_percent public.quantity,
+    custom_fields jsonb DEFAULT '{}'::jsonb NOT NULL,
     start_date date,
     end_date date,
     state text DEFAULT 'DRAFT'::text NOT NULL,
@@ -1709,6 +1750,9 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.aggregation_policies
     ADD CONSTRAINT aggregation_policies_pkey PRIMARY KEY (tenant_id, policy_id);
 
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT asset_changes_pkey PRIMARY KEY (tenant_id, account_id, asset_id, number);
+
 ALTER TABLE ONLY public.assets
     ADD CONSTRAINT asset_number_taken UNIQUE (tenant_id, account_id, number);
 
@@ -1747,6 +1791,9 @@ ALTER TABLE ONLY public.credentials
 
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (tenant_id, credential_id);
+
+ALTER TABLE ONLY public.custom_fields
+    ADD CONSTRAINT custom_fields_pkey PRIMARY KEY (tenant_id, custom_field_id);
 
 ALTER TABLE ONLY public.default_procedures
     ADD CONSTRAINT default_procedures_pkey PRIMARY KEY (tenant_id, usage);
@@ -1981,6 +2028,8 @@ CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USI
 
 CREATE INDEX corrections_by_time ON public.corrections USING btree (tenant_id, account_id, create_time, correction_id);
 
+CREATE UNIQUE INDEX custom_field_id_taken ON public.custom_fields USING btree (tenant_id, lower((custom_field_id)::text));
+
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
 CREATE INDEX grants_left ON public.grants USING btree (tenant_id, account_id, wallet_id) WHERE ((balance)::numeric > (0)::numeric);
@@ -2095,6 +2144,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.commitment_policies FOR E
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.credentials FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.custom_fields FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.jobs FOR EACH ROW WHEN ((((old.state IS DISTINCT FROM new.state) OR (old.attempts IS DISTINCT FROM new.attempts)) OR (old.error IS DISTINCT FROM new.error))) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.loadings FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
@@ -2192,6 +2243,9 @@ ALTER TABLE ONLY public.product_usage_resources
 ALTER TABLE ONLY public.commitment_links
     ADD CONSTRAINT anchor_exists FOREIGN KEY (tenant_id, account_id, anchor_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
+
 ALTER TABLE ONLY public.asset_resources
     ADD CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES public.assets(tenant_id, account_id, asset_id);
 
@@ -2228,6 +2282,9 @@ ALTER TABLE ONLY public.ratable_summaries
 ALTER TABLE ONLY public.credentials
     ADD CONSTRAINT credentials_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
+ALTER TABLE ONLY public.custom_fields
+    ADD CONSTRAINT custom_fields_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
 ALTER TABLE ONLY public.usage_resources
     ADD CONSTRAINT definition_product_exists FOREIGN KEY (tenant_id, definition_product_id) REFERENCES public.products(tenant_id, product_id);
 
@@ -2245,6 +2302,9 @@ ALTER TABLE ONLY public.wallet_entries
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
 
 ALTER TABLE ONLY public.loadings
     ADD CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES public.orders(tenant_id, account_id, order_id);
@@ -2482,6 +2542,8 @@ CREATE POLICY across_tenants ON public.tenants FOR SELECT TO usage_owner USING (
 
 ALTER TABLE public.aggregation_policies ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.asset_changes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.asset_rates ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.asset_resources ENABLE ROW LEVEL SECURITY;
@@ -2501,6 +2563,8 @@ ALTER TABLE public.correction_wallets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.corrections ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.credentials ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.custom_fields ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.default_procedures ENABLE ROW LEVEL SECURITY;
 
@@ -2528,6 +2592,8 @@ CREATE POLICY own_tenant ON public.accounts USING ((tenant_id = (NULLIF(current_
 
 CREATE POLICY own_tenant ON public.aggregation_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.asset_changes USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.asset_rates USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.asset_resources USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2547,6 +2613,8 @@ CREATE POLICY own_tenant ON public.correction_wallets USING ((tenant_id = (NULLI
 CREATE POLICY own_tenant ON public.corrections USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.credentials USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.custom_fields USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.default_procedures USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
@@ -2774,6 +2842,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.accounts TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.aggregation_policies TO usage_app;
 
+GRANT SELECT,INSERT ON TABLE public.asset_changes TO usage_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
@@ -2793,6 +2863,8 @@ GRANT SELECT,INSERT ON TABLE public.correction_wallets TO usage_app;
 GRANT SELECT,INSERT ON TABLE public.corrections TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credentials TO usage_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.custom_fields TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.default_procedures TO usage_app;
 

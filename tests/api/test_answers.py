@@ -130,6 +130,7 @@ async def test_nothing_belongs_to_what_is_absent(wire: Wire, method: str):
     nil = "00000000-0000-0000-0000-000000000001"
     parents = (
         "accounts/absent",
+        f"accounts/absent/assets/{nil}",
         f"accounts/absent/wallets/{nil}",
         f"runs/{nil}",
         "products/absent",

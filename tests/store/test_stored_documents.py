@@ -72,12 +72,20 @@ from server.domain.rating.rates import (
     TierBounds,
     TierMode,
 )
-from server.domain.selling.sales import GrantParts, LineGrant, LineResource
+from server.domain.selling.asset_changes import FieldChange
+from server.domain.selling.sales import (
+    GrantParts,
+    LineGrant,
+    LineResource,
+    ListedGrant,
+    ListedPolicies,
+)
 from server.store.billing import rating_batches
 from server.store.consumption.record_runs import CHANGE
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
 from server.store.rating.rate_documents import ADJUSTMENTS, TERMS, WATERFALL
+from server.store.selling.asset_changes import FIELDS as CHANGES
 from server.store.selling.assets import POLICIES
 from server.store.selling.quotes import RESOURCES
 
@@ -133,6 +141,8 @@ TERMS_VALUE = RateTerms(
     adjustments=ROWS,
     attribute_entry=RateEntryId("attributes/tokens"),
     attributes={"region": "eu"},
+    custom_fields={"segment": "retail"},
+    negotiated_fields={"approved": "true"},
 )
 POLICIES_VALUE = SoldPolicies(
     wallet=WalletPolicies(
@@ -186,9 +196,24 @@ RESOURCES_VALUE = (
                 ),
                 refresh_policy=source("fortnightly", PolicyLevel.PRODUCT_USAGE_RESOURCE),
                 rollover_policy=source("thrice", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                listed_as=ListedGrant(
+                    refresh_policy=source("monthly", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                    rollover_policy=source("once", PolicyLevel.PRODUCT_USAGE_RESOURCE),
+                    validity=Validity(cadence=Cadence(CadenceUnit.MONTH)),
+                ),
+                is_fixed=True,
             ),
         ),
+        listed_as=ListedPolicies(
+            sources=PolicySources(overage=source("charge", PolicyLevel.USAGE_RESOURCE)),
+            order=DrawdownOrder.GRANTED_FIRST,
+        ),
+        is_optional=True,
+        has_fixed_policies=True,
     ),
+)
+CHANGES_VALUE = (
+    FieldChange(resource_id=ResourceId("tokens"), field="rate", before="0.5 USD", after="0.4 USD"),
 )
 ELEMENTS_VALUE = (
     el.RatingSetting(
@@ -309,6 +334,7 @@ KINDS: dict[str, tuple[Any, Encoder, Decoder]] = {
     "adjustments": (ROWS, ADJUSTMENTS.encode, ADJUSTMENTS.decode),
     "policies": (POLICIES_VALUE, POLICIES.encode, POLICIES.decode),
     "resources": (RESOURCES_VALUE, RESOURCES.encode, RESOURCES.decode),
+    "asset_changes": (CHANGES_VALUE, CHANGES.encode, CHANGES.decode),
     "elements": (ELEMENTS_VALUE, encode_elements, decode_elements),
     "waterfall": (STEPS, WATERFALL.encode, WATERFALL.decode),
     "record_change": (CHANGE_VALUE, CHANGE.encode, CHANGE.decode),

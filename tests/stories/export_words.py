@@ -64,6 +64,12 @@ async def fill(world: World) -> None:
     await world.client.setup.SetUpProduct(example("telecom"))
     await world.client.setup.SetUpProduct(example("ai-platform"))
     await world.product("plan", PINGS, Metered(resource="bytes", grant="5", rate="2"))
+    await world.client.rates.CreateCustomField(
+        rates.CreateCustomFieldRequest(
+            custom_field_id="segment",
+            custom_field=rates.CustomField(type="PICKLIST", picklist_values=["gold", "silver"]),
+        )
+    )
     commitment = read_yaml(COMMITMENT).into(pb.SetUpProductRequest())
     await world.client.setup.SetUpProduct(commitment)
     # A succession of a rate and of a resource with its grant.

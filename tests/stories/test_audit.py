@@ -106,6 +106,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     "PriceBook": ("rates", "book", {"rate_cards": [CARD]}),
+    "CustomField": ("rates", "segment", {"type": "TEXT"}),
     "Procedure": ("procedures", "own", {"usage": "PROCEDURE_USAGE_RATING"}),
     "ProcedureVersion": (
         "procedures",

@@ -52,6 +52,8 @@ from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
 from server.domain.modeling.units import Unit
 
 NAMELESS = PolicyId("")
+# The levels that a sale brings.
+OF_SALES = frozenset({PolicyLevel.LINE, PolicyLevel.TARGET})
 BY_DAY = AggregationPolicy.usual(AggregationMethod.SUM)
 MONTHLY = Frequency()
 
@@ -233,7 +235,8 @@ class ResolvedGrant:
     """A product grant with its policies, in the resource's unit.
 
     A quote may not change it if it `is_fixed`, and needs an approval to increase its quantity by
-    more than `max_increase_percent`, if that is given.
+    more than `max_increase_percent`, if that is given. `listed` is the grant as in the catalog, if
+    a quote changes its policies or its validity.
     """
 
     id: ProductGrantId
@@ -249,6 +252,7 @@ class ResolvedGrant:
     end_date: date | None = None
     is_fixed: bool = False
     max_increase_percent: Decimal | None = None
+    listed: "ResolvedGrant | None" = None
 
     def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
         """Return whether a sale under a selling model that starts on `day` includes it."""
@@ -283,6 +287,11 @@ class ResolvedResource:
     def chain(self) -> PolicyChain:
         """The policies in force."""
         return resolve(self.levels)
+
+    @property
+    def listed_chain(self) -> PolicyChain:
+        """The policies by the catalog, which the line and its target do not change."""
+        return resolve([choice for choice in self.levels if choice.level not in OF_SALES])
 
     @property
     def policies(self) -> SoldPolicies:

@@ -228,18 +228,25 @@ def best_agreement(unit: UnitId, at: datetime, added: Iterable[Addition]) -> Add
 
 def chosen_for_target(at: datetime, added: Iterable[Addition]) -> Addition | None:
     """Return a target's addition at `at`: a negotiated pack, an agreement, or another pack."""
-    there = [
+    return min(_rated(at, added), key=_turn_at_target, default=None)
+
+
+def ranked_for_target(at: datetime, added: Iterable[Addition]) -> list[Addition]:
+    """Return the packs and agreements of a target at `at`, the one that applies first."""
+    return sorted(_rated(at, added), key=_turn_at_target)
+
+
+def _rated(at: datetime, added: Iterable[Addition]) -> list[Addition]:
+    return [
         addition
         for addition in added
         if addition.is_open(at) and addition.terms and addition.commitment is None
     ]
-    packs = [addition for addition in there if not addition.is_agreed]
-    best = min(packs, key=_turn, default=None)
-    if best is not None and is_negotiated(best.terms):
-        return best
-    return (
-        min((addition for addition in there if addition.is_agreed), key=_turn, default=None) or best
-    )
+
+
+def _turn_at_target(addition: Addition) -> tuple[int, "Turn"]:
+    is_negotiated_pack = not addition.is_agreed and is_negotiated(addition.terms)
+    return (0 if is_negotiated_pack else 1 if addition.is_agreed else 2), _turn(addition)
 
 
 def chosen_pack(

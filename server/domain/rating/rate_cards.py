@@ -100,6 +100,7 @@ class RateCardEntry:
     adjustments: tuple[AttributeRow, ...] = ()
     is_negotiable: bool = True
     max_discount_percent: Decimal | None = None
+    custom_fields: tuple[tuple[str, str], ...] = ()
     start: date | None = None
     end: date | None = None
     state: CatalogState = field(default=CatalogState.DRAFT, compare=False)

@@ -332,6 +332,8 @@ def _terms(
         tier_entry=_entry_key(tier),
         adjustments=() if attribute is None else attribute.adjustments,
         attribute_entry=_entry_key(attribute),
+        # The first part comes last, so that its values win.
+        custom_fields={k: v for part in reversed(parts) for k, v in part.custom_fields},
         **tiers,  # type: ignore[arg-type]
     )
     limits = [part.max_discount_percent for part in parts if part.max_discount_percent is not None]

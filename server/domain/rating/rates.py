@@ -112,6 +112,7 @@ class RateTerms:
     first of the `adjustments` that matches the attributes of the usage and the agreed `attributes`
     applies. `commitment` is the asset of an element of `committed`. `agreed_on` is the asset on
     whose line the terms were negotiated, if they apply because of an agreement for a shared target.
+    Negotiated fields replace the custom fields of the catalog, one by one.
     """
 
     unit: UnitId
@@ -131,6 +132,8 @@ class RateTerms:
     attribute_entry: RateEntryId | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     agreed_on: AssetId | None = None
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
+    negotiated_fields: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert self.rate is None or self.rate.unit == self.unit, self
@@ -151,6 +154,17 @@ class RateTerms:
     def effective_tiers(self) -> tuple[Tier, ...]:
         """The tiers in force."""
         return self.tiers if self.negotiated_tiers is None else self.negotiated_tiers
+
+    @property
+    def is_negotiated(self) -> bool:
+        """True if a rate, tiers or custom fields were negotiated."""
+        parts = (self.negotiated_rate, self.negotiated_tiers)
+        return parts != (None, None) or bool(self.negotiated_fields)
+
+    @property
+    def effective_fields(self) -> Mapping[str, str]:
+        """The custom fields, by id."""
+        return {**self.custom_fields, **self.negotiated_fields}
 
     @property
     def due(self) -> Tier | None:

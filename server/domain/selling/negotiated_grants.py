@@ -73,6 +73,7 @@ def under_grants(
 
 
 def _under(grant: ResolvedGrant, parts: GrantParts, named: GrantPolicies) -> ResolvedGrant:
+    grant = replace(grant, listed=grant)
     if parts.refresh_policy_id is not None:
         refresh = named.refreshes[parts.refresh_policy_id]
         grant = replace(

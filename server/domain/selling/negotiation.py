@@ -1,7 +1,7 @@
 """Negotiation: the differences of a quote from the catalog, and the limits on them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
@@ -36,6 +36,12 @@ class Negotiated:
     tiers: tuple[Tier, ...] | None
     bounds: TierBounds | None = None
     mode: TierMode | None = None
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_price(self) -> bool:
+        """True if a rate or tiers are negotiated, and not only custom fields."""
+        return self.rate is not None or self.tiers is not None
 
     def closed_tiers(self, terms: RateTerms, scale: int) -> tuple[Tier, ...] | None:
         """Return the tiers; if both ends are inclusive, the gaps between them are closed."""
@@ -82,7 +88,7 @@ def negotiate(resource: LineResource, asked: Negotiated) -> LineResource:
         bounds, mode = asked.bounds or terms.bounds, asked.mode or terms.mode
         listed = (terms.bounds, terms.mode)
         terms = replace(terms, negotiated_tiers=tiers, bounds=bounds, mode=mode, listed_as=listed)
-    return replace(resource, terms=terms)
+    return replace(resource, terms=replace(terms, negotiated_fields=asked.custom_fields))
 
 
 def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code: str) -> None:
@@ -141,7 +147,7 @@ def _check_negotiable(asked: Negotiated, resource: LineResource, at: str) -> Non
             f"{at}: {asked.resource_id} has no rate in the catalog to depart from",
             {"field": at, "usage_resource": asked.resource_id},
         )
-    if resource.is_fixed:
+    if resource.is_fixed and asked.is_price:
         raise FailedPrecondition(
             "NOT_NEGOTIABLE",
             f"{at}: the rate of {asked.resource_id} may not be negotiated",

@@ -24,7 +24,12 @@ from server.domain.modeling.policies import (
     RolloverPolicy,
     check_period_order,
 )
-from server.domain.modeling.resolved import ResolvedGrant, ResolvedProduct, ResolvedResource
+from server.domain.modeling.resolved import (
+    ResolvedGrant,
+    ResolvedProduct,
+    ResolvedResource,
+    sold_policies,
+)
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.cached_terms import CatalogTerms
@@ -42,6 +47,8 @@ from server.domain.selling.sales import (
     GrantParts,
     LineGrant,
     LineResource,
+    ListedGrant,
+    ListedPolicies,
     SaleLine,
     granted,
 )
@@ -179,10 +186,11 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
+    policies = resource.policies if is_apart else _of_wallet(inputs, resource)
     return LineResource(
         resource_id=resource.resource_id,
         unit_scale=resource.unit.scale,
-        policies=resource.policies if is_apart else _of_wallet(inputs, resource),
+        policies=policies,
         terms=terms,
         is_fixed=found is not None and found.is_fixed,
         token_resource_id=resource.token_resource_id if is_anchor else None,
@@ -192,6 +200,24 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
             _grant(asked, grant, resource.unit.scale, inputs.path)
             for grant in included(asked, resource)
         ),
+        listed_as=_listed_policies(resource, policies, is_apart=is_apart),
+        is_optional=resource.is_optional,
+        has_fixed_policies=resource.has_fixed_policies,
+    )
+
+
+def _listed_policies(
+    resource: ResolvedResource, policies: SoldPolicies, *, is_apart: bool
+) -> ListedPolicies | None:
+    """Return the catalog's policies, if others apply; the wallet's are not those of a product."""
+    chain = resource.listed_chain
+    sources = sold_policies(chain, resource.unit.id).sources
+    if not is_apart:
+        sources = replace(policies.sources, commitment=sources.commitment)
+    if sources == policies.sources:
+        return None
+    return ListedPolicies(
+        sources=sources, order=chain.order[0] if is_apart else policies.wallet.order
     )
 
 
@@ -315,4 +341,16 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
         rollover=_rollover(grant.rollover, asked.quantity, path),
         refresh_policy=grant.refresh_policy,
         rollover_policy=grant.rollover_policy,
+        listed_as=_listed_grant(grant.listed),
+        is_fixed=grant.is_fixed,
+    )
+
+
+def _listed_grant(listed: ResolvedGrant | None) -> ListedGrant | None:
+    if listed is None:
+        return None
+    return ListedGrant(
+        refresh_policy=listed.refresh_policy,
+        rollover_policy=listed.rollover_policy,
+        validity=listed.validity,
     )

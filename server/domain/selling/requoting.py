@@ -72,7 +72,7 @@ def _binding(line: SaleLine) -> AskedBinding:
 
 def _negotiated(resource: LineResource) -> Negotiated | None:
     terms = resource.terms
-    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
+    if terms is None or not terms.is_negotiated:
         return None
     rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
     return Negotiated(
@@ -83,6 +83,7 @@ def _negotiated(resource: LineResource) -> Negotiated | None:
         tiers=tiers,
         bounds=terms.bounds if tiers else None,
         mode=terms.mode if tiers else None,
+        custom_fields=terms.negotiated_fields,
     )
 
 

@@ -33,7 +33,9 @@ from server.domain.modeling.catalog import GrantType
 from server.domain.modeling.policies import (
     NO_SOURCE,
     CommitmentRate,
+    DrawdownOrder,
     PolicySource,
+    PolicySources,
     RefreshPolicy,
     RolloverPolicy,
     Validity,
@@ -91,11 +93,21 @@ class GrantParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedGrant:
+    """The policies and the validity of a grant by the catalog."""
+
+    refresh_policy: PolicySource = NO_SOURCE
+    rollover_policy: PolicySource = NO_SOURCE
+    validity: Validity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineGrant:
     """A grant of a line, with the quantity of one issue.
 
     `listed` is the quantity by the catalog, which is the product's grant times the line's quantity.
-    `negotiated` are the parts that differ from the catalog, if there are any.
+    `negotiated` are the parts that differ from the catalog, if there are any; `listed_as` are the
+    catalog's then. A quote cannot negotiate it if it `is_fixed`.
     """
 
     product_grant_id: ProductGrantId
@@ -108,6 +120,16 @@ class LineGrant:
     rollover: RolloverPolicy | None = None
     refresh_policy: PolicySource = NO_SOURCE
     rollover_policy: PolicySource = NO_SOURCE
+    listed_as: ListedGrant | None = None
+    is_fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPolicies:
+    """The policies of a resource by the catalog."""
+
+    sources: PolicySources
+    order: DrawdownOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +137,8 @@ class LineResource:
     """The terms and policies of one resource of a line; without `terms` it has and needs no rate.
 
     With a token, `terms` are in the token's unit, and the token is another resource of the line.
+    `listed_as` are the policies by the catalog, if others apply. A quote cannot override policies
+    that are fixed.
     """
 
     resource_id: ResourceId
@@ -126,6 +150,9 @@ class LineResource:
     definition_product_id: ProductId | None = None
     commitment: CommitmentRate | None = None
     grants: tuple[LineGrant, ...] = ()
+    listed_as: ListedPolicies | None = None
+    is_optional: bool = False
+    has_fixed_policies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -452,6 +452,21 @@ CREATE TABLE price_book_rate_cards (
 );
 COMMENT ON TABLE price_book_rate_cards IS 'catalog: the card of each type in a price book';
 
+CREATE TABLE custom_fields (
+    tenant_id       uuid NOT NULL REFERENCES tenants,
+    custom_field_id code NOT NULL,
+    display_name    text NOT NULL DEFAULT '',
+    type            text NOT NULL
+        CHECK (type IN ('TEXT', 'NUMBER', 'CHECKBOX', 'DAY', 'PERCENT', 'AMOUNT_OF_MONEY', 'PICKLIST')),
+    picklist_values text[] NOT NULL DEFAULT '{}',
+    revision        bigint NOT NULL DEFAULT 1,
+    create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, custom_field_id),
+    CONSTRAINT picklists_have_values CHECK ((type = 'PICKLIST') = (cardinality(picklist_values) > 0))
+);
+COMMENT ON TABLE custom_fields IS 'catalog: fields that a tenant defines for its rates';
+CREATE UNIQUE INDEX custom_field_id_taken ON custom_fields (tenant_id, lower(custom_field_id));
+
 CREATE TABLE rate_card_entries (
     tenant_id          uuid NOT NULL,
     rate_card_id       code NOT NULL,
@@ -468,6 +483,7 @@ CREATE TABLE rate_card_entries (
     adjustments        jsonb CHECK (jsonb_array_length(adjustments -> 'content') > 0),
     is_negotiable      boolean NOT NULL DEFAULT true,
     max_discount_percent quantity CHECK (max_discount_percent BETWEEN 0 AND 100),
+    custom_fields      jsonb NOT NULL DEFAULT '{}',
     start_date         date,
     end_date           date,
     state              text NOT NULL DEFAULT 'DRAFT' CHECK (state IN ('DRAFT', 'ACTIVE', 'INACTIVE')),
@@ -775,6 +791,25 @@ CREATE TABLE assets (
 );
 COMMENT ON TABLE assets IS 'run-time: assets, the products that an account has bought';
 
+-- An act on an asset that changed its rates, grants or policies, with every field before and after. `number` counts the
+-- acts on the asset, `act_time` is tenant time.
+CREATE TABLE asset_changes (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    asset_id       uuid NOT NULL,
+    number         integer NOT NULL CHECK (number > 0),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK')),
+    order_id       uuid,
+    effective_date date NOT NULL,
+    reason         text NOT NULL DEFAULT '',
+    act_time       timestamptz NOT NULL,
+    fields         jsonb NOT NULL,
+    create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, account_id, asset_id, number),
+    CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
+    CONSTRAINT order_exists FOREIGN KEY (tenant_id, account_id, order_id) REFERENCES orders
+);
+COMMENT ON TABLE asset_changes IS 'run-time: every change of the rates, grants and policies of an asset';
 -- The commitments that are linked to an anchor: by their sale, or later.
 CREATE TABLE commitment_links (
     tenant_id   uuid NOT NULL,
@@ -1548,8 +1583,8 @@ BEGIN
     SELECT unnest(ARRAY['unit_classes', 'units_of_measure', 'usage_resources', 'products', 'product_usage_resources',
         'product_usage_grants', 'selling_models', 'aggregation_policies', 'rating_frequency_policies',
         'overage_policies', 'refresh_policies', 'rollover_policies', 'commitment_policies', 'price_books',
-        'rate_cards', 'rate_card_entries', 'procedures', 'procedure_versions', 'accounts', 'binding_targets', 'quotes',
-        'orders']),
+        'rate_cards', 'rate_card_entries', 'custom_fields', 'procedures', 'procedure_versions', 'accounts',
+        'binding_targets', 'quotes', 'orders']),
         'OLD.revision IS DISTINCT FROM NEW.revision'
     LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN created_by uuid DEFAULT calling_credential(),'
@@ -1563,6 +1598,7 @@ END $$;
 
 -- The last change of a record has columns of its own.
 ALTER TABLE usage_records ADD COLUMN created_by uuid DEFAULT calling_credential();
+ALTER TABLE asset_changes ADD COLUMN created_by uuid DEFAULT calling_credential();
 ALTER TABLE commitment_links ADD COLUMN created_by uuid DEFAULT calling_credential();
 
 -- Tenancy: forced row-level security, and the few functions that look across tenants ---------------
@@ -1588,7 +1624,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, binding_targets, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods TO usage_app;
-GRANT UPDATE ON procedures, procedure_versions, default_procedures TO usage_app;
+GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.
 GRANT UPDATE ON refused_records TO usage_app;
@@ -1604,7 +1640,8 @@ GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
-GRANT DELETE ON procedures, procedure_versions, quote_lines, binding_targets, binding_target_policies TO usage_app;
+GRANT DELETE ON procedures, procedure_versions, quote_lines, custom_fields, binding_targets, binding_target_policies
+    TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

@@ -31,6 +31,7 @@ from server.domain.rating.rates import (
     TierMode,
 )
 from server.store.connection import Transaction
+from server.store.documents import TEXTS
 from server.store.modeling.records import Kind, Parts, check_done, stored
 from server.store.rating.rate_documents import ADJUSTMENTS
 from server.store.rating.rates import ON_DATE
@@ -172,6 +173,7 @@ def entry_from_row(row: Record, tiers: tuple[Tier, ...] = ()) -> RateCardEntry:
         adjustments=ADJUSTMENTS.decode(row["adjustments"]) if row["adjustments"] else (),
         is_negotiable=row["is_negotiable"],
         max_discount_percent=row["max_discount_percent"],
+        custom_fields=tuple(sorted(TEXTS.decode(row["custom_fields"]).items())),
         start=row["start_date"],
         end=row["end_date"],
         state=CatalogState(row["state"]),
@@ -195,6 +197,7 @@ def _columns(entry: RateCardEntry) -> tuple[Any, ...]:
         ADJUSTMENTS.encode(entry.adjustments) if entry.adjustments else None,
         entry.is_negotiable,
         entry.max_discount_percent,
+        TEXTS.encode(dict(entry.custom_fields)),
         entry.start,
         entry.end,
     )
@@ -260,6 +263,7 @@ RATE_ENTRY: Kind[RateCardEntry] = Kind(
         "adjustments",
         "is_negotiable",
         "max_discount_percent",
+        "custom_fields",
         "start_date",
         "end_date",
     ),

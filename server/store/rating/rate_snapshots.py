@@ -219,7 +219,7 @@ async def asset_rates(
     sold = _by_held(await tx.fetch(SQL["asset_rates"], tx.tenant_id, *keys))
     rows = [same[0] for same in sold.values() if same[0]["wallet_id"] is not None]
     wallets = {(row["account_id"], row["wallet_id"], row["is_shared"]) for row in rows}
-    added = await _additions(tx, wallets)
+    added = await additions_by_wallet(tx, wallets)
     return {key: _asset_rates(same, added) for key, same in sold.items()}
 
 
@@ -234,7 +234,7 @@ async def target_rates(
     columns = [[key[column] for key in distinct] for column in range(3)]
     rows = await tx.fetch(SQL["target_rates"], tx.tenant_id, *columns)
     wallets = {(row["account_id"], row["wallet_id"], True) for row in rows if row["wallet_id"]}
-    added = await _additions(tx, wallets)
+    added = await additions_by_wallet(tx, wallets)
     return {
         TargetResourceKey(row["account_id"], row["target_id"], row["usage_resource_id"]): None
         if row["wallet_id"] is None
@@ -249,7 +249,7 @@ async def target_rates(
     }
 
 
-async def _additions(
+async def additions_by_wallet(
     tx: Transaction, wallets: Iterable[tuple[AccountId, UUID, bool]]
 ) -> Mapping[UUID, list[Addition]]:
     """Return the additions of some wallets; each key ends with True for a shared wallet."""

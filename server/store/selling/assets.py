@@ -141,6 +141,17 @@ async def find_external(
     return {ExternalId(row["external_id"]): AssetId(row["asset_id"]) for row in rows}
 
 
+async def entitlements_of(
+    tx: Transaction, account_id: AccountId, asset_ids: Sequence[UUID]
+) -> dict[tuple[UUID, str], list[SoldEntitlement]]:
+    """Return the entitlements of some assets, by asset and resource, each list by number."""
+    sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
+    for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, asset_ids):
+        key = (row["asset_id"], row["usage_resource_id"])
+        sold.setdefault(key, []).append(_sold(row))
+    return sold
+
+
 async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[Asset]) -> None:
     await tx.execute(
         SQL["add_assets"],
@@ -294,10 +305,7 @@ async def _add_entitlements(
 async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Asset]:
     ids = [row["asset_id"] for row in rows]
     # Two queries for all assets, so that the number of queries does not grow with a page.
-    sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
-    for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, ids):
-        key = (row["asset_id"], row["usage_resource_id"])
-        sold.setdefault(key, []).append(_sold(row))
+    sold = await entitlements_of(tx, account_id, ids)
     resources: dict[UUID, list[AssetResource]] = {}
     for row in await tx.fetch(SQL["held_resources"], tx.tenant_id, account_id, ids):
         entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())

@@ -261,7 +261,7 @@ async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record])
             lines=tuple(lines.get(row["quote_id"], ())),
             exceptions=EXCEPTIONS.decode(row["exceptions"]),
             expire_time=row["expire_time"],
-            decision=_decision(row),
+            decision=decision_of(row),
             cloned_from=None if row["cloned_from"] is None else QuoteId(row["cloned_from"]),
             revision=row["revision"],
             audit=audit_of(row),
@@ -270,7 +270,8 @@ async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record])
     ]
 
 
-def _decision(row: Record) -> Decision | None:
+def decision_of(row: Record) -> Decision | None:
+    """Return the decision in the row of a quote, if there is one."""
     if row["decide_time"] is None:
         return None
     return Decision(

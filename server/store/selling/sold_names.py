@@ -18,6 +18,7 @@ from server.store.modeling.policies import (
 )
 from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
+from server.store.rating.custom_fields import CUSTOM_FIELD
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.selling import binding_targets
 
@@ -39,15 +40,17 @@ def sold_names(account_id: AccountId, lines: Iterable[SaleLine]) -> Iterator[str
 def _of_resource(resource: LineResource) -> Iterator[str]:
     yield RESOURCE.resource_name(resource.resource_id)
     yield UNIT.resource_name(resource.policies.wallet.unit_id)
-    sources = resource.policies.sources
-    yield from _policies(
-        (AGGREGATION, sources.aggregation),
-        (RATING_FREQUENCY, sources.rating_frequency),
-        (OVERAGE, sources.overage),
-        (COMMITMENT, sources.commitment),
-    )
+    listed = () if resource.listed_as is None else (resource.listed_as.sources,)
+    for sources in (resource.policies.sources, *listed):
+        yield from _policies(
+            (AGGREGATION, sources.aggregation),
+            (RATING_FREQUENCY, sources.rating_frequency),
+            (OVERAGE, sources.overage),
+            (COMMITMENT, sources.commitment),
+        )
     terms = resource.terms
     if terms is not None:
+        yield from map(CUSTOM_FIELD.resource_name, terms.effective_fields)
         for key in (terms.base_entry, terms.tier_entry, terms.attribute_entry):
             if key is not None:
                 yield RATE_ENTRY.resource_name(*key.split("/"))
@@ -56,6 +59,9 @@ def _of_resource(resource: LineResource) -> Iterator[str]:
 def _of_grant(line: SaleLine, grant: LineGrant) -> Iterator[str]:
     yield PRODUCT_GRANT.resource_name(line.product_id, grant.product_grant_id)
     yield from _policies((REFRESH, grant.refresh_policy), (ROLLOVER, grant.rollover_policy))
+    listed = grant.listed_as
+    if listed is not None:
+        yield from _policies((REFRESH, listed.refresh_policy), (ROLLOVER, listed.rollover_policy))
 
 
 def _policies(*sources: tuple[Kind[Any], PolicySource]) -> Iterator[str]:

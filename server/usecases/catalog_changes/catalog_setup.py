@@ -33,6 +33,7 @@ from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating import procedures as procedure_store
 from server.store.rating import rate_entries as entry_store
+from server.store.rating.custom_fields import CUSTOM_FIELD
 from server.store.rating.procedures import PROCEDURE, VERSION
 from server.store.rating.rate_entries import RATE_ENTRY
 from server.store.rating.rates import PRICE_BOOK, RATE_CARD
@@ -43,6 +44,7 @@ from server.usecases.modeling import catalog, edits
 from server.usecases.modeling.edits import Check, Record, accept
 from server.usecases.modeling.records import create
 from server.usecases.rating import procedures
+from server.usecases.rating.custom_fields import check_custom_field
 from server.usecases.rating.rate_entries import check_entry, create_entries, refuse_overlaps
 from server.usecases.rating.rates import check_book
 from server.usecases.validation.validator import ValidateProducts, load_setups
@@ -67,6 +69,7 @@ CHECKS: tuple[tuple[Kind[Any], Check[Any]], ...] = (
     (kinds.RESOURCE, catalog.check_resource),
     (kinds.PRODUCT_RESOURCE, catalog.check_product_resource),
     (kinds.PRODUCT_GRANT, catalog.check_product_grant),
+    (CUSTOM_FIELD, check_custom_field),
     (RATE_CARD, accept),
     (PRICE_BOOK, check_book),
 )

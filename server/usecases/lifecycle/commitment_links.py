@@ -6,6 +6,7 @@ from datetime import date
 from server.domain.ids import AccountId, AssetId
 from server.domain.modeling.roles import Binding
 from server.domain.selling.activation import activate
+from server.domain.selling.asset_changes import link_change
 from server.domain.selling.bindings import nothing_sold
 from server.domain.selling.commitments import check_linkable, linked_line
 from server.domain.selling.sales import Asset
@@ -13,7 +14,7 @@ from server.domain.selling.targets import TargetKind
 from server.env import new_id
 from server.store.access import tenants
 from server.store.connection import Transaction
-from server.store.selling import assets, orders, targets
+from server.store.selling import asset_changes, assets, orders, targets
 from server.usecases.lifecycle.order_activation import take_effect
 
 
@@ -54,7 +55,9 @@ async def link_commitment(tx: Transaction, command: LinkCommitment) -> Asset:
     )
     order = await orders.get(tx, account_id, asset.order_id)
     sale = order.of_one(line, asset_id)
-    new = activate(sale, buyer, before, now=await tenants.now(tx), new_id=new_id)
+    instant = await tenants.now(tx)
+    new = activate(sale, buyer, before, now=instant, new_id=new_id)
     await take_effect(tx, sale, new, before, has_assets=True)
+    await asset_changes.add(tx, account_id, [link_change(asset_id, line, instant)])
     await orders.bump_rates(tx, account_id)
     return await assets.get(tx, account_id, asset_id)

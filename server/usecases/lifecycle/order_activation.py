@@ -9,6 +9,7 @@ from server.domain.billing.causes import Cause
 from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, Before, DuePeriod, activate
+from server.domain.selling.asset_changes import sold_changes
 from server.domain.selling.commitments import overlap
 from server.domain.selling.grants import Grant
 from server.domain.selling.line_refusals import of_line
@@ -24,7 +25,7 @@ from server.store.access.tenants import now
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
-from server.store.selling import assets, commitments, orders
+from server.store.selling import asset_changes, assets, commitments, orders
 from server.store.selling import overages as stored_overages
 from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
@@ -69,6 +70,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     instant = await now(tx)
     new = activate(order, buyer, before, now=instant, new_id=new_id)
     await take_effect(tx, order, new, before)
+    await asset_changes.add(tx, account_id, sold_changes(order, instant))
     return await orders.mark_active(tx, order, instant)
 
 

@@ -6,7 +6,7 @@ product is activated, and does not price anything before.
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.domain.batches import BatchOutcome
 from server.domain.errors import (
@@ -38,6 +38,7 @@ from server.store.rating.rate_entries import RATE_ENTRY, Metered
 from server.store.rating.rates import RATE_CARD
 from server.usecases.modeling.currencies import is_currency
 from server.usecases.modeling.records import check_same, refuse_used
+from server.usecases.rating.custom_fields import checked_values
 
 # An entry after a batch, and the outcome of its item.
 EntryOutcome = tuple[StoredRecord[RateCardEntry], BatchOutcome]
@@ -62,7 +63,7 @@ async def check_entry(
 
     Raises RATE_CARD_NOT_FOUND, PRODUCT_NOT_FOUND, PRODUCT_USAGE_RESOURCE_NOT_FOUND, FIELD_REQUIRED,
     RATE_CARD_TYPE_MISMATCH, CURRENCY_MISMATCH, TIERS_INVALID, UNIT_OF_MEASURE_NOT_FOUND,
-    TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, LIMIT_RATE_CARD.
+    TOKEN_RESOURCE, SELLING_MODEL_NOT_FOUND, LIMIT_RATE_CARD, CUSTOM_FIELD_INVALID.
     """
     wanted = await _checked(tx, await _known(tx, [entry]), entry)
     await _check_sizes(tx, [wanted], most)
@@ -197,6 +198,10 @@ async def _checked(tx: Transaction, known: _Known, entry: RateCardEntry) -> Rate
         name = f"products/{entry.product_id}/usageResources/{entry.resource_id or '-'}"
         raise NotFound.of("ProductUsageResource", name)
     wanted = checked(entry, known.cards[entry.card_id], scale=scale)
+    if wanted.custom_fields:
+        path = "rate_card_entry.custom_fields"
+        values = await checked_values(tx, dict(wanted.custom_fields), path)
+        wanted = replace(wanted, custom_fields=tuple(sorted(values.items())))
     unit, model = entry.currency_code, entry.selling_model_id
     if not is_currency(unit) and f"unit {unit}" not in known.seen:
         await _check_token(tx, unit)

@@ -1,5 +1,6 @@
 """The versions of policies that apply to a sale: those of the day on which it starts."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -73,7 +74,7 @@ async def _versions(tx: Transaction, product: ResolvedProduct, day: LocalDay) ->
                 policy = getattr(level, field)
                 if policy is not None and policy.version > 1:
                     revised[field].add(policy.content.id)
-        for grant in resource.grants:
+        for grant in _with_listed(resource.grants):
             for field in ("refresh", "rollover"):
                 source = getattr(grant, f"{field}_policy")
                 if source.version > 1:
@@ -83,6 +84,13 @@ async def _versions(tx: Transaction, product: ResolvedProduct, day: LocalDay) ->
         for field, ids in revised.items()
         if ids
     }
+
+
+def _with_listed(grants: Iterable[ResolvedGrant]) -> Iterator[ResolvedGrant]:
+    for grant in grants:
+        yield grant
+        if grant.listed is not None:
+            yield grant.listed
 
 
 def _level(level: LevelPolicies, versions: Versions) -> LevelPolicies:
@@ -97,6 +105,8 @@ def _level(level: LevelPolicies, versions: Versions) -> LevelPolicies:
 
 
 def _grant(grant: ResolvedGrant, versions: Versions) -> ResolvedGrant:
+    if grant.listed is not None:
+        grant = replace(grant, listed=_grant(grant.listed, versions))
     refresh = versions.get("refresh", {}).get(grant.refresh_policy.id or PolicyId(""))
     if refresh is not None:
         version, content = refresh

@@ -1,7 +1,7 @@
 """Quoting: read the catalog for the lines of a quote, and freeze what is found."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from server.domain.errors import FailedPrecondition
@@ -28,6 +28,7 @@ from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.selling import assets, orders, quotes
 from server.usecases.modeling.resolution import resolved_product
+from server.usecases.rating.custom_fields import checked_values
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 from server.usecases.selling.bindings import bound
 from server.usecases.selling.overrides import overridden
@@ -84,8 +85,9 @@ async def quote_lines(
     rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}
     lines: list[SaleLine] = []
     found: list[QuoteException] = []
-    for index, given in enumerate(asked):
+    for index, requested in enumerate(asked):
         path = f"{sale}.lines[{index}]"
+        given = await _with_fields(tx, requested, path)
         inputs = await _inputs(tx, buyer, given, products[given.product_id], (path, lines))
         target = (inputs.to.target_id, inputs.to.target_line)
         key = (given.product_id, given.start_date, target, given.selling_model_id)
@@ -96,6 +98,25 @@ async def quote_lines(
         lines.append(line)
         found += exceptions(inputs, line, index)
     return Quoted(lines=tuple(lines), exceptions=tuple(found))
+
+
+async def _with_fields(tx: Transaction, given: AskedLine, path: str) -> AskedLine:
+    """Return a line with the custom fields of its rates as they are stored.
+
+    Raises CUSTOM_FIELD_INVALID.
+    """
+    if not any(asked.custom_fields for asked in given.negotiated):
+        return given
+    negotiated = [
+        replace(
+            asked,
+            custom_fields=await checked_values(
+                tx, asked.custom_fields, f"{path}.negotiated_rates[{index}].custom_fields"
+            ),
+        )
+        for index, asked in enumerate(given.negotiated)
+    ]
+    return replace(given, negotiated=tuple(negotiated))
 
 
 async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]) -> None:

@@ -11,9 +11,11 @@ from server.domain.ids import AssetId, UnitId, derive
 from server.domain.modeling.policies import CommitmentRate
 from server.domain.rating.additions import (
     chosen,
+    chosen_for_target,
     in_force,
     overlaid,
     overlaid_all,
+    ranked_for_target,
     standing,
 )
 from server.domain.rating.rates import Rate, RateSegment
@@ -192,3 +194,15 @@ def test_what_stands_of_agreements_is_what_would_hold_of_all(agreements, others)
     every, kept = overlaid(YEAR, [*agreements, *others]), overlaid(YEAR, [*stands, *others])
     assert [price(every, at) for at in days] == [price(kept, at) for at in days]
     assert [(one.start, one.terms) for one in every] == [(one.start, one.terms) for one in kept]
+
+
+def test_at_a_target_a_negotiated_pack_comes_first_then_agreements_then_other_packs():
+    span = (day(1), None)
+    listed, best = pack("listed", 1, span), pack("best", 9, span, is_negotiated=True)
+    early, late = agreed("early", 2, span), agreed("late", 3, (day(2), None))
+    added = [listed, early, late, best, pack("commitment", 1, span, CommitmentRate.LOWEST)]
+
+    assert ranked_for_target(day(3), added) == [best, late, early, listed]
+    assert ranked_for_target(day(1), added) == [best, early, listed]
+    assert chosen_for_target(day(3), [listed, early]) == early
+    assert chosen_for_target(day(3), []) is None

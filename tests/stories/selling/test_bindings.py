@@ -9,6 +9,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from clients.values import enum_name
 from tests.stories.bill_words import owed
 from tests.stories.binding_words import balances, create_target, days, of_target, unbound
+from tests.stories.detail_words import detail_list
 from tests.stories.policy_words import overage, override
 from tests.stories.quote_words import act, activate, read
 from tests.stories.sale_words import bind, plan, to
@@ -75,12 +76,15 @@ async def test_a_line_is_bound_to_an_earlier_line_of_its_sale(sandbox):
     )
     again = await act(world, "Clone", quote)
     first, added, second = await activate(world, again)
+    details = await detail_list(world, again.name) + await detail_list(world, added.name)
     await world.use(second, "credits", "2024-01-10", 1_150)
     await world.advance("2024-02-10")
 
     shown = [(one.HasField("binding_line"), one.binding_line) for one in again.lines]
     assert shown == [(False, 0), (True, 0), (True, 0)]
     assert [enum_name(one, "binding") for one in again.lines] == ["SELF", "ASSET", "ASSET"]
+    assert [one.binding_line for one in details] == [0, 0, 0, 0]
+    assert [one.HasField("binding_line") for one in details] == [False, True, True, True]
     assert list(again.lines) == list((await read(world, again)).lines)
     assert await balances(world, account) == {first.name: 0}
     assert {one.resources[0].wallet for one in (first, added, second)} == {

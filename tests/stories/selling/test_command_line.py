@@ -290,3 +290,28 @@ async def test_a_file_may_name_assets_by_the_ids_of_their_owner(shell: Shell) ->
     previewed = await shell.done("preview acme calls=30 --asset crm-1 --at 2026-01-20")
     # 19 of 30 are left; 11 cost 0.10.
     assert "1.1 USD" in previewed
+
+
+async def test_the_terms_of_an_asset_stand_beside_the_catalog_and_its_history(shell: Shell) -> None:
+    await shell.done("quote create acme --negotiated deal.yaml")
+    of_quote = await shell.done(f"details {(await shell.read('quote show acme'))['name']}")
+    await shell.done("order create acme")
+    await shell.done("order activate acme")
+
+    shown = await shell.done("asset show acme")
+    history = await shell.done("asset history acme")
+    [detail] = (await shell.read("asset show acme --on 2026-01-01"))["usage_details"]
+    [change] = (await shell.read("asset history acme --resource calls"))["asset_changes"]
+
+    rate = ["rate", "0.08", "USD", "0.1", "USD", "yes"]
+    assert rate in words(of_quote)
+    assert rate in words(shown)
+    assert ["grant", "included", "100", "100", "yes"] in words(shown)
+    assert "sale of" in history
+    assert ["calls", "rate", "–", "0.08", "USD"] in words(history)
+    assert detail["resource"]["terms"]["rate"]["value"] == {"value": "0.08"}
+    assert detail["resource"]["terms"]["catalog_rate"]["value"] == {"value": "0.1"}
+    assert change["act"] == "SALE"
+    assert change["asset"] == detail["asset"]
+    assert (await shell.read("asset history acme --on 2025-12-31"))["asset_changes"] == []
+    assert (await shell.read("details acme"))["usage_details"] == []

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import catalog_resources_pb2 as _catalog_resources_pb2
@@ -245,6 +246,153 @@ class Entitlement(_message.Message):
 Global___Entitlement: _TypeAlias = Entitlement  # noqa: Y015
 
 @_typing.final
+class AssetChange(_message.Message):
+    """A change of the rates, grants or policies of an asset: who did what, when, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Act:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[AssetChange._Act.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACT_UNSPECIFIED: AssetChange._Act.ValueType  # 0
+        """Never returned."""
+        SALE: AssetChange._Act.ValueType  # 1
+        """The asset was sold: its order was activated."""
+        OTHER_SALE: AssetChange._Act.ValueType  # 2
+        """Another asset was sold that changes the rates of this one: a pack, a commitment, or a rate that was negotiated for
+        the target that both share.
+        """
+        LINK: AssetChange._Act.ValueType  # 3
+        """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
+        `OTHER_SALE`.
+        """
+
+    class Act(_Act, metaclass=_ActEnumTypeWrapper):
+        """The kind of act. New acts may be added."""
+
+    ACT_UNSPECIFIED: AssetChange.Act.ValueType  # 0
+    """Never returned."""
+    SALE: AssetChange.Act.ValueType  # 1
+    """The asset was sold: its order was activated."""
+    OTHER_SALE: AssetChange.Act.ValueType  # 2
+    """Another asset was sold that changes the rates of this one: a pack, a commitment, or a rate that was negotiated for
+    the target that both share.
+    """
+    LINK: AssetChange.Act.ValueType  # 3
+    """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
+    `OTHER_SALE`.
+    """
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
+    ASSET_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    FIELD_CHANGES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    ACT_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `accounts/{account}/assets/{asset}/changes/{change}`; for `OTHER_SALE`, that of the sale of the
+    other asset.
+    """
+    act: Global___AssetChange.Act.ValueType
+    """The kind of act."""
+    asset: _builtins.str
+    """The asset that was sold or changed: `accounts/{account}/assets/{asset}`; another one for `OTHER_SALE`."""
+    reason: _builtins.str
+    """The reason that was given for the act; empty if none was."""
+    order: _builtins.str
+    """The order: `accounts/{account}/orders/{order}`; empty if there was none."""
+    quote: _builtins.str
+    """The quote of the order: `accounts/{account}/quotes/{quote}`; empty if there was none."""
+    created_by: _builtins.str
+    """The credential that did it: `credentials/{credential}`; empty if the service itself did."""
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The first day on which the change applies, in the account's time zone."""
+
+    @_builtins.property
+    def field_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AssetFieldChange]:
+        """The fields that changed."""
+
+    @_builtins.property
+    def approval(self) -> _quote_service_pb2.QuoteDecision:
+        """The approval of the quote; absent if it needed none."""
+
+    @_builtins.property
+    def act_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the act, by the tenant's clock."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the act, by the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        act: Global___AssetChange.Act.ValueType = ...,
+        asset: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        field_changes: _abc.Iterable[Global___AssetFieldChange] | None = ...,
+        reason: _builtins.str = ...,
+        order: _builtins.str = ...,
+        quote: _builtins.str = ...,
+        approval: _quote_service_pb2.QuoteDecision | None = ...,
+        act_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "approval", b"approval", "create_time", b"create_time", "effective_date", b"effective_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "act_time", b"act_time", "approval", b"approval", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "effective_date", b"effective_date", "field_changes", b"field_changes", "name", b"name", "order", b"order", "quote", b"quote", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssetChange: _TypeAlias = AssetChange  # noqa: Y015
+
+@_typing.final
+class AssetFieldChange(_message.Message):
+    """A field that a change gave another value. Values are texts for people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    field: _builtins.str
+    """The field, such as `rate`, `tiers`, `overage_policy` or `grants/{grant}/quantity`."""
+    before: _builtins.str
+    """The value before, such as `0.5 USD per 10` or `monthly, version 2`; empty if there was none."""
+    after: _builtins.str
+    """The value after; empty if there is none any more."""
+    def __init__(
+        self,
+        *,
+        usage_resource: _builtins.str = ...,
+        field: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "field", b"field", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssetFieldChange: _TypeAlias = AssetFieldChange  # noqa: Y015
+
+@_typing.final
 class GetAssetRequest(_message.Message):
     """Request message for GetAsset."""
 
@@ -399,3 +547,77 @@ class ListAssetsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssetsResponse: _TypeAlias = ListAssetsResponse  # noqa: Y015
+
+@_typing.final
+class ListAssetChangesRequest(_message.Message):
+    """Request message for ListAssetChanges. Filters that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The asset: `accounts/{account}/assets/{asset}`."""
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    usage_resource: _builtins.str
+    """The usage resource filter: only field changes of this resource: `usageResources/{usage_resource}`."""
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The effective date: only changes that apply on this day or before."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of knowledge: only acts until this time, by the tenant's clock."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        usage_resource: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "effective_date", b"effective_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "effective_date", b"effective_date", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAssetChangesRequest: _TypeAlias = ListAssetChangesRequest  # noqa: Y015
+
+@_typing.final
+class ListAssetChangesResponse(_message.Message):
+    """Response message for ListAssetChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_CHANGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def asset_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AssetChange]:
+        """The changes, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        asset_changes: _abc.Iterable[Global___AssetChange] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_changes", b"asset_changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAssetChangesResponse: _TypeAlias = ListAssetChangesResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class AssetServiceStub:
                 request_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetsResponse.FromString,
                 _registered_method=True)
+        self.ListAssetChanges = channel.unary_unary(
+                '/usage_management.v1.AssetService/ListAssetChanges',
+                request_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.FromString,
+                _registered_method=True)
         self.LinkCommitment = channel.unary_unary(
                 '/usage_management.v1.AssetService/LinkCommitment',
                 request_serializer=usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.SerializeToString,
@@ -65,6 +70,16 @@ class AssetServiceServicer:
 
     def ListAssets(self, request, context):
         """Lists an account's assets, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAssetChanges(self, request, context):
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+        catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+        Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +112,11 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     servicer.ListAssets,
                     request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetsResponse.SerializeToString,
+            ),
+            'ListAssetChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAssetChanges,
+                    request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.SerializeToString,
             ),
             'LinkCommitment': grpc.unary_unary_rpc_method_handler(
                     servicer.LinkCommitment,
@@ -159,6 +179,33 @@ class AssetService:
             '/usage_management.v1.AssetService/ListAssets',
             usage__management_dot_v1_dot_asset__service__pb2.ListAssetsRequest.SerializeToString,
             usage__management_dot_v1_dot_asset__service__pb2.ListAssetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAssetChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AssetService/ListAssetChanges',
+            usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesRequest.SerializeToString,
+            usage__management_dot_v1_dot_asset__service__pb2.ListAssetChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,12 @@ class AssetServiceStub:
     """Gets an asset with its resources, rates and entitlements."""
     ListAssets: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]
     """Lists an account's assets, oldest first."""
+    ListAssetChanges: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+    catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+    """
     LinkCommitment: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.LinkCommitmentRequest, _asset_service_pb2.Asset]
     """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
     other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
@@ -58,6 +64,12 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Gets an asset with its resources, rates and entitlements."""
     ListAssets: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]  # type: ignore[assignment]
     """Lists an account's assets, oldest first."""
+    ListAssetChanges: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]  # type: ignore[assignment]
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+    catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+    Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+    """
     LinkCommitment: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.LinkCommitmentRequest, _asset_service_pb2.Asset]  # type: ignore[assignment]
     """Links a commitment that was sold without an anchor: from then on it pays for the usage of the anchor before
     other grants do. Its grants are issued into the wallets of the anchor, under the policies of these. If rating
@@ -88,6 +100,18 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.ListAssetsResponse, _abc.Awaitable[_asset_service_pb2.ListAssetsResponse]]:
         """Lists an account's assets, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListAssetChanges(
+        self,
+        request: _asset_service_pb2.ListAssetChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.ListAssetChangesResponse, _abc.Awaitable[_asset_service_pb2.ListAssetChangesResponse]]:
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
+        catalog and new versions of policies are not among them, because they do not reach what was sold.
+
+        Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
+        """
 
     @_abc_1.abstractmethod
     def LinkCommitment(

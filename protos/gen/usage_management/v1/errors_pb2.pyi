@@ -133,6 +133,8 @@ class ErrorDetails(_message.Message):
         """The percentage is out of range; use 0 to 100."""
         RATE_NEGATIVE: ErrorDetails._Reason.ValueType  # 124
         """The rate is negative; use zero or more."""
+        CUSTOM_FIELD_INVALID: ErrorDetails._Reason.ValueType  # 190
+        """The value of a custom field is not of its type, or the field is not defined; see the violation of each field."""
         CURRENCY_UNKNOWN: ErrorDetails._Reason.ValueType  # 125
         """The currency is unknown; use an ISO 4217 code in capitals."""
         CURRENCY_MISMATCH: ErrorDetails._Reason.ValueType  # 126
@@ -225,6 +227,8 @@ class ErrorDetails(_message.Message):
         """The order does not exist."""
         OVERAGE_POLICY_NOT_FOUND: ErrorDetails._Reason.ValueType  # 207
         """The overage policy does not exist."""
+        CUSTOM_FIELD_NOT_FOUND: ErrorDetails._Reason.ValueType  # 260
+        """The custom field does not exist."""
         PRICE_BOOK_NOT_FOUND: ErrorDetails._Reason.ValueType  # 208
         """The price book does not exist."""
         PRODUCT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 209
@@ -535,6 +539,8 @@ class ErrorDetails(_message.Message):
     """The percentage is out of range; use 0 to 100."""
     RATE_NEGATIVE: ErrorDetails.Reason.ValueType  # 124
     """The rate is negative; use zero or more."""
+    CUSTOM_FIELD_INVALID: ErrorDetails.Reason.ValueType  # 190
+    """The value of a custom field is not of its type, or the field is not defined; see the violation of each field."""
     CURRENCY_UNKNOWN: ErrorDetails.Reason.ValueType  # 125
     """The currency is unknown; use an ISO 4217 code in capitals."""
     CURRENCY_MISMATCH: ErrorDetails.Reason.ValueType  # 126
@@ -627,6 +633,8 @@ class ErrorDetails(_message.Message):
     """The order does not exist."""
     OVERAGE_POLICY_NOT_FOUND: ErrorDetails.Reason.ValueType  # 207
     """The overage policy does not exist."""
+    CUSTOM_FIELD_NOT_FOUND: ErrorDetails.Reason.ValueType  # 260
+    """The custom field does not exist."""
     PRICE_BOOK_NOT_FOUND: ErrorDetails.Reason.ValueType  # 208
     """The price book does not exist."""
     PRODUCT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 209

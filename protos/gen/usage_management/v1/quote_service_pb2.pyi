@@ -519,10 +519,31 @@ class NegotiatedRate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class CustomFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     CLEAR_TIERS_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     usage_resource: _builtins.str
     """The usage resource: `usageResources/{usage_resource}`."""
     clear_tiers: _builtins.bool
@@ -533,7 +554,7 @@ class NegotiatedRate(_message.Message):
     @_builtins.property
     def rate(self) -> _types_pb2.Rate:
         """The rate that replaces the base rate of the catalog, in the currency or token of the catalog's. At least one
-        of `rate`, `tiers` and `clear_tiers` is required. Only `value` is required: an absent `per`, denomination or
+        of `rate`, `tiers`, `clear_tiers` and `custom_fields` is required. Only `value` is required: an absent `per`, denomination or
         `package_pricing` is that of the catalog's base rate; without one, `per` is the `tier_per` of the catalog's
         tiers, and the rate is not a package. Set `per` to change the number of units, and `package_pricing` to false
         to price single units. The tiers of the catalog still apply to the rate, and their overriding values are
@@ -546,6 +567,13 @@ class NegotiatedRate(_message.Message):
         tiers; without any, `VOLUME` and `LOWER_INCLUSIVE`. The base rate of the catalog remains unless `rate` is set.
         """
 
+    @_builtins.property
+    def custom_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The custom fields of the rate, by the id of the field: at most 50. A value replaces that of the rate card entry.
+        Values are written as in `CustomField.Type`; others, and fields that are not defined, are refused
+        (`CUSTOM_FIELD_INVALID`). They may be set for a rate that cannot be negotiated.
+        """
+
     def __init__(
         self,
         *,
@@ -553,10 +581,11 @@ class NegotiatedRate(_message.Message):
         rate: _types_pb2.Rate | None = ...,
         tiers: _types_pb2.RateTiers | None = ...,
         clear_tiers: _builtins.bool = ...,
+        custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_tiers", b"clear_tiers", "rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear_tiers", b"clear_tiers", "custom_fields", b"custom_fields", "rate", b"rate", "tiers", b"tiers", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -672,6 +701,13 @@ class SaleLineGrant(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     VALIDITY_FIELD_NUMBER: _builtins.int
     CATALOG_QUANTITY_FIELD_NUMBER: _builtins.int
+    CATALOG_REFRESH_POLICY_FIELD_NUMBER: _builtins.int
+    CATALOG_REFRESH_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CATALOG_ROLLOVER_POLICY_FIELD_NUMBER: _builtins.int
+    CATALOG_ROLLOVER_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CATALOG_VALIDITY_FIELD_NUMBER: _builtins.int
+    NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
+    NEGOTIATED_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The product usage grant that it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -686,6 +722,18 @@ class SaleLineGrant(_message.Message):
     """The version of the rollover policy; zero without one."""
     type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType
     """The type of the grant: a grant, or the quantity that a commitment commits to."""
+    catalog_refresh_policy: _builtins.str
+    """The refresh policy of the catalog, if `negotiated`; empty if the catalog has none."""
+    catalog_refresh_policy_version: _builtins.int
+    """The version of the refresh policy of the catalog; zero without one."""
+    catalog_rollover_policy: _builtins.str
+    """The rollover policy of the catalog, if `negotiated`; empty if the catalog has none."""
+    catalog_rollover_policy_version: _builtins.int
+    """The version of the rollover policy of the catalog; zero without one."""
+    non_negotiable: _builtins.bool
+    """True if a quote may not negotiate the grant."""
+    negotiated: _builtins.bool
+    """True if the quantity, a policy or the validity was negotiated on a quote."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of one issue, in `unit_of_measure`: the quantity of the product usage grant times the quantity
@@ -710,6 +758,10 @@ class SaleLineGrant(_message.Message):
     def catalog_quantity(self) -> _decimal_pb2.Decimal:
         """The quantity of one issue by the catalog, where another one was negotiated."""
 
+    @_builtins.property
+    def catalog_validity(self) -> _types_pb2.Cadence:
+        """The validity of one issue by the catalog, if `negotiated`; absent if the catalog has none."""
+
     def __init__(
         self,
         *,
@@ -725,10 +777,17 @@ class SaleLineGrant(_message.Message):
         type: _catalog_resources_pb2.ProductUsageGrant.Type.ValueType = ...,
         validity: _types_pb2.Cadence | None = ...,
         catalog_quantity: _decimal_pb2.Decimal | None = ...,
+        catalog_refresh_policy: _builtins.str = ...,
+        catalog_refresh_policy_version: _builtins.int = ...,
+        catalog_rollover_policy: _builtins.str = ...,
+        catalog_rollover_policy_version: _builtins.int = ...,
+        catalog_validity: _types_pb2.Cadence | None = ...,
+        non_negotiable: _builtins.bool = ...,
+        negotiated: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_refresh_policy", b"catalog_refresh_policy", "catalog_refresh_policy_version", b"catalog_refresh_policy_version", "catalog_rollover_policy", b"catalog_rollover_policy", "catalog_rollover_policy_version", b"catalog_rollover_policy_version", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "negotiated", b"negotiated", "non_negotiable", b"non_negotiable", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -234,6 +234,26 @@ class RateCardEntry(_message.Message):
     NON_NEGOTIABLE: RateCardEntry.Negotiability.ValueType  # 2
     """A quote with another rate is refused (`NOT_NEGOTIABLE`)."""
 
+    @_typing.final
+    class CustomFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -246,6 +266,7 @@ class RateCardEntry(_message.Message):
     TIER_PER_FIELD_NUMBER: _builtins.int
     NEGOTIABILITY_FIELD_NUMBER: _builtins.int
     MAX_DISCOUNT_PERCENT_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -316,6 +337,12 @@ class RateCardEntry(_message.Message):
         """
 
     @_builtins.property
+    def custom_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The custom fields, by the id of the field: at most 50. Values are written as in `CustomField.Type`; others, and
+        fields that are not defined, are refused (`CUSTOM_FIELD_INVALID`). Quotes, orders and assets take them over.
+        """
+
+    @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day on which the entry applies, in the buyer's time zone; unbounded if absent."""
 
@@ -346,6 +373,7 @@ class RateCardEntry(_message.Message):
         tier_per: _decimal_pb2.Decimal | None = ...,
         negotiability: Global___RateCardEntry.Negotiability.ValueType = ...,
         max_discount_percent: _decimal_pb2.Decimal | None = ...,
+        custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
@@ -357,13 +385,118 @@ class RateCardEntry(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "max_discount_percent", b"max_discount_percent", "rate", b"rate", "start_date", b"start_date", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "max_discount_percent", b"max_discount_percent", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "create_time", b"create_time", "created_by", b"created_by", "currency_code", b"currency_code", "custom_fields", b"custom_fields", "denomination", b"denomination", "end_date", b"end_date", "etag", b"etag", "max_discount_percent", b"max_discount_percent", "name", b"name", "negotiability", b"negotiability", "product", b"product", "rate", b"rate", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "tier_per", b"tier_per", "tiers", b"tiers", "token_unit", b"token_unit", "update_time", b"update_time", "updated_by", b"updated_by", "usage_resource", b"usage_resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___RateCardEntry: _TypeAlias = RateCardEntry  # noqa: Y015
+
+@_typing.final
+class CustomField(_message.Message):
+    """A field that a tenant defines for its rates: for rate card entries and negotiated rates, from which quotes, orders
+    and assets have them. It takes effect at once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Type:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CustomField._Type.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: CustomField._Type.ValueType  # 0
+        """Refused."""
+        TEXT: CustomField._Type.ValueType  # 1
+        """A text of 1 to 1,000 characters."""
+        NUMBER: CustomField._Type.ValueType  # 2
+        """A number, such as `-12.5`: at most 26 digits before the point and 12 after."""
+        CHECKBOX: CustomField._Type.ValueType  # 3
+        """`true` or `false`."""
+        DAY: CustomField._Type.ValueType  # 4
+        """A day, such as `2024-01-31`."""
+        PERCENT: CustomField._Type.ValueType  # 5
+        """A number that is a percentage."""
+        AMOUNT_OF_MONEY: CustomField._Type.ValueType  # 6
+        """A number that is an amount in the currency of the rate."""
+        PICKLIST: CustomField._Type.ValueType  # 7
+        """One of `picklist_values`."""
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """The type of the values, which are texts. New types may be added."""
+
+    TYPE_UNSPECIFIED: CustomField.Type.ValueType  # 0
+    """Refused."""
+    TEXT: CustomField.Type.ValueType  # 1
+    """A text of 1 to 1,000 characters."""
+    NUMBER: CustomField.Type.ValueType  # 2
+    """A number, such as `-12.5`: at most 26 digits before the point and 12 after."""
+    CHECKBOX: CustomField.Type.ValueType  # 3
+    """`true` or `false`."""
+    DAY: CustomField.Type.ValueType  # 4
+    """A day, such as `2024-01-31`."""
+    PERCENT: CustomField.Type.ValueType  # 5
+    """A number that is a percentage."""
+    AMOUNT_OF_MONEY: CustomField.Type.ValueType  # 6
+    """A number that is an amount in the currency of the rate."""
+    PICKLIST: CustomField.Type.ValueType  # 7
+    """One of `picklist_values`."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    PICKLIST_VALUES_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    UPDATED_BY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `customFields/{custom_field}`."""
+    display_name: _builtins.str
+    """The display name: at most 200 characters."""
+    type: Global___CustomField.Type.ValueType
+    """The type of the values. It never changes."""
+    etag: _builtins.str
+    """The etag; it changes whenever the resource changes."""
+    created_by: _builtins.str
+    """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
+    updated_by: _builtins.str
+    """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    @_builtins.property
+    def picklist_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values of a picklist: 1 to 100, each of 1 to 200 characters; empty for other types."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of creation."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the last change that callers can see; `create_time` if there was none."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        type: Global___CustomField.Type.ValueType = ...,
+        picklist_values: _abc.Iterable[_builtins.str] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        updated_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "name", b"name", "picklist_values", b"picklist_values", "type", b"type", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomField: _TypeAlias = CustomField  # noqa: Y015
 
 @_typing.final
 class GetPriceBookRequest(_message.Message):
@@ -568,6 +701,172 @@ class DeletePriceBookRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePriceBookRequest: _TypeAlias = DeletePriceBookRequest  # noqa: Y015
+
+@_typing.final
+class GetCustomFieldRequest(_message.Message):
+    """Request message for GetCustomField."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The custom field: `customFields/{custom_field}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCustomFieldRequest: _TypeAlias = GetCustomFieldRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomFieldsRequest(_message.Message):
+    """Request message for ListCustomFields."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of items: 50 if zero, at most 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomFieldsRequest: _TypeAlias = ListCustomFieldsRequest  # noqa: Y015
+
+@_typing.final
+class ListCustomFieldsResponse(_message.Message):
+    """Response message for ListCustomFields."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The token of the next page; empty on the last page."""
+    @_builtins.property
+    def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomField]:
+        """The custom fields, by id."""
+
+    def __init__(
+        self,
+        *,
+        custom_fields: _abc.Iterable[Global___CustomField] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_fields", b"custom_fields", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCustomFieldsResponse: _TypeAlias = ListCustomFieldsResponse  # noqa: Y015
+
+@_typing.final
+class CreateCustomFieldRequest(_message.Message):
+    """Request message for CreateCustomField."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOM_FIELD_ID_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELD_FIELD_NUMBER: _builtins.int
+    custom_field_id: _builtins.str
+    """The id of the new resource: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`."""
+    @_builtins.property
+    def custom_field(self) -> Global___CustomField:
+        """The custom field."""
+
+    def __init__(
+        self,
+        *,
+        custom_field_id: _builtins.str = ...,
+        custom_field: Global___CustomField | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom_field", b"custom_field"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_field", b"custom_field", "custom_field_id", b"custom_field_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCustomFieldRequest: _TypeAlias = CreateCustomFieldRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCustomFieldRequest(_message.Message):
+    """Request message for UpdateCustomField."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOM_FIELD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def custom_field(self) -> Global___CustomField:
+        """The resource to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read; the updated resource as a whole must satisfy the rules.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change; `*` for every field that may change."""
+
+    def __init__(
+        self,
+        *,
+        custom_field: Global___CustomField | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["custom_field", b"custom_field", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custom_field", b"custom_field", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCustomFieldRequest: _TypeAlias = UpdateCustomFieldRequest  # noqa: Y015
+
+@_typing.final
+class DeleteCustomFieldRequest(_message.Message):
+    """Request message for DeleteCustomField."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The resource name: `customFields/{custom_field}`."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteCustomFieldRequest: _TypeAlias = DeleteCustomFieldRequest  # noqa: Y015
 
 @_typing.final
 class GetRateCardRequest(_message.Message):

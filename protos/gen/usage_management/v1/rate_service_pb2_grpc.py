@@ -69,6 +69,31 @@ class RateServiceStub:
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.DeletePriceBookRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetCustomField = channel.unary_unary(
+                '/usage_management.v1.RateService/GetCustomField',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.GetCustomFieldRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+                _registered_method=True)
+        self.ListCustomFields = channel.unary_unary(
+                '/usage_management.v1.RateService/ListCustomFields',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsResponse.FromString,
+                _registered_method=True)
+        self.CreateCustomField = channel.unary_unary(
+                '/usage_management.v1.RateService/CreateCustomField',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.CreateCustomFieldRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+                _registered_method=True)
+        self.UpdateCustomField = channel.unary_unary(
+                '/usage_management.v1.RateService/UpdateCustomField',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.UpdateCustomFieldRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+                _registered_method=True)
+        self.DeleteCustomField = channel.unary_unary(
+                '/usage_management.v1.RateService/DeleteCustomField',
+                request_serializer=usage__management_dot_v1_dot_rate__service__pb2.DeleteCustomFieldRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.GetRateCard = channel.unary_unary(
                 '/usage_management.v1.RateService/GetRateCard',
                 request_serializer=usage__management_dot_v1_dot_rate__service__pb2.GetRateCardRequest.SerializeToString,
@@ -201,6 +226,45 @@ class RateServiceServicer:
     def DeletePriceBook(self, request, context):
         """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
         (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCustomField(self, request, context):
+        """Gets a custom field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCustomFields(self, request, context):
+        """Lists custom fields by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCustomField(self, request, context):
+        """Creates a custom field of rates. Fails with INVALID_ARGUMENT (`CUSTOM_FIELD_INVALID`) if a picklist has no values,
+        or another type has some.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCustomField(self, request, context):
+        """Updates the display name and the picklist values of a custom field; its type never changes. Values that were set
+        before remain, also those that are no longer in the list. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`,
+        `CUSTOM_FIELD_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCustomField(self, request, context):
+        """Deletes a custom field that no rate card entry has. Values that were quoted or sold remain. Fails with
+        FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -382,6 +446,31 @@ def add_RateServiceServicer_to_server(servicer, server):
             'DeletePriceBook': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePriceBook,
                     request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.DeletePriceBookRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetCustomField': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomField,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.GetCustomFieldRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.SerializeToString,
+            ),
+            'ListCustomFields': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCustomFields,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsResponse.SerializeToString,
+            ),
+            'CreateCustomField': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCustomField,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.CreateCustomFieldRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.SerializeToString,
+            ),
+            'UpdateCustomField': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCustomField,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.UpdateCustomFieldRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_rate__service__pb2.CustomField.SerializeToString,
+            ),
+            'DeleteCustomField': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCustomField,
+                    request_deserializer=usage__management_dot_v1_dot_rate__service__pb2.DeleteCustomFieldRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetRateCard': grpc.unary_unary_rpc_method_handler(
@@ -630,6 +719,141 @@ class RateService:
             target,
             '/usage_management.v1.RateService/DeletePriceBook',
             usage__management_dot_v1_dot_rate__service__pb2.DeletePriceBookRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCustomField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/GetCustomField',
+            usage__management_dot_v1_dot_rate__service__pb2.GetCustomFieldRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCustomFields(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/ListCustomFields',
+            usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.ListCustomFieldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCustomField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/CreateCustomField',
+            usage__management_dot_v1_dot_rate__service__pb2.CreateCustomFieldRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCustomField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/UpdateCustomField',
+            usage__management_dot_v1_dot_rate__service__pb2.UpdateCustomFieldRequest.SerializeToString,
+            usage__management_dot_v1_dot_rate__service__pb2.CustomField.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCustomField(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.RateService/DeleteCustomField',
+            usage__management_dot_v1_dot_rate__service__pb2.DeleteCustomFieldRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

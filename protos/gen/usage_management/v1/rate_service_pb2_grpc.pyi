@@ -60,6 +60,23 @@ class RateServiceStub:
     """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
     (`ETAG_MISMATCH`).
     """
+    GetCustomField: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetCustomFieldRequest, _rate_service_pb2.CustomField]
+    """Gets a custom field."""
+    ListCustomFields: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListCustomFieldsRequest, _rate_service_pb2.ListCustomFieldsResponse]
+    """Lists custom fields by id."""
+    CreateCustomField: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.CreateCustomFieldRequest, _rate_service_pb2.CustomField]
+    """Creates a custom field of rates. Fails with INVALID_ARGUMENT (`CUSTOM_FIELD_INVALID`) if a picklist has no values,
+    or another type has some.
+    """
+    UpdateCustomField: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateCustomFieldRequest, _rate_service_pb2.CustomField]
+    """Updates the display name and the picklist values of a custom field; its type never changes. Values that were set
+    before remain, also those that are no longer in the list. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`,
+    `CUSTOM_FIELD_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteCustomField: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteCustomFieldRequest, _empty_pb2.Empty]
+    """Deletes a custom field that no rate card entry has. Values that were quoted or sold remain. Fails with
+    FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
+    """
     GetRateCard: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]
     """Gets a rate card."""
     ListRateCards: _grpc.UnaryUnaryMultiCallable[_rate_service_pb2.ListRateCardsRequest, _rate_service_pb2.ListRateCardsResponse]
@@ -167,6 +184,23 @@ class RateServiceAsyncStub(RateServiceStub):
     DeletePriceBook: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeletePriceBookRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
     (`ETAG_MISMATCH`).
+    """
+    GetCustomField: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetCustomFieldRequest, _rate_service_pb2.CustomField]  # type: ignore[assignment]
+    """Gets a custom field."""
+    ListCustomFields: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.ListCustomFieldsRequest, _rate_service_pb2.ListCustomFieldsResponse]  # type: ignore[assignment]
+    """Lists custom fields by id."""
+    CreateCustomField: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.CreateCustomFieldRequest, _rate_service_pb2.CustomField]  # type: ignore[assignment]
+    """Creates a custom field of rates. Fails with INVALID_ARGUMENT (`CUSTOM_FIELD_INVALID`) if a picklist has no values,
+    or another type has some.
+    """
+    UpdateCustomField: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.UpdateCustomFieldRequest, _rate_service_pb2.CustomField]  # type: ignore[assignment]
+    """Updates the display name and the picklist values of a custom field; its type never changes. Values that were set
+    before remain, also those that are no longer in the list. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`,
+    `CUSTOM_FIELD_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteCustomField: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.DeleteCustomFieldRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a custom field that no rate card entry has. Values that were quoted or sold remain. Fails with
+    FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
     """
     GetRateCard: _aio.UnaryUnaryMultiCallable[_rate_service_pb2.GetRateCardRequest, _rate_service_pb2.RateCard]  # type: ignore[assignment]
     """Gets a rate card."""
@@ -308,6 +342,53 @@ class RateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes a price book that no quote or sale uses. Fails with FAILED_PRECONDITION (`IN_USE`) and ABORTED
         (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def GetCustomField(
+        self,
+        request: _rate_service_pb2.GetCustomFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.CustomField, _abc.Awaitable[_rate_service_pb2.CustomField]]:
+        """Gets a custom field."""
+
+    @_abc_1.abstractmethod
+    def ListCustomFields(
+        self,
+        request: _rate_service_pb2.ListCustomFieldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.ListCustomFieldsResponse, _abc.Awaitable[_rate_service_pb2.ListCustomFieldsResponse]]:
+        """Lists custom fields by id."""
+
+    @_abc_1.abstractmethod
+    def CreateCustomField(
+        self,
+        request: _rate_service_pb2.CreateCustomFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.CustomField, _abc.Awaitable[_rate_service_pb2.CustomField]]:
+        """Creates a custom field of rates. Fails with INVALID_ARGUMENT (`CUSTOM_FIELD_INVALID`) if a picklist has no values,
+        or another type has some.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateCustomField(
+        self,
+        request: _rate_service_pb2.UpdateCustomFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rate_service_pb2.CustomField, _abc.Awaitable[_rate_service_pb2.CustomField]]:
+        """Updates the display name and the picklist values of a custom field; its type never changes. Values that were set
+        before remain, also those that are no longer in the list. Fails with INVALID_ARGUMENT (`FIELD_MASK_INVALID`,
+        `CUSTOM_FIELD_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteCustomField(
+        self,
+        request: _rate_service_pb2.DeleteCustomFieldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a custom field that no rate card entry has. Values that were quoted or sold remain. Fails with
+        FAILED_PRECONDITION (`IN_USE`) and ABORTED (`ETAG_MISMATCH`).
         """
 
     @_abc_1.abstractmethod

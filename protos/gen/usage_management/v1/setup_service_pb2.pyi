@@ -391,6 +391,7 @@ class Catalog(_message.Message):
     PRICE_BOOKS_FIELD_NUMBER: _builtins.int
     RATE_CARD_ENTRIES_FIELD_NUMBER: _builtins.int
     DEFAULT_PROCEDURES_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     DRAFTS_FIELD_NUMBER: _builtins.int
     INACTIVE_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -472,6 +473,10 @@ class Catalog(_message.Message):
         """
 
     @_builtins.property
+    def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[_rate_service_pb2.CustomField]:
+        """The custom fields of rates."""
+
+    @_builtins.property
     def drafts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of the records that are drafts."""
 
@@ -501,12 +506,13 @@ class Catalog(_message.Message):
         price_books: _abc.Iterable[_rate_service_pb2.PriceBook] | None = ...,
         rate_card_entries: _abc.Iterable[_rate_service_pb2.RateCardEntry] | None = ...,
         default_procedures: _abc.Iterable[_builtins.str] | None = ...,
+        custom_fields: _abc.Iterable[_rate_service_pb2.CustomField] | None = ...,
         drafts: _abc.Iterable[_builtins.str] | None = ...,
         inactive: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "default_procedures", b"default_procedures", "drafts", b"drafts", "inactive", b"inactive", "overage_policies", b"overage_policies", "price_books", b"price_books", "procedure_versions", b"procedure_versions", "procedures", b"procedures", "product_usage_grants", b"product_usage_grants", "product_usage_resources", b"product_usage_resources", "products", b"products", "rate_card_entries", b"rate_card_entries", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation_policies", b"aggregation_policies", "commitment_policies", b"commitment_policies", "custom_fields", b"custom_fields", "default_procedures", b"default_procedures", "drafts", b"drafts", "inactive", b"inactive", "overage_policies", b"overage_policies", "price_books", b"price_books", "procedure_versions", b"procedure_versions", "procedures", b"procedures", "product_usage_grants", b"product_usage_grants", "product_usage_resources", b"product_usage_resources", "products", b"products", "rate_card_entries", b"rate_card_entries", "rate_cards", b"rate_cards", "rating_frequency_policies", b"rating_frequency_policies", "refresh_policies", b"refresh_policies", "rollover_policies", b"rollover_policies", "selling_models", b"selling_models", "unit_classes", b"unit_classes", "units_of_measure", b"units_of_measure", "usage_resources", b"usage_resources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

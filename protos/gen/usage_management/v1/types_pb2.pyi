@@ -535,6 +535,46 @@ class RateTerms(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CustomFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class CatalogCustomFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RATE_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     BASE_ENTRY_FIELD_NUMBER: _builtins.int
@@ -547,6 +587,8 @@ class RateTerms(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     CATALOG_RATE_FIELD_NUMBER: _builtins.int
     CATALOG_TIERS_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    CATALOG_CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
     """The rate card entry of the base rate: `rateCards/{rate_card}/entries/{entry}`."""
     tier_entry: _builtins.str
@@ -583,6 +625,16 @@ class RateTerms(_message.Message):
     def catalog_tiers(self) -> Global___RateTiers:
         """The tiers of the catalog, where other ones were negotiated or these were cleared; absent if the catalog has none."""
 
+    @_builtins.property
+    def custom_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The custom fields, by id: those of the negotiated rate, then those of the rate card entries of the base rate, of the
+        tiers and of the adjustments; of several values of a field, the first one is shown.
+        """
+
+    @_builtins.property
+    def catalog_custom_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The custom fields of the rate card entries, where a negotiated rate has custom fields."""
+
     def __init__(
         self,
         *,
@@ -598,10 +650,12 @@ class RateTerms(_message.Message):
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         catalog_rate: Global___Rate | None = ...,
         catalog_tiers: Global___RateTiers | None = ...,
+        custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        catalog_custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "catalog_custom_fields", b"catalog_custom_fields", "catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "custom_fields", b"custom_fields", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -104,6 +104,7 @@ def create_entry_from_pb(request: pb.CreateRateCardEntryRequest) -> RateCardEntr
         adjustments=adjustments,
         is_negotiable=request.rate_card_entry.negotiability != NON_NEGOTIABLE,
         max_discount_percent=limit,
+        custom_fields=tuple(sorted(request.rate_card_entry.custom_fields.items())),
         start=start,
         end=end,
     )
@@ -181,6 +182,7 @@ def entry_to_pb(record: StoredRecord[RateCardEntry]) -> pb.RateCardEntry:
         tier_per=decimal_pb(entry.per) if entry.tiers else None,
         negotiability=enum_pb(pb.RateCardEntry.Negotiability, negotiability),
         max_discount_percent=optional_decimal_pb(entry.max_discount_percent),
+        custom_fields=dict(entry.custom_fields),
         start_date=optional_date_pb(entry.start),
         end_date=optional_date_pb(entry.end),
         state=enum_pb(types_pb2.CatalogState, record.state),

@@ -111,6 +111,8 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
         adjustments=map(attribute_row_to_pb, terms.adjustments),
         attribute_entry=entry_name(terms.attribute_entry),
         attributes=terms.attributes,
+        custom_fields=terms.effective_fields,
+        catalog_custom_fields=terms.custom_fields if terms.negotiated_fields else {},
     )
 
 

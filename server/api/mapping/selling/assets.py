@@ -84,14 +84,15 @@ def _resource_to_pb(resource: AssetResource, account_id: AccountId) -> pb.AssetR
         usage_resource=names.RESOURCE.of(resource.resource_id),
         wallet=names.WALLET.of(account_id, resource.wallet_id),
         terms=None if terms is None else terms_to_pb(terms, is_fixed=resource.is_fixed),
-        entitlements=[_entitlement_to_pb(sold, unit_id) for sold in resource.entitlements],
+        entitlements=[entitlement_to_pb(sold, unit_id) for sold in resource.entitlements],
         token_wallet=names.WALLET.of(account_id, resource.token_wallet_id)
         if resource.token_wallet_id
         else "",
     )
 
 
-def _entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement:
+def entitlement_to_pb(sold: SoldEntitlement, unit_id: UnitId) -> pb.Entitlement:
+    """Return an entitlement, whose quantities are in the unit."""
     entitlement = sold.entitlement
     refresh, validity, rollover = entitlement.refresh, entitlement.validity, entitlement.rollover
     return pb.Entitlement(

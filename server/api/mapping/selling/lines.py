@@ -66,7 +66,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         quantity=decimal_pb(line.quantity),
         start_date=date_pb(line.start_date),
         end_date=optional_date_pb(line.end_date),
-        **_binding_to_pb(account_id, line),
+        **binding_to_pb(account_id, line),
         selling_model=names.SELLING_MODEL.of(model) if model else "",
         negotiated_rates=[
             negotiated
@@ -78,7 +78,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         external_id=line.external_id or "",
         nested=line.nested,
         warnings=unlinked_warnings(line.is_unlinked),
-        resources=[_resource_to_pb(line, resource) for resource in line.resources],
+        resources=[line_resource_to_pb(line, resource) for resource in line.resources],
         negotiated_grants=[
             _negotiated_grant_to_pb(line, grant.product_grant_id, grant.negotiated)
             for resource in line.resources
@@ -98,7 +98,7 @@ def unlinked_warnings(is_unlinked: bool) -> list[pb.SaleWarning]:
     return [pb.SaleWarning(code=pb.SaleWarning.UNLINKED_COMMITMENT, text=text)]
 
 
-def _binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
+def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     """Return the binding of a line, or the anchor of a commitment."""
     if line.role.is_commitment:
         linked = line.linked_id
@@ -181,20 +181,34 @@ def _quantity_from_reader(reader: RequestReader) -> Decimal:
 def _negotiated_from_reader(reader: RequestReader) -> Negotiated:
     (resource_id,) = reader.name("usage_resource", names.RESOURCE)
     is_cleared = reader.message.clear_tiers
-    if not (reader.has("rate") or reader.has("tiers") or is_cleared):
-        reader.fault("rate", "FIELD_REQUIRED", "a rate, tiers or clear_tiers is needed")
+    fields = dict(reader.message.custom_fields)
+    if not (reader.has("rate") or reader.has("tiers") or is_cleared or fields):
+        fault = "a rate, tiers, clear_tiers or custom fields are needed"
+        reader.fault("rate", "FIELD_REQUIRED", fault)
     rate = rate_parts_from_reader(reader.sub("rate")) if reader.has("rate") else None
     if not reader.has("tiers"):
-        return Negotiated(resource_id=resource_id, rate=rate, tiers=() if is_cleared else None)
+        return Negotiated(
+            resource_id=resource_id,
+            rate=rate,
+            tiers=() if is_cleared else None,
+            custom_fields=fields,
+        )
     if is_cleared:
         reader.fault("clear_tiers", "TIERS_INVALID", "must not be set together with tiers")
     bounds, mode, tiers = tiers_from_reader(reader.sub("tiers"))
-    return Negotiated(resource_id=resource_id, rate=rate, tiers=tiers, bounds=bounds, mode=mode)
+    return Negotiated(
+        resource_id=resource_id,
+        rate=rate,
+        tiers=tiers,
+        bounds=bounds,
+        mode=mode,
+        custom_fields=fields,
+    )
 
 
 def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
     terms = resource.terms
-    if terms is None or (terms.negotiated_rate, terms.negotiated_tiers) == (None, None):
+    if terms is None or not terms.is_negotiated:
         return None
     rate, tiers = terms.negotiated_rate, terms.negotiated_tiers
     return pb.NegotiatedRate(
@@ -202,6 +216,7 @@ def _negotiated_to_pb(resource: LineResource) -> pb.NegotiatedRate | None:
         rate=None if rate is None else rate_to_pb(rate),
         tiers=tiers_to_pb(tiers, terms.bounds, terms.mode) if tiers else None,
         clear_tiers=tiers == (),
+        custom_fields=terms.negotiated_fields,
     )
 
 
@@ -251,7 +266,8 @@ def _negotiated_grant_to_pb(
     )
 
 
-def _resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+def line_resource_to_pb(line: SaleLine, resource: LineResource) -> pb.SaleLineResource:
+    """Return the terms of a line for one of its resources."""
     policies, terms = resource.policies, resource.terms
     token, definition = resource.token_resource_id, resource.definition_product_id
     return pb.SaleLineResource(
@@ -305,7 +321,25 @@ def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb
         type=enum_pb(catalog_pb.ProductUsageGrant.Type, grant.type),
         validity=cadence_pb(grant.validity.cadence if grant.validity else None),
         catalog_quantity=None if grant.quantity == grant.listed else decimal_pb(grant.listed),
+        non_negotiable=grant.is_fixed,
+        **_listed_to_pb(grant),
     )
+
+
+def _listed_to_pb(grant: LineGrant) -> dict[str, Any]:
+    """Return the policies and the validity of the catalog, if the grant was negotiated."""
+    listed = grant.listed_as
+    if listed is None:
+        return {}
+    refresh, rollover, validity = listed.refresh_policy, listed.rollover_policy, listed.validity
+    return {
+        "negotiated": True,
+        "catalog_refresh_policy": _name(names.REFRESH_POLICY, refresh.id),
+        "catalog_refresh_policy_version": refresh.version,
+        "catalog_rollover_policy": _name(names.ROLLOVER_POLICY, rollover.id),
+        "catalog_rollover_policy_version": rollover.version,
+        "catalog_validity": cadence_pb(validity.cadence if validity else None),
+    }
 
 
 def _name(pattern: names.Name, policy_id: PolicyId | None) -> str:

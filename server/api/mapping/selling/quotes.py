@@ -129,7 +129,7 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
         etag=etag(quote.revision),
         expire_time=optional_time_pb(quote.expire_time),
         exceptions=[_exception_to_pb(one) for one in quote.exceptions],
-        decision=None if decision is None else _decision_to_pb(decision),
+        decision=None if decision is None else decision_to_pb(decision),
         cloned_from=names.QUOTE.of(quote.account_id, source) if source else "",
     )
 
@@ -149,7 +149,8 @@ def _exception_to_pb(exception: QuoteException) -> pb.QuoteException:
     )
 
 
-def _decision_to_pb(decision: Decision) -> pb.QuoteDecision:
+def decision_to_pb(decision: Decision) -> pb.QuoteDecision:
+    """Return an approval, a rejection or a withdrawal."""
     return pb.QuoteDecision(
         reason=decision.reason,
         decided_by=credential_name(decision.decided_by),

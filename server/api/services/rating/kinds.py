@@ -6,12 +6,15 @@ from typing import Any
 from usage_management.v1 import rate_service_pb2 as pb
 
 from server.api import names
+from server.api.mapping.rating import custom_fields as field_mapping
 from server.api.mapping.rating import rates as mapping
 from server.api.services.modeling.kinds import OnWire, name_filter
 from server.config import Config
 from server.domain.rating.rate_cards import CardSize
+from server.store.rating import custom_fields as field_kinds
 from server.store.rating import rate_entries as entry_kinds
 from server.store.rating import rates as kinds
+from server.usecases.rating.custom_fields import check_custom_field
 from server.usecases.rating.rate_entries import check_active, check_entering, check_entry
 from server.usecases.rating.rates import check_book
 
@@ -29,6 +32,15 @@ PRICE_BOOK = OnWire(
     read=mapping.create_book_from_pb,
     write=mapping.book_to_pb,
     check=check_book,
+)
+CUSTOM_FIELD = OnWire(
+    kind=field_kinds.CUSTOM_FIELD,
+    field="custom_field",
+    message=pb.CustomField,
+    creation=pb.CreateCustomFieldRequest,
+    read=field_mapping.create_custom_field_from_pb,
+    write=field_mapping.custom_field_to_pb,
+    check=check_custom_field,
 )
 RATE_CARD = OnWire(
     kind=kinds.RATE_CARD,
@@ -59,4 +71,4 @@ RATE_ENTRY = OnWire(
     parent=RATE_CARD,
     lists_all=True,
 )
-ALL: tuple[OnWire[Any, Any], ...] = (PRICE_BOOK, RATE_CARD, RATE_ENTRY)
+ALL: tuple[OnWire[Any, Any], ...] = (CUSTOM_FIELD, PRICE_BOOK, RATE_CARD, RATE_ENTRY)

@@ -7,16 +7,26 @@ from usage_management.v1 import asset_service_pb2 as pb
 from usage_management.v1 import asset_service_pb2_grpc as rpc
 
 from server.api import names
+from server.api.mapping.selling.asset_changes import (
+    asset_change_to_pb,
+    list_asset_changes_from_pb,
+)
 from server.api.mapping.selling.assets import (
     asset_to_pb,
     link_commitment_from_pb,
     list_assets_from_pb,
 )
 from server.api.reader import named
-from server.api.transactions import of_account, run_list, run_mutation, run_query
+from server.api.transactions import (
+    list_loaded_rows,
+    of_account,
+    run_list,
+    run_mutation,
+    run_query,
+)
 from server.env import Env
 from server.usecases.lifecycle.commitment_links import link_commitment
-from server.usecases.selling import assets
+from server.usecases.selling import asset_changes, assets
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
@@ -51,6 +61,18 @@ class AssetService(rpc.AssetServiceServicer):
             shape=(int,),
         )
         return pb.ListAssetsResponse(assets=messages, next_page_token=token)
+
+    async def ListAssetChanges(
+        self, request: pb.ListAssetChangesRequest, context: Context
+    ) -> pb.ListAssetChangesResponse:
+        query = list_asset_changes_from_pb(request)
+        found = await run_query(
+            self._env, lambda tx: asset_changes.list_changes(tx, query), snapshot=True
+        )
+        messages, token = list_loaded_rows(
+            self._env, request, found, lambda change: asset_change_to_pb(query.account_id, change)
+        )
+        return pb.ListAssetChangesResponse(asset_changes=messages, next_page_token=token)
 
     async def LinkCommitment(self, request: pb.LinkCommitmentRequest, context: Context) -> pb.Asset:
         command = link_commitment_from_pb(request)

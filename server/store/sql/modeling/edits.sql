@@ -59,6 +59,7 @@ SELECT r.name, r.state
                WHEN 'UsageResource' THEN e.usage_resource_id = $3
                WHEN 'SellingModel' THEN e.selling_model_id = $3
                WHEN 'RateCard' THEN e.rate_card_id = $3
+               WHEN 'CustomField' THEN e.custom_fields ? $3
                WHEN 'UnitOfMeasure' THEN e.rate_unit_id = $3
                WHEN 'ProductUsageResource' THEN e.product_id = $3 AND e.usage_resource_id = (
                     SELECT max(h.usage_resource_id) FROM product_usage_resources AS h

@@ -182,7 +182,7 @@ SELECT DISTINCT selling_model_id
 -- The entries that become active with the product; tiers are not needed.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, start_date, end_date,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, custom_fields, start_date, end_date,
        state
   FROM rate_card_entries WHERE tenant_id = $1 AND product_id = $2 AND state = 'DRAFT'
  ORDER BY rate_card_id, entry_id;

@@ -51,19 +51,19 @@ SELECT w.product_id, w.usage_resource_id, max(coalesce(u.scale, 0)) AS scale
 --   $5 usage_resource_id text[], $6 selling_model_id text[], $7 rate_unit_id text[], $8 rate_value numeric[],
 --   $9 rate_per numeric[], $10 is_package boolean[], $11 tier_bounds text[], $12 tier_mode text[],
 --   $13 adjustments jsonb[], $14 is_negotiable boolean[], $15 max_discount_percent numeric[],
---   $16 start_date date[], $17 end_date date[]
+--   $16 custom_fields jsonb[], $17 start_date date[], $18 end_date date[]
 INSERT INTO rate_card_entries (tenant_id, rate_card_id, entry_id, product_id, usage_resource_id,
                                selling_model_id, rate_unit_id, rate_value, rate_per, is_package,
-                               tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, start_date, end_date)
+                               tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, custom_fields, start_date, end_date)
 SELECT $1, w.rate_card_id, w.entry_id, w.product_id, w.usage_resource_id, w.selling_model_id,
        w.rate_unit_id, w.rate_value, w.rate_per, w.is_package, w.tier_bounds, w.tier_mode,
-       w.adjustments, w.is_negotiable, w.max_discount_percent, w.start_date, w.end_date
+       w.adjustments, w.is_negotiable, w.max_discount_percent, w.custom_fields, w.start_date, w.end_date
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[],
               $9::numeric[], $10::boolean[], $11::text[], $12::text[], $13::jsonb[], $14::boolean[],
-              $15::numeric[], $16::date[], $17::date[])
+              $15::numeric[], $16::jsonb[], $17::date[], $18::date[])
        AS w (rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
              rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent,
-             start_date, end_date)
+             custom_fields, start_date, end_date)
  ORDER BY w.rate_card_id COLLATE "C", w.entry_id COLLATE "C"
     ON CONFLICT DO NOTHING
 RETURNING rate_card_id, entry_id;
@@ -87,7 +87,7 @@ SELECT $1, w.rate_card_id, w.entry_id, w.position, w.lower, w.upper, w.kind, w.v
 -- Ids are compared without case, because two ids may not differ in case alone.
 --   $1 tenant_id uuid, $2 rate_card_ids text[], $3 entry_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
-       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent, e.start_date,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent, e.custom_fields, e.start_date,
        e.end_date, e.state, e.revision, e.create_time, e.created_by, e.update_time, e.updated_by
   FROM unnest($2::text[], $3::text[]) AS w (rate_card_id, entry_id)
   JOIN rate_card_entries AS e
@@ -116,7 +116,7 @@ UPDATE rate_card_entries AS e SET state = $5, revision = e.revision + 1, catalog
 -- not needed.
 --   $1 tenant_id uuid, $2 product_ids text[], $3 usage_resource_ids text[]
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
-       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent, e.start_date,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent, e.custom_fields, e.start_date,
        e.end_date, e.state
   FROM unnest($2::text[], $3::text[]) AS w (product_id, usage_resource_id)
   JOIN rate_card_entries AS e

@@ -47,7 +47,7 @@ SELECT rate_card_id, count(*) AS entries, max(catalog_revision) AS revision
 -- Every active entry, also of later days; drafts and inactive entries price nothing.
 --   $1 tenant_id uuid, $2 rate_card_ids text[] or null for all
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, start_date,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, custom_fields, start_date,
        end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND state = 'ACTIVE' AND ($2::text[] IS NULL OR rate_card_id = ANY ($2::text[]))
@@ -93,7 +93,7 @@ SELECT selling_model_id, state FROM selling_models WHERE tenant_id = $1 ORDER BY
 -- snapshot too. For a trial, also its drafts.
 --   $1 tenant_id uuid, $2 product_id text, $3 with_drafts boolean
 SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_model_id, e.rate_unit_id,
-       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent,
+       e.rate_value, e.rate_per, e.is_package, e.tier_bounds, e.tier_mode, e.adjustments, e.is_negotiable, e.max_discount_percent, e.custom_fields,
        e.start_date, e.end_date, e.state, t.lower, t.upper, t.kind, t.value, t.flat_amount, t.package_size, t.due_without_usage
   FROM rate_card_entries AS e
   LEFT JOIN rate_tiers AS t

@@ -13,7 +13,8 @@ SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_cod
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 quote_id uuid, $5 asset_ids uuid[], in the order
 --   of the lines
 INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity, start_date,
-                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested, resources)
+                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
+                         resources)
 SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORDER BY position))::integer],
        product_id, quantity, start_date, end_date, role, binding, target_id, target_line, selling_model_id, external_id,
        nested, resources
@@ -35,7 +36,8 @@ RETURNING revision, create_time, created_by, update_time, updated_by;
 --   $10 bindings text[], $11 resources jsonb[], $12 roles text[], $13 target_ids text[],
 --   $14 selling_model_ids text[], $15 external_ids text[], $16 nested boolean[], $17 target_lines smallint[]
 INSERT INTO order_lines (tenant_id, account_id, order_id, asset_id, position, product_id, quantity, start_date,
-                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested, resources)
+                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
+                         resources)
 SELECT $1, $2, $3, l.asset_id, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
        l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.resources
   FROM unnest($4::uuid[], $5::smallint[], $6::text[], $7::numeric[], $8::date[], $9::date[], $10::text[],

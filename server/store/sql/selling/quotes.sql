@@ -29,7 +29,8 @@ RETURNING revision, create_time, created_by, update_time, updated_by;
 --   $9 bindings text[], $10 resources jsonb[], $11 roles text[], $12 target_ids text[],
 --   $13 selling_model_ids text[], $14 external_ids text[], $15 nested boolean[], $16 target_lines smallint[]
 INSERT INTO quote_lines (tenant_id, account_id, quote_id, position, product_id, quantity, start_date,
-                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested, resources)
+                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
+                         resources)
 SELECT $1, $2, $3, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
        l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.resources
   FROM unnest($4::smallint[], $5::text[], $6::numeric[], $7::date[], $8::date[], $9::text[], $10::jsonb[],

@@ -33,7 +33,7 @@ SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quan
 -- The entries of some products that are not inactive.
 --   $1 tenant_id uuid, $2 product_ids text[]
 SELECT rate_card_id, entry_id, product_id, usage_resource_id, selling_model_id, rate_unit_id,
-       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, start_date,
+       rate_value, rate_per, is_package, tier_bounds, tier_mode, adjustments, is_negotiable, max_discount_percent, custom_fields, start_date,
        end_date, state
   FROM rate_card_entries
  WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) AND state <> 'INACTIVE'
