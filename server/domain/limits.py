@@ -112,10 +112,10 @@ def check_candidates(candidates: int, questions: int) -> None:
         )
 
 
-def check_lines(count: int, *, most: int) -> None:
-    """Raise `TOO_MANY_ITEMS` for a quote with too many lines."""
+def check_lines(count: int, *, most: int, sale: str = "quote") -> None:
+    """Raise `TOO_MANY_ITEMS` for a quote or an order with too many lines."""
     if count > most:
-        text = f"has {count} lines; a quote has at most {most}"
+        text = f"has {count} lines; {sale}s have at most {most}, so make several"
         raise InvalidArgument.at(
-            "quote.lines", "TOO_MANY_ITEMS", text, limit=str(most), got=str(count)
+            f"{sale}.lines", "TOO_MANY_ITEMS", text, limit=str(most), got=str(count)
         )

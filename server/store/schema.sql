@@ -305,6 +305,7 @@ CREATE TABLE public.binding_targets (
     binding_target_id public.code NOT NULL,
     display_name text DEFAULT ''::text NOT NULL,
     kind text NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     update_time timestamp with time zone,
@@ -615,12 +616,14 @@ CREATE TABLE public.order_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    target_line smallint,
     selling_model_id public.code,
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_target_line_check CHECK ((target_line >= 0)),
     CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
 
@@ -868,12 +871,14 @@ CREATE TABLE public.quote_lines (
     role text DEFAULT 'ANCHOR'::text NOT NULL,
     binding text NOT NULL,
     target_id public.byte_text,
+    target_line smallint,
     selling_model_id public.code,
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
-    CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
+    CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT quote_lines_target_line_check CHECK ((target_line >= 0))
 );
 
 ALTER TABLE ONLY public.quote_lines FORCE ROW LEVEL SECURITY;
@@ -2053,6 +2058,8 @@ CREATE UNIQUE INDEX one_commitment_a_span ON public.asset_resources USING btree 
 
 CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kind) WHERE (state = 'RUNNING'::text);
 
+CREATE INDEX order_lines_of_target ON public.order_lines USING btree (tenant_id, account_id, target_id) WHERE (binding = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text]));
+
 CREATE UNIQUE INDEX overage_policy_id_taken ON public.overage_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX price_book_id_taken ON public.price_books USING btree (tenant_id, lower((price_book_id)::text));
@@ -2068,6 +2075,8 @@ CREATE UNIQUE INDEX product_usage_grant_id_taken ON public.product_usage_grants 
 CREATE UNIQUE INDEX product_usage_resource_id_taken ON public.product_usage_resources USING btree (tenant_id, product_id, lower((product_usage_resource_id)::text));
 
 CREATE INDEX product_usage_resources_by_resource ON public.product_usage_resources USING btree (tenant_id, product_id, usage_resource_id);
+
+CREATE INDEX quote_lines_of_target ON public.quote_lines USING btree (tenant_id, account_id, target_id) WHERE (binding = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text]));
 
 CREATE INDEX ratable_summaries_by_correction ON public.ratable_summaries USING btree (tenant_id, account_id, correction_id) WHERE (correction_id IS NOT NULL);
 
@@ -2128,6 +2137,8 @@ CREATE INDEX wallet_entries_by_time ON public.wallet_entries USING btree (tenant
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.accounts FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.aggregation_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
+
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.binding_targets FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.commitment_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
@@ -2839,9 +2850,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.assets TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.binding_target_policies TO usage_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.binding_target_policies TO usage_app;
 
-GRANT SELECT,INSERT ON TABLE public.binding_targets TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.binding_targets TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.commitment_links TO usage_app;
 

@@ -28,7 +28,7 @@ from server.domain.ids import (
     WalletId,
 )
 from server.domain.limits import value_of
-from server.domain.modeling.roles import ProductRole
+from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.grants import Entitlement, Grant, issues
 from server.domain.selling.line_refusals import of_line
@@ -106,7 +106,8 @@ def activate(
     lines = zip(order.lines, order.asset_ids, strict=True)
     for position, (line, asset_id) in enumerate(lines):
         with of_line(position):
-            plan.sell(line, asset_id, before.asset_number + 1 + position)
+            bound = line.bound_within(order.asset_ids)
+            plan.sell(bound, asset_id, before.asset_number + 1 + position)
     return plan.result()
 
 
@@ -212,6 +213,9 @@ class _Plan:
             if one.id == wide.id:
                 self.targets[same] = wide
         self.targets[key] = wide
+        if line.role is ProductRole.ANCHOR:
+            # A later line may be bound to this one.
+            self.targets[target_key(Binding.SELF, None, asset_id)] = wide
         return wide
 
     def _hold(self, sale: "_Sale", resource: LineResource) -> AssetResource:

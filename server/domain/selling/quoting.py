@@ -159,6 +159,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         role=product.role,
         binding=inputs.to.binding,
         target_id=inputs.to.target_id,
+        target_line=inputs.to.target_line,
         selling_model_id=asked.selling_model_id,
         external_id=asked.external_id,
         nested=asked.nested,
@@ -235,15 +236,16 @@ def _is_unlinked(product: ResolvedProduct, to: BoundTarget) -> bool:
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
     """Return the policies of the wallet to which the line adds. Raises BINDING_TARGET."""
     product_id, role = inputs.asked.product_id, inputs.product.role
-    wallet = inputs.to.wallets.get(resource.resource_id)
-    if wallet is None:
+    policies = inputs.to.wallets.get(resource.resource_id)
+    if policies is None:
         fault = f"has no wallet of {resource.resource_id}, which {product_id} adds to"
         field_name = "linked_asset" if role.is_commitment else "binding_target"
+        field_name = field_name if inputs.to.target_line is None else "binding_line"
         raise InvalidArgument.at(f"{inputs.path}.{field_name}", "BINDING_TARGET", fault)
     own = resource.policies
     at_target = PolicySource(level=PolicyLevel.TARGET)
     return SoldPolicies(
-        wallet=wallet.policies,
+        wallet=policies,
         overage=own.overage,
         sources=PolicySources(
             aggregation=at_target,

@@ -4,7 +4,7 @@ Quantities are in the resource's unit, dates are civil dates in the account's zo
 exclusive. `activation` decides what an order creates.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -160,8 +160,9 @@ class SaleLine:
     """One product with a quantity, for a span of days. Quotes and orders have the same lines.
 
     `target_id` is the asset, contract or custom target to which it is bound; for a commitment, its
-    anchor, if it has one yet. A `nested` commitment may overlap others of its anchor.
-    `external_id` is the caller's own id of the asset that it becomes.
+    anchor, if it has one yet. A `nested` commitment may overlap others of its anchor. `target_line`
+    is the position of an earlier line to whose future asset it is bound. `external_id` is the
+    caller's own id of the asset that it becomes.
     """
 
     product_id: ProductId
@@ -171,6 +172,7 @@ class SaleLine:
     role: ProductRole = ProductRole.ANCHOR
     binding: Binding = Binding.SELF
     target_id: str | None = None
+    target_line: int | None = None
     selling_model_id: SellingModelId | None = None
     external_id: ExternalId | None = None
     nested: bool = False
@@ -193,6 +195,12 @@ class SaleLine:
         return next(
             (resource.terms.attributes for resource in self.resources if resource.terms), {}
         )
+
+    def bound_within(self, asset_ids: Sequence[AssetId]) -> "SaleLine":
+        """Return it bound to an asset, given the assets that the lines of the sale become."""
+        if self.target_line is None:
+            return self
+        return replace(self, target_id=str(asset_ids[self.target_line]))
 
 
 class LimitKind(StrEnum):
@@ -349,6 +357,6 @@ def granted(promise: Decimal, quantity: Decimal, *, path: str) -> Decimal:
     """Return the quantity of an issue for so many products. Raises DECIMAL_RANGE."""
     product = promise * quantity
     if product >= LIMIT:
-        fault = "the granted quantity would have more than 26 digits"
+        fault = "the granted quantity would have more than 26 digits; sell fewer"
         raise InvalidArgument.at(f"{path}.quantity", "DECIMAL_RANGE", fault)
     return product

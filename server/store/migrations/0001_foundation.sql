@@ -631,6 +631,7 @@ CREATE TABLE binding_targets (
     binding_target_id code NOT NULL,
     display_name      text NOT NULL DEFAULT '',
     kind              text NOT NULL CHECK (kind IN ('CONTRACT', 'CUSTOM')),
+    revision          bigint NOT NULL DEFAULT 1,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, binding_target_id),
     CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
@@ -698,6 +699,7 @@ CREATE TABLE quote_lines (
     role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
     target_id  byte_text,
+    target_line smallint CHECK (target_line >= 0),
     selling_model_id code,
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
@@ -708,6 +710,9 @@ CREATE TABLE quote_lines (
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE quote_lines IS 'run-time: one product of a quote, with its frozen terms';
+-- Finds what is bound to a target, which then cannot be deleted.
+CREATE INDEX quote_lines_of_target ON quote_lines (tenant_id, account_id, target_id)
+    WHERE binding IN ('CONTRACT', 'CUSTOM');
 
 CREATE TABLE orders (
     tenant_id     uuid NOT NULL,
@@ -744,6 +749,7 @@ CREATE TABLE order_lines (
     role       text NOT NULL DEFAULT 'ANCHOR',
     binding    text NOT NULL,
     target_id  byte_text,
+    target_line smallint CHECK (target_line >= 0),
     selling_model_id code,
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
@@ -757,6 +763,9 @@ CREATE TABLE order_lines (
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
+-- Finds what is bound to a target, which then cannot be deleted.
+CREATE INDEX order_lines_of_target ON order_lines (tenant_id, account_id, target_id)
+    WHERE binding IN ('CONTRACT', 'CUSTOM');
 
 -- `number` counts the assets of an account: the older asset is drawn first. `line_version` is the version of its
 -- line that is in force; product, quantity and dates repeat that version. `external_id` is the caller's own id.
@@ -1568,14 +1577,14 @@ BEGIN
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('record_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
-        ('binding_targets', NULL),
         ('assets', NULL)
     ) AS own (name, is_change)
     UNION ALL
     SELECT unnest(ARRAY['unit_classes', 'units_of_measure', 'usage_resources', 'products', 'product_usage_resources',
         'product_usage_grants', 'selling_models', 'aggregation_policies', 'rating_frequency_policies',
         'overage_policies', 'refresh_policies', 'rollover_policies', 'commitment_policies', 'price_books',
-        'rate_cards', 'rate_card_entries', 'custom_fields', 'procedures', 'procedure_versions', 'accounts', 'quotes', 'orders']),
+        'rate_cards', 'rate_card_entries', 'custom_fields', 'procedures', 'procedure_versions', 'accounts',
+        'binding_targets', 'quotes', 'orders']),
         'OLD.revision IS DISTINCT FROM NEW.revision'
     LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN created_by uuid DEFAULT calling_credential(),'
@@ -1613,7 +1622,7 @@ END $$;
 GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
-    price_books, rate_card_entries, accounts, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
+    price_books, rate_card_entries, accounts, binding_targets, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
@@ -1631,7 +1640,8 @@ GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
-GRANT DELETE ON procedures, procedure_versions, quote_lines, custom_fields TO usage_app;
+GRANT DELETE ON procedures, procedure_versions, quote_lines, custom_fields, binding_targets, binding_target_policies
+    TO usage_app;
 
 -- The owner runs the functions below and sees the rows of all tenants in these tables, in no others.
 CREATE POLICY across_tenants ON tenants FOR SELECT TO usage_owner USING (true);

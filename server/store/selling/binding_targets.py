@@ -27,7 +27,7 @@ T = TypeVar("T")
 class BindingTarget:
     """A contract or a custom target, with the policies of its wallets.
 
-    `audit` is None until the target is stored.
+    `audit` is None until the target is stored, and `revision` 0.
     """
 
     id: BindingTargetId
@@ -35,12 +35,25 @@ class BindingTarget:
     kind: TargetKind
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)
     audit: Audit | None = None
+    revision: int = 0
 
 
-async def add(tx: Transaction, account_id: AccountId, target: BindingTarget) -> None:
-    """Insert a target, unless its id is taken."""
+def name_of(account_id: AccountId, target_id: str) -> str:
+    """Return the resource name of a target."""
+    return f"accounts/{account_id}/bindingTargets/{target_id}"
+
+
+async def add(tx: Transaction, account_id: AccountId, target: BindingTarget) -> bool:
+    """Insert a target; return False if its id is taken."""
     args = (tx.tenant_id, account_id, target.id, target.display_name, target.kind)
-    if await tx.fetchval(SQL["add_target"], *args) is None or not target.policies:
+    if await tx.fetchval(SQL["add_target"], *args) is None:
+        return False
+    await _add_policies(tx, account_id, target)
+    return True
+
+
+async def _add_policies(tx: Transaction, account_id: AccountId, target: BindingTarget) -> None:
+    if not target.policies:
         return
     keys = sorted(target.policies)
     policies = [target.policies[key] for key in keys]
@@ -72,9 +85,44 @@ async def get(tx: Transaction, account_id: AccountId, target_id: str) -> Binding
     target = await find(tx, account_id, target_id)
     # The look-up ignores case, but a name must match exactly.
     if target is None or target.id != target_id:
-        name = f"accounts/{account_id}/bindingTargets/{target_id}"
-        raise NotFound.of("BindingTarget", name)
+        raise NotFound.of("BindingTarget", name_of(account_id, target_id))
     return target
+
+
+async def lock(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget:
+    """Lock a target against sales, and return it. Raises BINDING_TARGET_NOT_FOUND."""
+    await tx.execute(SQL["lock_target"], tx.tenant_id, account_id, target_id)
+    # Read after the lock, to see what was committed while this transaction waited.
+    return await get(tx, account_id, target_id)
+
+
+async def lock_for_sale(tx: Transaction, account_id: AccountId, target_id: str) -> BindingTarget:
+    """Lock a target against changes, and return it. Raises BINDING_TARGET_NOT_FOUND."""
+    await tx.execute(SQL["lock_for_sale"], tx.tenant_id, account_id, target_id)
+    return await get(tx, account_id, target_id)
+
+
+async def users(
+    tx: Transaction, account_id: AccountId, target_id: BindingTargetId, *, limit: int
+) -> list[str]:
+    """Return the names of the quotes and orders that are bound to a target, which is locked."""
+    args = (tx.tenant_id, account_id, target_id, limit)
+    return [row["name"] for row in await tx.fetch(SQL["target_users"], *args)]
+
+
+async def save(tx: Transaction, account_id: AccountId, target: BindingTarget) -> None:
+    """Update a target, which is locked."""
+    key = (tx.tenant_id, account_id, target.id)
+    await tx.execute(SQL["save_target"], *key, target.display_name, target.kind)
+    await tx.execute(SQL["delete_target_policies"], *key)
+    await _add_policies(tx, account_id, target)
+
+
+async def drop(tx: Transaction, account_id: AccountId, target_id: BindingTargetId) -> None:
+    """Delete a target, which is locked."""
+    key = (tx.tenant_id, account_id, target_id)
+    await tx.execute(SQL["delete_target_policies"], *key)
+    await tx.execute(SQL["delete_target"], *key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,4 +200,5 @@ def _target(row: Record, policies: Mapping[ResourceId, PolicyIds]) -> BindingTar
         kind=TargetKind(row["kind"]),
         policies=policies,
         audit=audit_of(row),
+        revision=row["revision"],
     )

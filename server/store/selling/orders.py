@@ -69,7 +69,7 @@ async def add_direct(tx: Transaction, buyer: Buyer, new: NewOrder) -> Order:
     row = await tx.fetchrow(SQL["add_direct_order"], *args, new.price_book_id, buyer.currency_code)
     assert row is not None, new.id
     await tx.execute(SQL["add_direct_lines"], *args, new.asset_ids, *line_columns(new.lines))
-    names = [*sold_names(new.lines), PRICE_BOOK.resource_name(new.price_book_id)]
+    names = [*sold_names(buyer.id, new.lines), PRICE_BOOK.resource_name(new.price_book_id)]
     await used_records.add(tx, names)
     return Order(
         id=new.id,

@@ -159,7 +159,8 @@ async def _add_lines(
         quote_id,
         *line_columns(lines),
     )
-    await used_records.add(tx, [*sold_names(lines), PRICE_BOOK.resource_name(price_book_id)])
+    names = [*sold_names(account_id, lines), PRICE_BOOK.resource_name(price_book_id)]
+    await used_records.add(tx, names)
 
 
 async def get(tx: Transaction, account_id: AccountId, quote_id: QuoteId) -> Quote:
@@ -213,6 +214,7 @@ def line_columns(lines: Sequence[SaleLine]) -> tuple[list[Any], ...]:
         [line.selling_model_id for line in lines],
         [line.external_id for line in lines],
         [line.nested for line in lines],
+        [line.target_line for line in lines],
     )
 
 
@@ -228,6 +230,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             role=ProductRole(row["role"]),
             binding=Binding(row["binding"]),
             target_id=row["target_id"],
+            target_line=row["target_line"],
             selling_model_id=_optional_model(row["selling_model_id"]),
             external_id=_optional_external(row["external_id"]),
             nested=row["nested"],

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from server.domain.ids import AccountId
 from server.domain.modeling.policies import PolicySource
+from server.domain.modeling.roles import Binding
 from server.domain.selling.sales import LineGrant, LineResource, SaleLine
 from server.store.modeling.catalog import PRODUCT, PRODUCT_GRANT, RESOURCE, UNIT
 from server.store.modeling.policies import (
@@ -18,12 +20,15 @@ from server.store.modeling.records import Kind
 from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating.custom_fields import CUSTOM_FIELD
 from server.store.rating.rate_entries import RATE_ENTRY
+from server.store.selling import binding_targets
 
 
-def sold_names(lines: Iterable[SaleLine]) -> Iterator[str]:
-    """Yield the names of the products, resources, policies, grants and rates of lines."""
+def sold_names(account_id: AccountId, lines: Iterable[SaleLine]) -> Iterator[str]:
+    """Yield the names of the products, resources, policies, grants, rates and targets of lines."""
     for line in lines:
         yield PRODUCT.resource_name(line.product_id)
+        if line.binding in (Binding.CONTRACT, Binding.CUSTOM):
+            yield binding_targets.name_of(account_id, str(line.target_id))
         if line.selling_model_id is not None:
             yield SELLING_MODEL.resource_name(line.selling_model_id)
         for resource in line.resources:

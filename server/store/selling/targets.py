@@ -1,6 +1,7 @@
 """Entitlement accounts of an account's targets, their wallets, and the units of their rates."""
 
 from collections.abc import Iterable
+from datetime import date
 
 from asyncpg import Record
 
@@ -27,6 +28,9 @@ from server.store.sql import load
 
 SQL = load("selling/targets.sql")
 
+MOST_CHOICES = 4
+"""The number of targets that a refusal names, at most."""
+
 
 async def find(
     tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]
@@ -36,6 +40,18 @@ async def find(
     kinds, ids = [kind for kind, _ in distinct], [id_ for _, id_ in distinct]
     rows = await tx.fetch(SQL["targets"], tx.tenant_id, account_id, kinds, ids)
     return {(TargetKind(row["asked_kind"]), row["asked_id"]): _target(row) for row in rows}
+
+
+async def having(
+    tx: Transaction, account_id: AccountId, resource_ids: Iterable[ResourceId], day: date
+) -> list[TargetKey]:
+    """Return the first targets in use on a day or later with a wallet of each of the resources.
+
+    The account comes first, if it is one of them; there are at most `MOST_CHOICES`.
+    """
+    wanted = sorted(set(resource_ids))
+    rows = await tx.fetch(SQL["having"], tx.tenant_id, account_id, wanted, day, MOST_CHOICES)
+    return [(TargetKind(row["target_kind"]), row["target_id"]) for row in rows]
 
 
 async def wallets(

@@ -96,12 +96,12 @@ class WalletFilter:
 class StoredWallet:
     """A wallet with everything its balance is computed from, at `now` in tenant time.
 
-    Its rating periods until `closed` are final. The first one is shown from `service_start`, with
-    the first asset of its target. If final periods are not as they were settled, `state` is that
-    before the earliest of them, `since`; `effects` are those of the entries since then. `cells` are
-    those that are stored; in `state`, what holds without usage is derived for all later periods.
-    `unbilled` is what was rated in money and is in no invoice-ready line, less all that was booked
-    for the final usage in `state`; None unless it is read for that.
+    Its rating periods until `closed` are final. The first one is shown from `service_start`, that
+    of the first asset; `service_end` is None if an asset has no end. If final periods are not as
+    they were settled, `state` is that before the earliest of them, `since`; `effects` are those of
+    the entries since then. `cells` are those that are stored; `state` derives what holds without
+    usage for later periods. `unbilled` is what was rated in money and is in no invoice-ready line,
+    less all that was booked for the final usage in `state`; None unless it is read for that.
     """
 
     account_id: AccountId
@@ -128,6 +128,7 @@ class StoredWallet:
     closed: datetime | None
     create_time: datetime
     unbilled: Decimal | None = None
+    service_end: datetime | None = None
 
     @property
     def id(self) -> WalletId:
@@ -285,8 +286,7 @@ async def save_next_indices(
     opened: Iterable[Grant],
 ) -> None:
     """Save the index of the next issue of each entitlement whose issues were opened."""
-    indices = next_indices(opened)
-    if indices:
+    if indices := next_indices(opened):
         keys = sorted(indices)
         following = [indices[key] for key in keys]
         await tx.execute(SQL["save_next_indices"], tx.tenant_id, account_id, keys, following)
@@ -327,9 +327,9 @@ def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> Sto
 
 def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     wallet_id = WalletId(row["wallet_id"])
-    anchor = row["anchor_date"]
-    days, hours = row["waiting_days"], row["waiting_hours"]
-    delay = Delay(hours, DelayUnit.HOURS) if days is None else Delay(days)
+    anchor, end = row["anchor_date"], row["end_date"]
+    days = row["waiting_days"]
+    delay = Delay(row["waiting_hours"], DelayUnit.HOURS) if days is None else Delay(days)
     frequency = RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay)
     return StoredWallet(
         account_id=account_id,
@@ -356,12 +356,12 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         closed=row["closed"],
         create_time=row["create_time"],
         unbilled=row["unbilled"],
+        service_end=end and local_midnight(row["time_zone"], end),
     )
 
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
     zone = row["time_zone"]
-    period = rating_period(zone, anchor, length, row["now"])
     services = {
         one.id: Service(one.number, one.start_time, one.end_time)
         for one in decode_assets(row["assets"])[0]
@@ -385,7 +385,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
         cells=_decode_cells(wallet_id, row),
-        period=period,
+        period=rating_period(zone, anchor, length, row["now"]),
         services=services,
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],

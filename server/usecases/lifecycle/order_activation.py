@@ -62,7 +62,9 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     await _check_sold(tx, order)
     # Another order may have taken an id since the quote; none can while the account is locked.
     await check_external_ids(tx, account_id, [line.external_id for line in order.lines])
-    bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in order.lines]
+    # A line that is bound to another one has that one's target.
+    lines = [line for line in order.lines if line.target_line is None]
+    bound = [target_key(line.binding, line.target_id, UNKNOWN_ASSET) for line in lines]
     keys = [key for key in bound if key[1] != UNKNOWN_ASSET]
     before = await assets.before(tx, account_id, keys)
     instant = await now(tx)

@@ -38,7 +38,7 @@ Products = Mapping[ProductId, ResolvedProduct]
 
 # Lines with the same product, first day, target and selling model have the same rates, which are
 # read once.
-_PricedAs = tuple[ProductId, date, str | None, SellingModelId | None]
+_PricedAs = tuple[ProductId, date, tuple[str | None, int | None], SellingModelId | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +88,9 @@ async def quote_lines(
     for index, requested in enumerate(asked):
         path = f"{sale}.lines[{index}]"
         given = await _with_fields(tx, requested, path)
-        inputs = await _inputs(tx, buyer, given, products[given.product_id], path)
-        key = (given.product_id, given.start_date, inputs.to.target_id, given.selling_model_id)
+        inputs = await _inputs(tx, buyer, given, products[given.product_id], (path, lines))
+        target = (inputs.to.target_id, inputs.to.target_line)
+        key = (given.product_id, given.start_date, target, given.selling_model_id)
         if key not in rates:
             rates[key] = await catalog_terms(tx, _wanted(inputs, price_book_id))
         inputs = inputs.at(rates[key])
@@ -127,7 +128,7 @@ async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, Resource
 
 def not_active(product_id: ProductId, resource_id: ResourceId) -> FailedPrecondition:
     """Return the refusal of a resource that is no longer sold."""
-    text = f"{resource_id} of {product_id} is not active"
+    text = f"{resource_id} of {product_id} is not active; ChangeStates puts it in force again"
     facts = {"product": product_id, "usage_resource": resource_id}
     return FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
 
@@ -143,13 +144,21 @@ async def check_external_ids(
 
 
 async def _inputs(
-    tx: Transaction, buyer: Buyer, given: AskedLine, product: ResolvedProduct, path: str
+    tx: Transaction,
+    buyer: Buyer,
+    given: AskedLine,
+    product: ResolvedProduct,
+    place: tuple[str, Sequence[SaleLine]],
 ) -> LineInputs:
-    """Return a line with its product as sold on its first day, and its target; without rates."""
+    """Return a line with its product as sold on its first day, and its target; without rates.
+
+    `place` is the field path of the line, and the lines before it.
+    """
+    path, earlier = place
     product = product.on(given.start_date)
     asked = ending(given, await _selling_model(tx, given.selling_model_id), path)
     check_grants(product, asked, path)
-    to = await bound(tx, buyer.id, asked.binding, product, path=path)
+    to = await bound(tx, buyer.id, asked, product, earlier=earlier, path=path)
     product = await overridden(tx, product, asked.policies, to, path)
     product = under_grants(product, asked.grants, await _grant_policies(tx, asked))
     product = await as_of(tx, product, asked.start_date, buyer.zone)

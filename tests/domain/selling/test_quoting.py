@@ -14,7 +14,6 @@ from server.domain.ids import (
     AccountId,
     AssetId,
     BindingTargetId,
-    EntitlementAccountId,
     PolicyId,
     ProductGrantId,
     ProductId,
@@ -22,8 +21,6 @@ from server.domain.ids import (
     SellingModelId,
     UnitClassId,
     UnitId,
-    WalletId,
-    derive,
 )
 from server.domain.modeling.catalog import (
     Aggregation,
@@ -59,7 +56,6 @@ from server.domain.selling.bindings import AskedBinding, BoundTarget, binding_of
 from server.domain.selling.overrides import check_in_product, check_policies, under
 from server.domain.selling.quoting import AskedLine, LineInputs, ending, quoted, rate_units
 from server.domain.selling.sales import Buyer, SaleLine
-from server.domain.selling.targets import Wallet
 from tests.domain.procedure_words import tier
 from tests.strategies import USD
 
@@ -135,16 +131,10 @@ def bounded() -> LevelPolicies:
 
 
 def added_to(**rate_units: str) -> BoundTarget:
-    wallet = Wallet(
-        id=WalletId(derive(ASSET, "wallet")),
-        entitlement_account_id=EntitlementAccountId(derive(ASSET, "target")),
-        resource_id=CALLS,
-        policies=resource().policies.wallet,
-    )
     return BoundTarget(
         binding=Binding.ASSET,
         target_id=str(ASSET),
-        wallets={CALLS: wallet},
+        wallets={CALLS: resource().policies.wallet},
         rate_units={ResourceId(key): unit for key, unit in rate_units.items()},
     )
 
@@ -252,7 +242,7 @@ def test_what_adds_to_a_wallet_takes_its_policies_and_needs_no_rate():
     made = line(role=ProductRole.PACK, to=added_to(), rates={})
 
     [sold] = made.resources
-    assert sold.policies.wallet == added_to().wallets[CALLS].policies
+    assert sold.policies.wallet == added_to().wallets[CALLS]
     assert sold.policies.sources.aggregation.level is PolicyLevel.TARGET
     assert (sold.terms, sold.commitment) == (None, None)
 
@@ -360,6 +350,11 @@ CONTRACT = BindingTargetId("frame")
         ("ANCHOR", AskedBinding(target_id=CONTRACT), "binding_target"),
         ("ANCHOR", AskedBinding(linked_asset_id=ASSET), "linked_asset"),
         ("PACK", AskedBinding(), "binding_target"),
+        ("PACK", AskedBinding(line=0), ("ASSET", None)),
+        ("ANCHOR", AskedBinding(line=0, binding=Binding.ASSET), ("ASSET", None)),
+        ("PACK", AskedBinding(line=0, binding=Binding.ACCOUNT), "binding_line"),
+        ("PACK", AskedBinding(line=0, asset_id=ASSET), "binding_line"),
+        ("QUANTITY_COMMITMENT", AskedBinding(line=0, linked_asset_id=ASSET), "binding_target"),
         ("QUANTITY_COMMITMENT", AskedBinding(linked_asset_id=ASSET), ("ASSET", str(ASSET))),
         ("QUANTITY_COMMITMENT", AskedBinding(), ("SELF", None)),
         ("QUANTITY_COMMITMENT", AskedBinding(asset_id=ASSET), "binding_target"),

@@ -8,6 +8,7 @@ from usage_management.v1 import preview_service_pb2 as previews
 from usage_management.v1 import quote_service_pb2 as quotes
 
 from tests.stories.bill_words import owed
+from tests.stories.binding_words import unbound
 from tests.stories.quote_words import activate, grant, order, rate
 from tests.stories.sale_words import linked, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
@@ -197,3 +198,19 @@ async def test_a_preview_keeps_nothing_and_does_not_move_the_clock(sandbox):
     assert wallet.as_of_time.ToDatetime().date().isoformat() == "2024-01-10"
     assert figure(wallet.balance) == 100
     assert asset
+
+
+@pytest.mark.capability("M67.line")
+async def test_a_preview_counts_what_is_bound_to_a_line_of_the_quote(sandbox):
+    """500 of the plan and 100 of the pack that is bound to it pay for 600 of 650."""
+    world = await sandbox("2024-01-10")
+    await set_up(world, described("plan", {}, Credits(price="10", grant="500"), category="USAGE"))
+    await set_up(world, pack("booster", "credits", grant="100"))
+    account = await world.account("ann")
+    added = unbound("booster", "2024-01-10", binding_line=0)
+    quote = await world.quote(account, line("plan", "2024-01-10"), added)
+
+    found = await preview(world, quote, asked("credits", 650))
+
+    assert (figure(found.amount), found.currency_code) == (500, "USD")
+    assert await world.wallets(account) == []

@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
@@ -33,7 +34,7 @@ from usage_management.v1 import catalog_resources_pb2 as usage__management_dot_v
 from usage_management.v1 import types_pb2 as usage__management_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)usage_management/v1/account_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a\x1fusage_management/v1/types.proto\"\xeb\x05\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12=\n\x10\x62illing_interval\x18\t \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x05\xe2\x41\x02\x01\x05\x12\'\n\x18\x62illing_calendar_aligned\x18\r \x01(\x08\x42\x05\xe2\x41\x02\x01\x05\x12\x35\n\x13\x62illing_anchor_date\x18\x0e \x01(\x0b\x32\x11.google.type.DateB\x05\xe2\x41\x02\x01\x05\x12>\n\x06labels\x18\x06 \x03(\x0b\x32(.usage_management.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:1\xea\x41.\n\x18usage-management/Account\x12\x12\x61\x63\x63ounts/{account}\"J\n\x11GetAccountRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\"\xc0\x01\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x11start_create_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"k\n\x14ListAccountsResponse\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.usage_management.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"q\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x39\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa8\x01\n\x14UpdateAccountRequest\x12\x39\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xcb\x04\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x46\n\x04kind\x18\x03 \x01(\x0e\x32\'.usage_management.v1.BindingTarget.KindB\x0f\xe2\x41\x02\x02\x05\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x44\n\x08policies\x18\x05 \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10\x64\x12\x35\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x07 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x08 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:W\xea\x41T\n\x1eusage-management/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"V\n\x17GetBindingTargetRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/BindingTarget\xbaH\x03\xc8\x01\x01\"\x87\x01\n\x19ListBindingTargetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"~\n\x1aListBindingTargetsResponse\x12\x41\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\".usage_management.v1.BindingTargetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xc4\x01\n\x1a\x43reateBindingTargetRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x46\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\".usage_management.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\xfc\x06\n\x0e\x41\x63\x63ountService\x12j\n\nGetAccount\x12&.usage_management.v1.GetAccountRequest\x1a\x1c.usage_management.v1.Account\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12{\n\x0cListAccounts\x12(.usage_management.v1.ListAccountsRequest\x1a).usage_management.v1.ListAccountsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12t\n\rCreateAccount\x12).usage_management.v1.CreateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12t\n\rUpdateAccount\x12).usage_management.v1.UpdateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12|\n\x10GetBindingTarget\x12,.usage_management.v1.GetBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x8d\x01\n\x12ListBindingTargets\x12..usage_management.v1.ListBindingTargetsRequest\x1a/.usage_management.v1.ListBindingTargetsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x86\x01\n\x13\x43reateBindingTarget\x12/.usage_management.v1.CreateBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x42\xa1\x01\n\x12usagemanagement.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)usage_management/v1/account_service.proto\x12\x13usage_management.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a%usage_management/v1/annotations.proto\x1a+usage_management/v1/catalog_resources.proto\x1a\x1fusage_management/v1/types.proto\"\xeb\x05\n\x07\x41\x63\x63ount\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x1e\n\ttime_zone\x18\x03 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12\"\n\rcurrency_code\x18\x04 \x01(\tB\x0b\xe2\x41\x02\x02\x05\xbaH\x03\xc8\x01\x01\x12*\n\x12\x62illing_anchor_day\x18\x05 \x01(\x05\x42\x0e\xe2\x41\x02\x01\x05\xbaH\x06\x1a\x04\x18\x1f(\x00\x12=\n\x10\x62illing_interval\x18\t \x01(\x0b\x32\x1c.usage_management.v1.CadenceB\x05\xe2\x41\x02\x01\x05\x12\'\n\x18\x62illing_calendar_aligned\x18\r \x01(\x08\x42\x05\xe2\x41\x02\x01\x05\x12\x35\n\x13\x62illing_anchor_date\x18\x0e \x01(\x0b\x32\x11.google.type.DateB\x05\xe2\x41\x02\x01\x05\x12>\n\x06labels\x18\x06 \x03(\x0b\x32(.usage_management.v1.Account.LabelsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x0b \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x0c \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:1\xea\x41.\n\x18usage-management/Account\x12\x12\x61\x63\x63ounts/{account}\"J\n\x11GetAccountRequest\x12\x35\n\x04name\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\"\xc0\x01\n\x13ListAccountsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12;\n\x11start_create_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x39\n\x0f\x65nd_create_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"k\n\x14ListAccountsResponse\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.usage_management.v1.AccountB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"q\n\x14\x43reateAccountRequest\x12\x1e\n\naccount_id\x18\x01 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x39\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xa8\x01\n\x14UpdateAccountRequest\x12\x39\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.usage_management.v1.AccountB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\xdd\x04\n\rBindingTarget\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12%\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x06\x18\xc8\x01(\xa0\x06\x12\x45\n\x04kind\x18\x03 \x01(\x0e\x32\'.usage_management.v1.BindingTarget.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x43\n\x08policies\x18\x05 \x03(\x0b\x32#.usage_management.v1.PolicyOverrideB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x64\x12\x35\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\ncreated_by\x18\x07 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x38\n\nupdated_by\x18\x08 \x01(\tB$\xe2\x41\x01\x03\xfa\x41\x1d\n\x1busage-management/Credential\x12\x12\n\x04\x65tag\x18\t \x01(\tB\x04\xe2\x41\x01\x01\"6\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x43ONTRACT\x10\x01\x12\n\n\x06\x43USTOM\x10\x02:W\xea\x41T\n\x1eusage-management/BindingTarget\x12\x32\x61\x63\x63ounts/{account}/bindingTargets/{binding_target}\"\xbb\x01\n\x1aUpdateBindingTargetRequest\x12\x46\n\x0e\x62inding_target\x18\x01 \x01(\x0b\x32\".usage_management.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xd8\x01\x03\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"m\n\x1a\x44\x65leteBindingTargetRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/BindingTarget\xbaH\x03\xc8\x01\x01\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x17GetBindingTargetRequest\x12;\n\x04name\x18\x01 \x01(\tB-\xe2\x41\x01\x02\xfa\x41 \n\x1eusage-management/BindingTarget\xbaH\x03\xc8\x01\x01\"\x87\x01\n\x19ListBindingTargetsRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"~\n\x1aListBindingTargetsResponse\x12\x41\n\x0f\x62inding_targets\x18\x01 \x03(\x0b\x32\".usage_management.v1.BindingTargetB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\xc4\x01\n\x1a\x43reateBindingTargetRequest\x12\x37\n\x06parent\x18\x01 \x01(\tB\'\xe2\x41\x01\x02\xfa\x41\x1a\n\x18usage-management/Account\xbaH\x03\xc8\x01\x01\x12%\n\x11\x62inding_target_id\x18\x02 \x01(\tB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x46\n\x0e\x62inding_target\x18\x03 \x01(\x0b\x32\".usage_management.v1.BindingTargetB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x32\x81\t\n\x0e\x41\x63\x63ountService\x12j\n\nGetAccount\x12&.usage_management.v1.GetAccountRequest\x1a\x1c.usage_management.v1.Account\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12{\n\x0cListAccounts\x12(.usage_management.v1.ListAccountsRequest\x1a).usage_management.v1.ListAccountsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12t\n\rCreateAccount\x12).usage_management.v1.CreateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12t\n\rUpdateAccount\x12).usage_management.v1.UpdateAccountRequest\x1a\x1c.usage_management.v1.Account\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12|\n\x10GetBindingTarget\x12,.usage_management.v1.GetBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x8d\x01\n\x12ListBindingTargets\x12..usage_management.v1.ListBindingTargetsRequest\x1a/.usage_management.v1.ListBindingTargetsResponse\"\x16\x90\x02\x01\x8a\x98\xcc\xef\x0c\raccounts.read\x12\x86\x01\n\x13\x43reateBindingTarget\x12/.usage_management.v1.CreateBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12\x86\x01\n\x13UpdateBindingTarget\x12/.usage_management.v1.UpdateBindingTargetRequest\x1a\".usage_management.v1.BindingTarget\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x12z\n\x13\x44\x65leteBindingTarget\x12/.usage_management.v1.DeleteBindingTargetRequest\x1a\x16.google.protobuf.Empty\"\x1a\x8a\x98\xcc\xef\x0c\x0e\x61\x63\x63ounts.write\x90\x98\xcc\xef\x0c\x01\x42\xa1\x01\n\x12usagemanagement.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z4usage-management/usagemanagementv1;usagemanagementv1\xaa\x02\x12UsageManagement.V1\xca\x02\x12UsageManagement\\V1\xea\x02\x13UsageManagement::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -102,19 +103,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDINGTARGET'].fields_by_name['display_name']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['display_name']._serialized_options = b'\342A\001\001\272H\010r\006\030\310\001(\240\006'
   _globals['_BINDINGTARGET'].fields_by_name['kind']._loaded_options = None
-  _globals['_BINDINGTARGET'].fields_by_name['kind']._serialized_options = b'\342A\002\002\005\272H\007\202\001\004\020\001 \000'
+  _globals['_BINDINGTARGET'].fields_by_name['kind']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001 \000'
   _globals['_BINDINGTARGET'].fields_by_name['create_time']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_BINDINGTARGET'].fields_by_name['policies']._loaded_options = None
-  _globals['_BINDINGTARGET'].fields_by_name['policies']._serialized_options = b'\342A\002\001\005\272H\005\222\001\002\020d'
+  _globals['_BINDINGTARGET'].fields_by_name['policies']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020d'
   _globals['_BINDINGTARGET'].fields_by_name['update_time']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_BINDINGTARGET'].fields_by_name['created_by']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['created_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
   _globals['_BINDINGTARGET'].fields_by_name['updated_by']._loaded_options = None
   _globals['_BINDINGTARGET'].fields_by_name['updated_by']._serialized_options = b'\342A\001\003\372A\035\n\033usage-management/Credential'
+  _globals['_BINDINGTARGET'].fields_by_name['etag']._loaded_options = None
+  _globals['_BINDINGTARGET'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_BINDINGTARGET']._loaded_options = None
   _globals['_BINDINGTARGET']._serialized_options = b'\352AT\n\036usage-management/BindingTarget\0222accounts/{account}/bindingTargets/{binding_target}'
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['binding_target']._loaded_options = None
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['binding_target']._serialized_options = b'\342A\001\002\272H\003\330\001\003'
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEBINDINGTARGETREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEBINDINGTARGETREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEBINDINGTARGETREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A \n\036usage-management/BindingTarget\272H\003\310\001\001'
+  _globals['_DELETEBINDINGTARGETREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEBINDINGTARGETREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_GETBINDINGTARGETREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETBINDINGTARGETREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A \n\036usage-management/BindingTarget\272H\003\310\001\001'
   _globals['_LISTBINDINGTARGETSREQUEST'].fields_by_name['parent']._loaded_options = None
@@ -147,32 +160,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListBindingTargets']._serialized_options = b'\220\002\001\212\230\314\357\014\raccounts.read'
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['CreateBindingTarget']._serialized_options = b'\212\230\314\357\014\016accounts.write\220\230\314\357\014\001'
-  _globals['_ACCOUNT']._serialized_start=364
-  _globals['_ACCOUNT']._serialized_end=1111
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=1015
-  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=1060
-  _globals['_GETACCOUNTREQUEST']._serialized_start=1113
-  _globals['_GETACCOUNTREQUEST']._serialized_end=1187
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1190
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1382
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1384
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1491
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=1493
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=1606
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1609
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1777
-  _globals['_BINDINGTARGET']._serialized_start=1780
-  _globals['_BINDINGTARGET']._serialized_end=2367
-  _globals['_BINDINGTARGET_KIND']._serialized_start=2224
-  _globals['_BINDINGTARGET_KIND']._serialized_end=2278
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=2369
-  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=2455
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=2458
-  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=2593
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=2595
-  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=2721
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=2724
-  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=2920
-  _globals['_ACCOUNTSERVICE']._serialized_start=2923
-  _globals['_ACCOUNTSERVICE']._serialized_end=3815
+  _globals['_ACCOUNTSERVICE'].methods_by_name['UpdateBindingTarget']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['UpdateBindingTarget']._serialized_options = b'\212\230\314\357\014\016accounts.write\220\230\314\357\014\001'
+  _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteBindingTarget']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['DeleteBindingTarget']._serialized_options = b'\212\230\314\357\014\016accounts.write\220\230\314\357\014\001'
+  _globals['_ACCOUNT']._serialized_start=393
+  _globals['_ACCOUNT']._serialized_end=1140
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_start=1044
+  _globals['_ACCOUNT_LABELSENTRY']._serialized_end=1089
+  _globals['_GETACCOUNTREQUEST']._serialized_start=1142
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1216
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1219
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1411
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1413
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1520
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=1522
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=1635
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1638
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1806
+  _globals['_BINDINGTARGET']._serialized_start=1809
+  _globals['_BINDINGTARGET']._serialized_end=2414
+  _globals['_BINDINGTARGET_KIND']._serialized_start=2271
+  _globals['_BINDINGTARGET_KIND']._serialized_end=2325
+  _globals['_UPDATEBINDINGTARGETREQUEST']._serialized_start=2417
+  _globals['_UPDATEBINDINGTARGETREQUEST']._serialized_end=2604
+  _globals['_DELETEBINDINGTARGETREQUEST']._serialized_start=2606
+  _globals['_DELETEBINDINGTARGETREQUEST']._serialized_end=2715
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_start=2717
+  _globals['_GETBINDINGTARGETREQUEST']._serialized_end=2803
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_start=2806
+  _globals['_LISTBINDINGTARGETSREQUEST']._serialized_end=2941
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_start=2943
+  _globals['_LISTBINDINGTARGETSRESPONSE']._serialized_end=3069
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_start=3072
+  _globals['_CREATEBINDINGTARGETREQUEST']._serialized_end=3268
+  _globals['_ACCOUNTSERVICE']._serialized_start=3271
+  _globals['_ACCOUNTSERVICE']._serialized_end=4424
 # @@protoc_insertion_point(module_scope)

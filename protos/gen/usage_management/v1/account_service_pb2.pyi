@@ -338,16 +338,19 @@ class BindingTarget(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/bindingTargets/{binding_target}`."""
     display_name: _builtins.str
     """The display name: at most 200 characters."""
     kind: Global___BindingTarget.Kind.ValueType
-    """The kind of the target. It never changes."""
+    """The kind of the target. It changes only while no quote and no order is bound to the target."""
     created_by: _builtins.str
     """The credential that created it: `credentials/{credential}`; empty if the service itself did."""
     updated_by: _builtins.str
     """The credential that changed it last: `credentials/{credential}`; empty if the service itself did."""
+    etag: _builtins.str
+    """The etag; it changes whenever the binding target changes."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
@@ -355,7 +358,7 @@ class BindingTarget(_message.Message):
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_resources_pb2.PolicyOverride]:
         """The policies of anchors that are bound to the target, which override those of lines and products, one item
-        per resource: at most 100. They never change.
+        per resource: at most 100. They change only while no quote and no order is bound to the target.
         """
 
     @_builtins.property
@@ -373,14 +376,77 @@ class BindingTarget(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "kind", b"kind", "name", b"name", "policies", b"policies", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "etag", b"etag", "kind", b"kind", "name", b"name", "policies", b"policies", "update_time", b"update_time", "updated_by", b"updated_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BindingTarget: _TypeAlias = BindingTarget  # noqa: Y015
+
+@_typing.final
+class UpdateBindingTargetRequest(_message.Message):
+    """Request message for UpdateBindingTarget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def binding_target(self) -> Global___BindingTarget:
+        """The binding target to update: its name, the new values and, optionally, its `etag`; a stale `etag` changes
+        nothing. Only the fields in `update_mask` are read, so the rules for a complete target do not apply.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: `display_name`, `kind`, `policies`, or `*` for all of them."""
+
+    def __init__(
+        self,
+        *,
+        binding_target: Global___BindingTarget | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["binding_target", b"binding_target", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding_target", b"binding_target", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBindingTargetRequest: _TypeAlias = UpdateBindingTargetRequest  # noqa: Y015
+
+@_typing.final
+class DeleteBindingTargetRequest(_message.Message):
+    """Request message for DeleteBindingTarget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The binding target: `accounts/{account}/bindingTargets/{binding_target}`."""
+    etag: _builtins.str
+    """The expected etag; if it is set and stale, nothing is changed."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteBindingTargetRequest: _TypeAlias = DeleteBindingTargetRequest  # noqa: Y015
 
 @_typing.final
 class GetBindingTargetRequest(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from usage_management.v1 import account_service_pb2 as usage__management_dot_v1_dot_account__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -70,6 +71,16 @@ class AccountServiceStub:
                 request_serializer=usage__management_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
                 _registered_method=True)
+        self.UpdateBindingTarget = channel.unary_unary(
+                '/usage_management.v1.AccountService/UpdateBindingTarget',
+                request_serializer=usage__management_dot_v1_dot_account__service__pb2.UpdateBindingTargetRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+                _registered_method=True)
+        self.DeleteBindingTarget = channel.unary_unary(
+                '/usage_management.v1.AccountService/DeleteBindingTarget',
+                request_serializer=usage__management_dot_v1_dot_account__service__pb2.DeleteBindingTargetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -122,7 +133,25 @@ class AccountServiceServicer:
 
     def CreateBindingTarget(self, request, context):
         """Creates a binding target. The call can be repeated: the same content returns the existing target; other
-        content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+        content under the same id, and the id of a target that was quoted and then deleted, fail with ALREADY_EXISTS
+        (`CODE_TAKEN`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBindingTarget(self, request, context):
+        """Updates a binding target. Its kind and its policies change only while no quote and no order is bound to it; its
+        display name may always change. Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 quotes and orders that
+        are bound to it), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBindingTarget(self, request, context):
+        """Deletes a binding target that no quote and no order is bound to. Fails with FAILED_PRECONDITION (`IN_USE`, with
+        the first 20 quotes and orders that are bound to it) and ABORTED (`ETAG_MISMATCH`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +194,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.CreateBindingTarget,
                     request_deserializer=usage__management_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_account__service__pb2.BindingTarget.SerializeToString,
+            ),
+            'UpdateBindingTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBindingTarget,
+                    request_deserializer=usage__management_dot_v1_dot_account__service__pb2.UpdateBindingTargetRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_account__service__pb2.BindingTarget.SerializeToString,
+            ),
+            'DeleteBindingTarget': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBindingTarget,
+                    request_deserializer=usage__management_dot_v1_dot_account__service__pb2.DeleteBindingTargetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +396,60 @@ class AccountService:
             '/usage_management.v1.AccountService/CreateBindingTarget',
             usage__management_dot_v1_dot_account__service__pb2.CreateBindingTargetRequest.SerializeToString,
             usage__management_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBindingTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AccountService/UpdateBindingTarget',
+            usage__management_dot_v1_dot_account__service__pb2.UpdateBindingTargetRequest.SerializeToString,
+            usage__management_dot_v1_dot_account__service__pb2.BindingTarget.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBindingTarget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AccountService/DeleteBindingTarget',
+            usage__management_dot_v1_dot_account__service__pb2.DeleteBindingTargetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

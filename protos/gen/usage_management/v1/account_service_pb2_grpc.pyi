@@ -4,6 +4,7 @@ isort:skip_file
 Accounts: the buyers, with their time zone, currency and billing periods."""
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from usage_management.v1 import account_service_pb2 as _account_service_pb2
 import abc as _abc_1
@@ -51,7 +52,17 @@ class AccountServiceStub:
     """Lists the binding targets of an account by id."""
     CreateBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateBindingTargetRequest, _account_service_pb2.BindingTarget]
     """Creates a binding target. The call can be repeated: the same content returns the existing target; other
-    content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+    content under the same id, and the id of a target that was quoted and then deleted, fail with ALREADY_EXISTS
+    (`CODE_TAKEN`).
+    """
+    UpdateBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateBindingTargetRequest, _account_service_pb2.BindingTarget]
+    """Updates a binding target. Its kind and its policies change only while no quote and no order is bound to it; its
+    display name may always change. Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 quotes and orders that
+    are bound to it), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteBindingTarget: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.DeleteBindingTargetRequest, _empty_pb2.Empty]
+    """Deletes a binding target that no quote and no order is bound to. Fails with FAILED_PRECONDITION (`IN_USE`, with
+    the first 20 quotes and orders that are bound to it) and ABORTED (`ETAG_MISMATCH`).
     """
 
 @_typing.type_check_only
@@ -77,7 +88,17 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Lists the binding targets of an account by id."""
     CreateBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateBindingTargetRequest, _account_service_pb2.BindingTarget]  # type: ignore[assignment]
     """Creates a binding target. The call can be repeated: the same content returns the existing target; other
-    content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+    content under the same id, and the id of a target that was quoted and then deleted, fail with ALREADY_EXISTS
+    (`CODE_TAKEN`).
+    """
+    UpdateBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateBindingTargetRequest, _account_service_pb2.BindingTarget]  # type: ignore[assignment]
+    """Updates a binding target. Its kind and its policies change only while no quote and no order is bound to it; its
+    display name may always change. Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 quotes and orders that
+    are bound to it), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+    """
+    DeleteBindingTarget: _aio.UnaryUnaryMultiCallable[_account_service_pb2.DeleteBindingTargetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a binding target that no quote and no order is bound to. Fails with FAILED_PRECONDITION (`IN_USE`, with
+    the first 20 quotes and orders that are bound to it) and ABORTED (`ETAG_MISMATCH`).
     """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -142,7 +163,29 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BindingTarget, _abc.Awaitable[_account_service_pb2.BindingTarget]]:
         """Creates a binding target. The call can be repeated: the same content returns the existing target; other
-        content under the same id fails with ALREADY_EXISTS (`CODE_TAKEN`).
+        content under the same id, and the id of a target that was quoted and then deleted, fail with ALREADY_EXISTS
+        (`CODE_TAKEN`).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateBindingTarget(
+        self,
+        request: _account_service_pb2.UpdateBindingTargetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BindingTarget, _abc.Awaitable[_account_service_pb2.BindingTarget]]:
+        """Updates a binding target. Its kind and its policies change only while no quote and no order is bound to it; its
+        display name may always change. Fails with FAILED_PRECONDITION (`IN_USE`, with the first 20 quotes and orders that
+        are bound to it), INVALID_ARGUMENT (`FIELD_MASK_INVALID`) and ABORTED (`ETAG_MISMATCH`).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteBindingTarget(
+        self,
+        request: _account_service_pb2.DeleteBindingTargetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a binding target that no quote and no order is bound to. Fails with FAILED_PRECONDITION (`IN_USE`, with
+        the first 20 quotes and orders that are bound to it) and ABORTED (`ETAG_MISMATCH`).
         """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -178,8 +178,8 @@ class ErrorDetails(_message.Message):
         TOKEN_RESOURCE: ErrorDetails._Reason.ValueType  # 145
         """The token resource is invalid; name a resource of category `TOKEN`. A product has at most one."""
         BINDING_TARGET: ErrorDetails._Reason.ValueType  # 146
-        """The binding target is missing or not allowed; packs require a target, commitments an anchor. The message
-        says which.
+        """The binding target is missing or not allowed; packs require a target, unless they can add to the account only,
+        and commitments an anchor. The message says which, and names what is possible.
         """
         RESOURCE_NOT_OPTIONAL: ErrorDetails._Reason.ValueType  # 147
         """The resource cannot be omitted; only optional resources of commitments can."""
@@ -586,8 +586,8 @@ class ErrorDetails(_message.Message):
     TOKEN_RESOURCE: ErrorDetails.Reason.ValueType  # 145
     """The token resource is invalid; name a resource of category `TOKEN`. A product has at most one."""
     BINDING_TARGET: ErrorDetails.Reason.ValueType  # 146
-    """The binding target is missing or not allowed; packs require a target, commitments an anchor. The message
-    says which.
+    """The binding target is missing or not allowed; packs require a target, unless they can add to the account only,
+    and commitments an anchor. The message says which, and names what is possible.
     """
     RESOURCE_NOT_OPTIONAL: ErrorDetails.Reason.ValueType  # 147
     """The resource cannot be omitted; only optional resources of commitments can."""

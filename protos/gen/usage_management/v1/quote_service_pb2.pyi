@@ -292,6 +292,7 @@ class SaleLine(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     BINDING_FIELD_NUMBER: _builtins.int
     BINDING_TARGET_FIELD_NUMBER: _builtins.int
+    BINDING_LINE_FIELD_NUMBER: _builtins.int
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     OMITTED_RESOURCES_FIELD_NUMBER: _builtins.int
     SELLING_MODEL_FIELD_NUMBER: _builtins.int
@@ -309,8 +310,14 @@ class SaleLine(_message.Message):
     """The owner of the wallets that receive the grants of the line."""
     binding_target: _builtins.str
     """The target of the line: `accounts/{account}/assets/{asset}` or
-    `accounts/{account}/bindingTargets/{binding_target}`. Packs require a target or the binding `ACCOUNT`: they
-    add to existing wallets, whose policies define how usage is counted and rated.
+    `accounts/{account}/bindingTargets/{binding_target}`. Packs add to existing wallets, whose policies define how
+    usage is counted and rated. A pack that names neither a binding nor a target adds to the wallets of the account
+    if these are the only ones that it can add to; otherwise it fails with INVALID_ARGUMENT (`BINDING_TARGET`),
+    and the message names what it can add to.
+    """
+    binding_line: _builtins.int
+    """The position of an earlier line of the same sale, from 0, whose anchor is the target: the line is bound to the
+    asset that it becomes, and to whatever that asset is bound to. In place of `binding_target`.
     """
     linked_asset: _builtins.str
     """The anchor asset, for commitments, which have no target: the commitment pays for the usage of this asset
@@ -389,6 +396,7 @@ class SaleLine(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         binding: _catalog_resources_pb2.Product.GrantBinding.ValueType = ...,
         binding_target: _builtins.str = ...,
+        binding_line: _builtins.int | None = ...,
         linked_asset: _builtins.str = ...,
         omitted_resources: _abc.Iterable[_builtins.str] | None = ...,
         selling_model: _builtins.str = ...,
@@ -401,11 +409,13 @@ class SaleLine(_message.Message):
         warnings: _abc.Iterable[Global___SaleWarning] | None = ...,
         negotiated_grants: _abc.Iterable[Global___NegotiatedGrant] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "binding_line", b"binding_line", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "binding", b"binding", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "nested", b"nested", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "attributes", b"attributes", "binding", b"binding", "binding_line", b"binding_line", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "nested", b"nested", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__binding_line: _TypeAlias = _typing.Literal["binding_line"]  # noqa: Y015
+    _WhichOneofArgType__binding_line: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__binding_line) -> _WhichOneofReturnType__binding_line | None: ...
 
 Global___SaleLine: _TypeAlias = SaleLine  # noqa: Y015
 

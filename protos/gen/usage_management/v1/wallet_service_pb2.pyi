@@ -46,6 +46,8 @@ class Wallet(_message.Message):
     PERCENT_USED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UNBILLED_AMOUNT_FIELD_NUMBER: _builtins.int
+    SERVICE_START_TIME_FIELD_NUMBER: _builtins.int
+    SERVICE_END_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}`."""
     usage_resource: _builtins.str
@@ -121,6 +123,16 @@ class Wallet(_message.Message):
         in money add up to what all records that count now cost.
         """
 
+    @_builtins.property
+    def service_start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the service of the target: that of the earliest asset that is bound to it."""
+
+    @_builtins.property
+    def service_end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the service of the target, exclusive: that of the latest asset that is bound to it; absent if one of
+        them has no end.
+        """
+
     def __init__(
         self,
         *,
@@ -142,10 +154,12 @@ class Wallet(_message.Message):
         percent_used: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         unbilled_amount: _decimal_pb2.Decimal | None = ...,
+        service_start_time: _timestamp_pb2.Timestamp | None = ...,
+        service_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "target", b"target", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "target", b"target", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015

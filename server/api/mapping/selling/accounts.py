@@ -6,8 +6,9 @@ from server.api import names
 from server.api.mapping.filters import created_from_reader
 from server.api.mapping.modeling.catalog import cadence_from_pb
 from server.api.mapping.modeling.resource_policies import overrides_from_reader, overrides_to_pb
-from server.api.masks import read_mask
+from server.api.masks import overlay, read_mask
 from server.api.reader import RequestReader
+from server.api.validation import validate
 from server.api.values import audit_pb, cadence_pb, enum_pb, etag, optional_date_pb
 from server.domain.calendar import CadenceUnit
 from server.domain.ids import AccountId, BindingTargetId
@@ -16,9 +17,10 @@ from server.domain.selling.targets import TargetKind
 from server.store.keys import TimeWindow
 from server.store.selling.accounts import Account, KeptAccount
 from server.store.selling.binding_targets import BindingTarget
-from server.usecases.selling.accounts import UpdateAccount
+from server.usecases.selling.accounts import UpdateAccount, UpdateBindingTarget
 
 CHANGEABLE = frozenset({"display_name", "labels"})
+TARGET_CHANGEABLE = frozenset({"display_name", "kind", "policies"})
 
 
 def created_from_pb(request: pb.ListAccountsRequest) -> TimeWindow:
@@ -112,6 +114,45 @@ def create_binding_target_from_pb(
     return AccountId(account_id), content
 
 
+def update_binding_target_from_pb(request: pb.UpdateBindingTargetRequest) -> UpdateBindingTarget:
+    """Return the command to update a binding target. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    own = reader.sub("binding_target")
+    account_id, target_id = own.name("name", names.BINDING_TARGET)
+    reader.done()
+    paths = read_mask(request.update_mask, TARGET_CHANGEABLE)
+    # As a creation, so that an update obeys the same rules of the proto.
+    whole = pb.BindingTarget(kind=pb.BindingTarget.CONTRACT)
+    overlay(paths, request.binding_target, whole)
+    parent = names.ACCOUNT.of(account_id)
+    validate(
+        pb.CreateBindingTargetRequest(
+            parent=parent, binding_target_id=target_id, binding_target=whole
+        )
+    )
+    command = UpdateBindingTarget(
+        account_id=account_id,
+        target_id=target_id,
+        display_name=own.text("display_name") if "display_name" in paths else None,
+        kind=own.choice("kind", TargetKind) if "kind" in paths else None,
+        policies=overrides_from_reader(own) if "policies" in paths else None,
+        revision=own.etag("etag"),
+    )
+    reader.done()
+    return command
+
+
+def delete_binding_target_from_pb(
+    request: pb.DeleteBindingTargetRequest,
+) -> tuple[AccountId, BindingTargetId, int | None]:
+    """Return the account, the target and the revision to delete. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    account_id, target_id = reader.name("name", names.BINDING_TARGET)
+    revision = reader.etag("etag")
+    reader.done()
+    return AccountId(account_id), BindingTargetId(target_id), revision
+
+
 def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.BindingTarget:
     """Return a binding target."""
     return pb.BindingTarget(
@@ -120,4 +161,5 @@ def binding_target_to_pb(account_id: AccountId, target: BindingTarget) -> pb.Bin
         kind=enum_pb(pb.BindingTarget.Kind, target.kind),
         policies=overrides_to_pb(target.policies),
         **audit_pb(target.audit),
+        etag=etag(target.revision),
     )

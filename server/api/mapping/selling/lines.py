@@ -103,7 +103,10 @@ def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     if line.role.is_commitment:
         linked = line.linked_id
         return {"linked_asset": names.ASSET.of(account_id, linked) if linked else ""}
-    binding = {"binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding)}
+    binding: dict[str, Any] = {
+        "binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding),
+        "binding_line": line.target_line,
+    }
     if line.target_id is None:
         return binding
     pattern = names.ASSET if line.binding is Binding.ASSET else names.BINDING_TARGET
@@ -121,6 +124,7 @@ def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedB
             raise NotFound.of(name, f"accounts/{ids[0]}/{path}/{ids[1]}")
     return AskedBinding(
         binding=reader.optional_choice("binding", Binding),
+        line=reader.message.binding_line if reader.has("binding_line") else None,
         asset_id=AssetId(target[1]) if target and is_asset else None,
         target_id=BindingTargetId(target[1]) if target and not is_asset else None,
         linked_asset_id=AssetId(linked[1]) if linked else None,

@@ -81,6 +81,8 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
         percent_used=optional_decimal_pb(balance.percent_used),
         create_time=time_pb(wallet.create_time),
         unbilled_amount=optional_decimal_pb(current.unbilled),
+        service_start_time=time_pb(wallet.service_start),
+        service_end_time=optional_time_pb(wallet.service_end),
     )
     _estimate(made, wallet, balance)
     return made

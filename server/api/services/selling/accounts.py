@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
 from usage_management.v1 import account_service_pb2 as pb
 from usage_management.v1 import account_service_pb2_grpc as rpc
 
@@ -12,7 +13,9 @@ from server.api.mapping.selling.accounts import (
     create_account_from_pb,
     create_binding_target_from_pb,
     created_from_pb,
+    delete_binding_target_from_pb,
     update_account_from_pb,
+    update_binding_target_from_pb,
 )
 from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
@@ -95,6 +98,30 @@ class AccountService(rpc.AccountServiceServicer):
             shape=(str,),
         )
         return pb.ListBindingTargetsResponse(binding_targets=messages, next_page_token=token)
+
+    async def UpdateBindingTarget(
+        self, request: pb.UpdateBindingTargetRequest, context: Any
+    ) -> pb.BindingTarget:
+        command = update_binding_target_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.BindingTarget,
+            lambda tx: accounts.update_binding_target(tx, command),
+            lambda target: binding_target_to_pb(command.account_id, target),
+        )
+
+    async def DeleteBindingTarget(
+        self, request: pb.DeleteBindingTargetRequest, context: Any
+    ) -> Empty:
+        account_id, target_id, revision = delete_binding_target_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            Empty,
+            lambda tx: accounts.delete_binding_target(tx, account_id, target_id, revision),
+            lambda _: Empty(),
+        )
 
     async def CreateBindingTarget(
         self, request: pb.CreateBindingTargetRequest, context: Any

@@ -57,7 +57,8 @@ class OrderService(rpc.OrderServiceServicer):
         return pb.ListOrdersResponse(orders=messages, next_page_token=token)
 
     async def CreateOrder(self, request: pb.CreateOrderRequest, context: Context) -> pb.Order:
-        check_lines(len(request.order.lines), most=self._env.config.quote_lines)
+        most = self._env.config.quote_lines
+        check_lines(len(request.order.lines), most=most, sale="order")
         command = create_order_from_pb(request)
         return await run_mutation(
             self._env,

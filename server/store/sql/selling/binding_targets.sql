@@ -1,4 +1,4 @@
--- Binding targets: insert, find, list.
+-- Binding targets: insert, find, list, change, delete.
 
 -- name: add_target
 -- A target of an account; an existing id is left unchanged.
@@ -33,14 +33,55 @@ SELECT binding_target_id, usage_resource_id, aggregation_policy_id, rating_frequ
 -- name: find_target
 -- Ids are compared without case.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
-SELECT binding_target_id, display_name, kind, create_time, created_by, update_time, updated_by
+SELECT binding_target_id, display_name, kind, revision, create_time, created_by, update_time, updated_by
   FROM binding_targets
  WHERE tenant_id = $1 AND account_id = $2 AND lower(binding_target_id) = lower($3::text);
+
+-- name: lock_target
+-- Locked against sales, changes and deletion. The id must match exactly.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
+SELECT binding_target_id FROM binding_targets
+ WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id = $3
+   FOR UPDATE;
+
+-- name: lock_for_sale
+-- Locked against changes and deletion, not against other sales: these must see what this one binds to it.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
+SELECT binding_target_id FROM binding_targets
+ WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id = $3
+   FOR SHARE;
+
+-- name: target_users
+-- The quotes and orders that are bound to a target, in any state, because each can be cloned or was sold. By the
+-- indexes of the lines with a target. Run while the target is locked.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text, $4 limit bigint
+SELECT 'accounts/' || $2::text || '/quotes/' || l.quote_id AS name FROM quote_lines AS l
+ WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.target_id = $3::text AND l.binding IN ('CONTRACT', 'CUSTOM')
+ UNION
+SELECT 'accounts/' || $2::text || '/orders/' || l.order_id FROM order_lines AS l
+ WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.target_id = $3::text AND l.binding IN ('CONTRACT', 'CUSTOM')
+ ORDER BY name LIMIT $4;
+
+-- name: save_target
+-- The fields that may change.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text, $4 display_name text, $5 kind text
+UPDATE binding_targets SET display_name = $4, kind = $5, revision = revision + 1
+ WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id = $3;
+
+-- name: delete_target_policies
+-- The policies of a target that is deleted or gets others.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
+DELETE FROM binding_target_policies WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id = $3;
+
+-- name: delete_target
+-- Runs after `delete_target_policies`.
+--   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text
+DELETE FROM binding_targets WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id = $3;
 
 -- name: list_targets
 -- By id, after the last one seen.
 --   $1 tenant_id uuid, $2 account_id text, $3 after text, $4 limit bigint
-SELECT binding_target_id, display_name, kind, create_time, created_by, update_time, updated_by
+SELECT binding_target_id, display_name, kind, revision, create_time, created_by, update_time, updated_by
   FROM binding_targets
  WHERE tenant_id = $1 AND account_id = $2 AND binding_target_id > $3
  ORDER BY binding_target_id LIMIT $4;

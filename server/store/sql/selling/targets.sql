@@ -17,6 +17,23 @@ SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, 
             ELSE e.target_kind = k.kind AND e.target_id = k.target_id END
  ORDER BY k.kind, k.target_id;
 
+-- name: having
+-- What a pack can add to: the targets that are in use on a day or later and have a wallet of each of its resources. The
+-- account is the first; a few are enough, because only one target alone is taken without being named.
+--   $1 tenant_id uuid, $2 account_id text, $3 usage_resource_ids text[], $4 day date, $5 limit bigint
+SELECT e.target_kind, e.target_id
+  FROM entitlement_accounts AS e
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND (e.end_date IS NULL OR e.end_date > $4)
+   AND NOT EXISTS (
+       SELECT FROM unnest($3::text[]) AS r (usage_resource_id)
+        WHERE NOT EXISTS (
+              SELECT FROM wallets AS w
+               WHERE w.tenant_id = $1 AND w.account_id = $2
+                 AND w.entitlement_account_id = e.entitlement_account_id
+                 AND w.usage_resource_id = r.usage_resource_id))
+ ORDER BY e.target_kind, e.target_id
+ LIMIT $5;
+
 -- name: rate_units
 -- The unit of the rates of each resource of one target: all assets that draw on a wallet are rated in one unit.
 --   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_id uuid

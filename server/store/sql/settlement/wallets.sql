@@ -62,7 +62,7 @@ changed AS (
 SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w.unit_of_measure_id, w.aggregation_method, w.aggregation_period,
        w.aggregation_combine, w.aggregation_label, u.scale, u.rounding, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy,
        w.drawdown_order, w.head_seq, w.balance, w.head_hash, w.correction_count, w.create_time, e.target_kind, e.target_id, e.time_zone,
-       e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, (SELECT now FROM clock) AS now, $15::timestamptz AS until,
+       e.currency_code, e.anchor_date, e.billing_unit, e.billing_count, e.start_date, e.end_date, (SELECT now FROM clock) AS now, $15::timestamptz AS until,
        (SELECT rating_versions($1)) AS versions,
        (SELECT p.end_time FROM rating_periods AS p
          WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = w.wallet_id
