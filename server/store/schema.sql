@@ -205,7 +205,7 @@ CREATE TABLE public.asset_changes (
     fields jsonb NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
-    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text]))),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text]))),
     CONSTRAINT asset_changes_number_check CHECK ((number > 0))
 );
 

@@ -28,6 +28,7 @@ class AssetAct(StrEnum):
     SALE = "SALE"
     OTHER_SALE = "OTHER_SALE"
     LINK = "LINK"
+    REPRICE = "REPRICE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

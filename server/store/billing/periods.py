@@ -1,6 +1,6 @@
 """Rating periods: opened by the first usage, each with the job that closes it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +59,15 @@ async def final_sizes(
     """Return the final periods of a wallet since a time, each with its number of cells."""
     rows = await tx.fetch(SQL["final_sizes"], tx.tenant_id, account_id, wallet_id, since)
     return [PeriodSize(row["start_time"], row["cells"]) for row in rows]
+
+
+async def first_final(
+    tx: Transaction, account_id: AccountId, wallet_ids: Collection[WalletId], at: datetime
+) -> dict[WalletId, datetime]:
+    """Return the start of the first final period of each wallet that ends after a time."""
+    args = (tx.tenant_id, account_id, sorted(wallet_ids), at)
+    rows = await tx.fetch(SQL["first_final"], *args)
+    return {WalletId(row["wallet_id"]): row["start_time"] for row in rows}
 
 
 async def lock(

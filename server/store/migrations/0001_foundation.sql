@@ -798,7 +798,7 @@ CREATE TABLE asset_changes (
     account_id     code NOT NULL,
     asset_id       uuid NOT NULL,
     number         integer NOT NULL CHECK (number > 0),
-    act            text NOT NULL CHECK (act IN ('SALE', 'LINK')),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE')),
     order_id       uuid,
     effective_date date NOT NULL,
     reason         text NOT NULL DEFAULT '',

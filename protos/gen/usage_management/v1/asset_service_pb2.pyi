@@ -269,6 +269,8 @@ class AssetChange(_message.Message):
         """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
         `OTHER_SALE`.
         """
+        REPRICE: AssetChange._Act.ValueType  # 4
+        """The asset was moved to the rates of the catalog of a day."""
 
     class Act(_Act, metaclass=_ActEnumTypeWrapper):
         """The kind of act. New acts may be added."""
@@ -285,6 +287,8 @@ class AssetChange(_message.Message):
     """A commitment was linked to an anchor after its sale, in the history of the commitment. In that of the anchor it is an
     `OTHER_SALE`.
     """
+    REPRICE: AssetChange.Act.ValueType  # 4
+    """The asset was moved to the rates of the catalog of a day."""
 
     NAME_FIELD_NUMBER: _builtins.int
     ACT_FIELD_NUMBER: _builtins.int
@@ -621,3 +625,152 @@ class ListAssetChangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssetChangesResponse: _TypeAlias = ListAssetChangesResponse  # noqa: Y015
+
+@_typing.final
+class RepriceAssetsRequest(_message.Message):
+    """Request message for RepriceAssets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ASSETS_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    PRICE_BOOK_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The account: `accounts/{account}`."""
+    product: _builtins.str
+    """The product filter: only assets of this product: `products/{product}`."""
+    price_book: _builtins.str
+    """The price book: `priceBooks/{price_book}`; that of the order of each asset if empty."""
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters. It is kept in the history of each asset."""
+    validate_only: _builtins.bool
+    """True to validate only: the outcomes are returned, nothing is changed, and errors are the same as otherwise."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def assets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The assets: `accounts/{account}/assets/{asset}`, at most 100; if empty, those of the account that are sold on the
+        day, which must not be more.
+        """
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The day from whose midnight on the new rates apply, in the account's time zone; the catalog is read as of it."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        assets: _abc.Iterable[_builtins.str] | None = ...,
+        product: _builtins.str = ...,
+        price_book: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "parent", b"parent", "price_book", b"price_book", "product", b"product", "reason", b"reason", "request_id", b"request_id", "start_date", b"start_date", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepriceAssetsRequest: _TypeAlias = RepriceAssetsRequest  # noqa: Y015
+
+@_typing.final
+class RepricedResource(_message.Message):
+    """The outcome for a resource of an asset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RepricedResource._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: RepricedResource._Outcome.ValueType  # 0
+        """Never returned."""
+        REPRICED: RepricedResource._Outcome.ValueType  # 1
+        """The asset has the new rates from the day on."""
+        UNCHANGED: RepricedResource._Outcome.ValueType  # 2
+        """The rates of the catalog are those that the asset has."""
+        NO_CATALOG_RATE: RepricedResource._Outcome.ValueType  # 3
+        """The catalog has no rate on the day; the asset keeps its own."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """The outcome. New outcomes may be added."""
+
+    OUTCOME_UNSPECIFIED: RepricedResource.Outcome.ValueType  # 0
+    """Never returned."""
+    REPRICED: RepricedResource.Outcome.ValueType  # 1
+    """The asset has the new rates from the day on."""
+    UNCHANGED: RepricedResource.Outcome.ValueType  # 2
+    """The rates of the catalog are those that the asset has."""
+    NO_CATALOG_RATE: RepricedResource.Outcome.ValueType  # 3
+    """The catalog has no rate on the day; the asset keeps its own."""
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    """The asset: `accounts/{account}/assets/{asset}`."""
+    usage_resource: _builtins.str
+    """The usage resource: `usageResources/{usage_resource}`."""
+    outcome: Global___RepricedResource.Outcome.ValueType
+    """The outcome."""
+    @_builtins.property
+    def before(self) -> _types_pb2.RateTerms:
+        """The terms before."""
+
+    @_builtins.property
+    def after(self) -> _types_pb2.RateTerms:
+        """The terms from the day on."""
+
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        usage_resource: _builtins.str = ...,
+        outcome: Global___RepricedResource.Outcome.ValueType = ...,
+        before: _types_pb2.RateTerms | None = ...,
+        after: _types_pb2.RateTerms | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "asset", b"asset", "before", b"before", "outcome", b"outcome", "usage_resource", b"usage_resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepricedResource: _TypeAlias = RepricedResource  # noqa: Y015
+
+@_typing.final
+class RepriceAssetsResponse(_message.Message):
+    """Response message for RepriceAssets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___RepricedResource]:
+        """The outcomes: assets by their age, their resources by name."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___RepricedResource] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepriceAssetsResponse: _TypeAlias = RepriceAssetsResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class AssetServiceStub:
                 request_serializer=usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
                 _registered_method=True)
+        self.RepriceAssets = channel.unary_unary(
+                '/usage_management.v1.AssetService/RepriceAssets',
+                request_serializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.FromString,
+                _registered_method=True)
 
 
 class AssetServiceServicer:
@@ -100,6 +105,19 @@ class AssetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RepriceAssets(self, request, context):
+        """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
+        What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
+        catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
+        corrected. The history of each asset tells it.
+
+        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
+        INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -122,6 +140,11 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     servicer.LinkCommitment,
                     request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.SerializeToString,
+            ),
+            'RepriceAssets': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepriceAssets,
+                    request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -233,6 +256,33 @@ class AssetService:
             '/usage_management.v1.AssetService/LinkCommitment',
             usage__management_dot_v1_dot_asset__service__pb2.LinkCommitmentRequest.SerializeToString,
             usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepriceAssets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AssetService/RepriceAssets',
+            usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.SerializeToString,
+            usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,15 @@ class AssetServiceStub:
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
     committed to.
     """
+    RepriceAssets: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.RepriceAssetsRequest, _asset_service_pb2.RepriceAssetsResponse]
+    """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
+    What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
+    catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
+    corrected. The history of each asset tells it.
+
+    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
+    INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+    """
 
 @_typing.type_check_only
 class AssetServiceAsyncStub(AssetServiceStub):
@@ -80,6 +89,15 @@ class AssetServiceAsyncStub(AssetServiceStub):
     and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
     committed to.
+    """
+    RepriceAssets: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.RepriceAssetsRequest, _asset_service_pb2.RepriceAssetsResponse]  # type: ignore[assignment]
+    """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
+    What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
+    catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
+    corrected. The history of each asset tells it.
+
+    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
+    INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
     """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -128,6 +146,21 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         and the sale does not allow that, `CURRENCY_MISMATCH` when the anchor is rated in another currency or token; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not a commitment, or the anchor has no wallet of what is
         committed to.
+        """
+
+    @_abc_1.abstractmethod
+    def RepriceAssets(
+        self,
+        request: _asset_service_pb2.RepriceAssetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.RepriceAssetsResponse, _abc.Awaitable[_asset_service_pb2.RepriceAssetsResponse]]:
+        """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
+        What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
+        catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
+        corrected. The history of each asset tells it.
+
+        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
+        INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

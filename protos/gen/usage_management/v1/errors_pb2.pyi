@@ -385,6 +385,8 @@ class ErrorDetails(_message.Message):
         """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
         COMMITMENT_LINKED: ErrorDetails._Reason.ValueType  # 467
         """The commitment is linked to another anchor already; sell another commitment for this one."""
+        REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
+        """The asset has rates from a later day on already; use that day or a later one."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
@@ -791,6 +793,8 @@ class ErrorDetails(_message.Message):
     """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
     COMMITMENT_LINKED: ErrorDetails.Reason.ValueType  # 467
     """The commitment is linked to another anchor already; sell another commitment for this one."""
+    REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
+    """The asset has rates from a later day on already; use that day or a later one."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.

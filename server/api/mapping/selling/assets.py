@@ -1,5 +1,7 @@
 """Messages of assets, and the filters of their lists."""
 
+from collections.abc import Iterable
+
 from usage_management.v1 import asset_service_pb2 as pb
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 
@@ -23,10 +25,12 @@ from server.api.values import (
     optional_decimal_pb,
 )
 from server.domain.errors import NotFound
-from server.domain.ids import AccountId, UnitId
+from server.domain.ids import AccountId, AssetId, PriceBookId, UnitId
+from server.domain.selling.repricing import Repriced
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.store.selling.assets import AssetFilter
 from server.usecases.lifecycle.commitment_links import LinkCommitment
+from server.usecases.lifecycle.repricing import RepriceAssets
 
 
 def list_assets_from_pb(request: pb.ListAssetsRequest) -> tuple[AccountId, AssetFilter]:
@@ -56,6 +60,43 @@ def link_commitment_from_pb(request: pb.LinkCommitmentRequest) -> LinkCommitment
     reader.done()
     return LinkCommitment(
         account_id=account_id, asset_id=asset_id, anchor_id=anchor_id, start=start
+    )
+
+
+def reprice_assets_from_pb(request: pb.RepriceAssetsRequest) -> RepriceAssets:
+    """Return the command to reprice assets. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    (account_id,) = reader.name("parent", names.ACCOUNT)
+    named = reader.names("assets", names.ASSET)
+    for of_account, asset_id in named:
+        if of_account != account_id:
+            raise NotFound.of("Asset", names.ASSET.of(of_account, asset_id))
+    book = reader.optional_name("price_book", names.PRICE_BOOK)
+    command = RepriceAssets(
+        account_id=AccountId(account_id),
+        asset_ids=tuple(AssetId(asset_id) for _, asset_id in named),
+        product_id=product_from_reader(reader),
+        price_book_id=PriceBookId(book[0]) if book else None,
+        day=reader.date("start_date"),
+        reason=reader.text("reason"),
+    )
+    reader.done()
+    return command
+
+
+def repriced_to_pb(account_id: AccountId, found: Iterable[Repriced]) -> pb.RepriceAssetsResponse:
+    """Return the outcomes of a repricing."""
+    return pb.RepriceAssetsResponse(
+        resources=[
+            pb.RepricedResource(
+                asset=names.ASSET.of(account_id, one.asset_id),
+                usage_resource=names.RESOURCE.of(one.resource_id),
+                outcome=enum_pb(pb.RepricedResource.Outcome, one.outcome),
+                before=terms_to_pb(one.before, is_fixed=one.is_fixed),
+                after=terms_to_pb(one.after, is_fixed=one.is_fixed),
+            )
+            for one in found
+        ]
     )
 
 

@@ -15,6 +15,8 @@ from server.api.mapping.selling.assets import (
     asset_to_pb,
     link_commitment_from_pb,
     list_assets_from_pb,
+    reprice_assets_from_pb,
+    repriced_to_pb,
 )
 from server.api.reader import named
 from server.api.transactions import (
@@ -26,6 +28,7 @@ from server.api.transactions import (
 )
 from server.env import Env
 from server.usecases.lifecycle.commitment_links import link_commitment
+from server.usecases.lifecycle.repricing import reprice_assets
 from server.usecases.selling import asset_changes, assets
 
 Context: TypeAlias = ServicerContext[Any, Any]
@@ -73,6 +76,18 @@ class AssetService(rpc.AssetServiceServicer):
             self._env, request, found, lambda change: asset_change_to_pb(query.account_id, change)
         )
         return pb.ListAssetChangesResponse(asset_changes=messages, next_page_token=token)
+
+    async def RepriceAssets(
+        self, request: pb.RepriceAssetsRequest, context: Context
+    ) -> pb.RepriceAssetsResponse:
+        command = reprice_assets_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.RepriceAssetsResponse,
+            lambda tx: reprice_assets(tx, command),
+            lambda found: repriced_to_pb(command.account_id, found),
+        )
 
     async def LinkCommitment(self, request: pb.LinkCommitmentRequest, context: Context) -> pb.Asset:
         command = link_commitment_from_pb(request)

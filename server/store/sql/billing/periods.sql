@@ -57,6 +57,18 @@ SELECT p.start_time, c.cells
           AND s.period_start_time = p.start_time AND s.period_start_time > '-infinity') AS c
  ORDER BY p.start_time;
 
+-- name: first_final
+-- The first final period of each wallet that ends after a time.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 at timestamptz
+SELECT k.wallet_id, f.start_time
+  FROM unnest($3::uuid[]) AS k (wallet_id)
+ CROSS JOIN LATERAL (
+       SELECT p.start_time FROM rating_periods AS p
+        WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = k.wallet_id AND p.state = 'FINAL'
+          AND p.end_time > $4
+        ORDER BY p.start_time LIMIT 1) AS f
+ ORDER BY k.wallet_id;
+
 -- name: first_unsettled
 -- The periods of a wallet become final in time order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz

@@ -1,0 +1,139 @@
+"""Reprice assets: move them to the rates of the catalog of a day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from server.domain.billing.causes import Cause
+from server.domain.calendar import local_midnight
+from server.domain.errors import InvalidArgument
+from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId
+from server.domain.modeling.roles import ProductRole
+from server.domain.rating.cached_terms import CatalogTerms
+from server.domain.selling.repricing import (
+    Repriced,
+    RepriceOutcome,
+    check_day,
+    check_last,
+    repriced,
+    repriced_changes,
+)
+from server.domain.selling.sales import Asset
+from server.store.access import tenants
+from server.store.billing import periods
+from server.store.connection import Transaction
+from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
+from server.store.selling.assets import AssetFilter
+from server.usecases.billing import pending
+from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
+
+MOST_ASSETS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepriceAssets:
+    """The assets of an account, all if none is named, and the day of the catalog."""
+
+    account_id: AccountId
+    asset_ids: tuple[AssetId, ...]
+    product_id: ProductId | None
+    price_book_id: PriceBookId | None
+    day: date
+    reason: str = ""
+
+
+async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repriced]:
+    """Give assets the rates of the catalog of a day, from that day on.
+
+    Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, PRICE_BOOK_NOT_FOUND, INTERVAL_INVALID,
+    TOO_MANY_ITEMS, REPRICED_LATER, PROCEDURE_NOT_IN_FORCE.
+    """
+    account_id = command.account_id
+    # Sales and other acts on assets of the account wait, as for an activation.
+    buyer = await orders.lock_buyer(tx, account_id)
+    if command.price_book_id is not None:
+        await quotes.check_price_book(tx, command.price_book_id)
+    chosen = await _chosen(tx, command)
+    start = local_midnight(buyer.zone, command.day)
+    last = await asset_rates.last_starts(tx, account_id, [asset.id for asset in chosen])
+    found: list[Repriced] = []
+    for asset in chosen:
+        resources = repriced(asset, await _catalog(tx, command, asset))
+        for one in resources:
+            check_last(account_id, asset.id, last.get((asset.id, one.resource_id)), start)
+        found += resources
+    changed = [one for one in found if one.outcome is RepriceOutcome.REPRICED]
+    if changed:
+        await _mark(tx, chosen, changed, start)
+        await asset_rates.change(tx, account_id, changed, start)
+        await orders.bump_rates(tx, account_id)
+        await _keep_history(tx, command, changed)
+    return found
+
+
+async def _chosen(tx: Transaction, command: RepriceAssets) -> list[Asset]:
+    """Return the assets to reprice, oldest first."""
+    account_id = command.account_id
+    if command.asset_ids:
+        named = [await assets.get(tx, account_id, key) for key in dict.fromkeys(command.asset_ids)]
+        for index, asset in enumerate(named):
+            check_day(asset, command.day, f"assets[{index}]")
+        wanted = command.product_id
+        return sorted(
+            (asset for asset in named if wanted in (None, asset.product_id)),
+            key=lambda asset: asset.number,
+        )
+    only = AssetFilter(product_id=command.product_id, day=command.day)
+    found = await assets.list_assets(tx, account_id, only, after=None, limit=MOST_ASSETS + 1)
+    if len(found) > MOST_ASSETS:
+        text = f"more than {MOST_ASSETS} assets are sold on that day; name some of them"
+        raise InvalidArgument.at("assets", "TOO_MANY_ITEMS", text, limit=str(MOST_ASSETS))
+    return found
+
+
+async def _catalog(
+    tx: Transaction, command: RepriceAssets, asset: Asset
+) -> dict[ResourceId, CatalogTerms]:
+    """Return the terms of the catalog on the day for what an asset is rated in."""
+    line = await orders.line_of(tx, asset.account_id, asset.id)
+    book = command.price_book_id
+    if book is None:
+        book = (await orders.get(tx, asset.account_id, asset.order_id)).price_book_id
+    wanted = CatalogTermsQuery(
+        price_book_id=book,
+        product_id=asset.product_id,
+        units={
+            resource.resource_id: resource.terms.unit
+            for resource in asset.resources
+            if resource.terms is not None
+        },
+        day=command.day,
+        selling_model_id=line.selling_model_id,
+        is_addition=asset.role is not ProductRole.ANCHOR,
+    )
+    return await catalog_terms(tx, wanted)
+
+
+async def _mark(
+    tx: Transaction, chosen: Sequence[Asset], changed: Sequence[Repriced], start: datetime
+) -> None:
+    """Mark the final periods in which the new rates apply, so that they are corrected."""
+    wallets = {
+        (asset.id, resource.resource_id): resource.wallet_id
+        for asset in chosen
+        for resource in asset.resources
+    }
+    account_id = chosen[0].account_id
+    touched = {wallets[one.asset_id, one.resource_id] for one in changed}
+    firsts = await periods.first_final(tx, account_id, touched, start)
+    keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
+    await pending.mark(tx, keys, Cause.RATE)
+
+
+async def _keep_history(
+    tx: Transaction, command: RepriceAssets, changed: Sequence[Repriced]
+) -> None:
+    changes = repriced_changes(
+        changed, day=command.day, act_time=await tenants.now(tx), reason=command.reason
+    )
+    await asset_changes.add(tx, command.account_id, changes)
