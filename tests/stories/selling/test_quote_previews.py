@@ -8,7 +8,7 @@ from usage_management.v1 import preview_service_pb2 as previews
 from usage_management.v1 import quote_service_pb2 as quotes
 
 from tests.stories.bill_words import owed
-from tests.stories.binding_words import unbound
+from tests.stories.bindings.binding_words import unbound
 from tests.stories.quote_words import activate, grant, order, rate
 from tests.stories.sale_words import linked, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up

@@ -9,7 +9,7 @@ import pytest
 from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import quote_service_pb2 as quotes
 
-from tests.stories.binding_words import create_target, unbound
+from tests.stories.bindings.binding_words import create_target, unbound
 from tests.stories.catalog_words import move as put_in_state
 from tests.stories.quote_words import order
 from tests.stories.rate_words import ACTIVE, INACTIVE

@@ -8,7 +8,7 @@ from usage_management.v1 import account_service_pb2 as accounts
 
 from clients import UsageError
 from clients.values import enum_name
-from tests.stories.binding_words import (
+from tests.stories.bindings.binding_words import (
     balances,
     create_target,
     delete_target,

@@ -8,7 +8,7 @@ from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients.values import enum_name
 from tests.stories.bill_words import owed
-from tests.stories.binding_words import balances, create_target, days, of_target, unbound
+from tests.stories.bindings.binding_words import balances, create_target, days, of_target, unbound
 from tests.stories.detail_words import detail_list
 from tests.stories.policy_words import overage, override
 from tests.stories.quote_words import act, activate, read

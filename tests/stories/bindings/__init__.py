@@ -1,0 +1,1 @@
+"""Stories about what is bound to what: targets, pools and packs."""
