@@ -13,7 +13,7 @@ from clients import UsageError
 from tests.stories.consumption.amend_words import shop
 from tests.stories.consumption.loading_words import end, start
 from tests.stories.correction_words import corrections, pending
-from tests.stories.run_words import Run, amend_all, only, periods, void_all
+from tests.stories.record_runs.run_words import Run, amend_all, only, periods, void_all
 from tests.stories.token_words import Credits, described, set_up
 from tests.stories.words import Metered, figure, line, money, number, usage
 from tests.stories.world import World

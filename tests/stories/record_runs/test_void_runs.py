@@ -4,7 +4,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 
 from clients.pages import pages
 from tests.stories.consumption.amend_words import days, listed, shop, stored
-from tests.stories.run_words import begin_void, only, periods, usages, void_all
+from tests.stories.record_runs.run_words import begin_void, only, periods, usages, void_all
 from tests.stories.words import Metered, line, refusal, usage
 
 CALLS = "usageResources/calls"

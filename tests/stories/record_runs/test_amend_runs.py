@@ -8,7 +8,7 @@ from usage_management.v1 import consumption_service_pb2 as consumption
 from clients import UsageError
 from clients.pages import pages
 from tests.stories.consumption.amend_words import days, reasons, shop, stored, void
-from tests.stories.run_words import amend_all, begin_amend, only, periods, usages
+from tests.stories.record_runs.run_words import amend_all, begin_amend, only, periods, usages
 from tests.stories.words import Metered, figure, line, number, refusal, usage
 
 Change = consumption.UsageRecordChange

@@ -1,0 +1,1 @@
+"""Stories of quotes before they are ordered."""
