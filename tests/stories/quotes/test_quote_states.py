@@ -216,7 +216,7 @@ async def test_an_approval_does_not_outlive_a_change_of_the_terms(sandbox):
     ]
 
 
-@pytest.mark.capability("M81")
+@pytest.mark.capability("M81.reprice")
 async def test_repricing_takes_the_catalog_of_now_and_keeps_what_was_negotiated(sandbox):
     world, account = await shop(sandbox, Metered(resource="calls", grant="1000", rate="1"))
     kept = asking(rate("0.90"), grants=[grant(1500)], attributes={"region": "eu"})
