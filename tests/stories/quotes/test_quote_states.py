@@ -89,6 +89,11 @@ def packed(value: str, per: str) -> quotes.NegotiatedRate:
         (asking(grants=[grant(1200)]), []),
         (asking(grants=[grant(1201)]), [(0, "calls", "GRANT_INCREASE", 20, "20.1")]),
         (asking(grants=[grant(0)]), []),
+        # A quantity that is valid for longer is more, too.
+        (
+            asking(grants=[grant(1200, validity=types.Cadence(unit="YEAR", count=2))]),
+            [(0, "calls", "GRANT_POLICIES", 20, "")],
+        ),
         (asking(quantity=number(2), grants=[grant(2000)]), []),
         (
             asking(rate("0"), steps(("0", None, "0")), grants=[grant(5000)]),
