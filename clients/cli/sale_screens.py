@@ -74,16 +74,17 @@ def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
         for place, resource in enumerate(line.resources):
             cells.append(
                 (
-                    *(about if not place else ("",) * len(about)),
+                    # First, because it is repeated in each part of a table that is too wide.
                     last(resource.usage_resource),
+                    *(about if not place else ("",) * len(about)),
                     granted_text(resource.grants),
                     rate_text(resource.terms),
                     *((catalog_text(resource.terms),) if has_agreed else ()),
                 )
             )
         if not line.resources:
-            cells.append((*about, "", "", "", *(("",) if has_agreed else ())))
-    columns = ["product", "number", "from", "until", "resource", "included", "beyond it"]
+            cells.append((NOTHING, *about, "", "", *(("",) if has_agreed else ())))
+    columns = ["resource", "product", "number", "from", "until", "included", "beyond it"]
     columns += ["in the catalog"] if has_agreed else []
     return rows(columns, cells, right="number included")
 

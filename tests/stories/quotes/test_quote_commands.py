@@ -63,7 +63,7 @@ async def test_a_quote_is_negotiated_approved_previewed_and_ordered(shell: Shell
     await shell.done("order activate acme")
     wallet = await shell.done("wallet show acme")
 
-    assert ["voice", "1", "2026-01-01", "–", "calls", "100", "0.1", "USD"] in words(created)
+    assert ["calls", "voice", "1", "2026-01-01", "–", "100", "0.1", "USD"] in words(created)
     assert "usage order create" in created
     assert "needs approval: line 1, usageResources/calls: 20 % off; the catalog allows 15 %" in (
         negotiated

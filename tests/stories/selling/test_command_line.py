@@ -54,19 +54,8 @@ async def test_a_sale_with_its_own_rate_to_its_line(shell: Shell) -> None:
     await shell.done("record calls.csv --account acme --time at --measure minutes=calls")
 
     assert "usage sell acme" in nothing_yet
-    row = [
-        "voice",
-        "2",
-        "2026-01-01",
-        "–",
-        "calls",
-        "200",
-        "0.08",
-        "USD,",
-        "negotiated",
-        "0.1",
-        "USD",
-    ]
+    terms_of_line = "calls voice 2 2026-01-01 – 200 0.08 USD, negotiated 0.1 USD"
+    row = terms_of_line.split()
     assert row in words(quoted)
     assert terms["attributes"] == {"region": "eu"}
     assert row in words(activated)
