@@ -125,6 +125,8 @@ async def _mark(
     }
     account_id = chosen[0].account_id
     touched = {wallets[one.asset_id, one.resource_id] for one in changed}
+    # A close at the same time would rate a period as before, and nothing would correct it.
+    await periods.share_open(tx, account_id, touched, start)
     firsts = await periods.first_final(tx, account_id, touched, start)
     keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
     await pending.mark(tx, keys, Cause.RATE)

@@ -174,9 +174,14 @@ class QuoteException(_message.Message):
         KIND_UNSPECIFIED: QuoteException._Kind.ValueType  # 0
         """Never returned."""
         DISCOUNT: QuoteException._Kind.ValueType  # 1
-        """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+        """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry. What
+        cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
+        """
         GRANT_INCREASE: QuoteException._Kind.ValueType  # 2
-        """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+        """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant. All
+        issues of the line count, of a line without an end those of a year, so that a grant that is issued more often is
+        greater. A longer validity and another rollover are not measured.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of limit. New kinds may be added."""
@@ -184,9 +189,14 @@ class QuoteException(_message.Message):
     KIND_UNSPECIFIED: QuoteException.Kind.ValueType  # 0
     """Never returned."""
     DISCOUNT: QuoteException.Kind.ValueType  # 1
-    """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+    """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry. What
+    cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
+    """
     GRANT_INCREASE: QuoteException.Kind.ValueType  # 2
-    """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+    """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant. All
+    issues of the line count, of a line without an end those of a year, so that a grant that is issued more often is
+    greater. A longer validity and another rollover are not measured.
+    """
 
     LINE_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
