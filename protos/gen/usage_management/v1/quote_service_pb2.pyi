@@ -178,9 +178,10 @@ class QuoteException(_message.Message):
         cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
         """
         GRANT_INCREASE: QuoteException._Kind.ValueType  # 2
-        """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant. All
-        issues of the line count, of a line without an end those of a year, so that a grant that is issued more often is
-        greater. A longer validity and another rollover are not measured.
+        """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+        GRANT_POLICIES: QuoteException._Kind.ValueType  # 3
+        """The refresh policy, the rollover policy or the validity of a grant was negotiated whose increase is limited: an
+        issue that comes more often or lasts longer is more, too.
         """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
@@ -193,9 +194,10 @@ class QuoteException(_message.Message):
     cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
     """
     GRANT_INCREASE: QuoteException.Kind.ValueType  # 2
-    """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant. All
-    issues of the line count, of a line without an end those of a year, so that a grant that is issued more often is
-    greater. A longer validity and another rollover are not measured.
+    """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+    GRANT_POLICIES: QuoteException.Kind.ValueType  # 3
+    """The refresh policy, the rollover policy or the validity of a grant was negotiated whose increase is limited: an
+    issue that comes more often or lasts longer is more, too.
     """
 
     LINE_FIELD_NUMBER: _builtins.int
@@ -218,7 +220,7 @@ class QuoteException(_message.Message):
 
     @_builtins.property
     def percent(self) -> _decimal_pb2.Decimal:
-        """The greatest difference from the catalog, in percent, rounded up to two decimals."""
+        """The greatest difference from the catalog, in percent, rounded up to two decimals; absent for `GRANT_POLICIES`."""
 
     def __init__(
         self,
