@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import partial
 
 from server.domain.exact import PLACES, ZERO, Rounding, divide, exact
+from server.domain.modeling.policies import OveragePolicy
+from server.domain.modeling.resolved import sold_policies
 from server.domain.rating.rates import (
     HUNDRED,
     AdjustmentKind,
@@ -112,12 +114,20 @@ def _total(
 
 
 def _discounts(inputs: LineInputs, line: SaleLine, position: int) -> Iterator[QuoteException]:
+    charged = {
+        resource.resource_id
+        for resource in inputs.product.resources
+        if sold_policies(resource.listed_chain, resource.unit.id).overage is OveragePolicy.CHARGE
+    }
     for resource in line.resources:
         listed = inputs.rates.get(resource.resource_id)
         limit = None if listed is None else listed.max_discount_percent
         if limit is None or resource.terms is None:
             continue
         percent = greatest_discount(resource.terms, is_commitment=resource.commitment is not None)
+        # By another policy of the line or its target, usage that the catalog charges costs nothing.
+        if resource.policies.overage is OveragePolicy.FREE and resource.resource_id in charged:
+            percent = HUNDRED
         if percent > limit:
             yield QuoteException(
                 line=position,
