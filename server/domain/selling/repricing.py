@@ -15,6 +15,8 @@ from server.domain.selling.asset_changes import (
     described_terms,
     differences,
 )
+from server.domain.selling.negotiation import check_price
+from server.domain.selling.quoting import check_discount
 from server.domain.selling.sales import Asset
 
 
@@ -69,6 +71,15 @@ def check_day(asset: Asset, day: date, path: str) -> None:
         name = f"accounts/{asset.account_id}/assets/{asset.id}"
         text = f"{name} is sold from {days}, not on {day}"
         raise InvalidArgument.at(path, "INTERVAL_INVALID", text, asset=name)
+
+
+def check_terms(asset: Asset, found: Iterable[Repriced]) -> None:
+    """Raise RATE_NEGATIVE or TIERS_INVALID for new terms with which nothing can be sold."""
+    for one in found:
+        name = f"accounts/{asset.account_id}/assets/{asset.id}"
+        check_price(one.resource_id, one.after, path=name)
+        if asset.role.is_commitment:
+            check_discount(one.after, asset.product_id, one.resource_id)
 
 
 def check_last(

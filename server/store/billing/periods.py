@@ -70,6 +70,13 @@ async def first_final(
     return {WalletId(row["wallet_id"]): row["start_time"] for row in rows}
 
 
+async def share_open(
+    tx: Transaction, account_id: AccountId, wallet_ids: Collection[WalletId], at: datetime
+) -> None:
+    """Lock the periods that are open after a time against their close."""
+    await tx.fetch(SQL["share_open"], tx.tenant_id, account_id, sorted(wallet_ids), at)
+
+
 async def lock(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> HeldPeriod | None:

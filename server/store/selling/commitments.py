@@ -25,12 +25,18 @@ async def add_links(tx: Transaction, account_id: AccountId, assets: Sequence[Ass
 
 
 async def overlapping(
-    tx: Transaction, account_id: AccountId, asset_ids: Sequence[AssetId]
+    tx: Transaction,
+    account_id: AccountId,
+    asset_ids: Sequence[AssetId],
+    sold_ids: Sequence[AssetId],
 ) -> tuple[AssetId, AssetId, ResourceId] | None:
-    """Return the first commitment that overlaps an older one, that one, and the resource."""
+    """Return the first commitment that overlaps an older one, that one, and the resource.
+
+    `sold_ids` are all assets of the order, in which a later line may be nested.
+    """
     if not asset_ids:
         return None
-    row = await tx.fetchrow(SQL["overlapping"], tx.tenant_id, account_id, asset_ids)
+    row = await tx.fetchrow(SQL["overlapping"], tx.tenant_id, account_id, asset_ids, sold_ids)
     if row is None:
         return None
     found, other = AssetId(row["asset_id"]), AssetId(row["other_id"])

@@ -51,7 +51,10 @@ async def preview_quote(tx: Transaction, command: PreviewQuote) -> QuotePreviewI
     """
     quote = await quotes.get(tx, command.account_id, command.quote_id)
     if quote.state is QuoteState.ORDERED:
-        text = "the quote was ordered; PreviewUsage previews the usage of its assets"
+        text = (
+            "the quote was ordered; once ActivateOrder has activated its order, PreviewUsage"
+            " previews the usage of its assets"
+        )
         raise FailedPrecondition("QUOTE_STATE", text, {"state": str(quote.state)})
     buyer = await quotes.get_buyer(tx, command.account_id)
     await tenants.try_time(tx, await _as_of(tx, command, quote, buyer))

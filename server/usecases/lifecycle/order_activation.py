@@ -105,7 +105,7 @@ async def _check_overlaps(tx: Transaction, order: Order) -> None:
     """Raise COMMITMENT_OVERLAP for a commitment that may not overlap others of its anchor."""
     lines = dict(zip(order.asset_ids, order.lines, strict=True))
     own = [key for key, line in lines.items() if line.linked_id is not None and not line.nested]
-    found = await commitments.overlapping(tx, order.account_id, own)
+    found = await commitments.overlapping(tx, order.account_id, own, order.asset_ids)
     if found is not None:
         asset_id, other_id, resource_id = found
         with of_line(list(lines).index(asset_id)):
@@ -143,8 +143,14 @@ async def _check_sold(tx: Transaction, order: Order) -> None:
     ]
     gone = await orders.find_inactive(tx, sold)
     if gone is not None:
-        products = [line.product_id for line in order.lines]
-        with of_line(products.index(gone[0])):
+        product_id, resource_id = gone
+        position = next(
+            index
+            for index, line in enumerate(order.lines)
+            if line.product_id == product_id
+            and resource_id in {resource.resource_id for resource in line.resources}
+        )
+        with of_line(position):
             raise not_active(*gone)
 
 

@@ -15,6 +15,7 @@ from server.domain.selling.repricing import (
     RepriceOutcome,
     check_day,
     check_last,
+    check_terms,
     repriced,
     repriced_changes,
 )
@@ -46,7 +47,7 @@ async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repric
     """Give assets the rates of the catalog of a day, from that day on.
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, PRICE_BOOK_NOT_FOUND, INTERVAL_INVALID,
-    TOO_MANY_ITEMS, REPRICED_LATER, PROCEDURE_NOT_IN_FORCE.
+    TOO_MANY_ITEMS, REPRICED_LATER, RATE_NEGATIVE, TIERS_INVALID, PROCEDURE_NOT_IN_FORCE.
     """
     account_id = command.account_id
     # Sales and other acts on assets of the account wait, as for an activation.
@@ -61,6 +62,7 @@ async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repric
         resources = repriced(asset, await _catalog(tx, command, asset))
         for one in resources:
             check_last(account_id, asset.id, last.get((asset.id, one.resource_id)), start)
+        check_terms(asset, resources)
         found += resources
     changed = [one for one in found if one.outcome is RepriceOutcome.REPRICED]
     if changed:
@@ -125,6 +127,8 @@ async def _mark(
     }
     account_id = chosen[0].account_id
     touched = {wallets[one.asset_id, one.resource_id] for one in changed}
+    # A close at the same time would rate a period as before, and nothing would correct it.
+    await periods.share_open(tx, account_id, touched, start)
     firsts = await periods.first_final(tx, account_id, touched, start)
     keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
     await pending.mark(tx, keys, Cause.RATE)

@@ -60,6 +60,17 @@ def steps(*tiers: tuple[str, str | None, str], kind: str = "OVERRIDE") -> quotes
     return quotes.NegotiatedRate(usage_resource="usageResources/calls", tiers=made)
 
 
+def sized(asked: quotes.NegotiatedRate, size: str) -> quotes.NegotiatedRate:
+    for tier in asked.tiers.tiers:
+        tier.package_size.CopyFrom(number(size))
+    return asked
+
+
+def graduated(asked: quotes.NegotiatedRate) -> quotes.NegotiatedRate:
+    asked.tiers.mode = types.RateTiers.GRADUATED
+    return asked
+
+
 def packed(value: str, per: str) -> quotes.NegotiatedRate:
     made = rate(value)
     made.rate.per.value = per
@@ -86,6 +97,12 @@ def packed(value: str, per: str) -> quotes.NegotiatedRate:
         (asking(packed("80", "100")), [(0, "calls", "DISCOUNT", 10, "20")]),
         (asking(packed("90", "100")), []),
         (asking(steps(("0", None, "1.50"))), []),
+        # The same price for a package that is ten times as large.
+        (
+            asking(sized(steps(("0", "100", "1"), ("100", None, "0.80")), "10")),
+            [(0, "calls", "DISCOUNT", 10, "90")],
+        ),
+        (asking(graduated(steps(("0", "100", "1"), ("100", None, "0.80")))), []),
         (asking(grants=[grant(1200)]), []),
         (asking(grants=[grant(1201)]), [(0, "calls", "GRANT_INCREASE", 20, "20.1")]),
         (asking(grants=[grant(0)]), []),
@@ -129,6 +146,22 @@ async def test_a_flat_amount_and_a_surcharge_are_measured_too(sandbox):
     assert [beyond(one) for one in found] == [[(0, "calls", "DISCOUNT", 10, "10.01")], []]
 
 
+async def test_another_mode_of_the_same_tiers_is_measured_by_whole_quantities(sandbox):
+    """In tiers, 100 units cost 100; if the price of the last tier is for all, 80."""
+    world, account = await shop(sandbox, Metered(resource="calls"))
+    tiers = (("0", "100", "1"), ("100", None, "0.80"))
+    listed = priced("calls", None, *((low, high, "OVERRIDE", value) for low, high, value in tiers))
+    listed.tiers.mode = types.RateTiers.GRADUATED
+    listed.max_discount_percent.value = "10"
+    await put(world, "tiers/calls", listed)
+    volume = steps(*tiers)
+    volume.tiers.mode = types.RateTiers.VOLUME
+
+    found = [await world.quote(account, asking(one)) for one in (volume, steps(*tiers))]
+
+    assert [beyond(one) for one in found] == [[(0, "calls", "DISCOUNT", 10, "20")], []]
+
+
 async def test_the_discount_of_a_commitment_is_measured_by_what_is_left(sandbox):
     """20 % off are listed; with 28 % off, 72 instead of 80 are paid, which is 10 % less."""
     world = await sandbox("2024-01-31")
@@ -142,8 +175,8 @@ async def test_the_discount_of_a_commitment_is_measured_by_what_is_left(sandbox)
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
 
-    async def quoted(percent: str) -> list[Any]:
-        asked = steps(("0", None, percent), kind="PERCENTAGE")
+    async def quoted(percent: str, kind: str = "PERCENTAGE") -> list[Any]:
+        asked = steps(("0", None, percent), kind=kind)
         asked.usage_resource = "usageResources/credits"
         made = linked("commit", "2024-01-01", asset, negotiated_rates=[asked])
         return beyond(await world.quote(account, made))
@@ -152,6 +185,10 @@ async def test_the_discount_of_a_commitment_is_measured_by_what_is_left(sandbox)
         [],
         [(0, "credits", "DISCOUNT", 10, "11.25")],
     ]
+    # The rate of the anchor is not known, so another kind of adjustment cannot be compared.
+    whole = [[(0, "credits", "DISCOUNT", 10, "100")]]
+    assert [await quoted("0.01", "OVERRIDE")] == whole
+    assert [await quoted("-1", "AMOUNT")] == whole
 
 
 async def test_a_quote_that_waits_is_ordered_once_it_is_approved(sandbox, service: Service) -> None:

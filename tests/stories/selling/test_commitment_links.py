@@ -159,6 +159,17 @@ async def test_two_commitments_for_the_same_days_are_refused_also_when_linked_la
 
 
 @pytest.mark.capability("M159.allowed")
+async def test_a_nested_commitment_may_overlap_one_of_the_same_order(sandbox):
+    world, account, anchor = await shop(sandbox)
+    first = linked("commit", "2024-01-01", anchor)
+    nested = linked("commit", "2024-01-20", anchor, nested=True)
+
+    sold = await world.sell(account, first, nested)
+
+    assert [asset.linked_asset for asset in sold] == [anchor.name, anchor.name]
+
+
+@pytest.mark.capability("M159.allowed")
 async def test_commitments_overlap_only_where_the_sale_allows_it(sandbox):
     world, account, anchor = await shop(sandbox)
     [first] = await world.sell(account, linked("commit", "2024-01-01", anchor))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import summary_service_pb2 as summaries
 
@@ -13,7 +14,7 @@ from clients.values import enum_name
 from tests.stories.quote_words import rate
 from tests.stories.rate_words import INACTIVE, move, priced, put
 from tests.stories.token_words import Credits, described, set_up
-from tests.stories.words import Metered, day, figure, line, refusal
+from tests.stories.words import Metered, day, figure, line, number, refusal
 from tests.stories.world import World
 
 CALLS = Metered(resource="calls", grant="10", refresh="MONTH", rate="1")
@@ -97,6 +98,22 @@ async def test_what_was_negotiated_stays_and_grants_do_not_change(sandbox):
     assert (figure(terms.rate.value), figure(terms.catalog_rate.value)) == (Decimal("0.9"), 2)
     assert found.resources[0].entitlements == deal.resources[0].entitlements
     assert await rate_of(world, plain) == 1
+
+
+async def test_a_negotiated_tier_never_makes_a_new_rate_negative(sandbox):
+    """0.50 less than 1 are agreed on; the new rate of 0.40 would cost less than nothing."""
+    world, account = await shop(sandbox)
+    agreed = quotes.NegotiatedRate(usage_resource="usageResources/calls")
+    tier = agreed.tiers.tiers.add(adjustment={"kind": "AMOUNT", "value": number("-0.50")})
+    tier.lower.value = "0"
+    [asset] = await world.sell(account, line("plan", "2024-01-01", negotiated=[agreed]))
+    await dearer(world, "0.40")
+    await world.advance("2024-02-20")
+
+    refused = await refusal(reprice(world, account, "2024-02-15"))
+
+    assert (refused.reason, refused.facts["field"]) == ("RATE_NEGATIVE", asset.name)
+    assert await rate_of(world, asset) == 1
 
 
 async def test_final_periods_are_corrected_with_the_cause_of_the_rate(sandbox):

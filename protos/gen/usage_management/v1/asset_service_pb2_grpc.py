@@ -111,8 +111,9 @@ class AssetServiceServicer:
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
         corrected. The history of each asset tells it.
 
-        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
-        INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
+        a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
+        tiers; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

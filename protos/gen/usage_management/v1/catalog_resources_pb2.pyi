@@ -799,8 +799,8 @@ class ProductUsageGrant(_message.Message):
 
     @_builtins.property
     def max_increase_percent(self) -> _decimal_pb2.Decimal:
-        """The greatest increase of the quantity that a quote may agree to without an approval, in percent: 0 or more.
-        Unlimited if absent.
+        """The greatest increase of the quantity that a quote may agree to without an approval, in percent: 0 or more. With
+        a limit, other policies and another validity of the grant need an approval as well. Unlimited if absent.
         """
 
     @_builtins.property

@@ -174,7 +174,9 @@ class QuoteException(_message.Message):
         KIND_UNSPECIFIED: QuoteException._Kind.ValueType  # 0
         """Never returned."""
         DISCOUNT: QuoteException._Kind.ValueType  # 1
-        """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+        """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry. What
+        cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
+        """
         GRANT_INCREASE: QuoteException._Kind.ValueType  # 2
         """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
         GRANT_POLICIES: QuoteException._Kind.ValueType  # 3
@@ -188,7 +190,9 @@ class QuoteException(_message.Message):
     KIND_UNSPECIFIED: QuoteException.Kind.ValueType  # 0
     """Never returned."""
     DISCOUNT: QuoteException.Kind.ValueType  # 1
-    """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
+    """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry. What
+    cannot be compared with the catalog, such as a rate in place of a commitment's percentage, counts as 100 percent.
+    """
     GRANT_INCREASE: QuoteException.Kind.ValueType  # 2
     """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
     GRANT_POLICIES: QuoteException.Kind.ValueType  # 3

@@ -69,6 +69,16 @@ SELECT k.wallet_id, f.start_time
         ORDER BY p.start_time LIMIT 1) AS f
  ORDER BY k.wallet_id;
 
+-- name: share_open
+-- Locks the periods of some wallets that are open after a time against their close, not against recording: a close
+-- before is seen by what reads next, and a later one sees what this transaction changes.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 at timestamptz
+SELECT wallet_id, start_time
+  FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN' AND end_time > $4
+ ORDER BY wallet_id, start_time
+   FOR SHARE;
+
 -- name: first_unsettled
 -- The periods of a wallet become final in time order.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz
