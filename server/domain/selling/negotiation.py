@@ -101,22 +101,27 @@ def check_rates(resources: tuple[LineResource, ...], *, day: date, currency_code
             raise rate_not_found(resource.resource_id, day=day, currency_code=unit)
 
 
-@exact
 def check_prices(resources: Iterable[LineResource], *, path: str) -> None:
     """Raise RATE_NEGATIVE for a tier that would adjust its rate below zero."""
     for resource in resources:
-        terms = resource.terms
-        if terms is None or terms.effective_rate is None:
-            continue
-        for tier in terms.effective_tiers:
-            rate = adjust(terms.effective_rate, tier.adjustment, terms=terms)
-            if rate is not None and rate.value < 0:
-                text = (
-                    f"{path}: from {plain(tier.lower)} on {resource.resource_id} would cost"
-                    f" {plain(rate.value)}; nobody is paid for using something"
-                )
-                facts = {"field": path, "usage_resource": resource.resource_id}
-                raise FailedPrecondition("RATE_NEGATIVE", text, facts)
+        if resource.terms is not None:
+            check_terms(resource.terms, resource.resource_id, path)
+
+
+@exact
+def check_terms(terms: RateTerms, resource_id: ResourceId, path: str) -> None:
+    """Raise RATE_NEGATIVE for a tier of these terms that would adjust their rate below zero."""
+    if terms.effective_rate is None:
+        return
+    for tier in terms.effective_tiers:
+        rate = adjust(terms.effective_rate, tier.adjustment, terms=terms)
+        if rate is not None and rate.value < 0:
+            text = (
+                f"{path}: from {plain(tier.lower)} on {resource_id} would cost"
+                f" {plain(rate.value)}; nobody is paid for using something"
+            )
+            facts = {"field": path, "usage_resource": resource_id}
+            raise FailedPrecondition("RATE_NEGATIVE", text, facts)
 
 
 def rate_not_found(resource_id: ResourceId, *, day: date, currency_code: str) -> FailedPrecondition:

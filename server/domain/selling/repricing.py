@@ -15,6 +15,7 @@ from server.domain.selling.asset_changes import (
     described_terms,
     differences,
 )
+from server.domain.selling.negotiation import check_terms
 from server.domain.selling.sales import Asset
 
 
@@ -39,7 +40,11 @@ class Repriced:
 
 
 def repriced(asset: Asset, catalog: Mapping[ResourceId, CatalogTerms]) -> tuple[Repriced, ...]:
-    """Return the resources of an asset at the rates of the catalog, in their order."""
+    """Return the resources of an asset at the rates of the catalog, in their order.
+
+    Raises RATE_NEGATIVE if tiers that were agreed would adjust a new rate below zero.
+    """
+    name = f"accounts/{asset.account_id}/assets/{asset.id}"
     found = []
     for resource in asset.resources:
         before = resource.terms
@@ -48,6 +53,8 @@ def repriced(asset: Asset, catalog: Mapping[ResourceId, CatalogTerms]) -> tuple[
         listed = catalog.get(resource.resource_id)
         after = before if listed is None else _agreed(listed.terms, before)
         is_same = _prices(after) == _prices(before)
+        if not is_same:
+            check_terms(after, resource.resource_id, name)
         outcome = RepriceOutcome.UNCHANGED if is_same else RepriceOutcome.REPRICED
         found.append(
             Repriced(
