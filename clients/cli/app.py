@@ -22,7 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "units": ("clients.cli.catalog", "Units of measure: list."),
     "rates": ("clients.cli.catalog", "Rates: list those of the catalog, discover one."),
     "account": ("clients.cli.accounts", "Accounts: create, list, show with assets."),
-    "asset": ("clients.cli.assets", "Assets: their terms beside the catalog's, their history."),
+    "asset": (
+        "clients.cli.assets",
+        "Assets: terms, history, links of commitments, repricing.",
+    ),
     "details": ("clients.cli.assets", "The agreed terms of a sale or a target, by resource."),
     "quote": ("clients.cli.selling", "Quotes: create, negotiate, preview, approve, list, show."),
     "order": ("clients.cli.selling", "Orders: create from a quote, activate, list, show."),

@@ -13,6 +13,7 @@ from usage_management.v1 import usage_details_service_pb2 as rpc
 
 from clients import UsageClient
 from clients.cli.names import RESOURCE, account_name, day, named, only, stamp
+from clients.cli.quotes import asset_acts
 from clients.cli.sale_screens import dated, price_text
 from clients.cli.session import session
 from clients.pages import pages
@@ -20,8 +21,12 @@ from clients.screens import NOTHING, last, number, rows, when
 from clients.values import enum_name
 
 asset = typer.Typer(
-    help="Assets: their terms beside the catalog's, their history.", no_args_is_help=True
+    help="Assets: their terms beside the catalog's, their history, links, repricing.",
+    no_args_is_help=True,
 )
+
+asset.command("link")(asset_acts.link)
+asset.command("reprice")(asset_acts.reprice)
 
 ASSET = Annotated[
     str,

@@ -88,11 +88,16 @@ def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
     return rows(columns, cells, right="number included")
 
 
+def sale_notes(lines: Sequence[quotes.SaleLine]) -> list[str]:
+    """Return the hints about the lines of a quote or an order."""
+    return [f"  note: {one.text}" for line in lines for one in line.warnings]
+
+
 def quote_screen(quote: quotes.Quote) -> list[RenderableType]:
     """Return a quote with what has to be decided on, and what was decided."""
     shown: list[RenderableType] = [sale_title(quote), line_table(quote.lines)]
     shown += [f"  needs approval: {one.text}" for one in quote.exceptions]
-    shown += [f"  note: {one.text}" for line in quote.lines for one in line.warnings]
+    shown += sale_notes(quote.lines)
     if quote.HasField("decision"):
         decision = quote.decision
         who = last(decision.decided_by) or "the service"

@@ -31,7 +31,7 @@ from clients.cli.names import (
 from clients.cli.quotes import acts
 from clients.cli.quotes.finding import ORDERABLE, QUOTE, one_quote
 from clients.cli.quotes.preview import preview
-from clients.cli.sale_screens import line_table, quote_screen, sale_title, sales_table
+from clients.cli.sale_screens import line_table, quote_screen, sale_notes, sale_title, sales_table
 from clients.cli.session import Session, session
 from clients.cli.setup import end_unread
 from clients.descriptions import DescriptionError, read
@@ -307,7 +307,8 @@ async def _one_order(
 
 
 def _sold(made: orders.Order) -> list[RenderableType]:
-    return [sale_title(made), line_table(made.lines), *(f"  {asset}" for asset in made.assets)]
+    assets = (f"  {asset}" for asset in made.assets)
+    return [sale_title(made), line_table(made.lines), *assets, *sale_notes(made.lines)]
 
 
 def _hint_usage(now: Session, made: orders.Order) -> None:

@@ -1,1 +1,1 @@
-"""The commands about quotes before they are ordered."""
+"""The commands about quotes before they are ordered, and acts on what was sold."""

@@ -6,6 +6,7 @@ by the rate of a unit and by the flat amount.
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 
 from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, Rate, RateTerms, Tier, adjust
@@ -68,17 +69,18 @@ def _increases(inputs: LineInputs, line: SaleLine, position: int) -> Iterator[Qu
     for resource in line.resources:
         for grant in resource.grants:
             limit = limits.get(grant.product_grant_id)
-            if limit is None or grant.quantity <= grant.listed:
+            if limit is None:
                 continue
-            percent = _percent(grant.quantity - grant.listed, grant.listed)
+            found = partial(
+                QuoteException, line=position, resource_id=resource.resource_id, limit=limit
+            )
+            more = max(ZERO, grant.quantity - grant.listed)
+            percent = _percent(more, grant.listed) if more else ZERO
             if percent > limit:
-                yield QuoteException(
-                    line=position,
-                    resource_id=resource.resource_id,
-                    kind=LimitKind.GRANT_INCREASE,
-                    limit=limit,
-                    percent=percent,
-                )
+                yield found(kind=LimitKind.GRANT_INCREASE, percent=percent)
+            # An issue that comes more often or lasts longer is more as well.
+            if grant.negotiated is not None and grant.negotiated.has_policies:
+                yield found(kind=LimitKind.GRANT_POLICIES, percent=None)
 
 
 def _at(tiers: tuple[Tier, ...], start: Decimal) -> Tier | None:

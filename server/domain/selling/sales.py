@@ -91,6 +91,11 @@ class GrantParts:
     rollover_policy_id: PolicyId | None = None
     validity: Validity | None = None
 
+    @property
+    def has_policies(self) -> bool:
+        """True if more than the quantity is negotiated."""
+        return (self.refresh_policy_id, self.rollover_policy_id, self.validity) != (None,) * 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedGrant:
@@ -208,17 +213,21 @@ class LimitKind(StrEnum):
 
     DISCOUNT = "DISCOUNT"
     GRANT_INCREASE = "GRANT_INCREASE"
+    GRANT_POLICIES = "GRANT_POLICIES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteException:
-    """A term of a line, by its position, that goes beyond a limit of the catalog, in percent."""
+    """A term of a line, by its position, that goes beyond a limit of the catalog, in percent.
+
+    Policies of a grant have no `percent`.
+    """
 
     line: int
     resource_id: ResourceId
     kind: LimitKind
     limit: Decimal
-    percent: Decimal
+    percent: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from server.usecases.intake.record_changes import change_records
 
 MOST_RECORDS = value_of("dry_run.records")
 MOST_SECONDS = 5.0
-"""How long recorders may wait for a trial: a call tries three times, for two seconds each."""
+"""The longest wait of recorders for a trial: a call tries three times, for two seconds each."""
 
 
 @dataclass(frozen=True, slots=True)

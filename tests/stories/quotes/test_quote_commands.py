@@ -28,6 +28,17 @@ product_usage_resources:
         rate: {value: 0.10, currency_code: USD}
         max_discount_percent: 15
 """
+COMMIT = """
+product: {name: products/commit, usage_model_type: QUANTITY_COMMITMENT}
+product_usage_resources:
+  - product_usage_resource: {usage_resource: usageResources/calls}
+    grants:
+      - product_usage_grant: {name: products/commit/grants/calls, quantity: 500, type: COMMIT}
+    rate_card_entries:
+      - name: rateCards/list/entries/commit-calls
+        currency_code: USD
+        rate: {value: 0.05, currency_code: USD}
+"""
 DEAL = """
 negotiated_rates:
   - {usage_resource: usageResources/calls, rate: {value: 0.08}}
@@ -99,3 +110,22 @@ async def test_which_line_is_negotiated_has_to_be_clear(shell: Shell) -> None:
     assert "--line: 1 voice, 2 voice" in unclear.err
     assert "there is no line 3" in beyond.err
     assert [len(one.get("negotiated_grants", [])) for one in second["lines"]] == [0, 1]
+
+
+async def test_an_asset_is_repriced_and_a_commitment_is_linked(shell: Shell) -> None:
+    (shell.home / "commit.yaml").write_text(COMMIT)
+    await shell.done("setup commit.yaml")
+    await shell.done("sell acme --product voice")
+    [anchor] = (await shell.read("account show acme"))["assets"]
+    sold = await shell.done("sell acme --product commit")
+    both = (await shell.read("account show acme"))["assets"]
+    [commit] = [one for one in both if one["name"] != anchor["name"]]
+
+    tried = await shell.done(f"asset link {commit['name']} {anchor['name']} --dry-run")
+    linked = await shell.done(f"asset link {commit['name']} {anchor['name']}")
+    repriced = await shell.done("asset reprice acme --from 2026-01-01 --dry-run")
+
+    assert "LinkCommitment links it" in " ".join(sold.split())
+    assert "would be linked to" in tried
+    assert f"is linked to {anchor['name']}" in linked
+    assert "unchanged" in repriced

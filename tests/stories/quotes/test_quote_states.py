@@ -89,6 +89,11 @@ def packed(value: str, per: str) -> quotes.NegotiatedRate:
         (asking(grants=[grant(1200)]), []),
         (asking(grants=[grant(1201)]), [(0, "calls", "GRANT_INCREASE", 20, "20.1")]),
         (asking(grants=[grant(0)]), []),
+        # A quantity that is valid for longer is more, too.
+        (
+            asking(grants=[grant(1200, validity=types.Cadence(unit="YEAR", count=2))]),
+            [(0, "calls", "GRANT_POLICIES", 20, "")],
+        ),
         (asking(quantity=number(2), grants=[grant(2000)]), []),
         (
             asking(rate("0"), steps(("0", None, "0")), grants=[grant(5000)]),
@@ -216,7 +221,7 @@ async def test_an_approval_does_not_outlive_a_change_of_the_terms(sandbox):
     ]
 
 
-@pytest.mark.capability("M81")
+@pytest.mark.capability("M81.reprice")
 async def test_repricing_takes_the_catalog_of_now_and_keeps_what_was_negotiated(sandbox):
     world, account = await shop(sandbox, Metered(resource="calls", grant="1000", rate="1"))
     kept = asking(rate("0.90"), grants=[grant(1500)], attributes={"region": "eu"})

@@ -79,7 +79,7 @@ async def test_a_quote_of_a_commitment_shows_its_policy(sandbox):
     assert [enum_name(one, "type") for one in shown.grants] == ["COMMIT"]
 
 
-@pytest.mark.capability("M63")
+@pytest.mark.capability("M63.quote")
 async def test_a_later_change_of_the_catalog_moves_nothing_that_was_quoted(sandbox):
     """0.50 is quoted; the catalog asks 0.80 from then on, and the asset pays 0.50."""
     world, account = await shop(sandbox)
@@ -96,7 +96,7 @@ async def test_a_later_change_of_the_catalog_moves_nothing_that_was_quoted(sandb
     assert shown == quote.lines[0].resources[0]
 
 
-@pytest.mark.capability("M63")
+@pytest.mark.capability("M63.asset")
 async def test_what_was_quoted_reaches_the_asset_and_the_bill(sandbox):
     world, account = await shop(sandbox)
     quote = await world.quote(account, plan_line())
@@ -130,7 +130,7 @@ async def test_a_quote_shows_the_catalog_beside_what_was_negotiated(sandbox):
     assert not listed.HasField("catalog_tiers")
 
 
-@pytest.mark.capability("M64")
+@pytest.mark.capability("M64.rate")
 async def test_a_negotiated_rate_is_used_in_rating(sandbox):
     world, account = await shop(sandbox)
 
@@ -141,7 +141,7 @@ async def test_a_negotiated_rate_is_used_in_rating(sandbox):
     assert await owed(world, account) == {"calls": (100, 45)}
 
 
-@pytest.mark.capability("M64")
+@pytest.mark.capability("M64.tiers")
 async def test_negotiated_tiers_are_used_in_rating(sandbox):
     world, account = await shop(sandbox, Metered(resource="calls", rate="1"))
     steps = types.RateTiers(
@@ -158,7 +158,7 @@ async def test_negotiated_tiers_are_used_in_rating(sandbox):
     assert await owed(world, account) == {"calls": (100, 60)}
 
 
-@pytest.mark.capability("M64")
+@pytest.mark.capability("M64.commitment")
 async def test_the_percentage_of_a_commitment_can_be_negotiated(sandbox):
     """30 % off instead of 20 %: 500 tokens of usage take 350 of the 1,000 that are committed."""
     world = await sandbox("2024-01-31")
@@ -180,7 +180,7 @@ async def test_the_percentage_of_a_commitment_can_be_negotiated(sandbox):
     assert figure(wallet.balance) == 650
 
 
-@pytest.mark.capability("M65")
+@pytest.mark.capability("M65.quantity")
 async def test_a_negotiated_grant_is_credited(sandbox):
     """10,000 become 15,000, each month; the catalog's quantity stays beside it."""
     world, account = await shop(sandbox)
@@ -198,7 +198,7 @@ async def test_a_negotiated_grant_is_credited(sandbox):
     assert figure(wallet.balance) == 30_000
 
 
-@pytest.mark.capability("M65")
+@pytest.mark.capability("M65.policies")
 async def test_the_policies_of_a_grant_can_be_negotiated(sandbox):
     """Weekly and valid for a month instead of monthly; what is left does not roll over."""
     world, account = await shop(
@@ -290,7 +290,7 @@ async def test_the_catalog_can_forbid_to_negotiate_grants_and_policies(sandbox):
     assert await world.quote(account, plan_line())
 
 
-@pytest.mark.capability("M150")
+@pytest.mark.capability("M150.quote")
 async def test_a_quote_with_negotiated_rows_is_placed_whole_or_not_at_all(sandbox):
     """Two lines with rates, tiers and grants; with one bad row in the second, nothing is saved."""
     world, account = await shop(sandbox)

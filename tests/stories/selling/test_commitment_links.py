@@ -47,7 +47,7 @@ async def unlinked(world: World, account: str) -> list[str]:
     return [one.name for one in (await world.client.assets.ListAssets(request)).assets]
 
 
-@pytest.mark.capability("M70")
+@pytest.mark.capability("M70.alone")
 async def test_a_commitment_that_is_sold_alone_does_nothing_and_says_so_until_it_is_linked(sandbox):
     """100 minutes are 500 tokens: 100 are granted, 400 owed; linked, the commitment pays 400."""
     world, account, anchor = await shop(sandbox)
@@ -80,7 +80,7 @@ async def test_a_commitment_that_is_sold_alone_does_nothing_and_says_so_until_it
     } or await owed(world, account) == {"credits": (0, 0)}
 
 
-@pytest.mark.capability("M70")
+@pytest.mark.capability("M70.final")
 async def test_linking_into_final_periods_corrects_them(sandbox):
     """January is final and owes 200; linked from its start on, it owes nothing: a credit of 200."""
     world, account, anchor = await shop(sandbox)
@@ -115,7 +115,7 @@ async def test_a_commitment_is_linked_from_a_day_on(sandbox):
     assert (figure(wallet.overage_quantity), figure(wallet.balance)) == (400, 960)
 
 
-@pytest.mark.capability("M70")
+@pytest.mark.capability("M70.refusals")
 async def test_what_cannot_be_linked_is_refused_with_its_reason(sandbox):
     world, account, anchor = await shop(sandbox)
     [other] = await world.sell(account, line("plan", "2024-01-01"))
@@ -158,7 +158,7 @@ async def test_two_commitments_for_the_same_days_are_refused_also_when_linked_la
     assert await unlinked(world, account) == [second.name]
 
 
-@pytest.mark.capability("M159")
+@pytest.mark.capability("M159.allowed")
 async def test_commitments_overlap_only_where_the_sale_allows_it(sandbox):
     world, account, anchor = await shop(sandbox)
     [first] = await world.sell(account, linked("commit", "2024-01-01", anchor))
@@ -182,7 +182,7 @@ async def test_commitments_overlap_only_where_the_sale_allows_it(sandbox):
     assert nested.linked_asset == anchor.name
 
 
-@pytest.mark.capability("M159")
+@pytest.mark.capability("M159.order")
 @pytest.mark.parametrize("turned", [False, True])
 async def test_the_order_of_nested_commitments_does_not_depend_on_their_sale(sandbox, turned):
     """The one that ends first pays first: 1,000 tokens of usage take 800 of it."""

@@ -156,7 +156,7 @@ async def test_an_activation_that_is_refused_names_the_line(sandbox, validate_on
     assert await world.wallets(account) == []
 
 
-@pytest.mark.capability("M72")
+@pytest.mark.capability("M72.records")
 async def test_an_activation_creates_all_that_was_sold_or_nothing(sandbox):
     """Assets, entitlements, wallets with their first grants, entries and rating periods."""
     world, account = await shop(
@@ -198,7 +198,7 @@ async def test_two_hundred_lines_are_activated_at_once(sandbox):
     assert isinstance(active.lines[0], quotes.SaleLine)
 
 
-@pytest.mark.capability("M72")
+@pytest.mark.capability("M72.once")
 async def test_fifty_activations_at_once_create_one_set_of_records(sandbox):
     """Two callers, 25 times each; one activation is answered, the others find it active."""
     world, account = await shop(sandbox)

@@ -177,6 +177,10 @@ class QuoteException(_message.Message):
         """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
         GRANT_INCREASE: QuoteException._Kind.ValueType  # 2
         """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+        GRANT_POLICIES: QuoteException._Kind.ValueType  # 3
+        """The refresh policy, the rollover policy or the validity of a grant was negotiated whose increase is limited: an
+        issue that comes more often or lasts longer is more, too.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of limit. New kinds may be added."""
@@ -187,6 +191,10 @@ class QuoteException(_message.Message):
     """A rate is lower than the rate of the catalog by more than `max_discount_percent` of the rate card entry."""
     GRANT_INCREASE: QuoteException.Kind.ValueType  # 2
     """A grant is greater than that of the catalog by more than `max_increase_percent` of the product usage grant."""
+    GRANT_POLICIES: QuoteException.Kind.ValueType  # 3
+    """The refresh policy, the rollover policy or the validity of a grant was negotiated whose increase is limited: an
+    issue that comes more often or lasts longer is more, too.
+    """
 
     LINE_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int
@@ -208,7 +216,7 @@ class QuoteException(_message.Message):
 
     @_builtins.property
     def percent(self) -> _decimal_pb2.Decimal:
-        """The greatest difference from the catalog, in percent, rounded up to two decimals."""
+        """The greatest difference from the catalog, in percent, rounded up to two decimals; absent for `GRANT_POLICIES`."""
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from server.api.values import (
     decimal_pb,
     enum_pb,
     etag,
+    optional_decimal_pb,
     optional_time_pb,
     time_pb,
 )
@@ -135,17 +136,21 @@ def quote_to_pb(quote: Quote) -> pb.Quote:
 
 
 def _exception_to_pb(exception: QuoteException) -> pb.QuoteException:
-    limit, percent = plain(exception.limit), plain(exception.percent)
+    limit, found = plain(exception.limit), exception.percent
     name = names.RESOURCE.of(exception.resource_id)
-    is_discount = exception.kind is LimitKind.DISCOUNT
-    text = f"{percent} % off" if is_discount else f"{percent} % more is granted"
+    percent = "" if found is None else plain(found)
+    text = {
+        LimitKind.DISCOUNT: f"{percent} % off; the catalog allows {limit} %",
+        LimitKind.GRANT_INCREASE: f"{percent} % more is granted; the catalog allows {limit} %",
+        LimitKind.GRANT_POLICIES: "the policies of a grant that the catalog limits are negotiated",
+    }[exception.kind]
     return pb.QuoteException(
         line=exception.line,
         usage_resource=name,
         kind=enum_pb(pb.QuoteException.Kind, exception.kind),
         limit_percent=decimal_pb(exception.limit),
-        percent=decimal_pb(exception.percent),
-        text=f"line {exception.line + 1}, {name}: {text}; the catalog allows {limit} %",
+        percent=optional_decimal_pb(found),
+        text=f"line {exception.line + 1}, {name}: {text}",
     )
 
 
