@@ -261,10 +261,11 @@ def _check_discounts(resources: Iterable[LineResource], product_id: ProductId) -
     """Raise TIERS_INVALID for a discount of 100 percent or more, a flat amount or a package."""
     for resource in resources:
         if resource.terms is not None:
-            _check_discount(resource.terms, product_id, resource.resource_id)
+            check_discount(resource.terms, product_id, resource.resource_id)
 
 
-def _check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
+def check_discount(terms: RateTerms, product_id: ProductId, resource_id: ResourceId) -> None:
+    """Raise TIERS_INVALID for a discount of 100 percent or more, a flat amount or a package."""
     for tier in terms.effective_tiers:
         adjustment = tier.adjustment
         if not tier.is_plain:

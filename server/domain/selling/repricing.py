@@ -16,6 +16,7 @@ from server.domain.selling.asset_changes import (
     differences,
 )
 from server.domain.selling.negotiation import check_terms
+from server.domain.selling.quoting import check_discount
 from server.domain.selling.sales import Asset
 
 
@@ -42,7 +43,8 @@ class Repriced:
 def repriced(asset: Asset, catalog: Mapping[ResourceId, CatalogTerms]) -> tuple[Repriced, ...]:
     """Return the resources of an asset at the rates of the catalog, in their order.
 
-    Raises RATE_NEGATIVE if tiers that were agreed would adjust a new rate below zero.
+    Raises RATE_NEGATIVE if tiers that were agreed would adjust a new rate below zero, and
+    TIERS_INVALID for a discount that a commitment cannot have.
     """
     name = f"accounts/{asset.account_id}/assets/{asset.id}"
     found = []
@@ -55,6 +57,8 @@ def repriced(asset: Asset, catalog: Mapping[ResourceId, CatalogTerms]) -> tuple[
         is_same = _prices(after) == _prices(before)
         if not is_same:
             check_terms(after, resource.resource_id, name)
+            if asset.role.is_commitment:
+                check_discount(after, asset.product_id, resource.resource_id)
         outcome = RepriceOutcome.UNCHANGED if is_same else RepriceOutcome.REPRICED
         found.append(
             Repriced(

@@ -55,7 +55,8 @@ async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repric
     """Give assets the rates of the catalog of a day, from that day on.
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, PRICE_BOOK_NOT_FOUND, INTERVAL_INVALID,
-    TOO_MANY_ITEMS, REPRICED_LATER, RATE_NEGATIVE, PROCEDURE_NOT_IN_FORCE.
+    TOO_MANY_ITEMS, REPRICED_LATER, RATE_NEGATIVE, TIERS_INVALID,
+    PROCEDURE_NOT_IN_FORCE.
     """
     account_id = command.account_id
     # Sales and other acts on assets of the account wait, as for an activation.

@@ -1,4 +1,4 @@
-"""Repricing beside other work: a close at the same time, amounts without usage, prices below 0."""
+"""Repricing beside a close, to amounts without usage, and to rates that no sale may have."""
 
 import asyncio
 from typing import Any
@@ -10,8 +10,10 @@ from usage_management.v1 import types_pb2 as types
 
 from server.usecases.billing import closing
 from tests.stories import rate_words
-from tests.stories.rate_words import priced, put
+from tests.stories.rate_words import INACTIVE, move, priced, put
+from tests.stories.sale_words import linked
 from tests.stories.selling.test_repricing import dearer, reprice, shop
+from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, moment, refusal, stamp
 from tests.stories.world import World
 
@@ -90,3 +92,23 @@ async def test_agreed_tiers_that_would_pay_the_customer_are_refused(sandbox: Any
     assert refused.reason == "RATE_NEGATIVE"
     assert asset.name in refused.message
     assert await total(world, account) == 5
+
+
+async def test_a_commitment_is_not_repriced_to_a_discount_without_end(sandbox: Any) -> None:
+    """At 100 percent a unit of usage would take nothing, and no period could be closed."""
+    world = await sandbox("2024-01-10")
+    await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50")))
+    await set_up(world, commitment("commit", "credits", "1000", discount="20"))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("commit", "2024-01-01", asset))
+    await move(world, INACTIVE, "rateCards/tiers/entries/commit")
+    free = priced("credits", None, ("0", None, "PERCENTAGE", "100"), product="commit")
+    await put(world, "tiers/free", free)
+
+    refused = await refusal(reprice(world, account, "2024-01-10"))
+    await world.use(asset, "minutes", "2024-01-10", 10)
+    await world.advance("2024-02-10")
+
+    assert refused.reason == "TIERS_INVALID"
+    assert figure((await world.wallet(account, "credits")).balance) == 960
