@@ -111,8 +111,10 @@ class AssetServiceServicer:
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
         corrected. The history of each asset tells it.
 
-        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
-        INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already,
+        (`RATE_NEGATIVE`) when tiers that were agreed would adjust a new rate below zero, and (`TIERS_INVALID`) when a
+        commitment would get a discount that no sale may have; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an
+        asset that is named is not sold on the day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

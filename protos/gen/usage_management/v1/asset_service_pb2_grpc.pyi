@@ -60,8 +60,10 @@ class AssetServiceStub:
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
     corrected. The history of each asset tells it.
 
-    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
-    INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already,
+    (`RATE_NEGATIVE`) when tiers that were agreed would adjust a new rate below zero, and (`TIERS_INVALID`) when a
+    commitment would get a discount that no sale may have; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an
+    asset that is named is not sold on the day.
     """
 
 @_typing.type_check_only
@@ -96,8 +98,10 @@ class AssetServiceAsyncStub(AssetServiceStub):
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
     corrected. The history of each asset tells it.
 
-    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
-    INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+    Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already,
+    (`RATE_NEGATIVE`) when tiers that were agreed would adjust a new rate below zero, and (`TIERS_INVALID`) when a
+    commitment would get a discount that no sale may have; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an
+    asset that is named is not sold on the day.
     """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -159,8 +163,10 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
         corrected. The history of each asset tells it.
 
-        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, and with
-        INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+        Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already,
+        (`RATE_NEGATIVE`) when tiers that were agreed would adjust a new rate below zero, and (`TIERS_INVALID`) when a
+        commitment would get a discount that no sale may have; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an
+        asset that is named is not sold on the day.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
