@@ -77,6 +77,14 @@ async def share_open(
     await tx.fetch(SQL["share_open"], tx.tenant_id, account_id, sorted(wallet_ids), at)
 
 
+async def existing(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> list[Period]:
+    """Return the periods of a wallet that end after a time, in order."""
+    rows = await tx.fetch(SQL["existing"], tx.tenant_id, account_id, wallet_id, at)
+    return [Period(row["start_time"], row["end_time"]) for row in rows]
+
+
 async def lock(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, start: datetime
 ) -> HeldPeriod | None:

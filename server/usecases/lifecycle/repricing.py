@@ -7,7 +7,7 @@ from datetime import date, datetime
 from server.domain.billing.causes import Cause
 from server.domain.calendar import local_midnight
 from server.domain.errors import InvalidArgument
-from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId
+from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId, WalletId
 from server.domain.modeling.roles import ProductRole
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.selling.repricing import (
@@ -20,11 +20,13 @@ from server.domain.selling.repricing import (
     repriced_changes,
 )
 from server.domain.selling.sales import Asset
+from server.domain.settlement.standing import standing
 from server.store.access import tenants
-from server.store.billing import periods
+from server.store.billing import periods, summaries
 from server.store.connection import Transaction
 from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
 from server.store.selling.assets import AssetFilter
+from server.store.settlement import wallets
 from server.usecases.billing import pending
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 
@@ -66,9 +68,7 @@ async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repric
         found += resources
     changed = [one for one in found if one.outcome is RepriceOutcome.REPRICED]
     if changed:
-        await _mark(tx, chosen, changed, start)
-        await asset_rates.change(tx, account_id, changed, start)
-        await orders.bump_rates(tx, account_id)
+        await _take_effect(tx, chosen, changed, start)
         await _keep_history(tx, command, changed)
     return found
 
@@ -116,22 +116,56 @@ async def _catalog(
     return await catalog_terms(tx, wanted)
 
 
-async def _mark(
+async def _take_effect(
     tx: Transaction, chosen: Sequence[Asset], changed: Sequence[Repriced], start: datetime
 ) -> None:
-    """Mark the final periods in which the new rates apply, so that they are corrected."""
-    wallets = {
-        (asset.id, resource.resource_id): resource.wallet_id
-        for asset in chosen
-        for resource in asset.resources
-    }
+    """Change the rates, and mark the final periods in which they apply, to be corrected."""
     account_id = chosen[0].account_id
-    touched = {wallets[one.asset_id, one.resource_id] for one in changed}
+    touched = _wallets(chosen, changed)
     # A close at the same time would rate a period as before, and nothing would correct it.
     await periods.share_open(tx, account_id, touched, start)
     firsts = await periods.first_final(tx, account_id, touched, start)
     keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
     await pending.mark(tx, keys, Cause.RATE)
+    await asset_rates.change(tx, account_id, changed, start)
+    for wallet_id in _wallets(chosen, [one for one in changed if one.after.due]):
+        await _add_standing(tx, account_id, wallet_id, (start, firsts.get(wallet_id)), changed)
+    await orders.bump_rates(tx, account_id)
+
+
+def _wallets(chosen: Sequence[Asset], changed: Sequence[Repriced]) -> list[WalletId]:
+    """Return the wallets of resources that have new rates, in order."""
+    held = {
+        (asset.id, resource.resource_id): resource.wallet_id
+        for asset in chosen
+        for resource in asset.resources
+    }
+    return sorted({held[one.asset_id, one.resource_id] for one in changed})
+
+
+async def _add_standing(
+    tx: Transaction,
+    account_id: AccountId,
+    wallet_id: WalletId,
+    since: tuple[datetime, datetime | None],
+    changed: Sequence[Repriced],
+) -> None:
+    """Add what is owed without usage now to the periods that exist; later ones begin with it.
+
+    `since` is when the new rates begin, and the first final period in which they apply.
+    """
+    start, first = since
+    known = {} if first is None else {wallet_id: first}
+    wallet = await wallets.get(tx, account_id, wallet_id, since=known)
+    stored = {cell.id for cell in wallet.cells}
+    assets_of = {one.asset_id for one in changed}
+    found = [
+        cell
+        for period in await periods.existing(tx, account_id, wallet_id, start)
+        for cell in standing(wallet.state, (), period)
+        if cell.asset_id in assets_of and cell.id not in stored
+    ]
+    await summaries.add_standing(tx, wallet, found)
 
 
 async def _keep_history(

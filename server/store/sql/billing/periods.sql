@@ -24,6 +24,14 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
   FROM opened AS o
  ORDER BY o.account_id, o.wallet_id, o.start_time;
 
+-- name: existing
+-- The periods of a wallet in which new rates apply, open or final.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 at timestamptz
+SELECT p.start_time, p.end_time
+  FROM rating_periods AS p
+ WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.end_time > $4
+ ORDER BY p.start_time;
+
 -- name: lock_period
 -- Waits for all active recordings into the period; later ones find it closed. A correction may refer to it
 -- meanwhile: it holds the lock of the wallet, for which the close waits next.
