@@ -620,6 +620,7 @@ CREATE TABLE public.order_lines (
     selling_model_id public.code,
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
+    omitted text DEFAULT ''::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
@@ -875,6 +876,7 @@ CREATE TABLE public.quote_lines (
     selling_model_id public.code,
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
+    omitted text DEFAULT ''::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
@@ -884,6 +886,8 @@ CREATE TABLE public.quote_lines (
 ALTER TABLE ONLY public.quote_lines FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.quote_lines IS 'run-time: one product of a quote, with its frozen terms';
+
+COMMENT ON COLUMN public.quote_lines.omitted IS 'the ids of the optional resources that are not sold, joined by commas';
 
 CREATE TABLE public.quotes (
     tenant_id uuid NOT NULL,

@@ -116,6 +116,9 @@ def _act(
 
     async def work(client: UsageClient) -> None:
         found = await one_quote(client, name, states)
+        # What was read is what is decided on; a clone is made of whatever there is.
+        if verb != "Clone":
+            fields["etag"] = found.etag
         request = getattr(quotes, f"{verb}QuoteRequest")(name=found.name, **fields)
         _show(now, await getattr(client.quotes, f"{verb}Quote")(request))
 

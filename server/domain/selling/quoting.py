@@ -163,6 +163,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         selling_model_id=asked.selling_model_id,
         external_id=asked.external_id,
         nested=asked.nested,
+        omitted=asked.omitted,
         resources=resources_by_id,
     )
 

@@ -5,7 +5,6 @@ from uuid import UUID
 from server.domain.ids import AssetId, BindingTargetId, PolicyId, ResourceId
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.policies import PolicyLevel, PolicySource
-from server.domain.modeling.resolved import ResolvedProduct
 from server.domain.modeling.roles import Binding
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.rates import RateParts
@@ -15,12 +14,8 @@ from server.domain.selling.quoting import AskedLine
 from server.domain.selling.sales import LineResource, SaleLine
 
 
-def asked_again(line: SaleLine, product: ResolvedProduct) -> AskedLine:
-    """Return a line as it was requested, with everything that was negotiated.
-
-    Optional resources of the product that the line does not have stay omitted.
-    """
-    sold = {resource.resource_id for resource in line.resources}
+def asked_again(line: SaleLine) -> AskedLine:
+    """Return a line as it was requested, with everything that was negotiated."""
     return AskedLine(
         product_id=line.product_id,
         quantity=line.quantity,
@@ -28,11 +23,7 @@ def asked_again(line: SaleLine, product: ResolvedProduct) -> AskedLine:
         end_date=line.end_date,
         binding=_binding(line),
         selling_model_id=line.selling_model_id,
-        omitted=tuple(
-            resource.resource_id
-            for resource in product.resources
-            if resource.is_optional and resource.resource_id not in sold
-        ),
+        omitted=line.omitted,
         policies=named_by_line(line),
         attributes=line.attributes,
         negotiated=tuple(

@@ -165,7 +165,8 @@ class SaleLine:
     """One product with a quantity, for a span of days. Quotes and orders have the same lines.
 
     `target_id` is the asset, contract or custom target to which it is bound; for a commitment, its
-    anchor, if it has one yet. A `nested` commitment may overlap others of its anchor. `target_line`
+    anchor, if it has one yet. A `nested` commitment may overlap others of its anchor. Optional
+    resources that are not sold are `omitted`. `target_line`
     is the position of an earlier line to whose future asset it is bound. `external_id` is the
     caller's own id of the asset that it becomes.
     """
@@ -181,6 +182,7 @@ class SaleLine:
     selling_model_id: SellingModelId | None = None
     external_id: ExternalId | None = None
     nested: bool = False
+    omitted: tuple[ResourceId, ...] = ()
     resources: tuple[LineResource, ...] = ()
 
     @property

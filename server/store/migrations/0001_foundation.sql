@@ -703,12 +703,14 @@ CREATE TABLE quote_lines (
     selling_model_id code,
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
+    omitted    text NOT NULL DEFAULT '',
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
     CONSTRAINT quote_exists FOREIGN KEY (tenant_id, account_id, quote_id) REFERENCES quotes,
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
+COMMENT ON COLUMN quote_lines.omitted IS 'the ids of the optional resources that are not sold, joined by commas';
 COMMENT ON TABLE quote_lines IS 'run-time: one product of a quote, with its frozen terms';
 -- Finds what is bound to a target, which then cannot be deleted.
 CREATE INDEX quote_lines_of_target ON quote_lines (tenant_id, account_id, target_id)
@@ -753,6 +755,7 @@ CREATE TABLE order_lines (
     selling_model_id code,
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
+    omitted    text NOT NULL DEFAULT '',
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),

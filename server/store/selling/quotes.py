@@ -15,6 +15,7 @@ from server.domain.ids import (
     PriceBookId,
     ProductId,
     QuoteId,
+    ResourceId,
     SellingModelId,
 )
 from server.domain.modeling.roles import Binding, ProductRole
@@ -215,6 +216,8 @@ def line_columns(lines: Sequence[SaleLine]) -> tuple[list[Any], ...]:
         [line.external_id for line in lines],
         [line.nested for line in lines],
         [line.target_line for line in lines],
+        # Joined, because an array of arrays must be rectangular in Postgres.
+        [",".join(line.omitted) for line in lines],
     )
 
 
@@ -234,6 +237,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             selling_model_id=_optional_model(row["selling_model_id"]),
             external_id=_optional_external(row["external_id"]),
             nested=row["nested"],
+            omitted=tuple(map(ResourceId, filter(None, row["omitted"].split(",")))),
             resources=RESOURCES.decode(row["resources"]),
         )
         lines.setdefault(row["sale_id"], []).append(line)

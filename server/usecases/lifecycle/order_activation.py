@@ -167,7 +167,10 @@ async def _open_old(tx: Transaction, account_id: AccountId, due: list[DuePeriod]
     """Open periods of wallets that exist; for final ones, the sale is a correction."""
     if not due:
         return
-    closed = await periods.closed_ends(tx, account_id, {one.wallet_id for one in due})
+    touched = {one.wallet_id for one in due}
+    # A close at the same time would settle a period without the sale, and nothing would correct it.
+    await periods.share_open(tx, account_id, touched, min(one.period.start for one in due))
+    closed = await periods.closed_ends(tx, account_id, touched)
     first: dict[WalletId, datetime] = {}
     ahead: list[DuePeriod] = []
     for one in due:

@@ -182,7 +182,7 @@ async def _requoted(tx: Transaction, quote: Quote, lines: Sequence[AskedLine] | 
     asked: Sequence[AskedLine]
     if lines is None:
         products = await sellable(tx, [line.product_id for line in quote.lines])
-        asked = [asked_again(line, products[line.product_id]) for line in quote.lines]
+        asked = [asked_again(line) for line in quote.lines]
     else:
         products = await sellable(tx, [line.product_id for line in lines])
         asked = lines

@@ -12,7 +12,7 @@ from usage_management.v1 import types_pb2 as types
 from clients.values import enum_name
 from tests.stories.bill_words import owed
 from tests.stories.catalog_words import move as put_in_force
-from tests.stories.quote_words import activate, grant, order, rate
+from tests.stories.quote_words import act, activate, grant, order, rate, update
 from tests.stories.rate_words import ACTIVE, INACTIVE, move, priced, put
 from tests.stories.sale_words import linked, platform
 from tests.stories.token_words import Credits, commitment, described, set_up
@@ -305,3 +305,22 @@ async def test_a_quote_with_negotiated_rows_is_placed_whole_or_not_at_all(sandbo
     assert not before.quotes
     assert len(quote.lines) == 2
     assert quote.lines[0].negotiated_rates[0].rate.value == number("0.45")
+
+
+async def test_what_was_omitted_stays_omitted_and_is_shown(sandbox):
+    """A commitment to tokens without its optional terabytes, which the quote names."""
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"storage": "10"}, Credits(price="0.50")))
+    await set_up(world, commitment("commit", "credits", "100", optional={"storage": "5"}))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    made = linked("commit", "2024-01-01", asset, omitted_resources=["usageResources/storage"])
+
+    quote = await world.quote(account, made)
+    repriced = await act(world, "Reprice", quote)
+    cloned = await act(world, "Clone", quote)
+    updated = await update(world, repriced, repriced.lines[0])
+
+    for one in (quote, repriced, cloned, updated):
+        assert list(one.lines[0].omitted_resources) == ["usageResources/storage"]
+        assert len(one.lines[0].resources) == 1

@@ -121,7 +121,8 @@ class QuoteServiceServicer:
 
     def UpdateQuote(self, request, context):
         """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
-        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then. Another
+        `expire_time` alone keeps it.
 
         Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
         """

@@ -54,7 +54,8 @@ class QuoteServiceStub:
     """
     UpdateQuote: _grpc.UnaryUnaryMultiCallable[_quote_service_pb2.UpdateQuoteRequest, _quote_service_pb2.Quote]
     """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
-    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then. Another
+    `expire_time` alone keeps it.
 
     Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
     """
@@ -112,7 +113,8 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     """
     UpdateQuote: _aio.UnaryUnaryMultiCallable[_quote_service_pb2.UpdateQuoteRequest, _quote_service_pb2.Quote]  # type: ignore[assignment]
     """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
-    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+    price book, are quoted like those of a new quote; an approval or a rejection no longer applies then. Another
+    `expire_time` alone keeps it.
 
     Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
     """
@@ -191,7 +193,8 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_quote_service_pb2.Quote, _abc.Awaitable[_quote_service_pb2.Quote]]:
         """Replaces the fields of a quote that the mask names: `lines`, `price_book`, `expire_time`. New lines, or another
-        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then.
+        price book, are quoted like those of a new quote; an approval or a rejection no longer applies then. Another
+        `expire_time` alone keeps it.
 
         Fails with FAILED_PRECONDITION (`QUOTE_STATE`) if the quote was ordered or withdrawn, and as `CreateQuote`.
         """

@@ -77,6 +77,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         attributes=line.attributes,
         external_id=line.external_id or "",
         nested=line.nested,
+        omitted_resources=map(names.RESOURCE.of, line.omitted),
         warnings=unlinked_warnings(line.is_unlinked),
         resources=[line_resource_to_pb(line, resource) for resource in line.resources],
         negotiated_grants=[
