@@ -24,24 +24,30 @@ Ratios = Mapping[EntitlementId, Decimal]
 
 NONE_COMMITTED: Ratios = {}
 
-Turn = tuple[datetime | timedelta, datetime | timedelta, int, GrantId]
+Numbers = Mapping[EntitlementId, int]
+"""The numbers of entitlements, which count them within their account."""
+
+NO_NUMBERS: Numbers = {}
+
+Turn = tuple[datetime | timedelta, datetime | timedelta, int]
 
 
 def _expiring_first(grant: Grant) -> Turn:
-    return (grant.expire or FOREVER, grant.start, -grant.rollovers, grant.id)
+    return (grant.expire or FOREVER, grant.start, -grant.rollovers)
 
 
 def _granted_first(grant: Grant) -> Turn:
-    return (grant.start, grant.expire or FOREVER, -grant.rollovers, grant.id)
+    return (grant.start, grant.expire or FOREVER, -grant.rollovers)
 
 
 def _granted_last(grant: Grant) -> Turn:
-    return (EPOCH - grant.start, grant.expire or FOREVER, grant.rollovers, grant.id)
+    return (EPOCH - grant.start, grant.expire or FOREVER, grant.rollovers)
 
 
 # A remainder that rolled over was granted earlier than the issue it joined, so of equal grants the
-# one that rolled over more often pays first (under GRANTED_LAST: last). The id breaks ties, so that
-# the result depends on the grants alone, not on the order in which they were read.
+# one that rolled over more often pays first (under GRANTED_LAST: last). Of those that are still
+# equal, that of the older entitlement pays first: equal sales cost the same. The id breaks the last
+# ties, so that the result does not depend on the order in which the grants were read.
 TURN: dict[DrawdownOrder, Callable[[Grant], Turn]] = {
     DrawdownOrder.EXPIRING_FIRST: _expiring_first,
     DrawdownOrder.GRANTED_FIRST: _granted_first,
@@ -84,6 +90,7 @@ def draw_down(
     order: DrawdownOrder,
     at: datetime,
     ratios: Ratios = NONE_COMMITTED,
+    numbers: Numbers = NO_NUMBERS,
 ) -> Drawdown:
     """Spend `quantity` on the grants open at `at`: commitments first, then in the policy's order.
 
@@ -96,7 +103,13 @@ def draw_down(
     payers = (grant for grant in grants if grant.balance > 0 and grant.is_open(at))
     turn = TURN[order]
     ordered = sorted(
-        payers, key=lambda candidate: (candidate.entitlement_id not in ratios, turn(candidate))
+        payers,
+        key=lambda candidate: (
+            candidate.entitlement_id not in ratios,
+            turn(candidate),
+            numbers.get(candidate.entitlement_id, 0),
+            candidate.id,
+        ),
     )
     for grant in ordered if owed else ():
         debit = _debit(grant, owed, ratios.get(grant.entitlement_id, ONE))

@@ -141,6 +141,10 @@ class _Walk:
     movements: list[Movement] = field(default_factory=list)
     boundaries: list[tuple[datetime, int, int, GrantId]] = field(default_factory=list)
     ratios: dict[datetime, Ratios] = field(default_factory=dict)
+    numbers: dict[EntitlementId, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.numbers = {key: one.number for key, one in self.entitlements.items()}
 
     def begin(self, grants: tuple[Grant, ...], horizon: datetime) -> None:
         """Add the existing grants, and queue the issues that are due by `horizon`."""
@@ -194,6 +198,7 @@ class _Walk:
             order=self.terms.order,
             at=increment.at,
             ratios=self.ratios.get(increment.period_start, NONE_COMMITTED),
+            numbers=self.numbers,
         )
         # One cell may be paid for by several grants; the leg tells their movements apart.
         for leg, debit in enumerate(drawdown.debits):
