@@ -12,6 +12,7 @@ class JobKind(StrEnum):
     VALIDATE_CATALOG = "validate_catalog"
     RATE_BATCH = "rate_batch"
     CHANGE_RECORDS = "change_records"
+    REPRICE = "reprice"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -28,6 +29,7 @@ _RANKS = {
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,
     JobKind.CHANGE_RECORDS: 70,
+    JobKind.REPRICE: 75,
     JobKind.ADVANCE_CLOCK: 99,
 }
 

@@ -203,6 +203,7 @@ CREATE TABLE public.asset_changes (
     reason text DEFAULT ''::text NOT NULL,
     act_time timestamp with time zone NOT NULL,
     fields jsonb NOT NULL,
+    reprice_run_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
     CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text]))),
@@ -1266,6 +1267,89 @@ ALTER TABLE ONLY public.refused_records FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.refused_records IS 'control: the last refused records of a tenant, at most 1,000';
 
+CREATE TABLE public.reprice_run_accounts (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    is_done boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_accounts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_accounts IS 'run-time: the accounts of a reprice run';
+
+CREATE TABLE public.reprice_run_amounts (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    asset_id uuid NOT NULL,
+    usage_resource_id public.code NOT NULL,
+    is_final boolean NOT NULL,
+    currency_code text NOT NULL,
+    period_count bigint NOT NULL,
+    amount_before public.exact_amount NOT NULL,
+    amount_after public.exact_amount NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_amounts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_amounts IS 'run-time: what a dry reprice run would change in money';
+
+CREATE TABLE public.reprice_run_items (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    asset_id uuid,
+    resources jsonb,
+    refusal text DEFAULT ''::text NOT NULL,
+    no_money text DEFAULT ''::text NOT NULL,
+    CONSTRAINT accounts_have_reasons CHECK (((asset_id IS NULL) = ((refusal <> ''::text) OR (no_money <> ''::text)))),
+    CONSTRAINT assets_have_resources CHECK (((asset_id IS NULL) = (resources IS NULL))),
+    CONSTRAINT first_is_the_account CHECK ((("position" = 0) = (asset_id IS NULL))),
+    CONSTRAINT reprice_run_items_position_check CHECK (("position" >= 0))
+);
+
+ALTER TABLE ONLY public.reprice_run_items FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_items IS 'run-time: the outcomes of a reprice run by asset, with the rates before and after';
+
+CREATE TABLE public.reprice_runs (
+    tenant_id uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    state text DEFAULT 'RUNNING'::text NOT NULL,
+    is_dry boolean NOT NULL,
+    repeats_id uuid,
+    account_ids text[],
+    product_id public.code,
+    price_book_id public.code,
+    new_price_book_id public.code,
+    start_date date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    after_account_id text DEFAULT ''::text NOT NULL,
+    is_listed boolean DEFAULT false NOT NULL,
+    account_count bigint DEFAULT 0 NOT NULL,
+    done_count bigint DEFAULT 0 NOT NULL,
+    refused_count bigint DEFAULT 0 NOT NULL,
+    no_money_count bigint DEFAULT 0 NOT NULL,
+    asset_count bigint DEFAULT 0 NOT NULL,
+    repriced_count bigint DEFAULT 0 NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    finish_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT done_means_all CHECK (((state <> 'DONE'::text) OR (is_listed AND (done_count = account_count)))),
+    CONSTRAINT finished_means_time CHECK (((state = 'RUNNING'::text) = (finish_time IS NULL))),
+    CONSTRAINT only_dry_runs_are_repeated CHECK (((repeats_id IS NULL) OR (NOT is_dry))),
+    CONSTRAINT reprice_runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.reprice_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_runs IS 'run-time: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
+
 CREATE TABLE public.request_log (
     tenant_id uuid NOT NULL,
     account_id public.byte_text NOT NULL,
@@ -1952,6 +2036,18 @@ ALTER TABLE ONLY public.refresh_policies
 ALTER TABLE ONLY public.refused_records
     ADD CONSTRAINT refused_records_pkey PRIMARY KEY (tenant_id, refusal_id);
 
+ALTER TABLE ONLY public.reprice_run_accounts
+    ADD CONSTRAINT reprice_run_accounts_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_amounts
+    ADD CONSTRAINT reprice_run_amounts_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id, asset_id, usage_resource_id, is_final, currency_code);
+
+ALTER TABLE ONLY public.reprice_run_items
+    ADD CONSTRAINT reprice_run_items_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id, "position");
+
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT reprice_runs_pkey PRIMARY KEY (tenant_id, reprice_run_id);
+
 ALTER TABLE ONLY public.request_log
     ADD CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id);
 
@@ -2108,6 +2204,12 @@ CREATE INDEX record_runs_by_time ON public.record_runs USING btree (tenant_id, a
 
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
 
+CREATE INDEX reprice_run_amounts_by_run ON public.reprice_run_amounts USING btree (tenant_id, reprice_run_id);
+
+CREATE INDEX reprice_run_items_by_run ON public.reprice_run_items USING btree (tenant_id, reprice_run_id, account_id, "position");
+
+CREATE INDEX reprice_runs_by_time ON public.reprice_runs USING btree (tenant_id, create_time, reprice_run_id);
+
 CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, create_time);
 
 CREATE UNIQUE INDEX rollover_policy_id_taken ON public.rollover_policies USING btree (tenant_id, lower((policy_id)::text));
@@ -2184,6 +2286,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.record_runs FOR EACH ROW 
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.refresh_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.reprice_runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rollover_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
@@ -2227,6 +2331,9 @@ ALTER TABLE ONLY public.rating_batches
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.record_runs
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.reprice_run_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.superseded_liables
@@ -2436,6 +2543,18 @@ ALTER TABLE ONLY public.refresh_policies
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES public.refresh_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT repeated_run_exists FOREIGN KEY (tenant_id, repeats_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_amounts
+    ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_items
+    ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_accounts
+    ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
+
 ALTER TABLE ONLY public.request_log
     ADD CONSTRAINT request_log_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -2462,6 +2581,9 @@ ALTER TABLE ONLY public.selling_models
 
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT source_summary_exists FOREIGN KEY (tenant_id, account_id, source_summary_id) REFERENCES public.usage_summaries(tenant_id, account_id, usage_summary_id);
+
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
@@ -2692,6 +2814,14 @@ CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(
 
 CREATE POLICY own_tenant ON public.refused_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.reprice_run_accounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_run_amounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_run_items USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.request_log USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.rollover_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2779,6 +2909,14 @@ ALTER TABLE public.record_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refused_records ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_accounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_amounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.request_log ENABLE ROW LEVEL SECURITY;
 
@@ -2951,6 +3089,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.record_runs TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refused_records TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_run_accounts TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.reprice_run_amounts TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.reprice_run_items TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_runs TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.request_log TO usage_app;
 

@@ -6,6 +6,7 @@ from workers.tasks.catalog import validate_catalog
 from workers.tasks.clock import advance_clock
 from workers.tasks.rating import rate_batch
 from workers.tasks.records import change_records
+from workers.tasks.reprice import reprice
 from workers.tasks.wallets import close_period, correct_usage, refresh_grants
 
 TASKS: dict[str, Task] = {
@@ -15,5 +16,6 @@ TASKS: dict[str, Task] = {
     JobKind.VALIDATE_CATALOG: validate_catalog,
     JobKind.RATE_BATCH: rate_batch,
     JobKind.CHANGE_RECORDS: change_records,
+    JobKind.REPRICE: reprice,
     JobKind.ADVANCE_CLOCK: advance_clock,
 }

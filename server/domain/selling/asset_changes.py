@@ -11,7 +11,14 @@ from enum import StrEnum
 
 from server.domain.calendar import Cadence, local_date
 from server.domain.exact import plain
-from server.domain.ids import AssetId, CredentialId, OrderId, QuoteId, ResourceId
+from server.domain.ids import (
+    AssetId,
+    CredentialId,
+    OrderId,
+    QuoteId,
+    RepriceRunId,
+    ResourceId,
+)
 from server.domain.modeling.policies import PolicySource
 from server.domain.rating.additions import Addition, competing, in_force
 from server.domain.rating.rates import Rate, RateSegment, RateTerms, Tier
@@ -52,6 +59,7 @@ class NewAssetChange:
     fields: tuple[FieldChange, ...]
     order_id: OrderId | None = None
     reason: str = ""
+    run_id: RepriceRunId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

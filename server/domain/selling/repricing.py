@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import AccountId, AssetId, ResourceId
+from server.domain.ids import AccountId, AssetId, RepriceRunId, ResourceId
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.asset_changes import (
@@ -93,7 +93,12 @@ def check_last(
 
 
 def repriced_changes(
-    found: Iterable[Repriced], *, day: date, act_time: datetime, reason: str
+    found: Iterable[Repriced],
+    *,
+    day: date,
+    act_time: datetime,
+    reason: str,
+    run_id: RepriceRunId | None = None,
 ) -> list[NewAssetChange]:
     """Return the change of each asset that has new rates."""
     by_asset: dict[AssetId, list[Repriced]] = {}
@@ -113,6 +118,7 @@ def repriced_changes(
                 )
             ),
             reason=reason,
+            run_id=run_id,
         )
         for asset_id, of_asset in by_asset.items()
     ]

@@ -807,6 +807,8 @@ CREATE TABLE asset_changes (
     reason         text NOT NULL DEFAULT '',
     act_time       timestamptz NOT NULL,
     fields         jsonb NOT NULL,
+    -- No foreign key: a run is of the tenant, and the table of the account.
+    reprice_run_id uuid,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id, number),
     CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
@@ -1540,6 +1542,90 @@ CREATE TABLE record_run_balances (
 );
 COMMENT ON TABLE record_run_balances IS 'run-time: the balances that a dry run would change';
 
+-- A run is about many accounts; each of these has a row of its own, and jobs that are done in any order.
+CREATE TABLE reprice_runs (
+    tenant_id         uuid NOT NULL,
+    reprice_run_id    uuid NOT NULL,
+    state             text NOT NULL DEFAULT 'RUNNING' CHECK (state IN ('RUNNING', 'DONE', 'FAILED')),
+    is_dry            boolean NOT NULL,
+    repeats_id        uuid,
+    account_ids       text[],
+    product_id        code,
+    price_book_id     code,
+    new_price_book_id code,
+    start_date        date NOT NULL,
+    reason            text NOT NULL DEFAULT '',
+    -- The last account that was looked at, and true once there are no more.
+    after_account_id  text NOT NULL DEFAULT '',
+    is_listed         boolean NOT NULL DEFAULT false,
+    account_count     bigint NOT NULL DEFAULT 0,
+    done_count        bigint NOT NULL DEFAULT 0,
+    refused_count     bigint NOT NULL DEFAULT 0,
+    no_money_count    bigint NOT NULL DEFAULT 0,
+    asset_count       bigint NOT NULL DEFAULT 0,
+    repriced_count    bigint NOT NULL DEFAULT 0,
+    error             text NOT NULL DEFAULT '',
+    finish_time       timestamptz,
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, reprice_run_id),
+    CONSTRAINT finished_means_time CHECK ((state = 'RUNNING') = (finish_time IS NULL)),
+    CONSTRAINT done_means_all CHECK (state <> 'DONE' OR (is_listed AND done_count = account_count)),
+    CONSTRAINT only_dry_runs_are_repeated CHECK (repeats_id IS NULL OR NOT is_dry),
+    CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES tenants,
+    CONSTRAINT repeated_run_exists FOREIGN KEY (tenant_id, repeats_id) REFERENCES reprice_runs
+);
+COMMENT ON TABLE reprice_runs IS 'run-time: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
+CREATE INDEX reprice_runs_by_time ON reprice_runs (tenant_id, create_time, reprice_run_id);
+
+CREATE TABLE reprice_run_accounts (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    is_done        boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
+    CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES reprice_runs
+);
+COMMENT ON TABLE reprice_run_accounts IS 'run-time: the accounts of a reprice run';
+
+-- Position 0 is the account as a whole, which has no asset.
+CREATE TABLE reprice_run_items (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    position       integer NOT NULL CHECK (position >= 0),
+    asset_id       uuid,
+    resources      jsonb,
+    refusal        text NOT NULL DEFAULT '',
+    no_money       text NOT NULL DEFAULT '',
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id, position),
+    CONSTRAINT first_is_the_account CHECK ((position = 0) = (asset_id IS NULL)),
+    CONSTRAINT assets_have_resources CHECK ((asset_id IS NULL) = (resources IS NULL)),
+    CONSTRAINT accounts_have_reasons CHECK ((asset_id IS NULL) = (refusal <> '' OR no_money <> '')),
+    CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id)
+        REFERENCES reprice_run_accounts
+);
+COMMENT ON TABLE reprice_run_items IS 'run-time: the outcomes of a reprice run by asset, with the rates before and after';
+CREATE INDEX reprice_run_items_by_run ON reprice_run_items (tenant_id, reprice_run_id, account_id, position);
+
+CREATE TABLE reprice_run_amounts (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    reprice_run_id    uuid NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id code NOT NULL,
+    is_final          boolean NOT NULL,
+    currency_code     text NOT NULL,
+    period_count      bigint NOT NULL,
+    amount_before     exact_amount NOT NULL,
+    amount_after      exact_amount NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id, asset_id, usage_resource_id, is_final, currency_code),
+    CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id)
+        REFERENCES reprice_run_accounts
+);
+COMMENT ON TABLE reprice_run_amounts IS 'run-time: what a dry reprice run would change in money';
+CREATE INDEX reprice_run_amounts_by_run ON reprice_run_amounts (tenant_id, reprice_run_id);
+
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1580,6 +1666,7 @@ BEGIN
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('record_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('reprice_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('assets', NULL)
     ) AS own (name, is_change)
     UNION ALL
@@ -1626,7 +1713,8 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, binding_targets, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods, reprice_runs,
+    reprice_run_accounts TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.

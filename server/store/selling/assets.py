@@ -16,6 +16,7 @@ from server.domain.ids import (
     ExternalId,
     OrderId,
     PolicyId,
+    PriceBookId,
     ProductGrantId,
     ProductId,
     ResourceId,
@@ -52,7 +53,10 @@ POLICIES: DocumentCodec[SoldPolicies] = DocumentCodec(SoldPolicies)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFilter:
-    """The filters of a list of assets; None for any. Commitments without an anchor are unlinked."""
+    """The filters of a list of assets; None for any. Commitments without an anchor are unlinked.
+
+    `price_book_id` is that of the order.
+    """
 
     product_id: ProductId | None = None
     external_id: ExternalId | None = None
@@ -60,6 +64,7 @@ class AssetFilter:
     day: date | None = None
     created: TimeWindow = ANY_TIME
     is_unlinked: bool = False
+    price_book_id: PriceBookId | None = None
 
 
 async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
@@ -129,6 +134,7 @@ async def list_assets(
         only.created.end,
         only.external_id,
         only.is_unlinked,
+        only.price_book_id,
     )
     return await _whole(tx, account_id, rows)
 

@@ -302,6 +302,7 @@ class AssetChange(_message.Message):
     ACT_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    REPRICE_RUN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}/changes/{change}`; for `OTHER_SALE`, that of the sale of the
     other asset.
@@ -318,6 +319,8 @@ class AssetChange(_message.Message):
     """The quote of the order: `accounts/{account}/quotes/{quote}`; empty if there was none."""
     created_by: _builtins.str
     """The credential that did it: `credentials/{credential}`; empty if the service itself did."""
+    reprice_run: _builtins.str
+    """The run that did it: `repriceRuns/{reprice_run}`; empty if there was none."""
     @_builtins.property
     def effective_date(self) -> _date_pb2.Date:
         """The first day on which the change applies, in the account's time zone."""
@@ -353,10 +356,11 @@ class AssetChange(_message.Message):
         act_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        reprice_run: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "approval", b"approval", "create_time", b"create_time", "effective_date", b"effective_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "act_time", b"act_time", "approval", b"approval", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "effective_date", b"effective_date", "field_changes", b"field_changes", "name", b"name", "order", b"order", "quote", b"quote", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "act_time", b"act_time", "approval", b"approval", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "effective_date", b"effective_date", "field_changes", b"field_changes", "name", b"name", "order", b"order", "quote", b"quote", "reason", b"reason", "reprice_run", b"reprice_run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

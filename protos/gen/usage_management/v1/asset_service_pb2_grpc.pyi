@@ -58,7 +58,7 @@ class AssetServiceStub:
     """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
     What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-    corrected. The history of each asset tells it.
+    corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
     Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
@@ -95,7 +95,7 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
     What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-    corrected. The history of each asset tells it.
+    corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
     Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
@@ -159,7 +159,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
         What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-        corrected. The history of each asset tells it.
+        corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
         Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
         a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new

@@ -259,6 +259,8 @@ class ErrorDetails(_message.Message):
         """The amend run does not exist."""
         VOID_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 254
         """The void run does not exist."""
+        REPRICE_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 482
+        """The reprice run does not exist, or belongs to another tenant; check the name."""
         TENANT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 220
         """The tenant does not exist, or is not the caller's."""
         UNIT_CLASS_NOT_FOUND: ErrorDetails._Reason.ValueType  # 221
@@ -387,6 +389,10 @@ class ErrorDetails(_message.Message):
         """The commitment is linked to another anchor already; sell another commitment for this one."""
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
+        REPRICE_RUN_STATE: ErrorDetails._Reason.ValueType  # 480
+        """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+        REPRICE_RUN_DIFFERS: ErrorDetails._Reason.ValueType  # 481
+        """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
@@ -667,6 +673,8 @@ class ErrorDetails(_message.Message):
     """The amend run does not exist."""
     VOID_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 254
     """The void run does not exist."""
+    REPRICE_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 482
+    """The reprice run does not exist, or belongs to another tenant; check the name."""
     TENANT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 220
     """The tenant does not exist, or is not the caller's."""
     UNIT_CLASS_NOT_FOUND: ErrorDetails.Reason.ValueType  # 221
@@ -795,6 +803,10 @@ class ErrorDetails(_message.Message):
     """The commitment is linked to another anchor already; sell another commitment for this one."""
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""
+    REPRICE_RUN_STATE: ErrorDetails.Reason.ValueType  # 480
+    """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+    REPRICE_RUN_DIFFERS: ErrorDetails.Reason.ValueType  # 481
+    """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.

@@ -87,16 +87,18 @@ def reprice_assets_from_pb(request: pb.RepriceAssetsRequest) -> RepriceAssets:
 def repriced_to_pb(account_id: AccountId, found: Iterable[Repriced]) -> pb.RepriceAssetsResponse:
     """Return the outcomes of a repricing."""
     return pb.RepriceAssetsResponse(
-        resources=[
-            pb.RepricedResource(
-                asset=names.ASSET.of(account_id, one.asset_id),
-                usage_resource=names.RESOURCE.of(one.resource_id),
-                outcome=enum_pb(pb.RepricedResource.Outcome, one.outcome),
-                before=terms_to_pb(one.before, is_fixed=one.is_fixed),
-                after=terms_to_pb(one.after, is_fixed=one.is_fixed),
-            )
-            for one in found
-        ]
+        resources=[repriced_resource_to_pb(account_id, one) for one in found]
+    )
+
+
+def repriced_resource_to_pb(account_id: AccountId, one: Repriced) -> pb.RepricedResource:
+    """Return the outcome for a resource of an asset."""
+    return pb.RepricedResource(
+        asset=names.ASSET.of(account_id, one.asset_id),
+        usage_resource=names.RESOURCE.of(one.resource_id),
+        outcome=enum_pb(pb.RepricedResource.Outcome, one.outcome),
+        before=terms_to_pb(one.before, is_fixed=one.is_fixed),
+        after=terms_to_pb(one.after, is_fixed=one.is_fixed),
     )
 
 

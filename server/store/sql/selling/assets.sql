@@ -143,7 +143,7 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null,
---   $10 external_id text or null, $11 unlinked boolean
+--   $10 external_id text or null, $11 unlinked boolean, $12 price_book_id text or null
 SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
        created_by, update_time, updated_by,
        l.order_id, l.role,
@@ -166,6 +166,9 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
    AND (NOT $11::boolean OR (l.role NOT IN ('ANCHOR', 'PACK') AND NOT EXISTS (
        SELECT FROM commitment_links AS k
         WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id)))
+   AND ($12::text IS NULL OR EXISTS (
+       SELECT FROM orders AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.order_id = l.order_id AND o.price_book_id = $12))
  ORDER BY number
  LIMIT $4;
 
