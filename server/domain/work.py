@@ -13,6 +13,7 @@ class JobKind(StrEnum):
     RATE_BATCH = "rate_batch"
     CHANGE_RECORDS = "change_records"
     REPRICE = "reprice"
+    FOLLOW_CATALOG = "follow_catalog"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -30,6 +31,7 @@ _RANKS = {
     JobKind.RATE_BATCH: 60,
     JobKind.CHANGE_RECORDS: 70,
     JobKind.REPRICE: 75,
+    JobKind.FOLLOW_CATALOG: 40,
     JobKind.ADVANCE_CLOCK: 99,
 }
 

@@ -206,7 +206,7 @@ CREATE TABLE public.asset_changes (
     reprice_run_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
-    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text]))),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text, 'FOLLOW'::text]))),
     CONSTRAINT asset_changes_number_check CHECK ((number > 0))
 );
 
@@ -228,7 +228,7 @@ CREATE TABLE public.asset_rates (
 
 ALTER TABLE ONLY public.asset_rates FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
+COMMENT ON TABLE public.asset_rates IS 'run-time: the rates of an asset over time: frozen at its sale, or as the catalog has them';
 
 CREATE TABLE public.asset_resources (
     tenant_id uuid NOT NULL,
@@ -622,9 +622,11 @@ CREATE TABLE public.order_lines (
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     omitted text DEFAULT ''::text NOT NULL,
+    rate_basis text DEFAULT 'FROZEN'::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_rate_basis_check CHECK ((rate_basis = ANY (ARRAY['FROZEN'::text, 'FOLLOW_CATALOG'::text]))),
     CONSTRAINT order_lines_target_line_check CHECK ((target_line >= 0)),
     CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
@@ -878,9 +880,11 @@ CREATE TABLE public.quote_lines (
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     omitted text DEFAULT ''::text NOT NULL,
+    rate_basis text DEFAULT 'FROZEN'::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT quote_lines_rate_basis_check CHECK ((rate_basis = ANY (ARRAY['FROZEN'::text, 'FOLLOW_CATALOG'::text]))),
     CONSTRAINT quote_lines_target_line_check CHECK ((target_line >= 0))
 );
 
@@ -2160,6 +2164,8 @@ CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kin
 
 CREATE INDEX order_lines_of_target ON public.order_lines USING btree (tenant_id, account_id, target_id) WHERE (binding = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text]));
 
+CREATE INDEX order_lines_that_follow ON public.order_lines USING btree (tenant_id, account_id) WHERE (rate_basis = 'FOLLOW_CATALOG'::text);
+
 CREATE UNIQUE INDEX overage_policy_id_taken ON public.overage_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX price_book_id_taken ON public.price_books USING btree (tenant_id, lower((price_book_id)::text));
@@ -2986,7 +2992,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.aggregation_policies TO usage_
 
 GRANT SELECT,INSERT ON TABLE public.asset_changes TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.asset_rates TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 

@@ -36,6 +36,7 @@ class AssetAct(StrEnum):
     OTHER_SALE = "OTHER_SALE"
     LINK = "LINK"
     REPRICE = "REPRICE"
+    FOLLOW = "FOLLOW"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +223,8 @@ def described_terms(terms: RateTerms | None) -> Texts:
             for row in terms.adjustments
         ),
     }
+    if terms.is_held:
+        texts["catalog_gap"] = "the last terms hold"
     texts |= {f"custom_fields/{key}": text for key, text in terms.effective_fields.items()}
     for committed in terms.committed:
         for path, text in described_terms(committed).items():

@@ -49,6 +49,7 @@ from server.domain.selling.sales import (
     LineResource,
     ListedGrant,
     ListedPolicies,
+    RateBasis,
     SaleLine,
     granted,
 )
@@ -71,6 +72,7 @@ class AskedLine:
     grants: Mapping[ProductGrantId, GrantParts] = field(default_factory=dict)
     external_id: ExternalId | None = None
     nested: bool = False
+    rate_basis: RateBasis = RateBasis.FROZEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
 
     Raises RESOURCE_NOT_OPTIONAL, RESOURCE_INACTIVE, PERIOD_ORDER, BINDING_TARGET, TIERS_INVALID,
     DECIMAL_RANGE, RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
-    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
+    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE, RATE_BASIS_NOT_ALLOWED.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
     # Omitted resources are left out before all checks, so that they need no rate.
@@ -149,6 +151,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
     if product.role.is_commitment:
         _check_discounts(resources_by_id, asked.product_id)
     _check_reached(resources_by_id, asked.product_id, path)
+    if asked.rate_basis is RateBasis.FOLLOW_CATALOG:
+        _check_following(product, resources_by_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
     return SaleLine(
@@ -164,8 +168,23 @@ def quoted(inputs: LineInputs) -> SaleLine:
         external_id=asked.external_id,
         nested=asked.nested,
         omitted=asked.omitted,
+        rate_basis=asked.rate_basis,
         resources=resources_by_id,
     )
+
+
+def _check_following(
+    product: ResolvedProduct, resources: Iterable[LineResource], path: str
+) -> None:
+    """Raise RATE_BASIS_NOT_ALLOWED for a line whose rates cannot follow the catalog."""
+    name = product.product_id
+    if product.role.is_commitment:
+        fault = f"{name} is a commitment, which fixes its rates for its term; sell it FROZEN"
+    elif all(resource.terms is None for resource in resources):
+        fault = f"{name} has no rate that could follow the catalog; sell it FROZEN"
+    else:
+        return
+    raise InvalidArgument.at(f"{path}.rate_basis", "RATE_BASIS_NOT_ALLOWED", fault, product=name)
 
 
 def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:

@@ -62,6 +62,13 @@ class QuoteState(StrEnum):
     ORDERED = "ORDERED"
 
 
+class RateBasis(StrEnum):
+    """The rates of an asset over time: as sold, or those of the catalog on each day."""
+
+    FROZEN = "FROZEN"
+    FOLLOW_CATALOG = "FOLLOW_CATALOG"
+
+
 class OrderState(StrEnum):
     """The state of an order."""
 
@@ -183,6 +190,7 @@ class SaleLine:
     external_id: ExternalId | None = None
     nested: bool = False
     omitted: tuple[ResourceId, ...] = ()
+    rate_basis: RateBasis = RateBasis.FROZEN
     resources: tuple[LineResource, ...] = ()
 
     @property
@@ -333,6 +341,7 @@ class Asset:
     role: ProductRole = ProductRole.ANCHOR
     linked_id: AssetId | None = None
     external_id: ExternalId | None = None
+    rate_basis: RateBasis = RateBasis.FROZEN
     audit: Audit | None = None
 
 

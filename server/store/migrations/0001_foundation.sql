@@ -704,6 +704,7 @@ CREATE TABLE quote_lines (
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
     omitted    text NOT NULL DEFAULT '',
+    rate_basis text NOT NULL DEFAULT 'FROZEN' CHECK (rate_basis IN ('FROZEN', 'FOLLOW_CATALOG')),
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -756,6 +757,7 @@ CREATE TABLE order_lines (
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
     omitted    text NOT NULL DEFAULT '',
+    rate_basis text NOT NULL DEFAULT 'FROZEN' CHECK (rate_basis IN ('FROZEN', 'FOLLOW_CATALOG')),
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
@@ -766,6 +768,8 @@ CREATE TABLE order_lines (
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
+-- Finds the accounts whose assets follow the catalog.
+CREATE INDEX order_lines_that_follow ON order_lines (tenant_id, account_id) WHERE rate_basis = 'FOLLOW_CATALOG';
 -- Finds what is bound to a target, which then cannot be deleted.
 CREATE INDEX order_lines_of_target ON order_lines (tenant_id, account_id, target_id)
     WHERE binding IN ('CONTRACT', 'CUSTOM');
@@ -801,7 +805,7 @@ CREATE TABLE asset_changes (
     account_id     code NOT NULL,
     asset_id       uuid NOT NULL,
     number         integer NOT NULL CHECK (number > 0),
-    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE')),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE', 'FOLLOW')),
     order_id       uuid,
     effective_date date NOT NULL,
     reason         text NOT NULL DEFAULT '',
@@ -939,7 +943,7 @@ CREATE TABLE asset_rates (
         tstzrange(start_time, end_time) WITH &&
     )
 );
-COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
+COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset over time: frozen at its sale, or as the catalog has them';
 CREATE INDEX asset_rates_by_asset ON asset_rates (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
 CREATE TABLE entitlements (
@@ -1731,6 +1735,8 @@ GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
+-- The rates of later days of an asset that follows the catalog.
+GRANT DELETE ON asset_rates TO usage_app;
 GRANT DELETE ON procedures, procedure_versions, quote_lines, custom_fields, binding_targets, binding_target_policies
     TO usage_app;
 

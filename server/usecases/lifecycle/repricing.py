@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from server.domain.billing.causes import Cause
 from server.domain.calendar import local_midnight
 from server.domain.errors import InvalidArgument
 from server.domain.ids import (
@@ -29,14 +28,11 @@ from server.domain.selling.repricing import (
     repriced_changes,
 )
 from server.domain.selling.sales import Asset, Order
-from server.domain.settlement.standing import standing
 from server.store.access import tenants
-from server.store.billing import periods, summaries
 from server.store.connection import Transaction
 from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
 from server.store.selling.assets import AssetFilter
-from server.store.settlement import wallets
-from server.usecases.billing import pending
+from server.usecases.lifecycle import rate_changes
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
 
 MOST_ASSETS = 100
@@ -127,7 +123,9 @@ async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> l
     """Return the assets to reprice, oldest first."""
     account_id = command.account_id
     if command.asset_ids:
-        named = [await assets.get(tx, account_id, key) for key in dict.fromkeys(command.asset_ids)]
+        named = [
+            await assets.get(tx, account_id, key, start) for key in dict.fromkeys(command.asset_ids)
+        ]
         for index, asset in enumerate(named):
             check_day(asset, command.day, f"assets[{index}]")
         wanted = command.product_id
@@ -139,7 +137,7 @@ async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> l
         product_id=command.product_id, day=command.day, price_book_id=command.sold_by
     )
     most = command.most_assets
-    found = await assets.list_assets(tx, account_id, only, after=None, limit=most + 1)
+    found = await assets.list_assets(tx, account_id, only, after=None, limit=most + 1, at=start)
     if len(found) > most:
         text = f"more than {most} assets are sold on that day; name some of them"
         raise InvalidArgument.at("assets", "TOO_MANY_ITEMS", text, limit=str(most))
@@ -185,16 +183,13 @@ class Catalog:
 
 async def _change_rates(tx: Transaction, plan: RepricePlan) -> None:
     """Change the rates, and mark the final periods in which they apply, to be corrected."""
-    chosen, changed, start = plan.chosen, plan.changed, plan.start
-    account_id, touched = chosen[0].account_id, plan.wallets
-    # A close at the same time would rate a period as before, and nothing would correct it.
-    await periods.share_open(tx, account_id, touched, start)
-    firsts = await periods.first_final(tx, account_id, touched, start)
-    keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
-    await pending.mark(tx, keys, Cause.RATE)
+    account_id, changed, start = plan.chosen[0].account_id, plan.changed, plan.start
+    firsts = await rate_changes.mark_final(tx, account_id, plan.wallets, start)
     await asset_rates.change(tx, account_id, changed, start)
-    for wallet_id in _wallets(chosen, [one for one in changed if one.after.due]):
-        await _add_standing(tx, account_id, wallet_id, (start, firsts.get(wallet_id)), changed)
+    for wallet_id in _wallets(plan.chosen, [one for one in changed if one.after.due]):
+        since = (start, firsts.get(wallet_id))
+        of = {one.asset_id for one in changed}
+        await rate_changes.add_standing(tx, account_id, wallet_id, since, of)
     await orders.bump_rates(tx, account_id)
 
 
@@ -206,31 +201,6 @@ def _wallets(chosen: Sequence[Asset], changed: Sequence[Repriced]) -> list[Walle
         for resource in asset.resources
     }
     return sorted({held[one.asset_id, one.resource_id] for one in changed})
-
-
-async def _add_standing(
-    tx: Transaction,
-    account_id: AccountId,
-    wallet_id: WalletId,
-    since: tuple[datetime, datetime | None],
-    changed: Sequence[Repriced],
-) -> None:
-    """Add what is owed without usage now to the periods that exist; later ones begin with it.
-
-    `since` is when the new rates begin, and the first final period in which they apply.
-    """
-    start, first = since
-    known = {} if first is None else {wallet_id: first}
-    wallet = await wallets.get(tx, account_id, wallet_id, since=known)
-    stored = {cell.id for cell in wallet.cells}
-    assets_of = {one.asset_id for one in changed}
-    found = [
-        cell
-        for period in await periods.existing(tx, account_id, wallet_id, start)
-        for cell in standing(wallet.state, (), period)
-        if cell.asset_id in assets_of and cell.id not in stored
-    ]
-    await summaries.add_standing(tx, wallet, found)
 
 
 async def _keep_history(

@@ -46,6 +46,7 @@ class Asset(_message.Message):
     USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    RATE_BASIS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
@@ -64,6 +65,8 @@ class Asset(_message.Message):
     """The anchor of a commitment: `accounts/{account}/assets/{asset}`; empty for other assets, and for a commitment that
     is not linked yet.
     """
+    rate_basis: _quote_service_pb2.RateBasis.ValueType
+    """The rates of the asset over time."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The number of units of the product that were bought."""
@@ -110,10 +113,11 @@ class Asset(_message.Message):
         usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType = ...,
         linked_asset: _builtins.str = ...,
         warnings: _abc.Iterable[_quote_service_pb2.SaleWarning] | None = ...,
+        rate_basis: _quote_service_pb2.RateBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "rate_basis", b"rate_basis", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,7 +144,9 @@ class AssetResource(_message.Message):
     """
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """The rate and tiers of usage beyond the grants."""
+        """The rate and tiers of usage beyond the grants, as they are now by the tenant's clock; the first or the last ones for
+        an asset that has not begun or has ended.
+        """
 
     @_builtins.property
     def entitlements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entitlement]:
@@ -271,6 +277,8 @@ class AssetChange(_message.Message):
         """
         REPRICE: AssetChange._Act.ValueType  # 4
         """The asset was moved to the rates of the catalog of a day."""
+        FOLLOW: AssetChange._Act.ValueType  # 5
+        """The catalog changed, or will change on the effective date, and the asset follows it."""
 
     class Act(_Act, metaclass=_ActEnumTypeWrapper):
         """The kind of act. New acts may be added."""
@@ -289,6 +297,8 @@ class AssetChange(_message.Message):
     """
     REPRICE: AssetChange.Act.ValueType  # 4
     """The asset was moved to the rates of the catalog of a day."""
+    FOLLOW: AssetChange.Act.ValueType  # 5
+    """The catalog changed, or will change on the effective date, and the asset follows it."""
 
     NAME_FIELD_NUMBER: _builtins.int
     ACT_FIELD_NUMBER: _builtins.int
@@ -706,6 +716,8 @@ class RepricedResource(_message.Message):
         """The rates of the catalog are those that the asset has."""
         NO_CATALOG_RATE: RepricedResource._Outcome.ValueType  # 3
         """The catalog has no rate on the day; the asset keeps its own."""
+        FOLLOWS_CATALOG: RepricedResource._Outcome.ValueType  # 4
+        """The asset follows the catalog, so its rates change with it, and only with it."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """The outcome. New outcomes may be added."""
@@ -718,6 +730,8 @@ class RepricedResource(_message.Message):
     """The rates of the catalog are those that the asset has."""
     NO_CATALOG_RATE: RepricedResource.Outcome.ValueType  # 3
     """The catalog has no rate on the day; the asset keeps its own."""
+    FOLLOWS_CATALOG: RepricedResource.Outcome.ValueType  # 4
+    """The asset follows the catalog, so its rates change with it, and only with it."""
 
     ASSET_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int

@@ -81,8 +81,9 @@ class AssetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAssetChanges(self, request, context):
-        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-        catalog and new versions of policies are not among them, because they do not reach what was sold.
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+        versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+        asset follows the catalog.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """

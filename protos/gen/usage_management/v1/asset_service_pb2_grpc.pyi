@@ -38,8 +38,9 @@ class AssetServiceStub:
     ListAssets: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]
     """Lists an account's assets, oldest first."""
     ListAssetChanges: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]
-    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-    catalog and new versions of policies are not among them, because they do not reach what was sold.
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+    versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+    asset follows the catalog.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
@@ -75,8 +76,9 @@ class AssetServiceAsyncStub(AssetServiceStub):
     ListAssets: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]  # type: ignore[assignment]
     """Lists an account's assets, oldest first."""
     ListAssetChanges: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]  # type: ignore[assignment]
-    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-    catalog and new versions of policies are not among them, because they do not reach what was sold.
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+    versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+    asset follows the catalog.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
@@ -127,8 +129,9 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _asset_service_pb2.ListAssetChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.ListAssetChangesResponse, _abc.Awaitable[_asset_service_pb2.ListAssetChangesResponse]]:
-        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-        catalog and new versions of policies are not among them, because they do not reach what was sold.
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+        versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+        asset follows the catalog.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """

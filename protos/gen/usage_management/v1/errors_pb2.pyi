@@ -389,6 +389,8 @@ class ErrorDetails(_message.Message):
         """The commitment is linked to another anchor already; sell another commitment for this one."""
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
+        RATE_BASIS_NOT_ALLOWED: ErrorDetails._Reason.ValueType  # 483
+        """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
         REPRICE_RUN_STATE: ErrorDetails._Reason.ValueType  # 480
         """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
         REPRICE_RUN_DIFFERS: ErrorDetails._Reason.ValueType  # 481
@@ -803,6 +805,8 @@ class ErrorDetails(_message.Message):
     """The commitment is linked to another anchor already; sell another commitment for this one."""
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""
+    RATE_BASIS_NOT_ALLOWED: ErrorDetails.Reason.ValueType  # 483
+    """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
     REPRICE_RUN_STATE: ErrorDetails.Reason.ValueType  # 480
     """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
     REPRICE_RUN_DIFFERS: ErrorDetails.Reason.ValueType  # 481

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from usage_management.v1 import asset_service_pb2 as pb
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import quote_service_pb2 as quote_pb
 
 from server.api import names
 from server.api.mapping.filters import (
@@ -116,9 +117,28 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         external_id=asset.external_id or "",
         usage_model_type=enum_pb(catalog_pb.Product.UsageModelType, asset.role),
         linked_asset=names.ASSET.of(account_id, linked) if linked else "",
-        warnings=unlinked_warnings(asset.role.is_commitment and linked is None),
+        warnings=[
+            *unlinked_warnings(asset.role.is_commitment and linked is None),
+            *_gap_warnings(asset),
+        ],
+        rate_basis=enum_pb(quote_pb.RateBasis, asset.rate_basis),
         **audit_pb(asset.audit),
     )
+
+
+def _gap_warnings(asset: Asset) -> list[quote_pb.SaleWarning]:
+    """Return a hint for each resource for which the catalog has no rate that the asset follows."""
+    return [
+        quote_pb.SaleWarning(
+            code=quote_pb.SaleWarning.CATALOG_GAP,
+            text=(
+                f"the catalog has no rate of {resource.resource_id} that the asset could follow, so"
+                " the last terms hold; an active rate card entry for these days ends that"
+            ),
+        )
+        for resource in asset.resources
+        if resource.terms is not None and resource.terms.is_held
+    ]
 
 
 def _resource_to_pb(resource: AssetResource, account_id: AccountId) -> pb.AssetResource:
