@@ -393,6 +393,8 @@ class ErrorDetails(_message.Message):
         """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
         REPRICE_RUN_STATE: ErrorDetails._Reason.ValueType  # 480
         """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+        REPRICE_RUN_CHOICE: ErrorDetails._Reason.ValueType  # 484
+        """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
         REPRICE_RUN_DIFFERS: ErrorDetails._Reason.ValueType  # 481
         """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
@@ -809,6 +811,8 @@ class ErrorDetails(_message.Message):
     """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
     REPRICE_RUN_STATE: ErrorDetails.Reason.ValueType  # 480
     """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+    REPRICE_RUN_CHOICE: ErrorDetails.Reason.ValueType  # 484
+    """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
     REPRICE_RUN_DIFFERS: ErrorDetails.Reason.ValueType  # 481
     """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
