@@ -11,8 +11,7 @@ from datetime import date
 
 from server.domain.calendar import local_date, local_midnight
 from server.domain.errors import FailedPrecondition
-from server.domain.ids import AccountId, OrderId, PriceBookId, ProductId, WalletId
-from server.domain.modeling.roles import ProductRole
+from server.domain.ids import ResourceId, WalletId
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.selling.following import (
     DatedTerms,
@@ -21,7 +20,7 @@ from server.domain.selling.following import (
     followed,
     followed_changes,
 )
-from server.domain.selling.sales import Asset, AssetResource, Buyer, Order
+from server.domain.selling.sales import Asset, AssetResource, Buyer
 from server.store import jobs
 from server.store.access import tenants
 from server.store.connection import Transaction
@@ -30,7 +29,7 @@ from server.store.selling import asset_changes, asset_rates, assets, orders
 from server.store.selling.asset_rates import Key, NewTimeline
 from server.store.selling.assets import AssetFilter
 from server.usecases.lifecycle import rate_changes
-from server.usecases.rating.discovery import CatalogTermsQuery, ProductCatalog, product_catalog
+from server.usecases.lifecycle.sold_catalogs import SoldCatalog, SoldCatalogs
 
 ACCOUNTS = 500
 """The accounts for which a job adds jobs."""
@@ -83,16 +82,17 @@ async def follow(tx: Transaction, buyer: Buyer, found: Sequence[Asset]) -> None:
     instant = await tenants.now(tx)
     today = local_date(buyer.zone, instant)
     stored = await asset_rates.timelines(tx, buyer.id, [asset.id for asset in found])
-    catalogs = _Catalogs(tx, buyer.id)
+    catalogs = SoldCatalogs(tx, buyer.id)
     held: dict[Key, AssetResource] = {}
     changed: list[Followed] = []
     for asset in found:
+        catalog = await catalogs.of(asset)
         for resource in asset.resources:
             rows = stored.get((asset.id, resource.resource_id), ())
             dated = [DatedTerms(local_date(buyer.zone, start), terms) for start, terms in rows]
             if not dated:
                 continue
-            listed = await catalogs.of(asset, resource, dated[0].terms.unit)
+            listed = _listed(catalog, resource.resource_id, dated[0].terms.unit)
             one = followed(asset.id, dated, listed, today)
             if one is not None:
                 held[asset.id, resource.resource_id] = resource
@@ -138,39 +138,14 @@ def _wallets(found: Sequence[Followed], held: dict[Key, AssetResource]) -> list[
     return sorted({held[one.asset_id, one.resource_id].wallet_id for one in found})
 
 
-class _Catalogs:
-    """The catalogs of the orders of an account; each product is read once for each price book."""
+def _listed(catalog: SoldCatalog, resource_id: ResourceId, unit: str) -> Listed:
+    """Return the catalog for a resource of an asset."""
 
-    def __init__(self, tx: Transaction, account_id: AccountId) -> None:
-        self._tx = tx
-        self._account_id = account_id
-        self._orders: dict[OrderId, Order] = {}
-        self._products: dict[tuple[PriceBookId, ProductId], ProductCatalog] = {}
+    def on(day: date) -> CatalogTerms | None:
+        # A day without a discovery procedure is a gap like one without a rate.
+        with suppress(FailedPrecondition):
+            return catalog.on(day, {resource_id: unit}).get(resource_id)
+        return None
 
-    async def of(self, asset: Asset, resource: AssetResource, unit: str) -> Listed:
-        """Return the catalog for a resource of an asset."""
-        if asset.order_id not in self._orders:
-            order = await orders.get(self._tx, self._account_id, asset.order_id)
-            self._orders[asset.order_id] = order
-        order = self._orders[asset.order_id]
-        key = (order.price_book_id, asset.product_id)
-        if key not in self._products:
-            self._products[key] = await product_catalog(self._tx, *key)
-        catalog, resource_id = self._products[key], resource.resource_id
-        line = order.lines[order.asset_ids.index(asset.id)]
-
-        def on(day: date) -> CatalogTerms | None:
-            wanted = CatalogTermsQuery(
-                price_book_id=order.price_book_id,
-                product_id=asset.product_id,
-                units={resource_id: unit},
-                day=day,
-                selling_model_id=line.selling_model_id,
-                is_addition=asset.role is not ProductRole.ANCHOR,
-            )
-            # A day without a discovery procedure is a gap like one without a rate.
-            with suppress(FailedPrecondition):
-                return catalog.on(wanted).get(resource_id)
-            return None
-
-        return Listed(resource_id=resource_id, days=catalog.days, on=on, end=asset.end_date)
+    days = catalog.catalog.days
+    return Listed(resource_id=resource_id, days=days, on=on, end=catalog.asset.end_date)

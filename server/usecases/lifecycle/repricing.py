@@ -1,7 +1,7 @@
 """Reprice assets: move them to the rates of the catalog of a day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from server.domain.calendar import local_midnight
@@ -9,15 +9,12 @@ from server.domain.errors import InvalidArgument
 from server.domain.ids import (
     AccountId,
     AssetId,
-    OrderId,
     PriceBookId,
     ProductId,
     RepriceRunId,
     ResourceId,
     WalletId,
 )
-from server.domain.modeling.roles import ProductRole
-from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.selling.repricing import (
     Repriced,
     RepriceOutcome,
@@ -27,13 +24,13 @@ from server.domain.selling.repricing import (
     repriced,
     repriced_changes,
 )
-from server.domain.selling.sales import Asset, Order
+from server.domain.selling.sales import Asset
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
 from server.store.selling.assets import AssetFilter
 from server.usecases.lifecycle import rate_changes
-from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
+from server.usecases.lifecycle.sold_catalogs import SoldCatalogs
 
 MOST_ASSETS = 100
 """The assets of one call."""
@@ -101,10 +98,11 @@ async def plan_repricing(tx: Transaction, command: RepriceAssets) -> RepricePlan
     start = local_midnight(buyer.zone, command.day)
     chosen = await _chosen(tx, command, start)
     last = await asset_rates.last_starts(tx, account_id, [asset.id for asset in chosen])
-    catalog = Catalog(tx, command)
+    catalogs = SoldCatalogs(tx, account_id, command.price_book_id)
     found: list[Repriced] = []
     for asset in chosen:
-        resources = repriced(asset, await catalog.of(asset))
+        catalog = await catalogs.of(asset)
+        resources = repriced(asset, catalog.on(command.day, _units(asset)))
         for one in resources:
             check_last(account_id, asset.id, last.get((asset.id, one.resource_id)), start)
         check_terms(asset, resources)
@@ -144,41 +142,13 @@ async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> l
     return found
 
 
-class Catalog:
-    """The rates of the catalog for the assets of a command.
-
-    Many assets are of one order and one product, so both are read once.
-    """
-
-    def __init__(self, tx: Transaction, command: RepriceAssets) -> None:
-        self._tx = tx
-        self._command = command
-        self._orders: dict[OrderId, Order] = {}
-        self._terms: dict[object, dict[ResourceId, CatalogTerms]] = {}
-
-    async def of(self, asset: Asset) -> dict[ResourceId, CatalogTerms]:
-        """Return the terms of the catalog on the day for what an asset is rated in."""
-        order = self._orders.get(asset.order_id)
-        if order is None:
-            order = await orders.get(self._tx, asset.account_id, asset.order_id)
-            self._orders[asset.order_id] = order
-        line = order.lines[order.asset_ids.index(asset.id)]
-        wanted = CatalogTermsQuery(
-            price_book_id=self._command.price_book_id or order.price_book_id,
-            product_id=asset.product_id,
-            units={
-                resource.resource_id: resource.terms.unit
-                for resource in asset.resources
-                if resource.terms is not None
-            },
-            day=self._command.day,
-            selling_model_id=line.selling_model_id,
-            is_addition=asset.role is not ProductRole.ANCHOR,
-        )
-        key = (replace(wanted, units={}), tuple(sorted(wanted.units.items())))
-        if key not in self._terms:
-            self._terms[key] = await catalog_terms(self._tx, wanted)
-        return self._terms[key]
+def _units(asset: Asset) -> dict[ResourceId, str]:
+    """Return the currency or the token of each resource that an asset is rated in."""
+    return {
+        resource.resource_id: resource.terms.unit
+        for resource in asset.resources
+        if resource.terms is not None
+    }
 
 
 async def _change_rates(tx: Transaction, plan: RepricePlan) -> None:

@@ -51,7 +51,9 @@ def _check_repeating(run: RequestReader, *, is_dry: bool) -> None:
     for name in CHOICE:
         is_set = len(run.message.accounts) if name == "accounts" else run.has(name)
         if is_set:
-            run.fault(name, "REPRICE_RUN_CHOICE", "must be empty: the dry run that is repeated has it")
+            run.fault(
+                name, "REPRICE_RUN_CHOICE", "must be empty: the dry run that is repeated has it"
+            )
     if is_dry:
         run.fault("dry_run", "REPRICE_RUN_CHOICE", "must be false: a dry run is repeated for real")
 
