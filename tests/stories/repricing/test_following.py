@@ -4,9 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from usage_management.v1 import catalog_resources_pb2 as catalog
-from usage_management.v1 import catalog_service_pb2 as catalog_rpc
 from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import summary_service_pb2 as summaries
 from usage_management.v1 import usage_details_service_pb2 as details
 
@@ -28,7 +27,8 @@ from tests.stories.repricing.follow_words import (
 )
 from tests.stories.repricing.run_words import counts, items, reprice_all
 from tests.stories.selling.reprice_words import reprice, shop
-from tests.stories.words import figure, line, number, refusal
+from tests.stories.token_words import Credits, commitment, described, set_up
+from tests.stories.words import day, figure, line, number, refusal
 from tests.stories.world import World
 
 GAP = quotes.SaleWarning.CATALOG_GAP
@@ -116,7 +116,6 @@ async def test_in_a_gap_of_the_catalog_the_last_terms_hold_with_a_warning(sandbo
     assert figure(held.resources[0].terms.rate.value) == 1
     assert (gaps(plain), figure(plain.resources[0].terms.rate.value)) == ([], 3)
     assert await owed(world, account, asset) == 10 * 1 + 10 * 3
-    # The advice of the warning: an entry for these days ends it.
 
 
 @pytest.mark.capability("M81.follow")
@@ -241,15 +240,43 @@ async def test_a_following_asset_is_not_repriced_by_hand(sandbox):
 
 
 async def test_rates_that_cannot_follow_are_refused_with_the_reason(sandbox):
-    world, account = await shop(sandbox)
-    made = catalog.Product(usage_model_type="TOKEN_COMMITMENT")
-    await world.client.catalog.CreateProduct(
-        catalog_rpc.CreateProductRequest(product_id="commit", product=made)
-    )
-    await world.activate("commit")
+    """A commitment fixes its rates for its term; it can be sold FROZEN, which is the default."""
+    world: World = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50", grant="100")))
+    await set_up(world, commitment("commit", "credits", "1000", discount="20"))
+    account = await world.account("ann")
+    alone = quotes.SaleLine(product="products/commit", start_date=day("2024-01-01"))
+    asked = quotes.SaleLine(rate_basis=FOLLOWING)
+    asked.MergeFrom(alone)
 
-    refused = await refusal(world.quote(account, following("commit", "2024-01-01")))
+    refused = await refusal(world.quote(account, asked))
+    [sold] = await world.sell(account, alone)
 
     assert refused.reason == "RATE_BASIS_NOT_ALLOWED"
     assert refused.violations[0].field == "quote.lines[0].rate_basis"
     assert "sell it FROZEN" in refused.message
+    assert sold.rate_basis == FROZEN
+
+
+@pytest.mark.capability("M81.follow")
+async def test_rates_in_tokens_follow_and_so_does_the_price_of_the_token(sandbox):
+    """A minute costs 5 tokens of 0.50; from the 16th on 7 of 0.80."""
+    world: World = await sandbox("2024-01-10")
+    await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50")))
+    account = await world.account("ann")
+    [asset] = await world.sell(account, following("plan", "2024-01-01"))
+    request = rates.ListRateCardEntriesRequest(parent="rateCards/-")
+    listed = [one.name async for one in pages(world.client.rates.ListRateCardEntries, request)]
+    await move(world, INACTIVE, *listed)
+    token = {"currency": "unitsOfMeasure/credit"}
+    await put(world, "base/old", priced("minutes", "5", end="2024-01-16", **token))
+    await put(world, "base/new", priced("minutes", "7", start="2024-01-16", **token))
+    await put(world, "base/old-credit", priced("credits", "0.50", end="2024-01-16"))
+    await put(world, "base/new-credit", priced("credits", "0.80", start="2024-01-16"))
+    await world.advance("2024-01-25")
+    await world.use(asset, "minutes", "2024-01-12", 10)
+    await world.use(asset, "minutes", "2024-01-20", 10)
+    await world.advance("2024-02-20")
+
+    total = sum(figure(one.exact_amount) for one in await world.liable(account))
+    assert total == 50 * Decimal("0.50") + 70 * Decimal("0.80")

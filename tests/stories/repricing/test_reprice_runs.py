@@ -3,13 +3,13 @@
 import asyncio
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pytest
 from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import reprice_service_pb2 as pb
 
 from clients.pages import pages
+from clients.screens import last
 from clients.values import enum_name
 from tests.stories.correction_words import pending
 from tests.stories.quote_words import rate
@@ -106,8 +106,8 @@ async def test_the_items_tell_the_rates_and_the_history_tells_the_run(sandbox):
     agreed = Decimal("0.9")
     assert rates == [("REPRICED", 1, 2), ("REPRICED", agreed, agreed), ("REPRICED", 1, 2)]
     request = assets.ListAssetChangesRequest(parent=found[0].asset)
-    *_, last = [one async for one in pages(world.client.assets.ListAssetChanges, request)]
-    assert (last.reprice_run, last.reason) == (run.name, "the list of 2024")
+    *_, change = [one async for one in pages(world.client.assets.ListAssetChanges, request)]
+    assert (change.reprice_run, change.reason) == (run.name, "the list of 2024")
     assert await items(world, run, account="accounts/cem") == found[2:]
     listed = pb.ListRepriceRunsRequest()
     [one] = [one async for one in pages(world.client.reprice.ListRepriceRuns, listed)]
@@ -137,7 +137,7 @@ async def test_only_what_a_dry_run_told_is_repeated(sandbox):
     """Cem buys another asset, and the catalog changes for nobody else."""
     world, _ = await three(sandbox)
     dry = await reprice_all(world, "2024-01-16", dry_run=True)
-    await world.sell("accounts/cem", line("plan", "2024-01-01"))
+    await world.sell("accounts/cem", line("plan", "2024-01-16"))
 
     real = await reprice_all(world, repeats=dry.name)
 
@@ -178,7 +178,7 @@ async def test_assets_are_chosen_by_account_product_and_price_book(sandbox):
 
 
 async def test_refusals_of_a_run(sandbox):
-    world, _ = await three(sandbox)
+    world, sold = await three(sandbox)
     real = await reprice_all(world, "2024-02-01", accounts=["accounts/ann"])
     dry = await reprice_all(world, "2024-02-01", accounts=["accounts/ann"], dry_run=True)
 
@@ -188,7 +188,7 @@ async def test_refusals_of_a_run(sandbox):
     no_day = await refusal(begin_run(world))
     nobody = await refusal(begin_run(world, "2024-02-01", accounts=["accounts/none"]))
     no_book = await refusal(begin_run(world, "2024-02-01", new_price_book="priceBooks/none"))
-    unknown = pb.RepriceRun(name=f"repriceRuns/{UUID(int=0)}")
+    unknown = pb.RepriceRun(name="repriceRuns/" + last(sold["accounts/ann"].name))
     no_run = await refusal(items(world, unknown))
 
     assert (not_dry.reason, not_dry.facts["name"]) == ("REPRICE_RUN_STATE", real.name)

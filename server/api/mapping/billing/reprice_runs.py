@@ -48,12 +48,10 @@ def create_reprice_run_from_pb(request: pb.CreateRepriceRunRequest) -> NewRepric
 
 def _check_repeating(run: RequestReader, *, is_dry: bool) -> None:
     """Add a fault for each field that the dry run decides."""
+    given = {field.name for field, _ in run.message.ListFields()}
     for name in CHOICE:
-        is_set = len(run.message.accounts) if name == "accounts" else run.has(name)
-        if is_set:
-            run.fault(
-                name, "REPRICE_RUN_CHOICE", "must be empty: the dry run that is repeated has it"
-            )
+        if name in given:
+            run.fault(name, "REPRICE_RUN_CHOICE", "must be empty: the dry run has it")
     if is_dry:
         run.fault("dry_run", "REPRICE_RUN_CHOICE", "must be false: a dry run is repeated for real")
 
