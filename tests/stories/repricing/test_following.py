@@ -7,6 +7,7 @@ import pytest
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import rate_service_pb2 as rates
 from usage_management.v1 import summary_service_pb2 as summaries
+from usage_management.v1 import types_pb2 as types
 from usage_management.v1 import usage_details_service_pb2 as details
 
 from clients.pages import pages
@@ -116,6 +117,12 @@ async def test_in_a_gap_of_the_catalog_the_last_terms_hold_with_a_warning(sandbo
     assert figure(held.resources[0].terms.rate.value) == 1
     assert (gaps(plain), figure(plain.resources[0].terms.rate.value)) == ([], 3)
     assert await owed(world, account, asset) == 10 * 1 + 10 * 3
+    # The line of the gap says so, and the other does not.
+    notes = [
+        [step.note for step in one.waterfall if step.element == types.WaterfallStep.BASE_RATE]
+        for one in sorted(await world.ratable(account), key=lambda one: figure(one.amount))
+    ]
+    assert [["last one holds" in note for note in own] for own in notes] == [[True], [False]]
 
 
 @pytest.mark.capability("M81.follow")
