@@ -2558,6 +2558,9 @@ ALTER TABLE ONLY public.reprice_run_amounts
 ALTER TABLE ONLY public.reprice_run_items
     ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
 
+ALTER TABLE ONLY public.asset_changes
+    ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
+
 ALTER TABLE ONLY public.reprice_run_accounts
     ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
 

@@ -42,6 +42,7 @@ from server.domain.selling.negotiation import (
     check_rates,
     negotiate,
 )
+from server.domain.selling.rate_bases import check_rate_basis
 from server.domain.selling.sales import (
     Buyer,
     GrantParts,
@@ -151,11 +152,9 @@ def quoted(inputs: LineInputs) -> SaleLine:
     if product.role.is_commitment:
         _check_discounts(resources_by_id, asked.product_id)
     _check_reached(resources_by_id, asked.product_id, path)
-    if asked.rate_basis is RateBasis.FOLLOW_CATALOG:
-        _check_following(product, resources_by_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
-    return SaleLine(
+    line = SaleLine(
         product_id=asked.product_id,
         quantity=asked.quantity,
         start_date=asked.start_date,
@@ -171,20 +170,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
         rate_basis=asked.rate_basis,
         resources=resources_by_id,
     )
-
-
-def _check_following(
-    product: ResolvedProduct, resources: Iterable[LineResource], path: str
-) -> None:
-    """Raise RATE_BASIS_NOT_ALLOWED for a line whose rates cannot follow the catalog."""
-    name = product.product_id
-    if product.role.is_commitment:
-        fault = f"{name} is a commitment, which fixes its rates for its term; sell it FROZEN"
-    elif all(resource.terms is None for resource in resources):
-        fault = f"{name} has no rate that could follow the catalog; sell it FROZEN"
-    else:
-        return
-    raise InvalidArgument.at(f"{path}.rate_basis", "RATE_BASIS_NOT_ALLOWED", fault, product=name)
+    check_rate_basis(line, path=path)
+    return line
 
 
 def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:

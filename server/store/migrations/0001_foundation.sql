@@ -811,7 +811,6 @@ CREATE TABLE asset_changes (
     reason         text NOT NULL DEFAULT '',
     act_time       timestamptz NOT NULL,
     fields         jsonb NOT NULL,
-    -- No foreign key: a run is of the tenant, and the table of the account.
     reprice_run_id uuid,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id, number),
@@ -1580,6 +1579,8 @@ CREATE TABLE reprice_runs (
 );
 COMMENT ON TABLE reprice_runs IS 'run-time: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
 CREATE INDEX reprice_runs_by_time ON reprice_runs (tenant_id, create_time, reprice_run_id);
+ALTER TABLE asset_changes ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id)
+    REFERENCES reprice_runs;
 
 CREATE TABLE reprice_run_accounts (
     tenant_id      uuid NOT NULL,

@@ -24,7 +24,7 @@ from server.domain.selling.repricing import (
     repriced,
     repriced_changes,
 )
-from server.domain.selling.sales import Asset
+from server.domain.selling.sales import Asset, RateBasis
 from server.store.access import tenants
 from server.store.connection import Transaction
 from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
@@ -103,7 +103,8 @@ async def plan_repricing(tx: Transaction, command: RepriceAssets) -> RepricePlan
     for asset in chosen:
         catalog = await catalogs.of(asset)
         resources = repriced(asset, catalog.on(command.day, _units(asset)))
-        for one in resources:
+        # The dated rates of an asset that follows the catalog are not in the way.
+        for one in resources if asset.rate_basis is RateBasis.FROZEN else ():
             check_last(account_id, asset.id, last.get((asset.id, one.resource_id)), start)
         check_terms(asset, resources)
         found += resources

@@ -27,8 +27,9 @@ from tests.stories.repricing.follow_words import (
     supersede,
 )
 from tests.stories.repricing.run_words import counts, items, reprice_all
+from tests.stories.sale_words import to
 from tests.stories.selling.reprice_words import reprice, shop
-from tests.stories.token_words import Credits, commitment, described, set_up
+from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import day, figure, line, number, refusal
 from tests.stories.world import World
 
@@ -235,7 +236,8 @@ async def test_a_following_asset_is_not_repriced_by_hand(sandbox):
     [asset] = await world.sell(account, following("plan", "2024-01-01"))
     await supersede(world, "2024-01-16", "2")
 
-    by_hand = await reprice(world, account, "2024-01-20")
+    # Also from a day before the dated rates of the asset.
+    by_hand = await reprice(world, account, "2024-01-12")
     run = await reprice_all(world, "2024-01-20")
 
     assert [enum_name(one, "outcome") for one in by_hand.resources] == ["FOLLOWS_CATALOG"]
@@ -247,22 +249,31 @@ async def test_a_following_asset_is_not_repriced_by_hand(sandbox):
 
 
 async def test_rates_that_cannot_follow_are_refused_with_the_reason(sandbox):
-    """A commitment fixes its rates for its term; it can be sold FROZEN, which is the default."""
+    """A commitment, a pack, and a rate for a shared target; sold FROZEN, they are fine."""
     world: World = await sandbox("2024-01-31")
     await set_up(world, described("plan", {"minutes": "5"}, Credits(price="0.50", grant="100")))
     await set_up(world, commitment("commit", "credits", "1000", discount="20"))
+    await set_up(world, pack("extra", "minutes", price="4"))
     account = await world.account("ann")
-    alone = quotes.SaleLine(product="products/commit", start_date=day("2024-01-01"))
-    asked = quotes.SaleLine(rate_basis=FOLLOWING)
-    asked.MergeFrom(alone)
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    agreed = quotes.NegotiatedRate(usage_resource="usageResources/minutes")
+    agreed.rate.value.value = "4"
+    lines = [
+        quotes.SaleLine(product="products/commit", start_date=day("2024-01-01")),
+        to(anchor.name, "extra", "2024-01-01"),
+        line("plan", "2024-01-01", binding="ACCOUNT", negotiated=[agreed]),
+    ]
 
-    refused = await refusal(world.quote(account, asked))
-    [sold] = await world.sell(account, alone)
+    for plain in lines:
+        asked = quotes.SaleLine(rate_basis=FOLLOWING)
+        asked.MergeFrom(plain)
+        refused = await refusal(world.quote(account, asked))
+        [sold] = await world.sell(account, plain)
 
-    assert refused.reason == "RATE_BASIS_NOT_ALLOWED"
-    assert refused.violations[0].field == "quote.lines[0].rate_basis"
-    assert "sell it FROZEN" in refused.message
-    assert sold.rate_basis == FROZEN
+        assert refused.reason == "RATE_BASIS_NOT_ALLOWED"
+        assert refused.violations[0].field == "quote.lines[0].rate_basis"
+        assert "sell it FROZEN" in refused.message
+        assert sold.rate_basis == FROZEN
 
 
 @pytest.mark.capability("M81.follow")

@@ -383,7 +383,7 @@ class SaleLine(_message.Message):
     """
     rate_basis: Global___RateBasis.ValueType
     """The rates of the asset over time; `FROZEN` if unspecified. `FOLLOW_CATALOG` is refused (`RATE_BASIS_NOT_ALLOWED`) for
-    commitments, and for products without a rate.
+    packs and commitments, for products without a rate, and where a rate is negotiated for a shared target.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:

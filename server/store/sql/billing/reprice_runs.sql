@@ -14,7 +14,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 --   $1 tenant_id uuid, $2 reprice_run_id uuid
 SELECT reprice_run_id FROM reprice_runs
  WHERE tenant_id = $1 AND reprice_run_id = $2 AND state = 'RUNNING'
-   FOR UPDATE;
+   FOR NO KEY UPDATE;
 
 -- name: get_run
 -- One run.
