@@ -11,6 +11,7 @@ from server.domain.exact import decimal_places, plain
 from server.domain.ids import ExternalId, ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import (
     CatalogState,
+    Category,
     PolicyIds,
     SellingModel,
     SellingModelType,
@@ -35,6 +36,7 @@ from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
+from server.domain.selling.commitments import check_spend, spend_policies
 from server.domain.selling.negotiation import (
     Negotiated,
     check_negotiated,
@@ -92,6 +94,11 @@ class LineInputs:
         """Return it with the catalog's rates."""
         return replace(self, rates=rates)
 
+    def is_spend(self, resource: ResolvedResource) -> bool:
+        """Return whether a resource is the money of a commitment to spend."""
+        is_money = resource.category is Category.CURRENCY
+        return is_money and self.product.role is ProductRole.MONETARY_COMMITMENT
+
 
 def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str) -> AskedLine:
     """Return the line with its end date, from its selling model or the request.
@@ -148,6 +155,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
     check_prices(resources_by_id, path=path)
     if product.role.is_commitment:
         _check_discounts(resources_by_id, asked.product_id)
+    if product.role is ProductRole.MONETARY_COMMITMENT:
+        check_spend(asked.product_id, resources_by_id, currency_code=currency)
     _check_reached(resources_by_id, asked.product_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
@@ -187,7 +196,11 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
-    policies = resource.policies if is_apart else _of_wallet(inputs, resource)
+    is_spend = inputs.is_spend(resource)
+    if is_apart:
+        policies = resource.policies
+    else:
+        policies = _of_spend(inputs, resource) if is_spend else _of_wallet(inputs, resource)
     return LineResource(
         resource_id=resource.resource_id,
         unit_scale=resource.unit.scale,
@@ -204,6 +217,7 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
         listed_as=_listed_policies(resource, policies, is_apart=is_apart),
         is_optional=resource.is_optional,
         has_fixed_policies=resource.has_fixed_policies,
+        is_spend=is_spend,
     )
 
 
@@ -231,7 +245,8 @@ def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant
 
 def _is_unlinked(product: ResolvedProduct, to: BoundTarget) -> bool:
     """Return whether a commitment has no anchor yet, and so no wallet to add to."""
-    return product.role.is_commitment and to.target_id is None
+    has_anchor = to.target_id is not None or to.target_line is not None
+    return product.role.is_commitment and not has_anchor
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
@@ -256,6 +271,18 @@ def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
             order=PolicyLevel.TARGET,
         ),
     )
+
+
+def _of_spend(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
+    """Return the policies of the wallet of what is spent. Raises POLICY_CONFLICT."""
+    included = {
+        other.resource_id: _of_wallet(inputs, other).wallet
+        for other in inputs.product.resources
+        if not inputs.is_spend(other) and _is_sold(inputs, other)
+    }
+    policies = spend_policies(inputs.asked.product_id, resource.unit.id, included)
+    commitment = resource.policies.sources.commitment
+    return replace(policies, sources=replace(policies.sources, commitment=commitment))
 
 
 def _check_discounts(resources: Iterable[LineResource], product_id: ProductId) -> None:
@@ -345,6 +372,7 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
         rollover_policy=grant.rollover_policy,
         listed_as=_listed_grant(grant.listed),
         is_fixed=grant.is_fixed,
+        spend_cap=grant.spend_cap and granted(grant.spend_cap, asked.quantity, path=path),
     )
 
 

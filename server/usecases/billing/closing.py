@@ -152,7 +152,7 @@ async def _pass_on(
     """Add usage rated in tokens to the wallets of the tokens."""
     for wallet_id in wallet.token_wallet_ids:
         tokens = await wallets.get(tx, wallet.account_id, wallet_id, with_pending=False)
-        own = wallet.rated_in(wallet_id)
+        own = wallet.payers(wallet_id)
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
             calendar = calendar_of(tokens)
