@@ -190,13 +190,14 @@ def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:
 
 def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     asked, role = inputs.asked, inputs.product.role
-    found = inputs.rates.get(resource.resource_id)
+    is_spend = inputs.is_spend(resource)
+    # A discount for all resources of a commitment does not change what is spent.
+    found = None if is_spend else inputs.rates.get(resource.resource_id)
     is_anchor = role is ProductRole.ANCHOR
     is_apart = is_anchor or _is_unlinked(inputs.product, inputs.to)
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
-    is_spend = inputs.is_spend(resource)
     if is_apart:
         policies = resource.policies
     else:

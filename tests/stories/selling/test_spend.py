@@ -11,7 +11,18 @@ from usage_management.v1 import quote_service_pb2 as quotes
 from tests.stories.bill_words import owed
 from tests.stories.sale_words import linked
 from tests.stories.token_words import set_up
-from tests.stories.words import Metered, day, figure, line, money, number, refusal, stamp, usage
+from tests.stories.words import (
+    Metered,
+    day,
+    figure,
+    line,
+    moment,
+    money,
+    number,
+    refusal,
+    stamp,
+    usage,
+)
 from tests.stories.world import World
 
 CALLS = Metered(resource="calls", rate="1", scale=3)
@@ -156,7 +167,7 @@ async def expired(world: World, account: str, at: str) -> Any:
     return sum(
         figure(one.amount)
         for one in await world.entries(wallet)
-        if one.effective_time == stamp(at) and one.kind in (one.EXPIRY, one.CORRECTION)
+        if one.effective_time == stamp(moment(at)) and one.kind in (one.EXPIRY, one.CORRECTION)
     )
 
 
