@@ -356,10 +356,10 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
     parts = asked.grants.get(grant.id)
     listed = granted(grant.quantity, asked.quantity, path=path)
     agreed = None if parts is None else parts.quantity
-    if agreed is not None and decimal_places(agreed) > scale:
+    cap = grant.spend_cap and granted(grant.spend_cap, asked.quantity, path=path)
+    if agreed is not None:
         at = f"{path}.negotiated_grants[{list(asked.grants).index(grant.id)}].quantity"
-        fault = f"{plain(agreed)} has more than the {scale} decimals of the resource's unit"
-        raise InvalidArgument.at(at, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(agreed))
+        _check_agreed(agreed, scale, cap, at)
     return LineGrant(
         product_grant_id=grant.id,
         quantity=listed if agreed is None else agreed,
@@ -373,8 +373,18 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
         rollover_policy=grant.rollover_policy,
         listed_as=_listed_grant(grant.listed),
         is_fixed=grant.is_fixed,
-        spend_cap=grant.spend_cap and granted(grant.spend_cap, asked.quantity, path=path),
+        spend_cap=cap,
     )
+
+
+def _check_agreed(agreed: Decimal, scale: int, cap: Decimal | None, at: str) -> None:
+    """Raise UNIT_SCALE or RANGE for a negotiated quantity with which nothing can be sold."""
+    if decimal_places(agreed) > scale:
+        fault = f"{plain(agreed)} has more than the {scale} decimals of the resource's unit"
+        raise InvalidArgument.at(at, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(agreed))
+    if cap is not None and agreed > cap:
+        fault = f"must not be above the spend cap of {plain(cap)}; agree to less"
+        raise InvalidArgument.at(at, "RANGE", fault)
 
 
 def _listed_grant(listed: ResolvedGrant | None) -> ListedGrant | None:
