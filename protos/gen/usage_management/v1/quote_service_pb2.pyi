@@ -319,7 +319,9 @@ class SaleLine(_message.Message):
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
-    """The owner of the wallets that receive the grants of the line."""
+    """The owner of the wallets that receive the grants of the line. If absent, it follows from the `binding_target`, or
+    else from the product.
+    """
     binding_target: _builtins.str
     """The target of the line: `accounts/{account}/assets/{asset}` or
     `accounts/{account}/bindingTargets/{binding_target}`. Packs add to existing wallets, whose policies define how
