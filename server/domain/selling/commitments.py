@@ -6,7 +6,7 @@ usage of its other resources costs is drawn from them. Source: monetary commitme
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
 from server.domain.ids import AccountId, AssetId, ProductId, ResourceId, UnitId
@@ -56,6 +56,22 @@ def linked_line(
         resources=tuple(
             used.get(resource.resource_id) or _linked_spend(line, resource, included)
             for resource in line.resources
+        ),
+    )
+
+
+def of_target(own: SoldPolicies, wallet: WalletPolicies) -> SoldPolicies:
+    """Return the policies of what adds to a wallet, which has those of its target."""
+    at_target = PolicySource(level=PolicyLevel.TARGET)
+    return SoldPolicies(
+        wallet=wallet,
+        overage=own.overage,
+        sources=PolicySources(
+            aggregation=at_target,
+            rating_frequency=at_target,
+            overage=own.sources.overage,
+            commitment=own.sources.commitment,
+            order=PolicyLevel.TARGET,
         ),
     )
 
@@ -126,10 +142,11 @@ def not_spendable(product_id: ProductId) -> FailedPrecondition:
     return FailedPrecondition("COMMITMENT_KIND", text, {"product": product_id})
 
 
-def check_linkable(asset: Asset, anchor_id: AssetId) -> bool:
-    """Return whether a commitment still has to be linked to an anchor.
+def check_linkable(asset: Asset, anchor_id: AssetId, start: datetime | None) -> bool:
+    """Return whether a commitment still has to be linked to an anchor, from a time on if given.
 
-    Raises BINDING_TARGET unless it is a commitment, and COMMITMENT_LINKED for another anchor.
+    Raises BINDING_TARGET unless it is a commitment, and COMMITMENT_LINKED for another anchor or
+    another time.
     """
     if not asset.role.is_commitment:
         raise InvalidArgument.at("name", "BINDING_TARGET", f"is a {asset.role}, not a commitment")
@@ -139,6 +156,10 @@ def check_linkable(asset: Asset, anchor_id: AssetId) -> bool:
         other = f"accounts/{asset.account_id}/assets/{asset.linked_id}"
         text = f"the commitment is linked to {other}; sell another one for this anchor"
         raise FailedPrecondition("COMMITMENT_LINKED", text, {"anchor": other})
+    since = min((resource.start_time for resource in asset.resources), default=start)
+    if start not in (None, since):
+        text = f"the commitment is linked to this anchor from {since} on; read it again"
+        raise FailedPrecondition("COMMITMENT_LINKED", text, {"anchor": str(anchor_id)})
     return False
 
 
@@ -175,7 +196,7 @@ def _linked(
             f"the anchor is rated in {unit} for {name}, and the commitment in {resource.terms.unit}"
         )
         raise FailedPrecondition("CURRENCY_MISMATCH", text, {"usage_resource": name})
-    return replace(resource, policies=replace(resource.policies, wallet=wallet.policies))
+    return replace(resource, policies=of_target(resource.policies, wallet.policies))
 
 
 def _linked_spend(

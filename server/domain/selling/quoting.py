@@ -19,9 +19,6 @@ from server.domain.modeling.catalog import (
 )
 from server.domain.modeling.policies import (
     CommitmentRate,
-    PolicyLevel,
-    PolicySource,
-    PolicySources,
     RolloverPolicy,
     check_period_order,
 )
@@ -36,7 +33,7 @@ from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
-from server.domain.selling.commitments import check_spend, spend_policies
+from server.domain.selling.commitments import check_spend, of_target, spend_policies
 from server.domain.selling.negotiation import (
     Negotiated,
     check_negotiated,
@@ -259,19 +256,7 @@ def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
         field_name = "linked_asset" if role.is_commitment else "binding_target"
         field_name = field_name if inputs.to.target_line is None else "binding_line"
         raise InvalidArgument.at(f"{inputs.path}.{field_name}", "BINDING_TARGET", fault)
-    own = resource.policies
-    at_target = PolicySource(level=PolicyLevel.TARGET)
-    return SoldPolicies(
-        wallet=policies,
-        overage=own.overage,
-        sources=PolicySources(
-            aggregation=at_target,
-            rating_frequency=at_target,
-            overage=own.sources.overage,
-            commitment=own.sources.commitment,
-            order=PolicyLevel.TARGET,
-        ),
-    )
+    return of_target(resource.policies, policies)
 
 
 def _of_spend(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
