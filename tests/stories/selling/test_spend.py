@@ -163,11 +163,12 @@ async def test_the_spend_of_several_resources_and_weeks_counts_together(sandbox)
 
 async def expired(world: World, account: str, at: str) -> Any:
     """Return what was left of promised amounts that ended at a time, with all corrections."""
-    wallet = await world.wallet(account, "spend-usd")
+    wallet, end = await world.wallet(account, "spend-usd"), stamp(moment(at))
+    ended = {one.name for one in await world.grants(wallet) if one.expire_time == end}
     return sum(
         figure(one.amount)
         for one in await world.entries(wallet)
-        if one.effective_time == stamp(moment(at)) and one.kind in (one.EXPIRY, one.CORRECTION)
+        if one.grant in ended and one.effective_time == end
     )
 
 
