@@ -246,7 +246,7 @@ CREATE TABLE public.asset_resources (
     end_time timestamp with time zone,
     policies jsonb NOT NULL,
     CONSTRAINT asset_resources_commitment_rate_check CHECK ((commitment_rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
-    CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text]))),
+    CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text, 'MONETARY_COMMITMENT'::text]))),
     CONSTRAINT only_commitments_have_a_rate CHECK (((commitment_rate IS NULL) = (role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text]))))
 );
 
@@ -254,7 +254,7 @@ ALTER TABLE ONLY public.asset_resources FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 
-COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
+COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in, or as whose spend it counts under a commitment';
 
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
@@ -483,6 +483,7 @@ CREATE TABLE public.entitlements (
     rollover_remainder_percent public.quantity,
     rollover_policy_id public.code,
     rollover_policy_version integer DEFAULT 0 NOT NULL,
+    spend_cap public.quantity,
     next_index integer,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT entitlements_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'AMEND'::text, 'RENEWAL'::text, 'CANCELLATION'::text, 'RAMP'::text]))),
@@ -785,6 +786,7 @@ CREATE TABLE public.product_usage_grants (
     quantity public.quantity NOT NULL,
     is_fixed boolean DEFAULT false NOT NULL,
     max_increase_percent public.quantity,
+    spend_cap public.quantity,
     unit_of_measure_id public.code,
     validity_unit text,
     validity_count integer,
@@ -800,6 +802,7 @@ CREATE TABLE public.product_usage_grants (
     update_time timestamp with time zone,
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT product_usage_grants_check CHECK (((spend_cap)::numeric >= (quantity)::numeric)),
     CONSTRAINT product_usage_grants_max_increase_percent_check CHECK (((max_increase_percent)::numeric >= (0)::numeric)),
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),
@@ -1318,6 +1321,19 @@ ALTER TABLE ONLY public.reprice_run_items FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.reprice_run_items IS 'run-time: the outcomes of a reprice run by asset, with the rates before and after';
 
+CREATE TABLE public.reprice_run_totals (
+    tenant_id uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    currency_code text NOT NULL,
+    is_final boolean NOT NULL,
+    period_count bigint NOT NULL,
+    amount numeric NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_totals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_totals IS 'control: the sums of what a dry reprice run would change in money';
+
 CREATE TABLE public.reprice_runs (
     tenant_id uuid NOT NULL,
     reprice_run_id uuid NOT NULL,
@@ -1352,7 +1368,7 @@ CREATE TABLE public.reprice_runs (
 
 ALTER TABLE ONLY public.reprice_runs FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.reprice_runs IS 'run-time: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
+COMMENT ON TABLE public.reprice_runs IS 'control: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
 
 CREATE TABLE public.request_log (
     tenant_id uuid NOT NULL,
@@ -2049,6 +2065,9 @@ ALTER TABLE ONLY public.reprice_run_amounts
 ALTER TABLE ONLY public.reprice_run_items
     ADD CONSTRAINT reprice_run_items_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id, "position");
 
+ALTER TABLE ONLY public.reprice_run_totals
+    ADD CONSTRAINT reprice_run_totals_pkey PRIMARY KEY (tenant_id, reprice_run_id, currency_code, is_final);
+
 ALTER TABLE ONLY public.reprice_runs
     ADD CONSTRAINT reprice_runs_pkey PRIMARY KEY (tenant_id, reprice_run_id);
 
@@ -2209,8 +2228,6 @@ CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id
 CREATE INDEX record_runs_by_time ON public.record_runs USING btree (tenant_id, account_id, kind, create_time, record_run_id);
 
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
-
-CREATE INDEX reprice_run_amounts_by_run ON public.reprice_run_amounts USING btree (tenant_id, reprice_run_id);
 
 CREATE INDEX reprice_run_items_by_run ON public.reprice_run_items USING btree (tenant_id, reprice_run_id, account_id, "position");
 
@@ -2558,10 +2575,7 @@ ALTER TABLE ONLY public.reprice_run_amounts
 ALTER TABLE ONLY public.reprice_run_items
     ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
 
-ALTER TABLE ONLY public.asset_changes
-    ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
-
-ALTER TABLE ONLY public.reprice_run_accounts
+ALTER TABLE ONLY public.reprice_run_totals
     ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
 
 ALTER TABLE ONLY public.request_log
@@ -2829,6 +2843,8 @@ CREATE POLICY own_tenant ON public.reprice_run_amounts USING ((tenant_id = (NULL
 
 CREATE POLICY own_tenant ON public.reprice_run_items USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.reprice_run_totals USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.reprice_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.request_log USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2924,6 +2940,8 @@ ALTER TABLE public.reprice_run_accounts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.reprice_run_amounts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reprice_run_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_totals ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.reprice_runs ENABLE ROW LEVEL SECURITY;
 
@@ -3104,6 +3122,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_run_accounts TO usage_app;
 GRANT SELECT,INSERT ON TABLE public.reprice_run_amounts TO usage_app;
 
 GRANT SELECT,INSERT ON TABLE public.reprice_run_items TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_run_totals TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_runs TO usage_app;
 

@@ -141,6 +141,20 @@ def amounts_of(lines: Iterable[RunLine]) -> list[RunAmount]:
     ]
 
 
+@exact
+def totals_of(amounts: Iterable[RunAmount]) -> list[RunTotal]:
+    """Return the sums of the differences by unit, final periods apart from open ones."""
+    sums: dict[tuple[UnitId, bool], tuple[int, Decimal]] = {}
+    for one in amounts:
+        key = (one.unit, one.is_final)
+        count, amount = sums.get(key, (0, ZERO))
+        sums[key] = (count + one.count, amount + one.after - one.before)
+    return [
+        RunTotal(unit=unit, is_final=is_final, count=count, amount=amount)
+        for (unit, is_final), (count, amount) in sorted(sums.items())
+    ]
+
+
 def items_of(
     account_id: AccountId, found: Iterable[Repriced], amounts: Iterable[RunAmount] = ()
 ) -> list[RepriceItem]:

@@ -11,6 +11,7 @@ from server.domain.billing.reprice_runs import (
     RepriceRunState,
     RunAmount,
     RunCounts,
+    totals_of,
 )
 from server.domain.consumption.record_runs import RunTotal
 from server.domain.errors import NotFound
@@ -102,7 +103,7 @@ async def find(tx: Transaction, run_id: RepriceRunId) -> RepriceRun:
 async def get(tx: Transaction, run_id: RepriceRunId) -> RepriceRun:
     """Return a run with the sums of its money. Raises REPRICE_RUN_NOT_FOUND."""
     run = await find(tx, run_id)
-    rows = await tx.fetch(SQL["sum_amounts"], tx.tenant_id, run_id) if run.is_dry else ()
+    rows = await tx.fetch(SQL["totals"], tx.tenant_id, run_id) if run.is_dry else ()
     return replace(run, totals=tuple(map(_total, rows)))
 
 
@@ -156,6 +157,9 @@ async def end_account(
     if amounts:
         columns = zip(*map(_amount_row, amounts), strict=True)
         await tx.execute(SQL["add_amounts"], *key, *map(list, columns))
+        sums = [(one.unit, one.is_final, one.count, one.amount) for one in totals_of(amounts)]
+        args = map(list, zip(*sums, strict=True))
+        await tx.execute(SQL["add_totals"], tx.tenant_id, run_id, *args)
     await tx.execute(
         SQL["count_account"],
         tx.tenant_id,

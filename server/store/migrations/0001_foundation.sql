@@ -379,6 +379,7 @@ CREATE TABLE product_usage_grants (
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
     is_fixed            boolean NOT NULL DEFAULT false,
     max_increase_percent quantity CHECK (max_increase_percent >= 0),
+    spend_cap           quantity CHECK (spend_cap >= quantity),
     unit_of_measure_id  code,
     validity_unit       text,
     validity_count      integer CHECK (validity_count > 0),
@@ -811,6 +812,7 @@ CREATE TABLE asset_changes (
     reason         text NOT NULL DEFAULT '',
     act_time       timestamptz NOT NULL,
     fields         jsonb NOT NULL,
+    -- No foreign key: a run is of the tenant, and the table is of the account.
     reprice_run_id uuid,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id, number),
@@ -900,7 +902,7 @@ CREATE TABLE asset_resources (
     token_wallet_id   uuid,
     definition_product_id code,
     role              text NOT NULL DEFAULT 'ANCHOR'
-        CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
+        CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT', 'MONETARY_COMMITMENT')),
     commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
     is_fixed          boolean NOT NULL,
     overage           text NOT NULL,
@@ -915,7 +917,8 @@ CREATE TABLE asset_resources (
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
-COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
+COMMENT ON COLUMN asset_resources.token_wallet_id IS
+    'the wallet whose tokens its overage is rated in, or as whose spend it counts under a commitment';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
     (tenant_id, account_id, wallet_id, start_time, coalesce(end_time, 'infinity'))
@@ -974,6 +977,7 @@ CREATE TABLE entitlements (
     rollover_remainder_percent quantity,
     rollover_policy_id code,
     rollover_policy_version integer NOT NULL DEFAULT 0,
+    spend_cap         quantity,
     next_index        integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, entitlement_id),
@@ -1545,7 +1549,8 @@ CREATE TABLE record_run_balances (
 );
 COMMENT ON TABLE record_run_balances IS 'run-time: the balances that a dry run would change';
 
--- A run is about many accounts; each of these has a row of its own, and jobs that are done in any order.
+-- A run is about many accounts; each of these has a row of its own, and jobs that are done in any order. The rows of
+-- accounts do not refer to the run by a key, because a database may distribute accounts.
 CREATE TABLE reprice_runs (
     tenant_id         uuid NOT NULL,
     reprice_run_id    uuid NOT NULL,
@@ -1577,10 +1582,21 @@ CREATE TABLE reprice_runs (
     CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES tenants,
     CONSTRAINT repeated_run_exists FOREIGN KEY (tenant_id, repeats_id) REFERENCES reprice_runs
 );
-COMMENT ON TABLE reprice_runs IS 'run-time: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
+COMMENT ON TABLE reprice_runs IS 'control: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
 CREATE INDEX reprice_runs_by_time ON reprice_runs (tenant_id, create_time, reprice_run_id);
-ALTER TABLE asset_changes ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id)
-    REFERENCES reprice_runs;
+
+-- The sums of a dry run in money, by unit.
+CREATE TABLE reprice_run_totals (
+    tenant_id      uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    currency_code  text NOT NULL,
+    is_final       boolean NOT NULL,
+    period_count   bigint NOT NULL,
+    amount         numeric NOT NULL,
+    PRIMARY KEY (tenant_id, reprice_run_id, currency_code, is_final),
+    CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES reprice_runs
+);
+COMMENT ON TABLE reprice_run_totals IS 'control: the sums of what a dry reprice run would change in money';
 
 CREATE TABLE reprice_run_accounts (
     tenant_id      uuid NOT NULL,
@@ -1588,8 +1604,7 @@ CREATE TABLE reprice_run_accounts (
     reprice_run_id uuid NOT NULL,
     is_done        boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, account_id, reprice_run_id),
-    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts,
-    CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES reprice_runs
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
 COMMENT ON TABLE reprice_run_accounts IS 'run-time: the accounts of a reprice run';
 
@@ -1629,7 +1644,6 @@ CREATE TABLE reprice_run_amounts (
         REFERENCES reprice_run_accounts
 );
 COMMENT ON TABLE reprice_run_amounts IS 'run-time: what a dry reprice run would change in money';
-CREATE INDEX reprice_run_amounts_by_run ON reprice_run_amounts (tenant_id, reprice_run_id);
 
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
@@ -1719,7 +1733,7 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, binding_targets, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
     rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods, reprice_runs,
-    reprice_run_accounts TO usage_app;
+    reprice_run_accounts, reprice_run_totals TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.

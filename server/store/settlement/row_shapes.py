@@ -55,6 +55,7 @@ class EntitlementRow(Row, frozen=True):
     rollover_max_quantity: Decimal | None
     rollover_max_percent: Decimal | None
     rollover_remainder_percent: Decimal | None
+    spend_cap: Decimal | None
 
 
 class CellRow(Row, frozen=True):

@@ -29,10 +29,7 @@ from server.domain.exact import Rounding
 from server.domain.ids import (
     AccountId,
     AssetId,
-    EntitlementId,
     GrantId,
-    ProductGrantId,
-    ProductId,
     ResourceId,
     UnitId,
     WalletId,
@@ -52,7 +49,7 @@ from server.domain.selling.grants import Grant, next_indices
 from server.domain.settlement.ledger import GrantHead, Head
 from server.domain.settlement.rewinding import PostedSums, Span, rewound
 from server.domain.settlement.standing import with_standing
-from server.domain.settlement.tokens import TokenWallet
+from server.domain.settlement.tokens import Payers, TokenWallet
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import WalletState
 from server.store.connection import Transaction
@@ -66,7 +63,6 @@ from server.store.settlement.wallet_rows import (
     decode_effects,
     decode_entitlements,
     decode_grants,
-    grant_from_row,
 )
 from server.store.sql import load
 
@@ -75,9 +71,6 @@ SQL = load("settlement/wallets.sql")
 NOT_ASKED: Mapping[WalletId, datetime] = {}
 # With what is pending, of no given times, and with what is not billed.
 _OWING: tuple[Any, ...] = (True, [], [], None, True)
-
-GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
-"""The product and the product grant of each entitlement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,17 +142,22 @@ class StoredWallet:
 
     @property
     def token_wallet_ids(self) -> list[WalletId]:
-        """The wallets of the tokens that usage is rated in."""
+        """The wallets of the tokens that usage is rated in, and of the spend that it counts as."""
         return sorted({one.token_wallet_id for one in self.assets if one.token_wallet_id})
 
-    def rated_in(self, token_wallet_id: WalletId) -> frozenset[AssetId]:
-        """Return the assets whose usage is rated in these tokens."""
-        held = (one.id for one in self.assets if one.token_wallet_id == token_wallet_id)
-        return frozenset(held)
+    def payers(self, token_wallet_id: WalletId) -> Payers:
+        """Return the assets through which usage costs tokens or counts as spend of a wallet."""
+        held = (one for one in self.assets if one.token_wallet_id == token_wallet_id)
+        return {one.id: one.number for one in held}
+
+    @property
+    def is_spend(self) -> bool:
+        """True if it is a wallet of what is spent under commitments to spend."""
+        return any(one.is_spending for one in self.assets)
 
     @property
     def token_wallet(self) -> TokenWallet:
-        """The wallet as the receiver of the tokens that usage is rated in."""
+        """The wallet as the receiver of what usage costs."""
         return TokenWallet(
             id=self.id,
             unit=self.unit_id,
@@ -249,37 +247,6 @@ async def list_wallets(
     return _assembled(account_id, rows)
 
 
-async def list_grants(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId
-) -> list[tuple[Grant, datetime]]:
-    """Return all issues of a wallet in the ledger, oldest first, with their create times."""
-    rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
-    return [(grant_from_row(wallet_id, row), row["create_time"]) for row in rows]
-
-
-async def grant_sources(
-    tx: Transaction,
-    account_id: AccountId,
-    wallet_id: WalletId,
-    *,
-    asset_id: AssetId | None,
-    promise: tuple[ProductId, ProductGrantId] | None,
-) -> GrantSources:
-    """Return the product grants of a wallet's entitlements.
-
-    Either of all entitlements, or of those of one asset or one promise.
-    """
-    args = (tx.tenant_id, account_id, wallet_id, asset_id, *(promise or (None, None)))
-    rows = await tx.fetch(SQL["grant_sources"], *args)
-    return {
-        EntitlementId(row["entitlement_id"]): (
-            ProductId(row["product_id"]),
-            ProductGrantId(row["product_grant_id"]),
-        )
-        for row in rows
-    }
-
-
 async def save_next_indices(
     tx: Transaction,
     account_id: AccountId,
@@ -311,8 +278,9 @@ def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWall
     sources: dict[UUID, list[WalletState]] = {}
     for row in rows:
         if row["token_wallet_id"] is not None:
-            state = _stored(account_id, row).state
-            sources.setdefault(row["token_wallet_id"], []).append(state)
+            source, token_wallet_id = _stored(account_id, row), row["token_wallet_id"]
+            state = replace(source.state, payers=source.payers(token_wallet_id))
+            sources.setdefault(token_wallet_id, []).append(state)
     requested = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
     return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in requested]
 

@@ -139,7 +139,7 @@ class _SettlementGroup:
         """Save the tokens that final usage costs now; final periods of tokens change with them."""
         tx, fixed, wallet = self.tx, slice_.correction, slice_.wallet
         tokens = await wallets.get(tx, self.account_id, token_id, with_pending=False)
-        own = wallet.rated_in(token_id)
+        own = wallet.payers(token_id)
         due = tokens_of(tokens.token_wallet, own, fixed.cells, fixed.results, fixed.lines)
         source_of = {cell.id: source for source, cell in due}
         known = await store.token_cells(tx, wallet, token_id, slice_.span)

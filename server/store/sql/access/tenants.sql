@@ -20,7 +20,7 @@ SELECT tenant_now(tenant_id) AS now, usage_window_days FROM tenants WHERE tenant
 --   $1 tenant_id uuid
 UPDATE tenants SET catalog_revision = catalog_revision + 1 WHERE tenant_id = $1
 RETURNING catalog_revision, tenant_now($1) AS now, EXISTS (
-          SELECT FROM order_lines WHERE tenant_id = $1 AND rate_basis = 'FOLLOW_CATALOG') AS is_followed;
+          SELECT FROM order_lines WHERE tenant_id = $1 AND account_id > '' AND rate_basis = 'FOLLOW_CATALOG') AS is_followed;
 
 -- name: share_catalog
 -- Changes of the catalog wait until the transaction ends.

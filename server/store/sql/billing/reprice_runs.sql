@@ -36,14 +36,24 @@ SELECT reprice_run_id, state, is_dry, repeats_id, account_ids, product_id, price
  ORDER BY create_time DESC, reprice_run_id DESC
  LIMIT $4;
 
--- name: sum_amounts
+-- name: totals
 -- The sums of a dry run, by unit.
 --   $1 tenant_id uuid, $2 reprice_run_id uuid
-SELECT currency_code, is_final, sum(period_count)::bigint AS line_count, sum(amount_after - amount_before) AS amount
-  FROM reprice_run_amounts
+SELECT currency_code, is_final, period_count AS line_count, amount
+  FROM reprice_run_totals
  WHERE tenant_id = $1 AND reprice_run_id = $2
- GROUP BY currency_code, is_final
  ORDER BY currency_code, is_final DESC;
+
+-- name: add_totals
+-- Adds an account to the sums. Sorted, so that accounts that end at once cannot deadlock.
+--   $1 tenant_id uuid, $2 reprice_run_id uuid, $3 currency_codes text[], $4 is_final boolean[], $5 period_counts bigint[],
+--   $6 amounts numeric[]
+INSERT INTO reprice_run_totals AS t (tenant_id, reprice_run_id, currency_code, is_final, period_count, amount)
+SELECT $1, $2, u.* FROM unnest($3::text[], $4::boolean[], $5::bigint[], $6::numeric[])
+       AS u (currency_code, is_final, period_count, amount)
+ ORDER BY u.currency_code, u.is_final
+    ON CONFLICT (tenant_id, reprice_run_id, currency_code, is_final) DO UPDATE
+   SET period_count = t.period_count + excluded.period_count, amount = t.amount + excluded.amount;
 
 -- name: next_accounts
 -- The accounts after the last one looked at, each with true if an asset matches on the day. A slice looks at a bounded

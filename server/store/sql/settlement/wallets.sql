@@ -86,7 +86,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.since, w.usage_resource_id, w
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
                    n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index,
                    n.rollover_max_quantity::text, n.rollover_max_percent::text,
-                   n.rollover_remainder_percent::text) ORDER BY n.number)::text
+                   n.rollover_remainder_percent::text, n.spend_cap::text) ORDER BY n.number)::text
           FROM entitlements AS n
          WHERE n.tenant_id = $1 AND n.account_id = $2 AND n.wallet_id = w.wallet_id) AS entitlements,
        unsettled.cells,
@@ -196,26 +196,6 @@ SELECT asset_id, number FROM assets
 -- An empty list is an answer only if the wallet exists.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 SELECT EXISTS (SELECT FROM wallets WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3);
-
--- name: list_grants
--- The issues of a wallet, oldest first, including used ones.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
-SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time, expire_time,
-       head_seq, balance, create_time
-  FROM grants
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
- ORDER BY start_time, grant_id;
-
--- name: grant_sources
--- The product and the product grant of each entitlement of a wallet: all, or those of an asset, a promise or
--- both.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_id uuid or null,
---   $5 product_id text or null, $6 product_grant_id text or null
-SELECT entitlement_id, product_id, product_grant_id FROM entitlements
- WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
-   AND ($4::uuid IS NULL OR asset_id = $4) AND ($5::text IS NULL OR product_id = $5)
-   AND ($6::text IS NULL OR product_grant_id = $6)
- ORDER BY number;
 
 -- name: save_next_indices
 -- The index of the next issue of each entitlement.

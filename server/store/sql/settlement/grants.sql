@@ -1,0 +1,21 @@
+-- The issues of a wallet, and the product grants that they come from.
+
+-- name: list_grants
+-- The issues of a wallet, oldest first, including used ones.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time, expire_time,
+       head_seq, balance, create_time
+  FROM grants
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+ ORDER BY start_time, grant_id;
+
+-- name: grant_sources
+-- The product and the product grant of each entitlement of a wallet: all, or those of an asset, a promise or
+-- both.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 asset_id uuid or null,
+--   $5 product_id text or null, $6 product_grant_id text or null
+SELECT entitlement_id, product_id, product_grant_id FROM entitlements
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3
+   AND ($4::uuid IS NULL OR asset_id = $4) AND ($5::text IS NULL OR product_id = $5)
+   AND ($6::text IS NULL OR product_grant_id = $6)
+ ORDER BY number;
