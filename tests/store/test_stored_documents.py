@@ -206,6 +206,7 @@ RESOURCES_VALUE = (
                     validity=Validity(cadence=Cadence(CadenceUnit.MONTH)),
                 ),
                 is_fixed=True,
+                spend_cap=Decimal("2000.0"),
             ),
         ),
         listed_as=ListedPolicies(
@@ -214,6 +215,7 @@ RESOURCES_VALUE = (
         ),
         is_optional=True,
         has_fixed_policies=True,
+        is_spend=True,
     ),
 )
 CHANGES_VALUE = (
