@@ -1,5 +1,6 @@
 """FOLLOW_CATALOG: an asset has on each day what the catalog has on that day."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -229,6 +230,27 @@ async def test_a_sale_for_days_that_are_past_follows_the_catalog_of_these_days(s
     assert await rate_now(world, asset) == 2
     assert await owed(world, account, asset) == 10 * 1 + 20 * 2
     assert await owed(world, account, frozen) == 30
+
+
+async def test_no_change_of_the_catalog_is_missed_by_sales_at_the_same_time(sandbox):
+    """Six accounts buy while the catalog changes three times."""
+    world, _ = await shop(sandbox)
+    accounts = [await world.account(f"buyer-{number}") for number in range(6)]
+
+    async def change() -> None:
+        entry = ENTRY
+        for start, value in (("2024-01-12", "2"), ("2024-01-14", "3"), ("2024-01-16", "4")):
+            entry = await supersede(world, start, value, entry)
+
+    async def buy(account: str) -> Any:
+        [asset] = await world.sell(account, following("plan", "2024-01-01"))
+        return asset
+
+    _, *sold = await asyncio.gather(change(), *map(buy, accounts))
+
+    for clock, value in (("2024-01-13", 2), ("2024-01-15", 3), ("2024-01-17", 4)):
+        await world.advance(clock)
+        assert [await rate_now(world, asset) for asset in sold] == [value] * 6
 
 
 async def test_a_following_asset_is_not_repriced_by_hand(sandbox):
