@@ -1,1 +1,1 @@
-"""Stories of what was agreed."""
+"""Stories of assets that move to other rates, or follow the catalog."""

@@ -27,9 +27,9 @@ from tests.stories.repricing.follow_words import (
     rates_of,
     supersede,
 )
+from tests.stories.repricing.reprice_words import reprice, shop
 from tests.stories.repricing.run_words import counts, items, reprice_all
 from tests.stories.sale_words import to
-from tests.stories.selling.reprice_words import reprice, shop
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import day, figure, line, number, refusal
 from tests.stories.world import World

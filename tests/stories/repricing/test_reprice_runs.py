@@ -14,6 +14,7 @@ from clients.values import enum_name
 from tests.stories.correction_words import pending
 from tests.stories.quote_words import rate
 from tests.stories.rate_words import book, card, priced, put
+from tests.stories.repricing.reprice_words import CALLS, dearer, reprice
 from tests.stories.repricing.run_words import (
     begin_run,
     counts,
@@ -21,7 +22,6 @@ from tests.stories.repricing.run_words import (
     items,
     reprice_all,
 )
-from tests.stories.selling.reprice_words import CALLS, dearer, reprice
 from tests.stories.words import day, figure, line, refusal
 from tests.stories.world import World
 
