@@ -170,6 +170,8 @@ async def test_it_ends_when_it_is_interrupted(file: Path) -> None:
             env={**os.environ, "USAGE_HOME": str(file.parent)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # A shell lets what it runs in the background ignore interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         await asyncio.wait_for(asked.wait(), 30)
         process.send_signal(signal.SIGINT)
