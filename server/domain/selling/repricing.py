@@ -79,6 +79,14 @@ def check_day(asset: Asset, day: date, path: str) -> None:
         raise InvalidArgument.at(path, "INTERVAL_INVALID", text, asset=name)
 
 
+def check_linked(asset: Asset) -> None:
+    """Raise COMMITMENT_UNLINKED for a commitment without an anchor, which has no rates yet."""
+    if asset.role.is_commitment and asset.linked_id is None:
+        name = f"accounts/{asset.account_id}/assets/{asset.id}"
+        text = f"{name} is a commitment without an anchor; LinkCommitment links it, with its rates"
+        raise FailedPrecondition("COMMITMENT_UNLINKED", text, {"asset": name})
+
+
 def check_terms(asset: Asset, found: Iterable[Repriced]) -> None:
     """Raise RATE_NEGATIVE or TIERS_INVALID for new terms with which nothing can be sold."""
     for one in found:

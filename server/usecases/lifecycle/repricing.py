@@ -20,6 +20,7 @@ from server.domain.selling.repricing import (
     RepriceOutcome,
     check_day,
     check_last,
+    check_linked,
     check_terms,
     repriced,
     repriced_changes,
@@ -88,7 +89,8 @@ async def plan_repricing(tx: Transaction, command: RepriceAssets) -> RepricePlan
     """Lock the account, and return what becomes of its assets; nothing is changed yet.
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, PRICE_BOOK_NOT_FOUND, INTERVAL_INVALID,
-    TOO_MANY_ITEMS, REPRICED_LATER, RATE_NEGATIVE, TIERS_INVALID, PROCEDURE_NOT_IN_FORCE.
+    TOO_MANY_ITEMS, COMMITMENT_UNLINKED, REPRICED_LATER, RATE_NEGATIVE, TIERS_INVALID,
+    PROCEDURE_NOT_IN_FORCE.
     """
     account_id = command.account_id
     # Sales and other acts on assets of the account wait, as for an activation.
@@ -127,6 +129,7 @@ async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> l
         ]
         for index, asset in enumerate(named):
             check_day(asset, command.day, f"assets[{index}]")
+            check_linked(asset)
         wanted = command.product_id
         return sorted(
             (asset for asset in named if wanted in (None, asset.product_id)),

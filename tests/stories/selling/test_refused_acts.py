@@ -90,6 +90,12 @@ ACTS: dict[str, tuple[Act, str, str, Act]] = {
         f"is sold from {FUTURE} to no end, not on 2024-12-31",
         lambda shop: shop.reprice("future", FUTURE),
     ),
+    "reprice a commitment without an anchor": (
+        lambda shop: shop.reprice("waiting", "2024-02-01"),
+        "COMMITMENT_UNLINKED",
+        "is a commitment without an anchor; LinkCommitment links it",
+        lambda shop: shop.link("waiting", "here"),
+    ),
     "link a pack": (
         lambda shop: shop.link("pack", "here"),
         "BINDING_TARGET",

@@ -391,6 +391,8 @@ class ErrorDetails(_message.Message):
         """
         COMMITMENT_LINKED: ErrorDetails._Reason.ValueType  # 467
         """The commitment is linked to another anchor already; sell another commitment for this one."""
+        COMMITMENT_UNLINKED: ErrorDetails._Reason.ValueType  # 492
+        """The commitment has no anchor, and so no rates that could change; link it first (`LinkCommitment`)."""
         ORDER_NOT_ACTIVE: ErrorDetails._Reason.ValueType  # 491
         """The order is a draft; activate it first."""
         COMMITMENT_KIND: ErrorDetails._Reason.ValueType  # 490
@@ -819,6 +821,8 @@ class ErrorDetails(_message.Message):
     """
     COMMITMENT_LINKED: ErrorDetails.Reason.ValueType  # 467
     """The commitment is linked to another anchor already; sell another commitment for this one."""
+    COMMITMENT_UNLINKED: ErrorDetails.Reason.ValueType  # 492
+    """The commitment has no anchor, and so no rates that could change; link it first (`LinkCommitment`)."""
     ORDER_NOT_ACTIVE: ErrorDetails.Reason.ValueType  # 491
     """The order is a draft; activate it first."""
     COMMITMENT_KIND: ErrorDetails.Reason.ValueType  # 490
