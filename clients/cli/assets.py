@@ -27,6 +27,7 @@ asset = typer.Typer(
 
 asset.command("link")(asset_acts.link)
 asset.command("reprice")(asset_acts.reprice)
+asset.command("rebind")(asset_acts.rebind)
 
 ASSET = Annotated[
     str,

@@ -23,6 +23,7 @@ from server.domain.calendar import (
     freeze_time,
     period_after,
     period_containing,
+    rating_period,
 )
 from server.domain.consumption.cells import Cell
 from server.domain.errors import Aborted
@@ -64,6 +65,10 @@ class WalletCalendar:
         """Return the rating period after one."""
         cadence = self.frequency.period.cadence
         return self.with_freeze(period_after(self.zone, self.anchor, cadence, period))
+
+    def containing(self, instant: datetime) -> Period:
+        """Return the rating period that contains an instant."""
+        return rating_period(self.zone, self.anchor, self.frequency.period, instant)
 
     def with_freeze(self, period: Period) -> RatingPeriod:
         """Return a rating period with its freeze time."""

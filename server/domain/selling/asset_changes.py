@@ -29,6 +29,7 @@ class AssetAct(StrEnum):
     OTHER_SALE = "OTHER_SALE"
     LINK = "LINK"
     REPRICE = "REPRICE"
+    REBIND = "REBIND"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

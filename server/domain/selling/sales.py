@@ -48,6 +48,7 @@ from server.domain.rating.rates import (
 )
 from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.grants import Entitlement
+from server.domain.selling.targets import TargetKey
 
 
 class QuoteState(StrEnum):
@@ -297,7 +298,11 @@ class SoldEntitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetResource:
-    """One resource of an asset, from one local midnight to another."""
+    """One resource of an asset, from one local midnight to another.
+
+    `target` is that of its wallet. If it was bound to another one before, it is bound to this one
+    from `bound_time` on.
+    """
 
     resource_id: ResourceId
     wallet_id: WalletId
@@ -311,6 +316,8 @@ class AssetResource:
     role: ProductRole = ProductRole.ANCHOR
     commitment: CommitmentRate | None = None
     entitlements: tuple[SoldEntitlement, ...] = ()
+    target: TargetKey | None = None
+    bound_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +341,11 @@ class Asset:
     linked_id: AssetId | None = None
     external_id: ExternalId | None = None
     audit: Audit | None = None
+
+    @property
+    def target(self) -> TargetKey | None:
+        """The target whose wallets it draws on; None for a commitment that is not linked."""
+        return next((resource.target for resource in self.resources), None)
 
 
 def check_external_ids(

@@ -164,7 +164,7 @@ def _refuse_too_much(
 
 
 def _size(state: WalletState) -> int:
-    return len(state.cells) + sum(map(_size, state.sources))
+    return len(state.cells) + sum(map(_size, (*state.sources, *state.moved_from)))
 
 
 def _apply(

@@ -130,8 +130,7 @@ async def _groups(
     groups: list[list[WalletId]] = []
     for wallet_id in sorted(wallets):
         if not any(wallet_id in group for group in groups):
-            own, tokens = await pending.group_of(tx, run.account_id, wallet_id)
-            groups.append([*own, *tokens])
+            groups.append(await pending.group_of(tx, run.account_id, wallet_id))
     return groups
 
 

@@ -14,7 +14,7 @@ from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.balances import GrantBalance, WalletBalance, balance, unbilled
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
-from server.store.settlement import entries
+from server.store.settlement import entries, wallet_grants
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 from server.usecases.settlement.as_rated import rated_as_before
@@ -93,14 +93,14 @@ async def list_grants(
     """
     current = await get(tx, account_id, wallet_id)
     live = {grant.grant.id: grant for grant in current.balance.grants}
-    posted = await store.list_grants(tx, account_id, wallet_id)
+    posted = await wallet_grants.list_grants(tx, account_id, wallet_id)
     # Grants that are used up or expired are no longer loaded with the wallet.
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
         for grant, _ in posted
         if grant.id not in live
     ]
-    sources = await store.grant_sources(
+    sources = await wallet_grants.grant_sources(
         tx, account_id, wallet_id, asset_id=only.asset_id, promise=only.promise
     )
     times = {grant.id: create_time for grant, create_time in posted}

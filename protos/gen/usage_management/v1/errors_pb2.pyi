@@ -387,6 +387,20 @@ class ErrorDetails(_message.Message):
         """The commitment is linked to another anchor already; sell another commitment for this one."""
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
+        REBIND_DAY: ErrorDetails._Reason.ValueType  # 471
+        """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
+        REBIND_AGAIN: ErrorDetails._Reason.ValueType  # 472
+        """The asset was bound to another target once already; sell another asset for the next target."""
+        REBIND_ADDITIONS: ErrorDetails._Reason.ValueType  # 473
+        """Packs, commitments or negotiated rates of the old target apply to the asset and would stay behind; sell another
+        asset for the new target.
+        """
+        REBIND_CHAIN: ErrorDetails._Reason.ValueType  # 474
+        """Grants of another asset moved through a wallet of the old or the new target; bind to a target to which nothing was
+        sold, or sell another asset for this one.
+        """
+        REBIND_CALENDAR: ErrorDetails._Reason.ValueType  # 475
+        """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
@@ -795,6 +809,20 @@ class ErrorDetails(_message.Message):
     """The commitment is linked to another anchor already; sell another commitment for this one."""
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""
+    REBIND_DAY: ErrorDetails.Reason.ValueType  # 471
+    """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
+    REBIND_AGAIN: ErrorDetails.Reason.ValueType  # 472
+    """The asset was bound to another target once already; sell another asset for the next target."""
+    REBIND_ADDITIONS: ErrorDetails.Reason.ValueType  # 473
+    """Packs, commitments or negotiated rates of the old target apply to the asset and would stay behind; sell another
+    asset for the new target.
+    """
+    REBIND_CHAIN: ErrorDetails.Reason.ValueType  # 474
+    """Grants of another asset moved through a wallet of the old or the new target; bind to a target to which nothing was
+    sold, or sell another asset for this one.
+    """
+    REBIND_CALENDAR: ErrorDetails.Reason.ValueType  # 475
+    """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.

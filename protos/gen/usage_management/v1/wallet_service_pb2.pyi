@@ -302,6 +302,10 @@ class WalletEntry(_message.Message):
         """Usage was paid for."""
         CORRECTION: WalletEntry._Kind.ValueType  # 6
         """A correction changed an earlier movement, because final usage changed."""
+        MOVED_OUT: WalletEntry._Kind.ValueType  # 7
+        """What was left of a grant moved to another wallet: its asset was bound to another target."""
+        MOVED_IN: WalletEntry._Kind.ValueType  # 8
+        """What was left of a grant of another wallet moved here."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a movement. New kinds may be added."""
@@ -320,6 +324,10 @@ class WalletEntry(_message.Message):
     """Usage was paid for."""
     CORRECTION: WalletEntry.Kind.ValueType  # 6
     """A correction changed an earlier movement, because final usage changed."""
+    MOVED_OUT: WalletEntry.Kind.ValueType  # 7
+    """What was left of a grant moved to another wallet: its asset was bound to another target."""
+    MOVED_IN: WalletEntry.Kind.ValueType  # 8
+    """What was left of a grant of another wallet moved here."""
 
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
