@@ -126,11 +126,6 @@ class Meter:
         return self.account_id, self.wallet_id
 
     @property
-    def key(self) -> MeterKey:
-        """The key of the asset's resource."""
-        return self.account_id, self.asset_id, self.resource_id
-
-    @property
     def asset_key(self) -> tuple[AccountId, AssetId]:
         """The key of the asset."""
         return self.account_id, self.asset_id

@@ -104,7 +104,10 @@ async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> LockedPeri
 
 async def is_rebound(tx: Transaction, slots: Iterable[Slot]) -> bool:
     """Return whether usage of some slots draws on other wallets than when they were read."""
-    keys = {(*slot.meter.key, slot.meter.wallet_id, slot.day.start) for slot in slots}
+    keys = {
+        (one.account_id, one.asset_id, one.resource_id, one.wallet_id, slot.day.start)
+        for slot, one in ((slot, slot.meter) for slot in slots)
+    }
     return bool(await tx.fetchval(SQL["rebound"], tx.tenant_id, *columns(keys, 5)))
 
 

@@ -35,7 +35,7 @@ async def rebind(world: World, asset: assets.Asset, start: str | None, **to: Any
 
 
 async def moves(world: World, wallet: wallets.Wallet) -> list[tuple[str, Decimal, str]]:
-    """What moved out of a wallet or into it: kind, amount and day."""
+    """The moves out of a wallet or into it: kind, amount and day."""
     found = [(enum_name(one, "kind"), one) for one in await world.entries(wallet)]
     return [
         (kind, figure(one.amount), f"{one.effective_time.ToDatetime().date()}")

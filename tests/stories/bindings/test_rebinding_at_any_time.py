@@ -1,8 +1,8 @@
 """Usage around a rebinding comes to the same, whenever it arrives and whenever the act is made.
 
-Two accounts have the same assets and the same usage, and bind the same asset to the same target from
-the same day on. One records everything in time; the other records late, in another order, and makes
-the act at another time. In the end both have the same balance in each grant and owe the same.
+Two accounts have the same assets and the same usage, and bind the same asset to the same target
+from the same day on. One records everything in time; the other records late, in another order, and
+makes the act at another time. In the end both have the same balance in each grant and owe the same.
 """
 
 import random
@@ -129,7 +129,10 @@ def timeline(buyer: Buyer, seed: int, *, in_time: bool) -> Iterator[tuple[dateti
         late = 0 if in_time else dice.choice([0, 1, 4, 20, 45])
         yield at + late * DAY, lambda p=place, a=at, q=quantity: buyer.use(p, a, q)
     # Both acts are made while the rating period before the day is not final, or has just become so.
-    yield tale.day + timedelta(hours=1 if in_time else dice.choice([1, 30, 60])), buyer.rebind
+    hours = [1, 30, 60]
+    if tale.metered.rating == "MONTH" and tale.day.day == 1:
+        hours += [100, 300]
+    yield tale.day + timedelta(hours=1 if in_time else dice.choice(hours)), buyer.rebind
 
 
 @pytest.mark.capability("M74.rebind")
