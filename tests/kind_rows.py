@@ -35,8 +35,11 @@ def product(kind: UsageModelType) -> dict[str, Any]:
 
 PACK, TOKENS = product(UsageModelType.PACK), product(UsageModelType.TOKEN_COMMITMENT)
 QUANTITY = product(UsageModelType.QUANTITY_COMMITMENT)
+SPEND = product(UsageModelType.MONETARY_COMMITMENT)
 ADDED = metered(is_addition=True)
 BOUNDED = replace(ADDED, commitment=CommitmentRate.BOUNDED)
+MONEY = metered("money", is_addition=True)
+OF_MONEY = replace(MONEY, resource=replace(MONEY.resource, category=Category.CURRENCY))
 OF_TOKENS = replace(ADDED, resource=replace(ADDED.resource, category=Category.TOKEN))
 
 
@@ -96,6 +99,13 @@ KIND_ROWS: list[tuple[str, Setup, Setup]] = [
         setup(ADDED, grants=(of_type(GrantType.COMMIT),), **QUANTITY),
     ),
     ("COMMITMENT_KIND", setup(ADDED, **TOKENS), setup(OF_TOKENS, **TOKENS)),
+    ("COMMITMENT_KIND", setup(ADDED, **SPEND), setup(ADDED, OF_MONEY, **SPEND)),
+    ("COMMITMENT_KIND", setup(OF_MONEY, **SPEND), setup(ADDED, OF_MONEY, **SPEND)),
+    (
+        "COMMITMENT_KIND",
+        setup(ADDED, OF_MONEY, entries=(), **SPEND),
+        setup(ADDED, OF_MONEY, **SPEND),
+    ),
     ("RATE_UNREACHABLE", setup(BOUNDED, **QUANTITY), setup(ADDED, **QUANTITY)),
     (
         "RATE_UNREACHABLE",

@@ -22,13 +22,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "units": ("clients.cli.catalog", "Units of measure: list."),
     "rates": ("clients.cli.catalog", "Rates: list those of the catalog, discover one."),
     "account": ("clients.cli.accounts", "Accounts: create, list, show with assets."),
+    "target": (
+        "clients.cli.targets.target",
+        "Targets to bind sales to: create, list, show, update, delete.",
+    ),
     "asset": (
         "clients.cli.assets",
         "Assets: terms, history, links of commitments, repricing.",
     ),
     "details": ("clients.cli.assets", "The agreed terms of a sale or a target, by resource."),
     "quote": ("clients.cli.selling", "Quotes: create, negotiate, preview, approve, list, show."),
-    "order": ("clients.cli.selling", "Orders: create from a quote, activate, list, show."),
+    "order": (
+        "clients.cli.selling",
+        "Orders: create from a quote, activate, retrigger, list, show.",
+    ),
     "sell": ("clients.cli.selling", "Quote, order and activate in one go."),
     "record": ("clients.cli.records.record", "Record the usage in a file of CSV or JSON."),
     "records": ("clients.cli.records.showing", "Usage records: what became of one: show."),

@@ -11,6 +11,7 @@ from usage_management.v1 import wallet_service_pb2 as wallets
 
 from clients import UsageClient, screens
 from clients.cli.names import named, only, zone_of
+from clients.cli.sale_screens import spend_table
 from clients.cli.session import MISUSED, as_dict, fail, session
 from clients.home import program
 from clients.open_usage import OpenPeriod, open_periods
@@ -162,6 +163,9 @@ def _print(console: Console, found: dict[str, Any]) -> None:
     moment = screens.when(found["wallets"][0].as_of_time, zone)
     title = f"At {moment} ({zone})"
     console.print(screens.wallet_table(found["wallets"], title, zone))
+    spend = [one for wallet in found["wallets"] for one in wallet.committed_spend]
+    if spend:
+        console.print(spend_table(spend, zone))
     if found["open_usage"]:
         console.print(open_table(found["open_usage"], f"Not final yet ({zone})", zone))
     if "grants" not in found:

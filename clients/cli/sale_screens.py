@@ -1,4 +1,4 @@
-"""Tables of what is sold: quotes, orders, assets and their rates."""
+"""Tables of what is sold: quotes, orders, assets, their rates and commitments."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,9 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import order_service_pb2 as orders
 from usage_management.v1 import quote_service_pb2 as quotes
 from usage_management.v1 import types_pb2 as types
+from usage_management.v1 import wallet_service_pb2 as wallets
 
-from clients.screens import NOTHING, last, number, rows, when
+from clients.screens import NOTHING, last, number, rows, span, when
 from clients.values import day, enum_name
 
 
@@ -147,3 +148,20 @@ def sales_table(found: Sequence[quotes.Quote | orders.Order], kind: str) -> Tabl
         for one in found
     ]
     return rows((kind, "state", "products", "from"), cells)
+
+
+def spend_table(found: Sequence[wallets.CommittedSpend], zone: str) -> Table:
+    """Return the amounts that are promised, what is spent of them, and what is owed now."""
+    cells = [
+        (
+            span(one.start_time, one.end_time, zone) if one.HasField("end_time") else NOTHING,
+            number(one.promised_amount),
+            number(one.spent_amount),
+            number(one.shortfall_amount),
+            number(one.spend_cap) if one.HasField("spend_cap") else NOTHING,
+            number(one.owed_amount),
+        )
+        for one in found
+    ]
+    columns = ("promised for", "promised", "spent", "shortfall", "cap", "owed")
+    return rows(columns, cells, right="promised spent shortfall cap owed")

@@ -206,6 +206,23 @@ def activate_order(context: typer.Context, name: ORDER) -> None:
     now.run(work)
 
 
+@order.command("retrigger")
+def retrigger_order(context: typer.Context, name: ORDER) -> None:
+    """Create again what was lost of an active order: issues, rating periods and their jobs."""
+    now = session(context)
+
+    async def work(client: UsageClient) -> None:
+        found = await _one_order(client, name, orders.Order.ACTIVE)
+        made = await client.orders.RetriggerOrder(orders.RetriggerOrderRequest(name=found.name))
+        counts = (
+            f"{made.issue_count} issues, {made.rating_period_count} rating periods and"
+            f" {made.job_count} jobs were missing"
+        )
+        now.show(made, "", f"{found.name}: {counts}")
+
+    now.run(work)
+
+
 @order.command("show")
 def show_order(context: typer.Context, name: ORDER) -> None:
     """Show an order with its rates, grants and assets."""

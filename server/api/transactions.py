@@ -214,13 +214,15 @@ async def run_mutation(
 
 def _key(request: Message, tenant_id: TenantId, method: str) -> Request | None:
     request_id: str = getattr(request, "request_id", "")
-    # A dry run has no effect that a repeat could duplicate.
-    if not request_id or getattr(request, "validate_only", False):
+    if not request_id:
         return None
     if REQUEST_ID.fullmatch(request_id) is None:
         raise InvalidArgument.at(
             "request_id", "REQUEST_ID_FORMAT", "must match [A-Za-z0-9._:-]{8,128}"
         )
+    # A dry run has no effect that a repeat could duplicate.
+    if getattr(request, "validate_only", False):
+        return None
     fields = {name: _digest(text) for name, text in fields_of(request).items()}
     whole = "\n".join(f"{name}={text}" for name, text in sorted(fields.items()))
     return Request(

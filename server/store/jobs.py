@@ -54,15 +54,15 @@ class Job:
     fire_time: datetime
 
 
-async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = None) -> None:
-    """Insert jobs; ids that exist are left unchanged.
+async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = None) -> int:
+    """Insert jobs, and return how many are new; ids that exist are left unchanged.
 
     No worker claims the jobs before `wait` is over, by the database's clock. An ended job is
     deleted after a while and can then be added again, so every job must be harmless to repeat: it
     first checks whether its work is done.
     """
     rows = list(jobs)
-    await tx.execute(
+    done = await tx.execute(
         SQL["add_jobs"],
         tx.tenant_id,
         [job.id for job in rows],
@@ -73,6 +73,8 @@ async def add(tx: Transaction, jobs: Iterable[Job], *, wait: timedelta | None = 
         [job.fire_time for job in rows],
         wait,
     )
+    # The command tag is `INSERT 0 n`.
+    return int(done.rpartition(" ")[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ CREATE TABLE public.asset_resources (
     moved_time timestamp with time zone,
     CONSTRAINT asset_resources_check CHECK ((moved_time >= bound_time)),
     CONSTRAINT asset_resources_commitment_rate_check CHECK ((commitment_rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
-    CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text]))),
+    CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text, 'MONETARY_COMMITMENT'::text]))),
     CONSTRAINT bound_since_a_time CHECK ((num_nonnulls(former_wallet_id, bound_time, moved_time) = ANY (ARRAY[0, 3]))),
     CONSTRAINT only_commitments_have_a_rate CHECK (((commitment_rate IS NULL) = (role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text]))))
 );
@@ -258,7 +258,7 @@ ALTER TABLE ONLY public.asset_resources FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 
-COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
+COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in, or as whose spend it counts under a commitment';
 
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
@@ -491,6 +491,7 @@ CREATE TABLE public.entitlements (
     rollover_remainder_percent public.quantity,
     rollover_policy_id public.code,
     rollover_policy_version integer DEFAULT 0 NOT NULL,
+    spend_cap public.quantity,
     next_index integer,
     former_wallet_id uuid,
     move_time timestamp with time zone,
@@ -801,6 +802,7 @@ CREATE TABLE public.product_usage_grants (
     quantity public.quantity NOT NULL,
     is_fixed boolean DEFAULT false NOT NULL,
     max_increase_percent public.quantity,
+    spend_cap public.quantity,
     unit_of_measure_id public.code,
     validity_unit text,
     validity_count integer,
@@ -816,6 +818,7 @@ CREATE TABLE public.product_usage_grants (
     update_time timestamp with time zone,
     updated_by uuid,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
+    CONSTRAINT product_usage_grants_check CHECK (((spend_cap)::numeric >= (quantity)::numeric)),
     CONSTRAINT product_usage_grants_max_increase_percent_check CHECK (((max_increase_percent)::numeric >= (0)::numeric)),
     CONSTRAINT product_usage_grants_state_check CHECK ((state = ANY (ARRAY['DRAFT'::text, 'ACTIVE'::text, 'INACTIVE'::text]))),
     CONSTRAINT product_usage_grants_type_check CHECK ((type = ANY (ARRAY['GRANT'::text, 'COMMIT'::text]))),

@@ -110,9 +110,12 @@ async def test_x13_x14_x15_deadlines_are_kept_capped_and_supplied(wire: Wire):
 @pytest.mark.parametrize(
     "request_id", ["short", "x" * 129, "has a space", "line\nbreak", "nul\x00nul1", "smile-😀-1"]
 )
-async def test_x17_request_ids_have_a_format(wire: Wire, request_id: str):
+@pytest.mark.parametrize("is_dry", [False, True])
+async def test_x17_request_ids_have_a_format(wire: Wire, request_id: str, is_dry: bool):
     request = orders.ActivateOrderRequest(
-        name=f"{wire.account}/orders/0192f0c1-2b3c-7d4e-8f5a-6b7c8d9e0f1a", request_id=request_id
+        name=f"{wire.account}/orders/0192f0c1-2b3c-7d4e-8f5a-6b7c8d9e0f1a",
+        request_id=request_id,
+        validate_only=is_dry,
     )
     is_(await wire.refused("OrderService/ActivateOrder", request), INVALID, "REQUEST_ID_FORMAT")
 

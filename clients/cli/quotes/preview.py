@@ -11,6 +11,7 @@ from usage_management.v1 import preview_service_pb2 as pb
 from clients import UsageClient
 from clients.cli.names import pair, stamp, zone_of
 from clients.cli.quotes.finding import QUOTE, one_quote
+from clients.cli.sale_screens import spend_table
 from clients.cli.session import PARTLY, session
 from clients.screens import NOTHING, grouped, last, number, rows, when
 from clients.values import decimal, reason_of
@@ -54,6 +55,8 @@ def preview(
             as_of = when(answer.as_of_time, zone)
             now.console.print(f"as of {as_of}: {total} {answer.currency_code}")
             now.console.print(_table(answer))
+            if answer.committed_spend:
+                now.console.print(spend_table(answer.committed_spend, zone))
         return PARTLY if any(one.HasField("status") for one in answer.previews) else 0
 
     now.run(work)

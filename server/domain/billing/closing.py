@@ -101,6 +101,30 @@ class InvoiceReady:
     line: LiableLine
 
 
+def missing_periods(
+    calendar: WalletCalendar,
+    known: Iterable[Period],
+    *,
+    since: datetime,
+    until: tuple[datetime, datetime | None],
+) -> list[RatingPeriod]:
+    """Return the rating periods from a time on, to now or the end of service, that do not exist.
+
+    `until` is now and the end of service. Past ones accept usage for their rating delay from now.
+    """
+    now, end = until
+    starts = {period.start for period in known}
+    found: list[RatingPeriod] = []
+    zone, frequency = calendar.zone, calendar.frequency
+    period = rating_period(zone, calendar.anchor, frequency.period, since)
+    while period.start <= now and (end is None or period.start < end):
+        if period.start not in starts:
+            freeze = freeze_time(zone, max(period.end, now), frequency.delay)
+            found.append(RatingPeriod(period.start, period.end, freeze))
+        period = period_after(zone, calendar.anchor, frequency.period.cadence, period)
+    return found
+
+
 def closing(
     state: WalletState,
     calendar: WalletCalendar,

@@ -200,7 +200,8 @@ class ProductGrant:
 
     The quantity is in `unit_id`, or else in the resource's unit. The grant applies to sales under
     its selling model (or any, if None) that start in its span of days. A quote cannot change it if
-    it `is_fixed`, and needs an approval to increase it by more than `max_increase_percent`.
+    it `is_fixed`, and needs an approval to increase it by more than `max_increase_percent`. Of a
+    commitment to spend, `spend_cap` is the most that usage costs during one issue.
     """
 
     product_id: ProductId
@@ -218,6 +219,7 @@ class ProductGrant:
     end_date: date | None = None
     is_fixed: bool = False
     max_increase_percent: Decimal | None = None
+    spend_cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

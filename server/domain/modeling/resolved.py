@@ -25,6 +25,7 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import (
     Aggregation,
     CatalogState,
+    Category,
     Commitment,
     GrantType,
     Overage,
@@ -235,8 +236,9 @@ class ResolvedGrant:
     """A product grant with its policies, in the resource's unit.
 
     A quote may not change it if it `is_fixed`, and needs an approval to increase its quantity by
-    more than `max_increase_percent`, if that is given. `listed` is the grant as in the catalog, if
-    a quote changes its policies or its validity.
+    more than `max_increase_percent`, if that is given. `spend_cap` is the most that usage under a
+    commitment to spend costs in one issue. `listed` is the grant as in the catalog, if a quote
+    changes its policies or its validity.
     """
 
     id: ProductGrantId
@@ -252,6 +254,7 @@ class ResolvedGrant:
     end_date: date | None = None
     is_fixed: bool = False
     max_increase_percent: Decimal | None = None
+    spend_cap: Decimal | None = None
     listed: "ResolvedGrant | None" = None
 
     def is_for(self, model_id: SellingModelId | None, day: date) -> bool:
@@ -277,6 +280,7 @@ class ResolvedResource:
     is_optional: bool = False
     dimensions: tuple[str, ...] = ()
     has_fixed_policies: bool = False
+    category: Category = Category.USAGE
 
     def is_sold_on(self, day: date) -> bool:
         """Return whether a sale may start on `day`."""

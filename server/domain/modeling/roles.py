@@ -20,6 +20,7 @@ class ProductRole(StrEnum):
     PACK = "PACK"
     TOKEN_COMMITMENT = "TOKEN_COMMITMENT"
     QUANTITY_COMMITMENT = "QUANTITY_COMMITMENT"
+    MONETARY_COMMITMENT = "MONETARY_COMMITMENT"
 
     @property
     def is_commitment(self) -> bool:

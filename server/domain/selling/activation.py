@@ -30,9 +30,8 @@ from server.domain.ids import (
 )
 from server.domain.limits import value_of
 from server.domain.modeling.roles import Binding, ProductRole
-from server.domain.modeling.sold_policies import WalletPolicies
 from server.domain.selling.grants import Entitlement, Grant, issues
-from server.domain.selling.line_refusals import of_line
+from server.domain.selling.line_refusals import no_wallet, of_line, policy_conflict
 from server.domain.selling.sales import (
     Asset,
     AssetResource,
@@ -173,11 +172,8 @@ class _Plan:
 
     def _held(self, line: SaleLine, asset_id: AssetId) -> tuple[AssetResource, ...]:
         sale = _Sale(line, asset_id, self._target(line, asset_id))
-        # Tokens first: a resource that is rated in a token refers to the token's wallet.
-        ordered = sorted(
-            line.resources, key=lambda resource: resource.token_resource_id is not None
-        )
-        return tuple(self._hold(sale, resource) for resource in ordered)
+
+        return tuple(self._hold(sale, one) for one in sorted(line.resources, key=_turn))
 
     def result(self) -> Activation:
         """Return the activation with sorted lists, so that the same order gives the same result."""
@@ -248,17 +244,18 @@ class _Plan:
         )
 
     def _token_wallet(self, sale: "_Sale", resource: LineResource) -> WalletId | None:
-        if resource.token_resource_id is None or sale.line.role is not ProductRole.ANCHOR:
-            return None
-        return self.wallets[sale.target.id, resource.token_resource_id].id
+        spend_id = None if resource.is_spend else sale.line.spend_id
+        is_anchor = sale.line.role is ProductRole.ANCHOR
+        found = resource.token_resource_id if is_anchor else spend_id
+        return None if found is None else self.wallets[sale.target.id, found].id
 
     def _wallet(self, sale: "_Sale", resource: LineResource) -> Wallet:
         """Return the target's wallet of a resource, created if necessary."""
         key = (sale.target.id, resource.resource_id)
         policies = resource.policies.wallet
         wallet = self.wallets.get(key)
-        if wallet is None and sale.line.role is not ProductRole.ANCHOR:
-            raise _no_wallet(sale.line, resource)
+        if wallet is None and sale.line.role is not ProductRole.ANCHOR and not resource.is_spend:
+            raise no_wallet(sale.line, resource)
         if wallet is None:
             wallet = Wallet(
                 id=WalletId(self.new_id()),
@@ -307,6 +304,7 @@ class _Plan:
             refresh=grant.refresh,
             validity=grant.validity,
             rollover=grant.rollover,
+            spend_cap=grant.spend_cap,
         )
         if grant.refresh is not None:
             count = grant.refresh.cadence.index(entitlement.anchor, sale.last_day(self.now))
@@ -316,6 +314,11 @@ class _Plan:
         if after is not None:
             self.refreshes.add((wallet.id, after[1]))
         return replace(entitlement, next_index=_next_index(entitlement, zone, self.now))
+
+
+def _turn(resource: LineResource) -> tuple[bool, bool]:
+    """Return the sort key: what costs tokens, or counts as spend, comes after their wallet."""
+    return not resource.is_spend, resource.token_resource_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,24 +377,6 @@ def _next_index(entitlement: Entitlement, zone: str, now: datetime) -> int | Non
     if entitlement.refresh is None:
         return 1
     return entitlement.refresh.cadence.index(entitlement.anchor, today) + 1
-
-
-def _no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
-    return FailedPrecondition(
-        "BINDING_TARGET",
-        f"{line.product_id} adds to {resource.resource_id}, and its target has no wallet of it",
-        {"product": line.product_id, "usage_resource": resource.resource_id},
-    )
-
-
-def policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondition:
-    """Return the refusal of a wallet with other policies."""
-    names = wallet.policies.differences(policies)
-    return FailedPrecondition(
-        "POLICY_CONFLICT",
-        f"the shared wallet of {wallet.resource_id} was sold with another {', '.join(names)}",
-        {"usage_resource": wallet.resource_id, "differences": ",".join(names)},
-    )
 
 
 def _limit(reason: str, what: str, limit: int) -> ResourceExhausted:

@@ -55,9 +55,12 @@ def binding_of(
     # A commitment has no target of its own: it draws on the wallets of the anchor that it is linked
     # to.
     if product.role.is_commitment:
-        if asked.binding or asked.asset_id or asked.target_id or asked.line is not None:
-            fault = "a commitment has no target; link it to an anchor by linked_asset"
+        if asked.binding or asked.asset_id or asked.target_id:
+            fault = "a commitment has no target; link it to an anchor by linked_asset, or to that"
+            fault += " of an earlier line by binding_line"
             raise _refusal(path, "binding_target", fault)
+        if asked.line is not None:
+            return _beside_line(asked, path)
         # Without an anchor it waits until it is linked to one.
         if asked.linked_asset_id is None:
             return Binding.SELF, None
@@ -91,6 +94,8 @@ def _beside_line(asked: AskedBinding, path: str) -> tuple[Binding, None]:
         raise _refusal(path, "binding_line", fault)
     if asked.asset_id is not None or asked.target_id is not None:
         raise _refusal(path, "binding_line", "is not allowed with a binding_target; omit one")
+    if asked.linked_asset_id is not None:
+        raise _refusal(path, "binding_line", "is not allowed with a linked_asset; omit one")
     return Binding.ASSET, None
 
 

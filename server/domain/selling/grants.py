@@ -36,7 +36,8 @@ class Entitlement:
 
     `start` is the first day, `end` the day after the last. Issues are counted from `anchor`.
     Without `validity` an issue lasts for one refresh interval, or as long as the entitlement if
-    there is no refresh. `next_index` is the first issue that is not posted yet.
+    there is no refresh. `next_index` is the first issue that is not posted yet. `spend_cap` is the
+    most that usage under a commitment to spend costs during a whole issue.
 
     If its asset was bound to another target, each of both wallets has a part of it. The wallet
     before has the issues before `issues_until`, and what is left of them moves to the wallet
@@ -56,6 +57,7 @@ class Entitlement:
     validity: Validity | None = None
     rollover: RolloverPolicy | None = None
     next_index: int | None = None
+    spend_cap: Decimal | None = None
     issues_from: int | None = None
     issues_until: int | None = None
     leave_time: datetime | None = None

@@ -25,6 +25,19 @@ def check_in_product(
             raise InvalidArgument.at(path, "RESOURCE_NOT_IN_PRODUCT", text)
 
 
+def check_target(product: ResolvedProduct, resource_ids: Iterable[ResourceId], path: str) -> None:
+    """Raise NOT_NEGOTIABLE if a target has policies for a resource that keeps the catalog's."""
+    fixed = {one.resource_id for one in product.resources if one.has_fixed_policies}
+    for resource_id in resource_ids:
+        if resource_id in fixed:
+            text = (
+                f"{path}: the target has policies for {resource_id}, whose policies in"
+                f" {product.product_id} may not be changed; sell it to another target"
+            )
+            facts = {"field": path, "usage_resource": resource_id}
+            raise FailedPrecondition("NOT_NEGOTIABLE", text, facts)
+
+
 def under(product: ResolvedProduct, levels: Overrides) -> ResolvedProduct:
     """Return the product with the overrides of its resources.
 

@@ -11,6 +11,7 @@ from server.domain.exact import decimal_places, plain
 from server.domain.ids import ExternalId, ProductGrantId, ProductId, ResourceId, SellingModelId
 from server.domain.modeling.catalog import (
     CatalogState,
+    Category,
     PolicyIds,
     SellingModel,
     SellingModelType,
@@ -18,9 +19,6 @@ from server.domain.modeling.catalog import (
 )
 from server.domain.modeling.policies import (
     CommitmentRate,
-    PolicyLevel,
-    PolicySource,
-    PolicySources,
     RolloverPolicy,
     check_period_order,
 )
@@ -35,6 +33,7 @@ from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
+from server.domain.selling.commitments import check_spend, of_target, spend_policies
 from server.domain.selling.negotiation import (
     Negotiated,
     check_negotiated,
@@ -92,6 +91,11 @@ class LineInputs:
         """Return it with the catalog's rates."""
         return replace(self, rates=rates)
 
+    def is_spend(self, resource: ResolvedResource) -> bool:
+        """Return whether a resource is the money of a commitment to spend."""
+        is_money = resource.category is Category.CURRENCY
+        return is_money and self.product.role is ProductRole.MONETARY_COMMITMENT
+
 
 def ending(asked: AskedLine, model: StoredRecord[SellingModel] | None, path: str) -> AskedLine:
     """Return the line with its end date, from its selling model or the request.
@@ -148,6 +152,8 @@ def quoted(inputs: LineInputs) -> SaleLine:
     check_prices(resources_by_id, path=path)
     if product.role.is_commitment:
         _check_discounts(resources_by_id, asked.product_id)
+    if product.role is ProductRole.MONETARY_COMMITMENT:
+        check_spend(asked.product_id, resources_by_id, currency_code=currency)
     _check_reached(resources_by_id, asked.product_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
@@ -181,13 +187,18 @@ def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:
 
 def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
     asked, role = inputs.asked, inputs.product.role
-    found = inputs.rates.get(resource.resource_id)
+    is_spend = inputs.is_spend(resource)
+    # A discount for all resources of a commitment does not change what is spent.
+    found = None if is_spend else inputs.rates.get(resource.resource_id)
     is_anchor = role is ProductRole.ANCHOR
     is_apart = is_anchor or _is_unlinked(inputs.product, inputs.to)
     terms = None if found is None else replace(found.terms, attributes=asked.attributes)
     # The rate for usage beyond a commitment; only commitments have one.
     rate = resource.chain.commitment.policy.content.rate if role.is_commitment else None
-    policies = resource.policies if is_apart else _of_wallet(inputs, resource)
+    if is_apart:
+        policies = resource.policies
+    else:
+        policies = _of_spend(inputs, resource) if is_spend else _of_wallet(inputs, resource)
     return LineResource(
         resource_id=resource.resource_id,
         unit_scale=resource.unit.scale,
@@ -204,6 +215,7 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
         listed_as=_listed_policies(resource, policies, is_apart=is_apart),
         is_optional=resource.is_optional,
         has_fixed_policies=resource.has_fixed_policies,
+        is_spend=is_spend,
     )
 
 
@@ -231,7 +243,8 @@ def included(asked: AskedLine, resource: ResolvedResource) -> list[ResolvedGrant
 
 def _is_unlinked(product: ResolvedProduct, to: BoundTarget) -> bool:
     """Return whether a commitment has no anchor yet, and so no wallet to add to."""
-    return product.role.is_commitment and to.target_id is None
+    has_anchor = to.target_id is not None or to.target_line is not None
+    return product.role.is_commitment and not has_anchor
 
 
 def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
@@ -243,19 +256,19 @@ def _of_wallet(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
         field_name = "linked_asset" if role.is_commitment else "binding_target"
         field_name = field_name if inputs.to.target_line is None else "binding_line"
         raise InvalidArgument.at(f"{inputs.path}.{field_name}", "BINDING_TARGET", fault)
-    own = resource.policies
-    at_target = PolicySource(level=PolicyLevel.TARGET)
-    return SoldPolicies(
-        wallet=policies,
-        overage=own.overage,
-        sources=PolicySources(
-            aggregation=at_target,
-            rating_frequency=at_target,
-            overage=own.sources.overage,
-            commitment=own.sources.commitment,
-            order=PolicyLevel.TARGET,
-        ),
-    )
+    return of_target(resource.policies, policies)
+
+
+def _of_spend(inputs: LineInputs, resource: ResolvedResource) -> SoldPolicies:
+    """Return the policies of the wallet of what is spent. Raises POLICY_CONFLICT."""
+    included = {
+        other.resource_id: _of_wallet(inputs, other).wallet
+        for other in inputs.product.resources
+        if not inputs.is_spend(other) and _is_sold(inputs, other)
+    }
+    policies = spend_policies(inputs.asked.product_id, resource.unit.id, included)
+    commitment = resource.policies.sources.commitment
+    return replace(policies, sources=replace(policies.sources, commitment=commitment))
 
 
 def _check_discounts(resources: Iterable[LineResource], product_id: ProductId) -> None:
@@ -328,10 +341,10 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
     parts = asked.grants.get(grant.id)
     listed = granted(grant.quantity, asked.quantity, path=path)
     agreed = None if parts is None else parts.quantity
-    if agreed is not None and decimal_places(agreed) > scale:
+    cap = grant.spend_cap and granted(grant.spend_cap, asked.quantity, path=path)
+    if agreed is not None:
         at = f"{path}.negotiated_grants[{list(asked.grants).index(grant.id)}].quantity"
-        fault = f"{plain(agreed)} has more than the {scale} decimals of the resource's unit"
-        raise InvalidArgument.at(at, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(agreed))
+        _check_agreed(agreed, scale, cap, at)
     return LineGrant(
         product_grant_id=grant.id,
         quantity=listed if agreed is None else agreed,
@@ -345,7 +358,18 @@ def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> Lin
         rollover_policy=grant.rollover_policy,
         listed_as=_listed_grant(grant.listed),
         is_fixed=grant.is_fixed,
+        spend_cap=cap,
     )
+
+
+def _check_agreed(agreed: Decimal, scale: int, cap: Decimal | None, at: str) -> None:
+    """Raise UNIT_SCALE or RANGE for a negotiated quantity with which nothing can be sold."""
+    if decimal_places(agreed) > scale:
+        fault = f"{plain(agreed)} has more than the {scale} decimals of the resource's unit"
+        raise InvalidArgument.at(at, "UNIT_SCALE", fault, scale=str(scale), quantity=plain(agreed))
+    if cap is not None and agreed > cap:
+        fault = f"must not be above the spend cap of {plain(cap)}; agree to less"
+        raise InvalidArgument.at(at, "RANGE", fault)
 
 
 def _listed_grant(listed: ResolvedGrant | None) -> ListedGrant | None:

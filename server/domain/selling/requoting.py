@@ -47,11 +47,11 @@ def named_by_line(line: SaleLine) -> dict[ResourceId, PolicyIds]:
 
 
 def _binding(line: SaleLine) -> AskedBinding:
+    if line.target_line is not None:
+        return AskedBinding(line=line.target_line)
     if line.role.is_commitment:
         linked = None if line.target_id is None else AssetId(UUID(line.target_id))
         return AskedBinding(linked_asset_id=linked)
-    if line.target_line is not None:
-        return AskedBinding(line=line.target_line)
     is_asset = line.binding is Binding.ASSET
     named = line.target_id
     return AskedBinding(

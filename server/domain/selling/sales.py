@@ -113,7 +113,8 @@ class LineGrant:
 
     `listed` is the quantity by the catalog, which is the product's grant times the line's quantity.
     `negotiated` are the parts that differ from the catalog, if there are any; `listed_as` are the
-    catalog's then. A quote cannot negotiate it if it `is_fixed`.
+    catalog's then. A quote cannot negotiate it if it `is_fixed`. `spend_cap` is the most that usage
+    under a commitment to spend costs during one issue.
     """
 
     product_grant_id: ProductGrantId
@@ -128,6 +129,7 @@ class LineGrant:
     rollover_policy: PolicySource = NO_SOURCE
     listed_as: ListedGrant | None = None
     is_fixed: bool = False
+    spend_cap: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +146,8 @@ class LineResource:
 
     With a token, `terms` are in the token's unit, and the token is another resource of the line.
     `listed_as` are the policies by the catalog, if others apply. A quote cannot override policies
-    that are fixed.
+    that are fixed. Under a commitment to spend, one resource `is_spend`: its usage is the money
+    that usage of the others costs.
     """
 
     resource_id: ResourceId
@@ -159,6 +162,7 @@ class LineResource:
     listed_as: ListedPolicies | None = None
     is_optional: bool = False
     has_fixed_policies: bool = False
+    is_spend: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,13 @@ class SaleLine:
     @property
     def is_unlinked(self) -> bool:
         """True for a commitment without an anchor, which pays for no usage."""
-        return self.role.is_commitment and self.target_id is None
+        has_anchor = self.target_id is not None or self.target_line is not None
+        return self.role.is_commitment and not has_anchor
+
+    @property
+    def spend_id(self) -> ResourceId | None:
+        """The resource of money of a commitment to spend."""
+        return next((one.resource_id for one in self.resources if one.is_spend), None)
 
     @property
     def linked_id(self) -> AssetId | None:

@@ -1,12 +1,16 @@
-"""Tokens: the cost of usage in a token becomes usage of the token.
+"""Tokens and spend: the cost of usage becomes usage of another wallet.
 
 A resource with a token is rated twice. Its overage is rated in tokens. Grants of the token pay for
 these tokens, and the rest is rated in money. Each cell whose overage costs tokens becomes one cell
-of the token's wallet, of the same asset and the same time. Source: token resources, two-step
-rating.
+of the token's wallet, of the same asset and the same time.
+
+A commitment to spend has a wallet of money. The amounts that are rated with the commitment's rates
+are still owed, and they also become usage of that wallet, of the commitment's asset: its grants are
+the spend that was promised, and what is left of one when it expires is the shortfall. Source: token
+resources, two-step rating; monetary commitments.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,10 +26,16 @@ from server.domain.rating.procedures.state import Line
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.walk import SettledIncrement
 
+Payers = Mapping[AssetId, int]
+"""The assets through which lines cost tokens or count as spend, with their numbers.
+
+They are anchors whose usage is rated in a token, and commitments to spend.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenWallet:
-    """A wallet of tokens, and the calendar of its rating periods."""
+    """A wallet of tokens or of spend, and the calendar of its rating periods."""
 
     id: WalletId
     unit: UnitId
@@ -39,13 +49,14 @@ class TokenWallet:
 
 
 @exact
-def token_cells(
+def tokens_of(
     token_wallet: TokenWallet,
+    payers: Payers,
     cells: Iterable[Cell],
     results: Iterable[SettledIncrement],
     lines: Iterable[RatableLine],
 ) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the token cells that settled usage costs, each with its source cell's id.
+    """Return the cells of tokens or spend that settled usage costs, each with its source cell's id.
 
     The tokens of a line's cells add up to the amount of the line, to 12 places. A line that could
     not be rated makes no cells; its failure is on the line.
@@ -53,25 +64,26 @@ def token_cells(
     known = {cell.id: cell for cell in cells}
     overages = {result.increment.cell_id: result.overage for result in results}
     return tuple(
-        (cell_id, _token_cell(token_wallet, known[cell_id], tokens))
+        (cell_id, _token_cell(token_wallet, known[cell_id], (payer, payers[payer]), tokens))
         for line in lines
         if line.amount is not None
         and line.terms is not None
         and line.terms.unit == token_wallet.unit
+        and (payer := payer_of(line, payers)) is not None
         for cell_id, tokens in _shares(line, overages)
     )
 
 
-def tokens_of(
-    token_wallet: TokenWallet,
-    assets: Set[AssetId],
-    cells: Iterable[Cell],
-    results: Iterable[SettledIncrement],
-    lines: Iterable[RatableLine],
-) -> tuple[tuple[CellId, Cell], ...]:
-    """Return the token cells that the usage of these assets costs, each with its source's id."""
-    due = [line for line in lines if line.key.asset_id in assets]
-    return token_cells(token_wallet, cells, results, due)
+def payer_of(line: RatableLine, payers: Payers) -> AssetId | None:
+    """Return the payer through which a line costs tokens or counts as spend, or None.
+
+    It is the asset of the line, or the commitment whose rates the line is rated with.
+    """
+    if line.key.asset_id in payers:
+        return line.key.asset_id
+    committed = () if line.terms is None else line.terms.committed
+    promised = (terms.commitment for terms in committed)
+    return next((asset_id for asset_id in promised if asset_id in payers), None)
 
 
 def _shares(
@@ -118,12 +130,15 @@ def token_cell_id(cell_id: CellId, wallet_id: WalletId) -> CellId:
     return CellId(derive(cell_id, "tokens", wallet_id))
 
 
-def _token_cell(token_wallet: TokenWallet, cell: Cell, tokens: Decimal) -> Cell:
+def _token_cell(
+    token_wallet: TokenWallet, cell: Cell, payer: tuple[AssetId, int], tokens: Decimal
+) -> Cell:
+    asset_id, number = payer
     return Cell(
         id=token_cell_id(cell.id, token_wallet.id),
         wallet_id=token_wallet.id,
-        asset_id=cell.asset_id,
-        asset_number=cell.asset_number,
+        asset_id=asset_id,
+        asset_number=number,
         start=cell.start,
         end=cell.end,
         period=token_wallet.period_of(cell.start),

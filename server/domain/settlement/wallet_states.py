@@ -23,7 +23,7 @@ from server.domain.rating.compiled_rating import SHIPPED, RatingVersionSource
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.grants import Entitlement, Grant
 from server.domain.settlement.ratable_lines import RatableLine, Rates, ratable_lines
-from server.domain.settlement.tokens import TokenWallet
+from server.domain.settlement.tokens import Payers, TokenWallet
 from server.domain.settlement.walk import (
     Commitments,
     SettledIncrement,
@@ -40,9 +40,9 @@ class WalletState:
     `grants` and `entitlements` are as they were then. Usually these periods are not final yet; if
     usage of final periods is not taken in, they begin with the earliest of these, and `posted` are
     the grants as the ledger has them now. `period` is the rating period around now. A wallet of
-    tokens has a `token_wallet`, and in `sources` the wallets whose resources are rated in the
-    token. `services` has the time for which each asset is sold. `rating_versions` are the versions
-    of the tenant's procedure.
+    tokens or of spend has a `token_wallet`, and in `sources` the wallets whose resources are rated
+    in the token or count as spend, each with the `payers` through which they do. `services` has the
+    time for which each asset is sold. `rating_versions` are the versions of the tenant's procedure.
 
     `since` is then, if these periods are final, and else the end of the last final one, if any.
     `arrivals` are what other wallets moved here since then, as it was posted. `moved_from` are
@@ -61,6 +61,7 @@ class WalletState:
     rating_versions: RatingVersionSource = SHIPPED
     token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
+    payers: Payers = field(default_factory=dict)
     since: datetime | None = None
     arrivals: tuple[Grant, ...] = ()
     moved_from: tuple["WalletState", ...] = ()

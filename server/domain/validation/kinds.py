@@ -82,7 +82,7 @@ def _token_tiers(setup: Setup) -> Iterator[Finding]:
 def _anchor_missing(setup: Setup) -> Iterator[Finding]:
     if not setup.is_anchor:
         for metered in setup.resources:
-            if metered.id not in setup.anchored:
+            if metered.id not in setup.anchored and not _is_spend(setup, metered):
                 text = (
                     f"no active anchor meters {metered.id}, so this resource cannot add to a wallet"
                 )
@@ -115,6 +115,27 @@ def _commitment_kind(setup: Setup) -> Iterator[Finding]:
             yield Finding(
                 "a commitment to tokens has no token among its resources", (setup.name, *names)
             )
+    if kind is UsageModelType.MONETARY_COMMITMENT:
+        yield from _spend_kind(setup)
+
+
+def _spend_kind(setup: Setup) -> Iterator[Finding]:
+    spends = [metered for metered in setup.resources if _is_spend(setup, metered)]
+    if len(spends) != 1 or len(setup.resources) < 2:
+        names = (metered.name for metered in setup.resources)
+        text = "a commitment to spend has one resource of money, and others whose usage counts"
+        yield Finding(text, (setup.name, *names))
+    blankets = [entry for entry in setup.entries if entry.is_blanket]
+    for metered in setup.resources:
+        if metered not in spends and not (blankets or setup.entries_of(metered.id)):
+            text = f"usage of {metered.id} does not count, because there is no rate for it"
+            yield Finding(text, (metered.name,))
+
+
+def _is_spend(setup: Setup, metered: Metered) -> bool:
+    kind = setup.product.content.usage_model_type
+    is_money = metered.resource.category is Category.CURRENCY
+    return is_money and kind is UsageModelType.MONETARY_COMMITMENT
 
 
 def _rate_unreachable(setup: Setup) -> Iterator[Finding]:
@@ -204,8 +225,8 @@ KINDS = (
     Rule(
         "COMMITMENT_KIND",
         Severity.ERROR,
-        "A commitment to tokens has a token.",
-        "Add the token, or make it a commitment to a quantity.",
+        "A commitment to tokens has a token; one to spend has money, and usage that counts.",
+        "Add the token or the money, and rates of what counts; or make it another commitment.",
         _commitment_kind,
     ),
     Rule(

@@ -16,7 +16,7 @@ from server.domain.selling.grants import Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
 from server.domain.settlement.moves import departed, replaced
 from server.domain.settlement.ratable_lines import RatableLine
-from server.domain.settlement.tokens import token_cell_id, token_cells
+from server.domain.settlement.tokens import token_cell_id, tokens_of
 from server.domain.settlement.walk import Settlement
 from server.domain.settlement.wallet_states import WalletState, rated, walked
 
@@ -155,9 +155,8 @@ def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
         assert wallet.token_wallet is not None, wallet
         results = project(source, now=now).results
         lines = rated(source, results)
-        yield from (
-            cell for _, cell in token_cells(wallet.token_wallet, source.cells, results, lines)
-        )
+        due = tokens_of(wallet.token_wallet, source.payers, source.cells, results, lines)
+        yield from (cell for _, cell in due)
 
 
 def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:

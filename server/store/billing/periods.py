@@ -53,6 +53,12 @@ async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
         await jobs.add(tx, closing)
 
 
+async def add_closes(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> int:
+    """Add the jobs that close the open periods of a wallet, and return how many are new."""
+    rows = await tx.fetch(SQL["open_of_wallet"], tx.tenant_id, account_id, wallet_id)
+    return await jobs.add(tx, [_close(**row) for row in rows])
+
+
 async def final_sizes(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, since: datetime
 ) -> list[PeriodSize]:

@@ -379,6 +379,7 @@ CREATE TABLE product_usage_grants (
     quantity            quantity NOT NULL CONSTRAINT promised_quantity_is_positive CHECK (quantity > 0),
     is_fixed            boolean NOT NULL DEFAULT false,
     max_increase_percent quantity CHECK (max_increase_percent >= 0),
+    spend_cap           quantity CHECK (spend_cap >= quantity),
     unit_of_measure_id  code,
     validity_unit       text,
     validity_count      integer CHECK (validity_count > 0),
@@ -895,7 +896,7 @@ CREATE TABLE asset_resources (
     token_wallet_id   uuid,
     definition_product_id code,
     role              text NOT NULL DEFAULT 'ANCHOR'
-        CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT')),
+        CHECK (role IN ('ANCHOR', 'PACK', 'TOKEN_COMMITMENT', 'QUANTITY_COMMITMENT', 'MONETARY_COMMITMENT')),
     commitment_rate   text CHECK (commitment_rate IN ('LOWEST', 'BOUNDED')),
     is_fixed          boolean NOT NULL,
     overage           text NOT NULL,
@@ -915,7 +916,8 @@ CREATE TABLE asset_resources (
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
-COMMENT ON COLUMN asset_resources.token_wallet_id IS 'the wallet whose tokens its overage is rated in';
+COMMENT ON COLUMN asset_resources.token_wallet_id IS
+    'the wallet whose tokens its overage is rated in, or as whose spend it counts under a commitment';
 COMMENT ON COLUMN asset_resources.bound_time IS
     'the time from which on its usage draws on wallet_id, if it was bound otherwise before; until then, on former_wallet_id';
 COMMENT ON COLUMN asset_resources.moved_time IS
@@ -980,6 +982,7 @@ CREATE TABLE entitlements (
     rollover_remainder_percent quantity,
     rollover_policy_id code,
     rollover_policy_version integer NOT NULL DEFAULT 0,
+    spend_cap         quantity,
     next_index        integer,
     former_wallet_id  uuid,
     move_time         timestamptz,

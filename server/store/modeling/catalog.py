@@ -135,6 +135,7 @@ def _product_grant(row: Record) -> ProductGrant:
         end_date=row["end_date"],
         is_fixed=row["is_fixed"],
         max_increase_percent=row["max_increase_percent"],
+        spend_cap=row["spend_cap"],
     )
 
 
@@ -365,6 +366,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         "end_date",
         "is_fixed",
         "max_increase_percent",
+        "spend_cap",
     ),
     key=lambda record: (record.product_id, record.id),
     to_row=lambda record: (
@@ -384,6 +386,7 @@ PRODUCT_GRANT: Kind[ProductGrant] = Kind(
         record.end_date,
         record.is_fixed,
         record.max_increase_percent,
+        record.spend_cap,
     ),
     from_row=_product_grant,
     fields={

@@ -253,6 +253,7 @@ async def _add_entitlements(
         [entitlement.refresh_policy.version for _, entitlement in sold],
         [entitlement.rollover_policy.version for _, entitlement in sold],
         [each.rollover.remainder_percent if each.rollover else None for each in new],
+        [each.spend_cap for each in new],
     )
 
 
@@ -329,6 +330,7 @@ def _sold(row: Record) -> SoldEntitlement:
         validity=Validity(cadence=validity) if validity else None,
         rollover=rollover if row["can_roll_over"] else None,
         next_index=row["next_index"],
+        spend_cap=row["spend_cap"],
     )
     return SoldEntitlement(
         entitlement=entitlement,

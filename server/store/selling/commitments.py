@@ -29,14 +29,17 @@ async def overlapping(
     account_id: AccountId,
     asset_ids: Sequence[AssetId],
     sold_ids: Sequence[AssetId],
+    nested_ids: Sequence[AssetId],
 ) -> tuple[AssetId, AssetId, ResourceId] | None:
     """Return the first commitment that overlaps an older one, that one, and the resource.
 
-    `sold_ids` are all assets of the order, in which a later line may be nested.
+    `sold_ids` are all assets of the order, in which a later line may be nested. Those in
+    `nested_ids` may overlap, unless both are commitments to spend.
     """
     if not asset_ids:
         return None
-    row = await tx.fetchrow(SQL["overlapping"], tx.tenant_id, account_id, asset_ids, sold_ids)
+    args = (tx.tenant_id, account_id, asset_ids, sold_ids, nested_ids)
+    row = await tx.fetchrow(SQL["overlapping"], *args)
     if row is None:
         return None
     found, other = AssetId(row["asset_id"]), AssetId(row["other_id"])

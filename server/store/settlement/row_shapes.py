@@ -58,6 +58,7 @@ class EntitlementRow(Row, frozen=True):
     rollover_max_quantity: Decimal | None
     rollover_max_percent: Decimal | None
     rollover_remainder_percent: Decimal | None
+    spend_cap: Decimal | None
     # Where the asset was bound to another target: the part of one of both wallets.
     issues_from: int | None
     issues_until: int | None

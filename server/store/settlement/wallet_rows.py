@@ -49,6 +49,7 @@ from server.store.settlement.row_shapes import (
 )
 
 ANCHOR, TOKEN_COMMITMENT = "ANCHOR", "TOKEN_COMMITMENT"
+MONETARY_COMMITMENT = "MONETARY_COMMITMENT"
 
 # The number of cached texts of a kind; cells have eight times as many.
 TEXTS = 2_048
@@ -70,8 +71,9 @@ _effects = msgspec.json.Decoder(tuple[EffectRow, ...], dec_hook=_uuid)
 class SoldAsset:
     """An asset that draws on a wallet, with the ids of its rates by their start.
 
-    `definition_product_id` is the product that it is billed as, if not its own. With `until_time`
-    it draws on another wallet from then on.
+    `definition_product_id` is the product that it is billed as, if not its own. In a wallet of
+    money, a commitment to spend `is_spending`. With `until_time` it draws on another wallet from
+    then on.
     """
 
     id: AssetId
@@ -82,6 +84,7 @@ class SoldAsset:
     rate_ids: Mapping[datetime, UUID]
     token_wallet_id: WalletId | None = None
     definition_product_id: ProductId | None = None
+    is_spending: bool = False
     until_time: datetime | None = None
 
     @property
@@ -177,6 +180,7 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
         if row.can_roll_over
         else None,
         next_index=row.next_index,
+        spend_cap=row.spend_cap,
         issues_from=row.issues_from,
         issues_until=row.issues_until,
         leave_time=row.leave_time,
@@ -221,8 +225,8 @@ def decode_assets(
     """Return the assets of a wallet, their rates, the commitments, and the sources of both."""
     rows = _asset_rows.decode(text) if text else ()
     sold = WalletRateSources(
-        own=_rates(row for row in rows if row.role == ANCHOR),
-        additions=tuple(_addition(row) for row in rows if row.role != ANCHOR),
+        own=_rates(row for row in rows if _has_usage(row)),
+        additions=tuple(_addition(row) for row in rows if not _has_usage(row)),
         discounting=frozenset(
             AssetId(row.asset_id) for row in rows if row.role == TOKEN_COMMITMENT
         ),
@@ -231,6 +235,16 @@ def decode_assets(
         fixed=frozenset(AssetId(row.asset_id) for row in rows if row.is_fixed),
     )
     return _assets(rows), sold.rates, sold.commitments, sold
+
+
+def _has_usage(row: AssetRow) -> bool:
+    """Return whether a wallet has usage of the asset; others add to what is used by anchors."""
+    return row.role == ANCHOR or _is_spending(row)
+
+
+def _is_spending(row: AssetRow) -> bool:
+    """Return whether the row is that of a commitment to spend in its own wallet of money."""
+    return row.role == MONETARY_COMMITMENT and row.token_wallet_id is None
 
 
 def _addition(row: AssetRow) -> Addition:
@@ -275,6 +289,7 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
             rate_ids=ids,
             token_wallet_id=None if token is None else WalletId(token),
             definition_product_id=None if definition is None else ProductId(definition),
+            is_spending=_is_spending(row),
             until_time=row.until,
         )
     return tuple(assets.values())

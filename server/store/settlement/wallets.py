@@ -48,7 +48,7 @@ from server.domain.selling.grants import Grant, next_indices
 from server.domain.settlement.ledger import GrantHead, Head
 from server.domain.settlement.rewinding import PostedSums, Span, rewound
 from server.domain.settlement.standing import with_standing
-from server.domain.settlement.tokens import TokenWallet
+from server.domain.settlement.tokens import Payers, TokenWallet
 from server.domain.settlement.walk import WalletTerms
 from server.domain.settlement.wallet_states import WalletState
 from server.store.connection import Transaction
@@ -141,17 +141,22 @@ class StoredWallet:
 
     @property
     def token_wallet_ids(self) -> list[WalletId]:
-        """The wallets of the tokens that usage is rated in."""
+        """The wallets of the tokens that usage is rated in, and of the spend that it counts as."""
         return sorted({one.token_wallet_id for one in self.assets if one.token_wallet_id})
 
-    def rated_in(self, token_wallet_id: WalletId) -> frozenset[AssetId]:
-        """Return the assets whose usage is rated in these tokens."""
-        held = (one.id for one in self.assets if one.token_wallet_id == token_wallet_id)
-        return frozenset(held)
+    def payers(self, token_wallet_id: WalletId) -> Payers:
+        """Return the assets through which usage costs tokens or counts as spend of a wallet."""
+        held = (one for one in self.assets if one.token_wallet_id == token_wallet_id)
+        return {one.id: one.number for one in held}
+
+    @property
+    def is_spend(self) -> bool:
+        """True if it is a wallet of what is spent under commitments to spend."""
+        return any(one.is_spending for one in self.assets)
 
     @property
     def token_wallet(self) -> TokenWallet:
-        """The wallet as the receiver of the tokens that usage is rated in."""
+        """The wallet as the receiver of what usage costs."""
         return TokenWallet(
             id=self.id,
             unit=self.unit_id,
@@ -289,7 +294,9 @@ def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWall
     for row in rows:
         wallet = _stored(account_id, row)
         if row["token_wallet_id"] is not None:
-            sources.setdefault(row["token_wallet_id"], []).append(wallet.state)
+            token_wallet_id = row["token_wallet_id"]
+            state = replace(wallet.state, payers=wallet.payers(token_wallet_id))
+            sources.setdefault(token_wallet_id, []).append(state)
         elif row["moved_to_id"] is not None:
             moved_from.setdefault(row["moved_to_id"], []).append(wallet.state)
         else:

@@ -94,7 +94,16 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
 
 async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
     """Post the due issues that no close has posted yet, and schedule the next ones."""
-    account_id, wallet_id, at = command.account_id, command.wallet_id, command.at
+    await post_due(tx, command.account_id, command.wallet_id, command.at)
+
+
+async def post_due(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
+) -> tuple[int, int]:
+    """Post the issues that are due at a time and not posted, and add the job of the next ones.
+
+    Returns the number of issues and of new jobs.
+    """
     # Under the wallet's lock, so that a close at the same time does not post the same issues.
     await wallets.lock(tx, account_id, wallet_id)
     wallet = await wallets.get(tx, account_id, wallet_id, with_pending=False)
@@ -109,8 +118,9 @@ async def refresh_grants(tx: Transaction, command: RefreshGrants) -> None:
     await ledger.post(tx, account_id, [posting])
     await wallets.save_next_indices(tx, account_id, due)
     following = next_due(entitlements, zone, after=at)
-    if following is not None:
-        await jobs.add(tx, [refresh_job(account_id, wallet_id, following)])
+    if following is None:
+        return len(due), 0
+    return len(due), await jobs.add(tx, [refresh_job(account_id, wallet_id, following)])
 
 
 def refresh_job(account_id: AccountId, wallet_id: WalletId, at: datetime) -> Job:
@@ -165,7 +175,7 @@ async def _pass_on(
     """Add usage rated in tokens to the wallets of the tokens."""
     for wallet_id in wallet.token_wallet_ids:
         tokens = await wallets.get(tx, wallet.account_id, wallet_id, with_pending=False)
-        own = wallet.rated_in(wallet_id)
+        own = wallet.payers(wallet_id)
         cells = tokens_of(tokens.token_wallet, own, wallet.state.cells, results, lines)
         if cells:
             calendar = calendar_of(tokens)

@@ -28,7 +28,7 @@ from server.store.billing import pending, periods, summaries
 from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
-from server.store.settlement import ledger, wallet_grants, wallets
+from server.store.settlement import grants, ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
@@ -128,7 +128,7 @@ class _SettlementGroup:
             target = await wallets.get(tx, self.account_id, wallet_id, with_pending=False)
             known = self.arrivals.get(wallet_id)
             if known is None:
-                known = await wallet_grants.list_arrivals(tx, self.account_id, wallet_id)
+                known = await grants.list_arrivals(tx, self.account_id, wallet_id)
             now = replaced(
                 known,
                 state,
@@ -148,7 +148,7 @@ class _SettlementGroup:
         now = self.arrivals.get(wallet_id)
         if now is None:
             return
-        posted = await wallet_grants.list_arrivals(self.tx, self.account_id, wallet_id)
+        posted = await grants.list_arrivals(self.tx, self.account_id, wallet_id)
         corrected = self.found.get(wallet_id)
         if corrected is None:
             first = min((grant.opens for grant in (*posted, *now)), default=None)
@@ -189,7 +189,7 @@ class _SettlementGroup:
         """Save the tokens that final usage costs now; final periods of tokens change with them."""
         tx, fixed, wallet = self.tx, slice_.correction, slice_.wallet
         tokens = await wallets.get(tx, self.account_id, token_id, with_pending=False)
-        own = wallet.rated_in(token_id)
+        own = wallet.payers(token_id)
         due = tokens_of(tokens.token_wallet, own, fixed.cells, fixed.results, fixed.lines)
         source_of = {cell.id: source for source, cell in due}
         known = await store.token_cells(tx, wallet, token_id, slice_.span)

@@ -3,7 +3,7 @@
 Each wallet is replayed once; wallets of tokens after those of the resources rated in them.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -39,7 +39,7 @@ from server.domain.settlement.ratable_lines import (
     ratable_lines,
 )
 from server.domain.settlement.rewinding import ALL_PERIODS
-from server.domain.settlement.tokens import tokens_of
+from server.domain.settlement.tokens import Payers, payer_of, tokens_of
 from server.domain.settlement.wallet_states import as_drawn
 from server.store.billing import corrections
 from server.store.billing.replay import SoldAs
@@ -149,7 +149,7 @@ async def _replayed_cells(
         source = await context.replay_of(source_id)
         if source.fault is not None:
             raise source.fault
-        own = source.wallet.rated_in(wallet.id)
+        own = source.wallet.payers(wallet.id)
         _check_sources(source, own)
         for usage, tokens in ((source.before, before), (source.after, after)):
             made = tokens_of(wallet.token_wallet, own, usage.cells, usage.results, usage.lines)
@@ -160,12 +160,13 @@ async def _replayed_cells(
     return found
 
 
-def _check_sources(source: WalletReplay, own: Set[AssetId]) -> None:
+def _check_sources(source: WalletReplay, own: Payers) -> None:
     """Raise if a source line lost its amount: then the number of used tokens is unknown."""
     was_rated = {line.id for line in source.before.lines if line.amount is not None}
     for line in source.after.lines:
         was = line_before(source.wallet.state, line.key)
-        if line.key.asset_id in own and line.amount is None and was in was_rated:
+        is_due = payer_of(line, own) is not None
+        if is_due and line.amount is None and was in was_rated:
             raise unpriced(source, line)
 
 

@@ -129,7 +129,7 @@ async def _tokens(tx: Transaction, slice_: Slice) -> list[Difference]:
     found: list[Difference] = []
     for token_id in wallet.token_wallet_ids:
         tokens = (await wallets.get(tx, account_id, token_id, with_pending=False)).token_wallet
-        own = wallet.rated_in(token_id)
+        own = wallet.payers(token_id)
         for source_id, cell in tokens_of(tokens, own, fixed.cells, fixed.results, fixed.lines):
             name = f"accounts/{account_id}/usageSummaries/{cell.id}"
             _, is_ = kept.pop(source_id, (None, None))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from server.domain.consumption.placement import (
     KnownPeriods,
@@ -23,7 +24,7 @@ from server.domain.consumption.recording import (
 )
 from server.domain.consumption.uniques import UniqueValue, as_counted, unique_value
 from server.domain.errors import InvalidArgument, UsageError
-from server.domain.ids import AccountId, AssetId, WalletId
+from server.domain.ids import AccountId, AssetId, GrantId, WalletId
 from server.domain.limits import value_of
 from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.blocking import cap_reached
@@ -35,6 +36,7 @@ from server.domain.wallets.preview import (
     uncovered,
     used,
 )
+from server.domain.wallets.spend import CommittedSpend, committed_spend
 from server.store.connection import Transaction
 from server.store.selling import accounts
 from server.store.settlement import wallets
@@ -44,6 +46,7 @@ from server.usecases.intake.assets import with_assets
 from server.usecases.intake.loadings import admit_old
 from server.usecases.intake.recording import intake_of, late_usage_of
 from server.usecases.settlement.as_rated import rated_as_before
+from server.usecases.settlement.spend import final_spend
 
 AT_PRESENT = datetime.min.replace(tzinfo=UTC)
 """Stands for the current time of the tenant's clock, as a time of usage."""
@@ -65,17 +68,21 @@ class PreviewUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previewed:
-    """The effect of a line, or its refusal."""
+    """The effect of a line, or its refusal, and the wallets after it."""
 
     error: UsageError | None = None
     item: Counted | None = None
     place: Place | None = None
     effects: tuple[Effect, ...] = ()
+    after: Projections = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewInputs:
-    """All data that the lines of a preview depend on, as of `now`."""
+    """All data that the lines of a preview depend on, as of `now`.
+
+    `spent` is what was spent of promised amounts in final periods.
+    """
 
     now: datetime
     lines: tuple[Counted | UsageError, ...] = ()
@@ -83,6 +90,7 @@ class PreviewInputs:
     periods: KnownPeriods = NO_PERIODS
     numbers: Mapping[AssetId, int] = field(default_factory=dict)
     known: frozenset[UniqueValue] = frozenset()
+    spent: Mapping[GrantId, Decimal] = field(default_factory=dict)
 
 
 async def read_inputs(
@@ -119,6 +127,11 @@ async def read_inputs(
         ),
         numbers=await wallets.asset_numbers(*args, {item.usage.asset_id for item in items}),
         known=frozenset(await store.known_values(*args, filter(None, map(unique_value, items)))),
+        spent={
+            key: amount
+            for wallet in found.values()
+            for key, amount in (await final_spend(tx, wallet)).items()
+        },
     )
 
 
@@ -131,7 +144,7 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
     known = set(inputs.known)
     for line in inputs.lines:
         if isinstance(line, UsageError):
-            yield Previewed(error=line)
+            yield Previewed(error=line, after=projections)
             continue
         value = unique_value(line)
         item = as_counted(line, value not in known)
@@ -139,11 +152,22 @@ def previews(inputs: PreviewInputs) -> Iterator[Previewed]:
             place = _place(inputs, item)
             effects, projections = _apply(inputs, projections, item, place)
         except UsageError as error:
-            yield Previewed(error=error)
+            yield Previewed(error=error, after=projections)
             continue
         if value is not None:
             known.add(value)
-        yield Previewed(item=item, place=place, effects=effects)
+        yield Previewed(item=item, place=place, effects=effects, after=projections)
+
+
+def spend_after(inputs: PreviewInputs, last: Previewed | None) -> tuple[CommittedSpend, ...]:
+    """Return what is spent under commitments to spend after the last line."""
+    after = {} if last is None else last.after
+    return tuple(
+        spend
+        for key, wallet in inputs.wallets.items()
+        if wallet.is_spend and key in after
+        for spend in committed_spend(after[key].state, inputs.spent, now=inputs.now)
+    )
 
 
 def _refuse_too_much(

@@ -37,10 +37,11 @@ class PreviewQuote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotePreviewInputs:
-    """The inputs of the previews, and the currency of the account."""
+    """The inputs of the previews, the currency of the account, and the assets of the quote."""
 
     inputs: PreviewInputs
     currency_code: str
+    asset_ids: tuple[AssetId, ...]
 
 
 async def preview_quote(tx: Transaction, command: PreviewQuote) -> QuotePreviewInputs:
@@ -68,7 +69,9 @@ async def preview_quote(tx: Transaction, command: PreviewQuote) -> QuotePreviewI
     await activate_order(tx, ActivateOrder(account_id=buyer.id, order_id=new.id))
     lines = tuple(_usage(new, position, read) for position, read in command.lines)
     inputs = await read_inputs(tx, PreviewUsage(buyer.id, lines))
-    return QuotePreviewInputs(inputs=inputs, currency_code=buyer.currency_code)
+    return QuotePreviewInputs(
+        inputs=inputs, currency_code=buyer.currency_code, asset_ids=new.asset_ids
+    )
 
 
 def _usage(new: NewOrder, position: int, read: ReadLine) -> Usage | UsageError:

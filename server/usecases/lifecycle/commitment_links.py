@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from server.domain.calendar import local_midnight
 from server.domain.ids import AccountId, AssetId
 from server.domain.modeling.roles import Binding
 from server.domain.selling.activation import activate
@@ -38,7 +39,8 @@ async def link_commitment(tx: Transaction, command: LinkCommitment) -> Asset:
     # As in an activation: numbers have no gap, and a link is made once.
     buyer = await orders.lock_buyer(tx, account_id)
     asset = await assets.get(tx, account_id, asset_id)
-    if not check_linkable(asset, anchor_id):
+    start = None if command.start is None else local_midnight(buyer.zone, command.start)
+    if not check_linkable(asset, anchor_id, start):
         return asset
     anchor = await assets.get(tx, account_id, anchor_id)
     key = (TargetKind.ASSET, str(anchor_id))

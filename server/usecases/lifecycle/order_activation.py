@@ -103,13 +103,15 @@ async def take_effect(
 
 async def _check_overlaps(tx: Transaction, order: Order) -> None:
     """Raise COMMITMENT_OVERLAP for a commitment that may not overlap others of its anchor."""
-    lines = dict(zip(order.asset_ids, order.lines, strict=True))
-    own = [key for key, line in lines.items() if line.linked_id is not None and not line.nested]
-    found = await commitments.overlapping(tx, order.account_id, own, order.asset_ids)
+    bound = (line.bound_within(order.asset_ids) for line in order.lines)
+    lines = dict(zip(order.asset_ids, bound, strict=True))
+    own = [key for key, line in lines.items() if line.linked_id is not None]
+    nested = [key for key in own if lines[key].nested]
+    found = await commitments.overlapping(tx, order.account_id, own, order.asset_ids, nested)
     if found is not None:
         asset_id, other_id, resource_id = found
         with of_line(list(lines).index(asset_id)):
-            raise overlap(order.account_id, other_id, resource_id)
+            raise overlap(order.account_id, other_id, resource_id, lines[asset_id])
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:

@@ -27,8 +27,9 @@ from server.domain.ids import (
 from server.domain.modeling.catalog import PolicyIds
 from server.domain.modeling.roles import Binding
 from server.domain.rating.additions import agreements
-from server.domain.selling.activation import DuePeriod, in_turn, policy_conflict
+from server.domain.selling.activation import DuePeriod, in_turn
 from server.domain.selling.bindings import check_kind
+from server.domain.selling.line_refusals import policy_conflict
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.rebinding import (
     MovedResource,

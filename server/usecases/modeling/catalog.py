@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
+from server.domain.errors import FailedPrecondition, InvalidArgument, NotFound, Unimplemented
 from server.domain.exact import plain
 from server.domain.ids import ResourceId, UnitId
 from server.domain.modeling.catalog import (
@@ -188,6 +188,10 @@ async def check_product_resource(tx: Transaction, wanted: ProductResource) -> Pr
     product = (await store.get(tx, PRODUCT, wanted.product_id)).content
     _check_kind(product.usage_model_type, wanted)
     resource = (await store.get(tx, RESOURCE, wanted.resource_id)).content
+    is_monetary = product.usage_model_type is UsageModelType.MONETARY_COMMITMENT
+    if is_monetary and resource.category is Category.TOKEN:
+        text = f"{resource.id} is a token; what tokens cost cannot count towards a commitment yet"
+        raise Unimplemented("NOT_SUPPORTED", text, {"usage_resource": resource.id})
     if wanted.token_resource_id is not None:
         if resource.category is not Category.USAGE:
             raise _no_token(
@@ -288,6 +292,13 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductG
         raise InvalidArgument.at("product_usage_grant.type", "GRANT_TYPE", text)
     key = wanted.product_id, wanted.held_id
     held = (await store.get(tx, PRODUCT_RESOURCE, *key)).content
+    resource = (await store.get(tx, RESOURCE, held.resource_id)).content
+    is_monetary = product.usage_model_type is UsageModelType.MONETARY_COMMITMENT
+    if is_monetary:
+        _check_spend(wanted, resource)
+    elif wanted.spend_cap is not None:
+        text = f"a {product.usage_model_type} has no cap; only a MONETARY_COMMITMENT has one"
+        raise InvalidArgument.at("product_usage_grant.spend_cap", "GRANT_TYPE", text)
     refresh = None
     if wanted.refresh_id is not None:
         refresh = (await store.get(tx, REFRESH, wanted.refresh_id)).content.interval
@@ -298,6 +309,27 @@ async def check_product_grant(tx: Transaction, wanted: ProductGrant) -> ProductG
         await store.get(tx, SELLING_MODEL, wanted.selling_model_id)
     await _check_quantity(tx, held.resource_id, wanted)
     return wanted
+
+
+def _check_spend(wanted: ProductGrant, resource: UsageResource) -> None:
+    """Raise GRANT_TYPE or RANGE for a grant that is no amount to spend."""
+    path = "product_usage_grant"
+    if resource.category is not Category.CURRENCY or wanted.type is not GrantType.COMMIT:
+        text = (
+            "a commitment to spend has one kind of grant: its type is COMMIT, and its resource is"
+            f" of the category CURRENCY; {resource.id} is of {resource.category}"
+        )
+        raise InvalidArgument.at(f"{path}.type", "GRANT_TYPE", text)
+    for field in ("rollover_id", "validity"):
+        if getattr(wanted, field) is not None:
+            text = (
+                "an amount to spend lasts for one refresh interval, and what is left of it is owed"
+            )
+            at = "rollover_policy" if field == "rollover_id" else field
+            raise InvalidArgument.at(f"{path}.{at}", "GRANT_TYPE", text)
+    if wanted.spend_cap is not None and wanted.spend_cap < wanted.quantity:
+        text = f"must not be below the promised {plain(wanted.quantity)}"
+        raise InvalidArgument.at(f"{path}.spend_cap", "RANGE", text)
 
 
 async def _check_quantity(tx: Transaction, resource_id: ResourceId, wanted: ProductGrant) -> None:

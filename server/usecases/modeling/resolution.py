@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from server.domain.errors import FailedPrecondition, NotFound, Unimplemented
+from server.domain.errors import FailedPrecondition, NotFound
 from server.domain.exact import plain
 from server.domain.ids import (
     AccountId,
@@ -66,13 +66,9 @@ T = TypeVar("T")
 async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedProduct:
     """Return an active product as it can be sold.
 
-    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT, NOT_SUPPORTED.
+    Raises PRODUCT_NOT_FOUND, RESOURCE_INACTIVE, TOKEN_RESOURCE, POLICY_CONFLICT.
     """
     product = await records.get(tx, PRODUCT, product_id)
-    kind = product.content.usage_model_type
-    if kind is UsageModelType.MONETARY_COMMITMENT:
-        text = f"products/{product_id} is a {kind}, which needs invoices to be settled with"
-        raise Unimplemented("NOT_SUPPORTED", text, {"product": product_id})
     if product.state is not CatalogState.ACTIVE:
         is_draft = product.state is CatalogState.DRAFT
         how = "ActivateProduct" if is_draft else "ChangeStates"
@@ -246,6 +242,7 @@ def resolved_grant(graph: Graph, grant: ProductGrant, unit: Unit) -> ResolvedGra
         end_date=grant.end_date,
         is_fixed=grant.is_fixed,
         max_increase_percent=grant.max_increase_percent,
+        spend_cap=grant.spend_cap,
     )
 
 
@@ -271,6 +268,7 @@ def _resource(graph: Graph, held: StoredRecord[ProductResource]) -> ResolvedReso
         is_optional=content.is_optional,
         has_fixed_policies=content.has_fixed_policies,
         dimensions=graph.resources[content.resource_id].content.dimensions,
+        category=graph.resources[content.resource_id].content.category,
         definition_product_id=graph.resources[content.resource_id].content.definition_product_id,
     )
 

@@ -1,7 +1,7 @@
 """Bindings: find the target to which the grants of a sale go."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from server.domain.ids import AccountId, AssetId, ResourceId
@@ -55,6 +55,9 @@ async def bound(
     wanted = asked.binding
     if is_unbound_pack(wanted, product):
         wanted = await _default(tx, account_id, asked, product, earlier=earlier, path=path)
+    if wanted.target_id is not None and wanted.binding is None:
+        kind = (await binding_targets.get(tx, account_id, wanted.target_id)).kind
+        wanted = replace(wanted, binding=Binding(kind))
     binding, target_id = binding_of(wanted, product, path)
     if wanted.line is not None:
         lines = lines_bound_to(earlier, wanted.line, path)

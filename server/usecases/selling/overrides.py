@@ -23,12 +23,14 @@ async def overridden(
 ) -> ResolvedProduct:
     """Return the product with the policies that the line and its target name.
 
-    Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, `…_POLICY_NOT_FOUND`, RESOURCE_INACTIVE.
+    Raises RESOURCE_NOT_IN_PRODUCT, POLICY_NOT_ALLOWED, NOT_NEGOTIABLE, `…_POLICY_NOT_FOUND`,
+    RESOURCE_INACTIVE.
     """
     overrides.check_in_product(product, line, f"{path}.policies")
     for ids in line.values():
         check_allowed(UsageModelType(product.role), ids, f"{path}.policies")
     target = to.policies if product.role is ProductRole.ANCHOR else {}
+    overrides.check_target(product, target, f"{path}.binding_target")
     if not line and not target:
         return product
 

@@ -1,6 +1,6 @@
 """Wallets as they are now: computed from posted entries and all usage that is not final yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -12,12 +12,14 @@ from server.domain.selling.grants import Grant, GrantKind
 from server.domain.settlement.ledger import LedgerEntry
 from server.domain.settlement.wallet_states import WalletState
 from server.domain.wallets.balances import GrantBalance, WalletBalance, balance, unbilled
+from server.domain.wallets.spend import CommittedSpend, committed_spend
 from server.store.connection import Transaction
 from server.store.keys import ANY_TIME, TimeWindow
-from server.store.settlement import entries, wallet_grants
+from server.store.settlement import entries, grants
 from server.store.settlement import wallets as store
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 from server.usecases.settlement.as_rated import rated_as_before
+from server.usecases.settlement.spend import final_spend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +43,15 @@ class GrantFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletNow:
-    """A wallet and its balance at `wallet.now`, and what is not billed of earlier periods."""
+    """A wallet and its balance at `wallet.now`, and what is not billed of earlier periods.
+
+    `spend` is what is spent now under commitments to spend.
+    """
 
     wallet: StoredWallet
     balance: WalletBalance
     unbilled: Decimal | None
+    spend: tuple[CommittedSpend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ class GrantNow:
 async def get(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> WalletNow:
     """Return one wallet as it is now. Raises WALLET_NOT_FOUND."""
     found = await store.get_owing(tx, account_id, wallet_id)
-    return _now(await rated_as_before(tx, found))
+    return await _with_spend(tx, _now(await rated_as_before(tx, found)))
 
 
 async def list_wallets(
@@ -78,7 +84,7 @@ async def list_wallets(
 ) -> list[WalletNow]:
     """Return an account's wallets as they are now, by resource."""
     found = await store.list_wallets(tx, account_id, only, after=after, limit=limit)
-    return [_now(await rated_as_before(tx, wallet)) for wallet in found]
+    return [await _with_spend(tx, _now(await rated_as_before(tx, wallet))) for wallet in found]
 
 
 async def list_grants(
@@ -93,14 +99,14 @@ async def list_grants(
     """
     current = await get(tx, account_id, wallet_id)
     live = {grant.grant.id: grant for grant in current.balance.grants}
-    posted = await wallet_grants.list_grants(tx, account_id, wallet_id)
+    posted = await grants.list_grants(tx, account_id, wallet_id)
     # Grants that are used up or expired are no longer loaded with the wallet.
     over = [
         GrantBalance(grant=grant, is_open=False, is_provisional=False)
         for grant, _ in posted
         if grant.id not in live
     ]
-    sources = await wallet_grants.grant_sources(
+    sources = await grants.grant_sources(
         tx, account_id, wallet_id, asset_id=only.asset_id, promise=only.promise
     )
     times = {grant.id: create_time for grant, create_time in posted}
@@ -124,6 +130,15 @@ async def list_entries(
     """Return entries of a wallet's ledger in posting order. Raises WALLET_NOT_FOUND."""
     await store.check(tx, account_id, wallet_id)
     return await entries.list_entries(tx, account_id, wallet_id, after=after, limit=limit)
+
+
+async def _with_spend(tx: Transaction, current: WalletNow) -> WalletNow:
+    """Return a wallet of money with what is spent under its commitments."""
+    wallet = current.wallet
+    if not wallet.is_spend:
+        return current
+    final = await final_spend(tx, wallet)
+    return replace(current, spend=committed_spend(wallet.state, final, now=wallet.now))
 
 
 def _now(wallet: StoredWallet) -> WalletNow:

@@ -192,7 +192,7 @@ func quoteTwice(ctx context.Context, service client) string {
 func orderAndActivate(ctx context.Context, service client, quote string) string {
 	const step = "order and activate"
 	order, err := service.orders.CreateOrder(ctx, &pb.CreateOrderRequest{
-		Quote: quote, RequestId: "polyglot-go-order",
+		Source: &pb.CreateOrderRequest_Quote{Quote: quote}, RequestId: "polyglot-go-order",
 	})
 	must(step, err)
 	active, err := service.orders.ActivateOrder(ctx, &pb.ActivateOrderRequest{

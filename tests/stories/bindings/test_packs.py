@@ -204,7 +204,6 @@ async def test_targets_are_there_and_of_the_account(sandbox):
         (to(contract, "booster", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET"),
         (to(asset.name, "other", "2024-01-02"), "BINDING_TARGET"),
         (to(contract, "plan", "2024-01-02", binding="CUSTOM"), "BINDING_TARGET"),
-        (to(contract, "plan", "2024-01-02"), "BINDING_TARGET"),
         (line("plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET"),
         (to(foreign, "plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET_NOT_FOUND"),
         (to(f"{contract}s", "plan", "2024-01-02", binding="CONTRACT"), "BINDING_TARGET_NOT_FOUND"),

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import policy_resources_pb2 as policies
 from usage_management.v1 import policy_service_pb2 as policy_rpc
 from usage_management.v1 import quote_service_pb2 as quotes
@@ -14,7 +15,7 @@ from tests.stories.bill_words import owed
 from tests.stories.catalog_words import move as put_in_force
 from tests.stories.quote_words import act, activate, grant, order, rate, update
 from tests.stories.rate_words import ACTIVE, INACTIVE, move, priced, put
-from tests.stories.sale_words import linked, platform
+from tests.stories.sale_words import bind, linked, platform
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, number, refusal, tier
 from tests.stories.world import World
@@ -288,6 +289,33 @@ async def test_the_catalog_can_forbid_to_negotiate_grants_and_policies(sandbox):
         "quote.lines[0].policies",
     ]
     assert await world.quote(account, plan_line())
+
+
+async def test_a_target_does_not_change_policies_that_the_catalog_forbids_to_change(sandbox):
+    fixed = Metered(resource="calls", grant="10", rate="1", fixed_policies=True)
+    world, account = await shop(sandbox, fixed)
+    free = {
+        "usage_resource": "usageResources/calls",
+        "policies": {"overage_policy": "overagePolicies/charge"},
+    }
+    made = await world.client.accounts.CreateBindingTarget(
+        accounts.CreateBindingTargetRequest(
+            parent=account,
+            binding_target_id="team",
+            binding_target={"kind": "CUSTOM", "policies": [free]},
+        )
+    )
+    plain = await bind(world, account, "plain", "CUSTOM")
+
+    refused = await refusal(
+        world.quote(account, plan_line(binding="CUSTOM", binding_target=made.name))
+    )
+
+    assert (refused.reason, refused.facts["field"]) == (
+        "NOT_NEGOTIABLE",
+        "quote.lines[0].binding_target",
+    )
+    assert await world.quote(account, plan_line(binding="CUSTOM", binding_target=plain))
 
 
 @pytest.mark.capability("M150.quote")

@@ -111,6 +111,9 @@ async def test_a_commitment_is_linked_from_a_day_on(sandbox):
 
     assert [one.violations[0].field for one in (early, late)] == ["start_date", "start_date"]
     assert (tried.linked_asset, still) == (anchor.name, [commit.name])
+    again = await link(world, commit, anchor, start_date=day("2024-01-20"))
+    elsewhen = await refusal(link(world, commit, anchor, start_date=day("2024-01-21")))
+    assert (again.linked_asset, elsewhen.reason) == (anchor.name, "COMMITMENT_LINKED")
     # What was used before the 20th stays overage; 50 tokens later take 40.
     assert (figure(wallet.overage_quantity), figure(wallet.balance)) == (400, 960)
 

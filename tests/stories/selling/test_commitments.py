@@ -122,6 +122,24 @@ async def test_committed_tokens_have_a_price_of_their_own(sandbox):
     assert [money(one.amount) for one in await world.liable(account)] == [0, 7_750]
 
 
+async def test_usage_within_a_committed_quantity_is_paid_by_its_price(sandbox):
+    """X16: 100 calls committed for 50, which is billed as the product's price; 20 more at 1."""
+    world = await sandbox("2024-01-31")
+    await set_up(world, described("plan", {}, Credits(price="1"), category="USAGE"))
+    text = commitment("commit", "credits", "100", kind="QUANTITY_COMMITMENT", policy="BOUNDED")
+    await set_up(world, text)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.sell(account, linked("commit", "2024-01-01", asset))
+
+    await world.use(asset, "credits", "2024-01-10", 120)
+    await world.advance("2024-02-10")
+
+    [liable] = await world.liable(account)
+    assert (figure(liable.used_quantity), figure(liable.overage_quantity)) == (120, 20)
+    assert 50 + money(liable.amount) == 70
+
+
 @pytest.mark.parametrize(("policy", "owed"), [("LOWEST", 200 * 8), ("BOUNDED", 200 * 10)])
 async def test_a_quantity_is_committed_to_at_a_lower_rate(sandbox, policy, owed):
     """X21: 10 a gigabyte, 1,000 committed at −20 %; 1,200 used."""

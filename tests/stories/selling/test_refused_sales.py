@@ -110,12 +110,15 @@ CASES = {
         advice="linked_asset",
         right=lambda shop: [commit(shop, linked_asset=shop.anchor)],
     ),
-    "S02 commitment of a line": Case(
-        wrong=lambda shop: [shop.plan(1), commit(shop, binding_line=0)],
+    "S02 commitment of a line and of an asset": Case(
+        wrong=lambda shop: [
+            shop.plan(1),
+            commit(shop, linked_asset=shop.anchor, binding_line=0),
+        ],
         reason="BINDING_TARGET",
-        field="quote.lines[1].binding_target",
-        advice="linked_asset",
-        right=lambda shop: [commit(shop, linked_asset=shop.anchor)],
+        field="quote.lines[1].binding_line",
+        advice="is not allowed with a linked_asset; omit one",
+        right=lambda shop: [shop.plan(1), commit(shop, binding_line=0)],
     ),
     "S02 target of an account that is not there": Case(
         wrong=lambda shop: [
@@ -147,12 +150,12 @@ CASES = {
         advice="is required with the binding CONTRACT; name the binding target",
         right=lambda shop: [to(shop.contract, "plan", START, binding="CONTRACT")],
     ),
-    "S02 target without its binding": Case(
-        wrong=lambda shop: [to(shop.contract, "plan", START)],
+    "S02 target with the binding of another kind": Case(
+        wrong=lambda shop: [to(shop.contract, "plan", START, binding="CUSTOM")],
         reason="BINDING_TARGET",
         field="quote.lines[0].binding_target",
-        advice="with the binding SELF; the binding of this target is CONTRACT or CUSTOM",
-        right=lambda shop: [to(shop.contract, "plan", START, binding="CONTRACT")],
+        advice="is a CONTRACT, not a CUSTOM; name that binding, or another target",
+        right=lambda shop: [to(shop.contract, "plan", START)],
     ),
     "S02 asset with another binding": Case(
         wrong=lambda shop: [to(shop.anchor, "plan", START, binding="CONTRACT")],

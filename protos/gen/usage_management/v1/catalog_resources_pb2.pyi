@@ -494,7 +494,11 @@ class Product(_message.Message):
         QUANTITY_COMMITMENT: Product._UsageModelType.ValueType  # 4
         """A commitment to use a number of units of one resource."""
         MONETARY_COMMITMENT: Product._UsageModelType.ValueType  # 5
-        """A commitment to spend an amount of money."""
+        """A commitment to spend an amount of money. It has one resource of the category `CURRENCY`, whose grants of the
+        type `COMMIT` are the amounts that are promised: one for each refresh interval, or one for the whole sale. Its
+        other resources, which it has rates for, are those whose usage counts. Usage is charged as ever, at these rates
+        if they are lower; what is left of a promised amount when it expires is owed too.
+        """
 
     class UsageModelType(_UsageModelType, metaclass=_UsageModelTypeEnumTypeWrapper):
         """The role of the product in usage. New types may be added."""
@@ -510,7 +514,11 @@ class Product(_message.Message):
     QUANTITY_COMMITMENT: Product.UsageModelType.ValueType  # 4
     """A commitment to use a number of units of one resource."""
     MONETARY_COMMITMENT: Product.UsageModelType.ValueType  # 5
-    """A commitment to spend an amount of money."""
+    """A commitment to spend an amount of money. It has one resource of the category `CURRENCY`, whose grants of the
+    type `COMMIT` are the amounts that are promised: one for each refresh interval, or one for the whole sale. Its
+    other resources, which it has rates for, are those whose usage counts. Usage is charged as ever, at these rates
+    if they are lower; what is left of a promised amount when it expires is owed too.
+    """
 
     class _GrantBinding:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -738,6 +746,7 @@ class ProductUsageGrant(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
     MAX_INCREASE_PERCENT_FIELD_NUMBER: _builtins.int
+    SPEND_CAP_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -804,6 +813,12 @@ class ProductUsageGrant(_message.Message):
         """
 
     @_builtins.property
+    def spend_cap(self) -> _decimal_pb2.Decimal:
+        """Of a `MONETARY_COMMITMENT` only: the most that the usage under the commitment costs during one issue, in the unit
+        of `quantity` and not below it. What is spent beyond it is a credit. Prorated with the issue; unlimited if absent.
+        """
+
+    @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation."""
 
@@ -828,6 +843,7 @@ class ProductUsageGrant(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         non_negotiable: _builtins.bool = ...,
         max_increase_percent: _decimal_pb2.Decimal | None = ...,
+        spend_cap: _decimal_pb2.Decimal | None = ...,
         state: _types_pb2.CatalogState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
@@ -835,9 +851,9 @@ class ProductUsageGrant(_message.Message):
         created_by: _builtins.str = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "max_increase_percent", b"max_increase_percent", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "max_increase_percent", b"max_increase_percent", "quantity", b"quantity", "spend_cap", b"spend_cap", "start_date", b"start_date", "update_time", b"update_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "max_increase_percent", b"max_increase_percent", "name", b"name", "non_negotiable", b"non_negotiable", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "display_name", b"display_name", "end_date", b"end_date", "etag", b"etag", "max_increase_percent", b"max_increase_percent", "name", b"name", "non_negotiable", b"non_negotiable", "product_usage_resource", b"product_usage_resource", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "rollover_policy", b"rollover_policy", "selling_model", b"selling_model", "spend_cap", b"spend_cap", "start_date", b"start_date", "state", b"state", "type", b"type", "unit_of_measure", b"unit_of_measure", "update_time", b"update_time", "updated_by", b"updated_by", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

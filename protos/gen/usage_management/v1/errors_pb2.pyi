@@ -385,6 +385,12 @@ class ErrorDetails(_message.Message):
         """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
         COMMITMENT_LINKED: ErrorDetails._Reason.ValueType  # 467
         """The commitment is linked to another anchor already; sell another commitment for this one."""
+        ORDER_NOT_ACTIVE: ErrorDetails._Reason.ValueType  # 491
+        """The order is a draft; activate it first."""
+        COMMITMENT_KIND: ErrorDetails._Reason.ValueType  # 490
+        """The commitment to spend has no promised amount or no usage that counts; add a resource of the category `CURRENCY`
+        with a grant of the type `COMMIT`, and the resources whose usage counts, with rates.
+        """
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
         REBIND_DAY: ErrorDetails._Reason.ValueType  # 471
@@ -807,6 +813,12 @@ class ErrorDetails(_message.Message):
     """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
     COMMITMENT_LINKED: ErrorDetails.Reason.ValueType  # 467
     """The commitment is linked to another anchor already; sell another commitment for this one."""
+    ORDER_NOT_ACTIVE: ErrorDetails.Reason.ValueType  # 491
+    """The order is a draft; activate it first."""
+    COMMITMENT_KIND: ErrorDetails.Reason.ValueType  # 490
+    """The commitment to spend has no promised amount or no usage that counts; add a resource of the category `CURRENCY`
+    with a grant of the type `COMMIT`, and the resources whose usage counts, with rates.
+    """
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""
     REBIND_DAY: ErrorDetails.Reason.ValueType  # 471

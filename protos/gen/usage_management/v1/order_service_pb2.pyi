@@ -303,3 +303,59 @@ class ActivateOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateOrderRequest: _TypeAlias = ActivateOrderRequest  # noqa: Y015
+
+@_typing.final
+class RetriggerOrderRequest(_message.Message):
+    """Request message for RetriggerOrder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The order: `accounts/{account}/orders/{order}`."""
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetriggerOrderRequest: _TypeAlias = RetriggerOrderRequest  # noqa: Y015
+
+@_typing.final
+class RetriggerOrderResponse(_message.Message):
+    """Response message for RetriggerOrder: what was missing and exists now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUE_COUNT_FIELD_NUMBER: _builtins.int
+    RATING_PERIOD_COUNT_FIELD_NUMBER: _builtins.int
+    JOB_COUNT_FIELD_NUMBER: _builtins.int
+    issue_count: _builtins.int
+    """The number of issues of grants that are booked now."""
+    rating_period_count: _builtins.int
+    """The number of rating periods that are open now."""
+    job_count: _builtins.int
+    """The number of jobs that are scheduled now, without those of these rating periods."""
+    def __init__(
+        self,
+        *,
+        issue_count: _builtins.int = ...,
+        rating_period_count: _builtins.int = ...,
+        job_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["issue_count", b"issue_count", "job_count", b"job_count", "rating_period_count", b"rating_period_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetriggerOrderResponse: _TypeAlias = RetriggerOrderResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class OrderServiceStub:
                 request_serializer=usage__management_dot_v1_dot_order__service__pb2.ActivateOrderRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_order__service__pb2.Order.FromString,
                 _registered_method=True)
+        self.RetriggerOrder = channel.unary_unary(
+                '/usage_management.v1.OrderService/RetriggerOrder',
+                request_serializer=usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderResponse.FromString,
+                _registered_method=True)
 
 
 class OrderServiceServicer:
@@ -106,6 +111,17 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetriggerOrder(self, request, context):
+        """Creates again what is missing of an active order: rating periods, issues of grants that are due, and the jobs that
+        close the periods and book the next issues. An activation creates all of it at once, so something can be missing
+        only if it was lost later. What is there stays as it is; a second call creates nothing.
+
+        Fails with FAILED_PRECONDITION (`ORDER_NOT_ACTIVE`) for a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +144,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ActivateOrder,
                     request_deserializer=usage__management_dot_v1_dot_order__service__pb2.ActivateOrderRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_order__service__pb2.Order.SerializeToString,
+            ),
+            'RetriggerOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetriggerOrder,
+                    request_deserializer=usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -239,6 +260,33 @@ class OrderService:
             '/usage_management.v1.OrderService/ActivateOrder',
             usage__management_dot_v1_dot_order__service__pb2.ActivateOrderRequest.SerializeToString,
             usage__management_dot_v1_dot_order__service__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetriggerOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.OrderService/RetriggerOrder',
+            usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderRequest.SerializeToString,
+            usage__management_dot_v1_dot_order__service__pb2.RetriggerOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,13 @@ class OrderServiceStub:
     or the number of rating periods that one order may open. The message and the `line` of the metadata name the
     line that failed.
     """
+    RetriggerOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.RetriggerOrderRequest, _order_service_pb2.RetriggerOrderResponse]
+    """Creates again what is missing of an active order: rating periods, issues of grants that are due, and the jobs that
+    close the periods and book the next issues. An activation creates all of it at once, so something can be missing
+    only if it was lost later. What is there stays as it is; a second call creates nothing.
+
+    Fails with FAILED_PRECONDITION (`ORDER_NOT_ACTIVE`) for a draft.
+    """
 
 @_typing.type_check_only
 class OrderServiceAsyncStub(OrderServiceStub):
@@ -92,6 +99,13 @@ class OrderServiceAsyncStub(OrderServiceStub):
     line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
     or the number of rating periods that one order may open. The message and the `line` of the metadata name the
     line that failed.
+    """
+    RetriggerOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.RetriggerOrderRequest, _order_service_pb2.RetriggerOrderResponse]  # type: ignore[assignment]
+    """Creates again what is missing of an active order: rating periods, issues of grants that are due, and the jobs that
+    close the periods and book the next issues. An activation creates all of it at once, so something can be missing
+    only if it was lost later. What is there stays as it is; a second call creates nothing.
+
+    Fails with FAILED_PRECONDITION (`ORDER_NOT_ACTIVE`) for a draft.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,6 +160,19 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         line by now, and with RESOURCE_EXHAUSTED (`LIMIT_ORDER_WALLETS`, `LIMIT_ORDER_PERIODS`) beyond 2,000 wallets
         or the number of rating periods that one order may open. The message and the `line` of the metadata name the
         line that failed.
+        """
+
+    @_abc_1.abstractmethod
+    def RetriggerOrder(
+        self,
+        request: _order_service_pb2.RetriggerOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_service_pb2.RetriggerOrderResponse, _abc.Awaitable[_order_service_pb2.RetriggerOrderResponse]]:
+        """Creates again what is missing of an active order: rating periods, issues of grants that are due, and the jobs that
+        close the periods and book the next issues. An activation creates all of it at once, so something can be missing
+        only if it was lost later. What is there stays as it is; a second call creates nothing.
+
+        Fails with FAILED_PRECONDITION (`ORDER_NOT_ACTIVE`) for a draft.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,6 +15,7 @@ from google.type import decimal_pb2 as _decimal_pb2
 from usage_management.v1 import consumption_service_pb2 as _consumption_service_pb2
 from usage_management.v1 import summary_service_pb2 as _summary_service_pb2
 from usage_management.v1 import types_pb2 as _types_pb2
+from usage_management.v1 import wallet_service_pb2 as _wallet_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -276,6 +277,7 @@ class PreviewUsageResponse(_message.Message):
 
     PREVIEWS_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    COMMITTED_SPEND_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def previews(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsagePreview]:
         """The previews, one for each line, in order."""
@@ -284,15 +286,20 @@ class PreviewUsageResponse(_message.Message):
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the preview."""
 
+    @_builtins.property
+    def committed_spend(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_service_pb2.CommittedSpend]:
+        """What is spent under each commitment to spend with all of the lines."""
+
     def __init__(
         self,
         *,
         previews: _abc.Iterable[Global___UsagePreview] | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        committed_spend: _abc.Iterable[_wallet_service_pb2.CommittedSpend] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "previews", b"previews"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "committed_spend", b"committed_spend", "previews", b"previews"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,6 +419,7 @@ class PreviewQuoteResponse(_message.Message):
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    COMMITTED_SPEND_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
     """The currency of the account."""
     @_builtins.property
@@ -428,6 +436,12 @@ class PreviewQuoteResponse(_message.Message):
     def amount(self) -> _decimal_pb2.Decimal:
         """The sum of the amounts in `currency_code`, exact to 24 decimal places; absent if a line has no amount."""
 
+    @_builtins.property
+    def committed_spend(self) -> _containers.RepeatedCompositeFieldContainer[_wallet_service_pb2.CommittedSpend]:
+        """What is spent under each commitment to spend with all of the lines; `asset` is empty if the quote sells it.
+        `amount` has no shortfall and no credit.
+        """
+
     def __init__(
         self,
         *,
@@ -435,10 +449,11 @@ class PreviewQuoteResponse(_message.Message):
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
         amount: _decimal_pb2.Decimal | None = ...,
         currency_code: _builtins.str = ...,
+        committed_spend: _abc.Iterable[_wallet_service_pb2.CommittedSpend] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "as_of_time", b"as_of_time", "currency_code", b"currency_code", "previews", b"previews"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "as_of_time", b"as_of_time", "committed_spend", b"committed_spend", "currency_code", b"currency_code", "previews", b"previews"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -319,7 +319,9 @@ class SaleLine(_message.Message):
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
-    """The owner of the wallets that receive the grants of the line."""
+    """The owner of the wallets that receive the grants of the line. If absent, it follows from the `binding_target`, or
+    else from the product.
+    """
     binding_target: _builtins.str
     """The target of the line: `accounts/{account}/assets/{asset}` or
     `accounts/{account}/bindingTargets/{binding_target}`. Packs add to existing wallets, whose policies define how
@@ -329,7 +331,8 @@ class SaleLine(_message.Message):
     """
     binding_line: _builtins.int
     """The position of an earlier line of the same sale, from 0, whose anchor is the target: the line is bound to the
-    asset that it becomes, and to whatever that asset is bound to. In place of `binding_target`.
+    asset that it becomes, and to whatever that asset is bound to. In place of `binding_target`; for commitments in
+    place of `linked_asset`.
     """
     linked_asset: _builtins.str
     """The anchor asset, for commitments, which have no target: the commitment pays for the usage of this asset
@@ -720,6 +723,7 @@ class SaleLineGrant(_message.Message):
     CATALOG_VALIDITY_FIELD_NUMBER: _builtins.int
     NON_NEGOTIABLE_FIELD_NUMBER: _builtins.int
     NEGOTIATED_FIELD_NUMBER: _builtins.int
+    SPEND_CAP_FIELD_NUMBER: _builtins.int
     product_usage_grant: _builtins.str
     """The product usage grant that it comes from: `products/{product}/grants/{grant}`."""
     unit_of_measure: _builtins.str
@@ -774,6 +778,10 @@ class SaleLineGrant(_message.Message):
     def catalog_validity(self) -> _types_pb2.Cadence:
         """The validity of one issue by the catalog, if `negotiated`; absent if the catalog has none."""
 
+    @_builtins.property
+    def spend_cap(self) -> _decimal_pb2.Decimal:
+        """The most that usage under a commitment to spend costs during one issue; absent if it is unlimited."""
+
     def __init__(
         self,
         *,
@@ -796,10 +804,11 @@ class SaleLineGrant(_message.Message):
         catalog_validity: _types_pb2.Cadence | None = ...,
         non_negotiable: _builtins.bool = ...,
         negotiated: _builtins.bool = ...,
+        spend_cap: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "validity", b"validity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "quantity", b"quantity", "spend_cap", b"spend_cap", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_refresh_policy", b"catalog_refresh_policy", "catalog_refresh_policy_version", b"catalog_refresh_policy_version", "catalog_rollover_policy", b"catalog_rollover_policy", "catalog_rollover_policy_version", b"catalog_rollover_policy_version", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "negotiated", b"negotiated", "non_negotiable", b"non_negotiable", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_quantity", b"catalog_quantity", "catalog_refresh_policy", b"catalog_refresh_policy", "catalog_refresh_policy_version", b"catalog_refresh_policy_version", "catalog_rollover_policy", b"catalog_rollover_policy", "catalog_rollover_policy_version", b"catalog_rollover_policy_version", "catalog_validity", b"catalog_validity", "first_issue_quantity", b"first_issue_quantity", "last_issue_quantity", b"last_issue_quantity", "negotiated", b"negotiated", "non_negotiable", b"non_negotiable", "product_usage_grant", b"product_usage_grant", "quantity", b"quantity", "refresh_policy", b"refresh_policy", "refresh_policy_version", b"refresh_policy_version", "rollover_policy", b"rollover_policy", "rollover_policy_version", b"rollover_policy_version", "spend_cap", b"spend_cap", "type", b"type", "unit_of_measure", b"unit_of_measure", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

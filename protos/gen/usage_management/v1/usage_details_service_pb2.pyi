@@ -95,7 +95,7 @@ class UsageDetail(_message.Message):
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
-    """The kind of target; unspecified for a commitment, which has a `linked_asset`."""
+    """The kind of target; unspecified for a commitment, which has a `linked_asset` or a `binding_line`."""
     binding_target: _builtins.str
     """The target: `accounts/{account}/assets/{asset}` or `accounts/{account}/bindingTargets/{binding_target}`; empty for the
     bindings `SELF` and `ACCOUNT`.

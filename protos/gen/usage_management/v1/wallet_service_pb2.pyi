@@ -48,6 +48,7 @@ class Wallet(_message.Message):
     UNBILLED_AMOUNT_FIELD_NUMBER: _builtins.int
     SERVICE_START_TIME_FIELD_NUMBER: _builtins.int
     SERVICE_END_TIME_FIELD_NUMBER: _builtins.int
+    COMMITTED_SPEND_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}`."""
     usage_resource: _builtins.str
@@ -133,6 +134,13 @@ class Wallet(_message.Message):
         them has no end.
         """
 
+    @_builtins.property
+    def committed_spend(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommittedSpend]:
+        """Of a wallet of money: what is spent under each commitment to spend whose time contains `as_of_time`. The usage of
+        such a wallet is what the usage under the commitment costs; it is charged where it is used, so `estimated_amount`
+        is 0 here.
+        """
+
     def __init__(
         self,
         *,
@@ -156,16 +164,89 @@ class Wallet(_message.Message):
         unbilled_amount: _decimal_pb2.Decimal | None = ...,
         service_start_time: _timestamp_pb2.Timestamp | None = ...,
         service_end_time: _timestamp_pb2.Timestamp | None = ...,
+        committed_spend: _abc.Iterable[Global___CommittedSpend] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "used_quantity", b"used_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "target", b"target", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "balance", b"balance", "committed_spend", b"committed_spend", "create_time", b"create_time", "currency_code", b"currency_code", "denomination", b"denomination", "estimated_amount", b"estimated_amount", "granted_quantity", b"granted_quantity", "name", b"name", "overage_quantity", b"overage_quantity", "percent_used", b"percent_used", "period_end_time", b"period_end_time", "period_start_time", b"period_start_time", "posted_balance", b"posted_balance", "service_end_time", b"service_end_time", "service_start_time", b"service_start_time", "target", b"target", "token_unit", b"token_unit", "unbilled_amount", b"unbilled_amount", "unit_of_measure", b"unit_of_measure", "usage_resource", b"usage_resource", "used_quantity", b"used_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_denomination: _TypeAlias = _typing.Literal["currency_code", "token_unit"]  # noqa: Y015
     _WhichOneofArgType_denomination: _TypeAlias = _typing.Literal["denomination", b"denomination"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_denomination) -> _WhichOneofReturnType_denomination | None: ...
 
 Global___Wallet: _TypeAlias = Wallet  # noqa: Y015
+
+@_typing.final
+class CommittedSpend(_message.Message):
+    """An amount that a commitment to spend promises for a span of time, and what is spent of it now. Amounts are in the
+    unit of the wallet and exact, not rounded to money.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSET_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PROMISED_AMOUNT_FIELD_NUMBER: _builtins.int
+    SPENT_AMOUNT_FIELD_NUMBER: _builtins.int
+    SHORTFALL_AMOUNT_FIELD_NUMBER: _builtins.int
+    SPEND_CAP_FIELD_NUMBER: _builtins.int
+    CREDIT_AMOUNT_FIELD_NUMBER: _builtins.int
+    OWED_AMOUNT_FIELD_NUMBER: _builtins.int
+    asset: _builtins.str
+    """The commitment: `accounts/{account}/assets/{asset}`."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The start of the span of time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end of the span, exclusive; absent if it has none."""
+
+    @_builtins.property
+    def promised_amount(self) -> _decimal_pb2.Decimal:
+        """The promised amount: the least that is owed for the span."""
+
+    @_builtins.property
+    def spent_amount(self) -> _decimal_pb2.Decimal:
+        """The amount that usage under the commitment costs so far."""
+
+    @_builtins.property
+    def shortfall_amount(self) -> _decimal_pb2.Decimal:
+        """The amount by which less is spent than promised; it is owed too when the span ends."""
+
+    @_builtins.property
+    def spend_cap(self) -> _decimal_pb2.Decimal:
+        """The most that usage costs in the span; absent if it is unlimited."""
+
+    @_builtins.property
+    def credit_amount(self) -> _decimal_pb2.Decimal:
+        """The amount that is spent beyond the cap, and not owed."""
+
+    @_builtins.property
+    def owed_amount(self) -> _decimal_pb2.Decimal:
+        """The amount that is owed in all if nothing else is spent: spent, and the shortfall, less the credit."""
+
+    def __init__(
+        self,
+        *,
+        asset: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        promised_amount: _decimal_pb2.Decimal | None = ...,
+        spent_amount: _decimal_pb2.Decimal | None = ...,
+        shortfall_amount: _decimal_pb2.Decimal | None = ...,
+        spend_cap: _decimal_pb2.Decimal | None = ...,
+        credit_amount: _decimal_pb2.Decimal | None = ...,
+        owed_amount: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit_amount", b"credit_amount", "end_time", b"end_time", "owed_amount", b"owed_amount", "promised_amount", b"promised_amount", "shortfall_amount", b"shortfall_amount", "spend_cap", b"spend_cap", "spent_amount", b"spent_amount", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "credit_amount", b"credit_amount", "end_time", b"end_time", "owed_amount", b"owed_amount", "promised_amount", b"promised_amount", "shortfall_amount", b"shortfall_amount", "spend_cap", b"spend_cap", "spent_amount", b"spent_amount", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommittedSpend: _TypeAlias = CommittedSpend  # noqa: Y015
 
 @_typing.final
 class Grant(_message.Message):

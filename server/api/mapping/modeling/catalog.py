@@ -203,6 +203,7 @@ def product_grant_from_pb(request: rpc.CreateProductUsageGrantRequest) -> Produc
         end_date=end,
         is_fixed=request.product_usage_grant.non_negotiable,
         max_increase_percent=limit_percent_from_reader(own, "max_increase_percent"),
+        spend_cap=own.optional_decimal("spend_cap"),
     )
     reader.done()
     return content
@@ -330,6 +331,7 @@ def product_grant_to_pb(record: StoredRecord[ProductGrant]) -> pb.ProductUsageGr
         end_date=optional_date_pb(own.end_date),
         non_negotiable=own.is_fixed,
         max_increase_percent=optional_decimal_pb(own.max_increase_percent),
+        spend_cap=optional_decimal_pb(own.spend_cap),
         state=state_pb(record),
         **audit_pb(record.audit),
         etag=etag(record.revision),

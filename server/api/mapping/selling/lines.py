@@ -105,7 +105,10 @@ def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     """Return the binding of a line, or the anchor of a commitment."""
     if line.role.is_commitment:
         linked = line.linked_id
-        return {"linked_asset": names.ASSET.of(account_id, linked) if linked else ""}
+        return {
+            "linked_asset": names.ASSET.of(account_id, linked) if linked else "",
+            "binding_line": line.target_line,
+        }
     binding: dict[str, Any] = {
         "binding": enum_pb(catalog_pb.Product.GrantBinding, line.binding),
         "binding_line": line.target_line,
@@ -338,6 +341,7 @@ def _grant_to_pb(line: SaleLine, resource: LineResource, grant: LineGrant) -> pb
         validity=cadence_pb(grant.validity.cadence if grant.validity else None),
         catalog_quantity=None if grant.quantity == grant.listed else decimal_pb(grant.listed),
         non_negotiable=grant.is_fixed,
+        spend_cap=optional_decimal_pb(grant.spend_cap),
         **_listed_to_pb(grant),
     )
 

@@ -11,6 +11,7 @@ from server.domain.ids import AccountId
 from server.domain.selling.sales import Order, OrderState
 from server.store.selling.orders import OrderFilter
 from server.usecases.lifecycle.order_activation import ActivateOrder
+from server.usecases.lifecycle.retriggering import Retriggered
 from server.usecases.selling.orders import CreateDirectOrder, CreateOrder
 
 
@@ -49,6 +50,13 @@ def activate_order_from_pb(request: pb.ActivateOrderRequest) -> ActivateOrder:
     revision = reader.etag("etag")
     reader.done()
     return ActivateOrder(account_id=account_id, order_id=order_id, revision=revision)
+
+
+def retriggered_to_pb(found: Retriggered) -> pb.RetriggerOrderResponse:
+    """Return what was missing of an order."""
+    return pb.RetriggerOrderResponse(
+        issue_count=found.issues, rating_period_count=found.periods, job_count=found.jobs
+    )
 
 
 def order_to_pb(order: Order) -> pb.Order:

@@ -22,6 +22,7 @@ from server.domain.ids import AccountId, AssetId, ProductGrantId, ProductId, Wal
 from server.domain.selling.grants import GrantKind
 from server.domain.settlement.ledger import CauseKind, LedgerEntry
 from server.domain.wallets.balances import Charge, WalletBalance
+from server.domain.wallets.spend import CommittedSpend
 from server.store.settlement.wallets import StoredWallet, WalletFilter
 from server.usecases.billing.periods import PeriodsAt
 from server.usecases.modeling.currencies import is_currency
@@ -84,8 +85,24 @@ def wallet_to_pb(current: WalletNow) -> pb.Wallet:
         service_start_time=time_pb(wallet.service_start),
         service_end_time=optional_time_pb(wallet.service_end),
     )
+    made.committed_spend.extend(spend_to_pb(wallet.account_id, one) for one in current.spend)
     _estimate(made, wallet, balance)
     return made
+
+
+def spend_to_pb(account_id: AccountId, spend: CommittedSpend) -> pb.CommittedSpend:
+    """Return what is spent under a commitment to spend."""
+    return pb.CommittedSpend(
+        asset=names.ASSET.of(account_id, spend.asset_id),
+        start_time=time_pb(spend.start),
+        end_time=optional_time_pb(spend.end),
+        promised_amount=decimal_pb(spend.promised),
+        spent_amount=decimal_pb(spend.spent),
+        shortfall_amount=decimal_pb(spend.shortfall),
+        spend_cap=optional_decimal_pb(spend.cap),
+        credit_amount=decimal_pb(spend.credit),
+        owed_amount=decimal_pb(spend.owed),
+    )
 
 
 def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:

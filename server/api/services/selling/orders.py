@@ -14,12 +14,14 @@ from server.api.mapping.selling.orders import (
     create_order_from_pb,
     list_orders_from_pb,
     order_to_pb,
+    retriggered_to_pb,
 )
 from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query
 from server.domain.limits import check_lines
 from server.env import Env
 from server.usecases.lifecycle.order_activation import activate_order
+from server.usecases.lifecycle.retriggering import RetriggerOrder, retrigger_order
 from server.usecases.selling import orders
 
 Context: TypeAlias = ServicerContext[Any, Any]
@@ -76,4 +78,17 @@ class OrderService(rpc.OrderServiceServicer):
             pb.Order,
             lambda tx: activate_order(tx, command),
             order_to_pb,
+        )
+
+    async def RetriggerOrder(
+        self, request: pb.RetriggerOrderRequest, context: Context
+    ) -> pb.RetriggerOrderResponse:
+        account_id, order_id = named(request, "name", names.ORDER)
+        command = RetriggerOrder(account_id=account_id, order_id=order_id)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.RetriggerOrderResponse,
+            lambda tx: retrigger_order(tx, command),
+            retriggered_to_pb,
         )

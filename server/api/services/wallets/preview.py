@@ -15,6 +15,7 @@ from server.api.mapping.billing.rating_batches import (
     rating_batch_to_pb,
 )
 from server.api.mapping.wallets import preview as mapping
+from server.api.mapping.wallets.wallets import spend_to_pb
 from server.api.reader import named
 from server.api.transactions import of_account, run_list, run_mutation, run_query, run_trial
 from server.api.values import decimal_pb, time_pb
@@ -40,10 +41,13 @@ class PreviewService(rpc.PreviewServiceServicer):
             self._env, lambda tx: preview.read_inputs(tx, command), snapshot=True
         )
         answer = pb.PreviewUsageResponse(as_of_time=time_pb(inputs.now))
-        previews = preview.previews(inputs)
+        previews, last = preview.previews(inputs), None
         # In a thread, one line at a time, so that other calls can run and the deadline can end it.
         while (line := await asyncio.to_thread(next, previews, None)) is not None:
             answer.previews.append(mapping.preview_to_pb(inputs, line))
+            last = line
+        spend = preview.spend_after(inputs, last)
+        answer.committed_spend.extend(spend_to_pb(account_id, one) for one in spend)
         return answer
 
     async def PreviewQuote(
@@ -55,9 +59,14 @@ class PreviewService(rpc.PreviewServiceServicer):
         answer = pb.PreviewQuoteResponse(
             as_of_time=time_pb(inputs.now), currency_code=currency_code
         )
-        previews = preview.previews(inputs)
+        previews, last = preview.previews(inputs), None
         while (line := await asyncio.to_thread(next, previews, None)) is not None:
             answer.previews.append(mapping.quote_preview_to_pb(inputs, line))
+            last = line
+        for one in preview.spend_after(inputs, last):
+            answer.committed_spend.append(spend_to_pb(command.account_id, one))
+            if one.asset_id in found.asset_ids:
+                answer.committed_spend[-1].asset = ""
         amount = mapping.total_of(answer.previews, currency_code)
         if amount is not None:
             answer.amount.CopyFrom(decimal_pb(amount))

@@ -1,9 +1,9 @@
 -- Rating periods: they separate recording from settlement.
 
 -- name: open_periods
--- Opens the missing periods and returns them; those of tokens, and of wallets to which grants move, are closed after
--- the others. A period is never
--- frozen later than a following one, because the periods of a wallet are closed in time order.
+-- Opens the missing periods and returns them; those of tokens and of spend, and of wallets to which grants move, are
+-- closed after the others. A period is never frozen later than a following one, because the periods of a wallet are
+-- closed in time order.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
 WITH opened AS (
@@ -27,6 +27,18 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
           AND h.former_wallet_id IS NOT NULL) AS is_follower
   FROM opened AS o
  ORDER BY o.account_id, o.wallet_id, o.start_time;
+
+-- name: open_of_wallet
+-- The open periods of a wallet.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
+SELECT p.account_id, p.wallet_id, p.start_time, p.freeze_time, EXISTS (
+       SELECT FROM wallets AS w
+         JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = w.usage_resource_id
+        WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
+          AND u.category <> 'USAGE') AS is_token
+  FROM rating_periods AS p
+ WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.state <> 'FINAL'
+ ORDER BY p.start_time;
 
 -- name: existing
 -- The periods of a wallet in which new rates apply, open or final.

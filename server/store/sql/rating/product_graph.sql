@@ -20,6 +20,7 @@ SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_
 -- The grants of a product.
 --   $1 tenant_id uuid, $2 product_id text
 SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, is_fixed, max_increase_percent,
+       spend_cap,
        unit_of_measure_id, validity_unit,
        validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
        create_time, created_by, update_time, updated_by

@@ -10,7 +10,9 @@ SELECT $1, $2, k.asset_id, k.anchor_id, k.start_date
 
 -- name: overlapping
 -- The first commitment that overlaps an older one of the same wallet.
---   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 sold_ids uuid[], of the whole order
+-- Nested ones may, but an amount that is spent counts for one commitment only.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 sold_ids uuid[], of the whole order,
+--   $5 nested_ids uuid[]
 SELECT n.asset_id, o.asset_id AS other_id, n.usage_resource_id
   FROM unnest($3::uuid[]) AS k (asset_id)
   JOIN asset_resources AS n ON n.tenant_id = $1 AND n.account_id = $2 AND n.asset_id = k.asset_id
@@ -21,5 +23,7 @@ SELECT n.asset_id, o.asset_id AS other_id, n.usage_resource_id
   JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = n.asset_id
   JOIN assets AS b ON b.tenant_id = $1 AND b.account_id = $2 AND b.asset_id = o.asset_id
  -- Of two commitments of one order, the second overlaps the first, which a nested one may.
- WHERE b.number < a.number OR NOT o.asset_id = ANY ($4::uuid[])
+ WHERE (b.number < a.number OR NOT o.asset_id = ANY ($4::uuid[]))
+   AND (NOT n.asset_id = ANY ($5::uuid[])
+        OR (n.role = 'MONETARY_COMMITMENT' AND o.role = 'MONETARY_COMMITMENT'))
  ORDER BY a.number, b.number LIMIT 1;

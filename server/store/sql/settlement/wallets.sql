@@ -115,7 +115,7 @@ SELECT w.wallet_id, wanted.token_wallet_id, wanted.moved_to_id, wanted.since, w.
                    n.end_date, n.anchor_date, n.refresh_unit, n.refresh_count, n.validity_unit,
                    n.validity_count, n.can_roll_over, n.max_rollovers, n.next_index,
                    n.rollover_max_quantity::text, n.rollover_max_percent::text,
-                   n.rollover_remainder_percent::text,
+                   n.rollover_remainder_percent::text, n.spend_cap::text,
                    CASE WHEN n.wallet_id = w.wallet_id THEN n.moved_index END,
                    CASE WHEN n.wallet_id <> w.wallet_id THEN n.moved_index END,
                    CASE WHEN n.wallet_id <> w.wallet_id THEN n.move_time END,

@@ -162,7 +162,10 @@ async function quoteTwice(service: Service): Promise<string> {
 
 /** Returns the name of the asset that the order created. */
 async function orderAndActivate(service: Service, quote: string): Promise<string> {
-  const order = await service.orders.createOrder({ quote, requestId: "polyglot-ts-order" });
+  const order = await service.orders.createOrder({
+    source: { case: "quote", value: quote },
+    requestId: "polyglot-ts-order",
+  });
   const active = await service.orders.activateOrder({
     name: order.name,
     requestId: "polyglot-ts-activate",

@@ -1,4 +1,4 @@
--- The grants of a wallet, and where they come from.
+-- The issues of a wallet, and the product grants that they come from.
 
 -- name: list_grants
 -- The issues of a wallet, oldest first, including used ones.

@@ -1,4 +1,4 @@
-"""The grants of a wallet, and the product grants that they come from."""
+"""The issues of wallets, and the product grants that they come from."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from server.store.connection import Transaction
 from server.store.settlement.wallet_rows import grant_from_row
 from server.store.sql import load
 
-SQL = load("settlement/wallet_grants.sql")
+SQL = load("settlement/grants.sql")
 
 GrantSources = Mapping[EntitlementId, tuple[ProductId, ProductGrantId]]
 """The product and the product grant of each entitlement."""

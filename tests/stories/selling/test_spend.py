@@ -1,0 +1,302 @@
+"""Commitments to spend: a discount for a promised amount, the shortfall, and the cap."""
+
+from typing import Any
+
+import pytest
+from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import consumption_service_pb2 as consumption
+from usage_management.v1 import preview_service_pb2 as pb
+from usage_management.v1 import quote_service_pb2 as quotes
+
+from tests.stories.bill_words import owed
+from tests.stories.sale_words import linked
+from tests.stories.token_words import set_up
+from tests.stories.words import (
+    Metered,
+    day,
+    figure,
+    line,
+    moment,
+    money,
+    number,
+    refusal,
+    stamp,
+    usage,
+)
+from tests.stories.world import World
+
+CALLS = Metered(resource="calls", rate="1", scale=3)
+DATA = Metered(resource="data", rate="10", scale=3)
+
+
+def spending(
+    promised: str = "10000",
+    *,
+    product: str = "spend",
+    cap: str | None = None,
+    refresh: bool = True,
+    discounts: dict[str, str] | None = None,
+    unit: str = "USD",
+    kind: str = "COMMIT",
+) -> str:
+    """A commitment to spend an amount, each month with `refresh`, on calls at 20 percent off."""
+    grant = f"name: products/{product}/grants/promise, quantity: {promised}, type: {kind}"
+    grant += f", spend_cap: {cap}" if cap else ""
+    lines = [
+        f"product: {{name: products/{product}, usage_model_type: MONETARY_COMMITMENT}}",
+        "unit_classes: [{name: unitClasses/money, kind: CURRENCY}]",
+        "units_of_measure:",
+        f"- {{name: unitsOfMeasure/{unit}, unit_class: unitClasses/money, scale: 2}}",
+        "usage_resources:",
+        f"- {{name: usageResources/spend-{unit.lower()}, category: CURRENCY,",
+        f"   unit_class: unitClasses/money, unit_of_measure: unitsOfMeasure/{unit}}}",
+        "product_usage_resources:",
+        f"- product_usage_resource: {{usage_resource: usageResources/spend-{unit.lower()}}}",
+        f"  grants: [{{product_usage_grant: {{{grant}}}",
+        "    , refresh: {interval: {unit: MONTH, count: 1}}}]" if refresh else "    }]",
+    ]
+    for resource, percent in ({"calls": "20"} if discounts is None else discounts).items():
+        lines += [
+            f"- product_usage_resource: {{usage_resource: usageResources/{resource}}}",
+            "  rate_card_entries:",
+            f"  - name: rateCards/tiers/entries/{product}-{resource}",
+            "    currency_code: USD",
+            "    tiers:",
+            f"      tiers: [{{lower: 0, adjustment: {{kind: PERCENTAGE, value: {percent}}}}}]",
+        ]
+    return "\n".join(lines)
+
+
+async def shop(sandbox: Any, *metered: Metered, start: str = "2024-01-31", **more: Any):
+    """An anchor with calls at 1, and a commitment to spend 10,000 a month that is linked to it."""
+    world = await sandbox(start)
+    await world.product("plan", *(metered or (CALLS,)))
+    await set_up(world, spending(**more))
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    [commit] = await world.sell(account, linked("spend", "2024-01-01", anchor))
+    return world, account, anchor, commit
+
+
+async def spend_now(world: World, account: str) -> Any:
+    """What is spent now under the only commitment of an account."""
+    [spend] = (await world.wallet(account, "spend-usd")).committed_spend
+    return spend
+
+
+def figures(spend: Any) -> tuple[Any, ...]:
+    return (
+        figure(spend.spent_amount),
+        figure(spend.shortfall_amount),
+        figure(spend.credit_amount),
+        figure(spend.owed_amount),
+    )
+
+
+@pytest.mark.capability("M70.spend")
+@pytest.mark.parametrize("used", [10_000, 11_875])
+async def test_less_spent_than_promised_owes_what_is_promised(sandbox, used):
+    """X17: at least 10,000 a month at 20 % off; 8,000 or 9,500 are spent; 10,000 are owed."""
+    world, account, anchor, commit = await shop(sandbox)
+    await world.use(anchor, "calls", "2024-01-10", used)
+
+    spend = await spend_now(world, account)
+    calls = await world.wallet(account, "calls")
+
+    spent = used * 8 // 10
+    assert figures(spend) == (spent, 10_000 - spent, 0, 10_000)
+    assert (spend.asset, figure(spend.promised_amount)) == (commit.name, 10_000)
+    assert figure(calls.estimated_amount) == spent
+    await world.advance("2024-02-10")
+    billed = await owed(world, account)
+    assert billed["calls"][1] == spent
+    # The promised amount of January has expired; its remainder is the shortfall.
+    wallet = await world.wallet(account, "spend-usd")
+    expired = [one for one in await world.entries(wallet) if one.kind == one.EXPIRY]
+    assert [figure(one.amount) for one in expired] == [spent - 10_000]
+    assert figures(await spend_now(world, account)) == (0, 10_000, 0, 10_000)
+
+
+@pytest.mark.capability("M70.spend")
+async def test_the_cap_is_the_most_that_usage_costs(sandbox):
+    """A promise of 10,000 and a cap of 12,000, times two."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+    await set_up(world, spending(cap="12000"))
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    double = linked("spend", "2024-01-01", anchor)
+    double.quantity.value = "2"
+    quote = await world.quote(account, double)
+    await world.sell(account, double)
+
+    await world.use(anchor, "calls", "2024-01-10", 27_500)
+    at_promise = await spend_now(world, account)
+    await world.use(anchor, "calls", "2024-01-11", 5_000)
+    beyond = await spend_now(world, account)
+
+    [promise] = [grant for one in quote.lines[0].resources for grant in one.grants]
+    assert (figure(promise.quantity), figure(promise.spend_cap)) == (20_000, 24_000)
+    assert figures(at_promise) == (22_000, 0, 0, 22_000)
+    assert figures(beyond) == (26_000, 0, 2_000, 24_000)
+    assert figure(beyond.spend_cap) == 24_000
+
+
+@pytest.mark.capability("M70.spend")
+async def test_the_spend_of_several_resources_and_weeks_counts_together(sandbox):
+    """Calls and data, rated weekly; weeks that are final count too."""
+    weekly = {"rating": "WEEK", "waiting_days": 1}
+    calls = Metered(resource="calls", rate="1", scale=3, **weekly)
+    data = Metered(resource="data", rate="10", scale=3, **weekly)
+    world, account, anchor, _ = await shop(
+        sandbox, calls, data, start="2024-01-05", discounts={"calls": "20", "data": "50"}
+    )
+    await world.use(anchor, "calls", "2024-01-03", 1_000)
+    await world.use(anchor, "data", "2024-01-03", 100)
+    await world.advance("2024-01-20")
+    await world.use(anchor, "data", "2024-01-19", 10)
+
+    spend = await spend_now(world, account)
+
+    assert figures(spend) == (800 + 500 + 50, 8_650, 0, 10_000)
+
+
+async def expired(world: World, account: str, at: str) -> Any:
+    """Return what was left of promised amounts that ended at a time, with all corrections."""
+    wallet, end = await world.wallet(account, "spend-usd"), stamp(moment(at))
+    ended = {one.name for one in await world.grants(wallet) if one.expire_time == end}
+    return sum(
+        figure(one.amount)
+        for one in await world.entries(wallet)
+        if one.grant in ended and one.effective_time == end
+    )
+
+
+@pytest.mark.capability("M70.spend")
+async def test_late_and_voided_usage_corrects_what_is_owed_for_the_promise(sandbox):
+    world, account, anchor, _ = await shop(sandbox)
+    await world.use(anchor, "calls", "2024-01-10", 5_000)
+    await world.advance("2024-02-10")
+
+    [record] = await world.record([usage(anchor, "calls", "2024-01-11", 2_500)])
+    await world.advance("2024-02-11")
+    late = await expired(world, account, "2024-02-01")
+    await world.client.consumption.VoidUsage(
+        consumption.VoidUsageRequest(usage_records=[record.usage_record])
+    )
+    await world.advance("2024-02-12")
+    voided = await expired(world, account, "2024-02-01")
+
+    assert (late, voided) == (-4_000, -6_000)
+
+
+@pytest.mark.capability("M70.spend")
+async def test_a_commitment_that_is_linked_into_final_periods_counts_their_usage(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+    await set_up(world, spending())
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    alone = quotes.SaleLine(
+        product="products/spend", quantity=number(1), start_date=day("2024-01-01")
+    )
+    [commit] = await world.sell(account, alone)
+    await world.use(anchor, "calls", "2024-01-10", 5_000)
+    await world.advance("2024-02-10")
+    before = await owed(world, account)
+
+    request = assets.LinkCommitmentRequest(name=commit.name, anchor=anchor.name)
+    await world.client.assets.LinkCommitment(request)
+    await world.advance("2024-03-10")
+
+    assert before["calls"] == (5_000, 5_000)
+    lines = [one for one in await world.liable(account) if one.usage_resource.endswith("/calls")]
+    assert sum(money(one.amount) for one in lines) == 4_000
+    wallet = await world.wallet(account, "spend-usd")
+    expired = [one for one in await world.entries(wallet) if one.kind == one.EXPIRY]
+    assert [figure(one.amount) for one in expired] == [-6_000, -10_000]
+
+
+@pytest.mark.capability("M70.spend")
+async def test_previews_show_what_usage_would_owe_under_a_promise(sandbox):
+    """A quote sells the anchor and, linked to its line, the promise; then both are there."""
+    world = await sandbox("2024-01-01")
+    await world.product("plan", CALLS)
+    await set_up(world, spending())
+    account = await world.account("ann")
+    promise = quotes.SaleLine(
+        product="products/spend", quantity=number(1), start_date=day("2024-01-01"), binding_line=0
+    )
+    quote = await world.quote(account, line("plan", "2024-01-01"), promise)
+    used = {"usage_resource": "usageResources/calls", "quantity": number(1_000)}
+
+    quoted = await world.client.previews.PreviewQuote(
+        pb.PreviewQuoteRequest(quote=quote.name, lines=[pb.PreviewQuoteLine(line=0, **used)])
+    )
+    anchor, commit = await world.sell(account, line("plan", "2024-01-01"), promise)
+    live = await world.client.previews.PreviewUsage(
+        pb.PreviewUsageRequest(parent=account, lines=[pb.PreviewLine(asset=anchor.name, **used)])
+    )
+
+    assert not quote.lines[1].warnings
+    assert commit.linked_asset == anchor.name
+    for answer, asset in ((quoted, ""), (live, commit.name)):
+        [spend] = answer.committed_spend
+        assert figures(spend) == (800, 9_200, 0, 10_000)
+        assert spend.asset == asset
+    assert figure(quoted.amount) == 800
+    assert figures(await spend_now(world, account)) == (0, 10_000, 0, 10_000)
+
+
+@pytest.mark.capability("M70.spend")
+@pytest.mark.parametrize(
+    ("described", "reason", "field"),
+    [
+        ({"kind": "GRANT"}, "GRANT_TYPE", "type"),
+        ({"cap": "9999"}, "RANGE", "spend_cap"),
+    ],
+)
+async def test_a_promise_that_makes_no_sense_is_refused(sandbox, described, reason, field):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+
+    refused = await refusal(set_up(world, spending(**described)))
+
+    assert refused.reason == reason
+    assert [one.field.rpartition(".")[2] for one in refused.violations] == [field]
+
+
+@pytest.mark.capability("M70.spend")
+async def test_a_commitment_to_spend_needs_an_amount_and_usage_with_a_rate(sandbox):
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS, DATA)
+    await set_up(world, spending(product="nothing", discounts={}))
+    euros = spending(product="euros", unit="EUR")
+    await set_up(world, euros)
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+
+    for product, reason in (("nothing", "COMMITMENT_KIND"), ("euros", "CURRENCY_MISMATCH")):
+        refused = await refusal(world.quote(account, linked(product, "2024-01-01", anchor)))
+        assert refused.reason == reason, product
+
+
+@pytest.mark.capability("M70.spend")
+async def test_what_is_spent_counts_for_one_commitment_even_if_they_are_nested(sandbox):
+    world, account, anchor, _ = await shop(sandbox)
+    await set_up(world, spending("500", product="more"))
+
+    refused = await refusal(world.sell(account, linked("more", "2024-01-15", anchor, nested=True)))
+
+    assert (refused.reason, refused.facts["usage_resource"]) == ("COMMITMENT_OVERLAP", "calls")
+    assert "for other days" in refused.message
+
+
+@pytest.mark.capability("M70.spend")
+async def test_resources_that_are_not_rated_together_are_not_promised_together(sandbox):
+    daily = Metered(resource="data", rate="10", scale=3, rating="WEEK", waiting_days=1)
+
+    refused = await refusal(shop(sandbox, CALLS, daily, discounts={"calls": "20", "data": "50"}))
+
+    assert refused.reason == "POLICY_CONFLICT"
+    assert "calls and data" in refused.message
