@@ -73,7 +73,7 @@ def _check_resource(resource: AssetResource) -> None:
     method, name = resource.policies.wallet.aggregation.method, resource.resource_id
     fault = None
     if resource.token_wallet_id is not None:
-        fault = f"{name} is rated in tokens"
+        fault = f"{name} is rated in tokens, or counts as spend"
     elif method in _CARRIED:
         fault = f"{name} is aggregated by {method}"
     elif resource.terms is not None and resource.terms.due is not None:
@@ -196,6 +196,15 @@ def chained(account_id: AccountId, wallet_id: WalletId) -> FailedPrecondition:
         " was sold, or sell another asset for this one"
     )
     return FailedPrecondition("REBIND_CHAIN", text, {"wallet": name})
+
+
+def costs_elsewhere(resource: AssetResource) -> Unimplemented:
+    """Return the refusal of a target whose usage of a resource is rated in another wallet too."""
+    text = (
+        f"usage of {resource.resource_id} at the target costs tokens or counts as spend, and grants"
+        " cannot move to it; bind to another target, or sell an asset for this one"
+    )
+    return Unimplemented("NOT_SUPPORTED", text)
 
 
 def other_calendar(resource: AssetResource, day: date) -> FailedPrecondition:

@@ -310,8 +310,8 @@ class SoldEntitlement:
 class AssetResource:
     """One resource of an asset, from one local midnight to another.
 
-    `target` is that of its wallet. If it was bound to another one before, it is bound to this one
-    from `bound_time` on.
+    `target` is that of its wallet. Before `bound_time` it drew on the wallet of another target, if
+    it was bound to one.
     """
 
     resource_id: ResourceId
@@ -328,6 +328,7 @@ class AssetResource:
     entitlements: tuple[SoldEntitlement, ...] = ()
     target: TargetKey | None = None
     bound_time: datetime | None = None
+    former_wallet_id: WalletId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -288,7 +288,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
 
 def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
     token, definition = row["token_wallet_id"], row["definition_product_id"]
-    commitment = row["commitment_rate"]
+    commitment, former = row["commitment_rate"], row["former_wallet_id"]
     return AssetResource(
         resource_id=ResourceId(row["usage_resource_id"]),
         wallet_id=WalletId(row["wallet_id"]),
@@ -304,6 +304,7 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         entitlements=entitlements,
         target=(TargetKind(row["target_kind"]), row["target_id"]),
         bound_time=row["bound_time"],
+        former_wallet_id=None if former is None else WalletId(former),
     )
 
 

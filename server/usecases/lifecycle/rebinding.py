@@ -36,6 +36,7 @@ from server.domain.selling.rebinding import (
     adds_to_it,
     chained,
     check_rebindable,
+    costs_elsewhere,
     differing,
     is_divisible,
     moved_resource,
@@ -259,6 +260,11 @@ class _Rebinding:
                 raise adds_to_it(resource, "packs or commitments")
             if sold.is_shared and any(agreements(sold.own)):
                 raise adds_to_it(resource, "rates that were negotiated")
+            wallet = self.held[resource.resource_id]
+            if wallet not in self.created:
+                there = await wallets.get(tx, account_id, wallet.id, with_pending=False)
+                if there.token_wallet_ids:
+                    raise costs_elsewhere(resource)
         units = {} if known is None else await targets.rate_units(tx, account_id, known.id)
         for resource in self.asset.resources:
             unit, terms = units.get(resource.resource_id), resource.terms

@@ -134,13 +134,17 @@ async def _take_effect(
 
 
 def _wallets(chosen: Sequence[Asset], changed: Sequence[Repriced]) -> list[WalletId]:
-    """Return the wallets of resources that have new rates, in order."""
+    """Return the wallets of resources that have new rates, in order.
+
+    An asset that was bound to another target has one before and one after.
+    """
     held = {
-        (asset.id, resource.resource_id): resource.wallet_id
+        (asset.id, resource.resource_id): {resource.wallet_id, resource.former_wallet_id}
         for asset in chosen
         for resource in asset.resources
     }
-    return sorted({held[one.asset_id, one.resource_id] for one in changed})
+    found = (held[one.asset_id, one.resource_id] for one in changed)
+    return sorted({wallet_id for both in found for wallet_id in both if wallet_id is not None})
 
 
 async def _add_standing(

@@ -142,7 +142,8 @@ SELECT external_id, asset_id
 -- The resources of some assets, with the last terms of each.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
-       h.start_time, h.end_time, h.policies, h.is_fixed, h.bound_time, e.target_kind, e.target_id, r.terms
+       h.start_time, h.end_time, h.policies, h.is_fixed, h.bound_time, h.former_wallet_id,
+       e.target_kind, e.target_id, r.terms
   FROM asset_resources AS h
  CROSS JOIN LATERAL (
        SELECT w.entitlement_account_id FROM wallets AS w
