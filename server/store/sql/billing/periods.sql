@@ -35,7 +35,10 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.freeze_time, EXISTS (
        SELECT FROM wallets AS w
          JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = w.usage_resource_id
         WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
-          AND u.category <> 'USAGE') AS is_token
+          AND u.category <> 'USAGE') OR EXISTS (
+       SELECT FROM asset_resources AS h
+        WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = $3
+          AND h.former_wallet_id IS NOT NULL) AS is_follower
   FROM rating_periods AS p
  WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.state <> 'FINAL'
  ORDER BY p.start_time;
