@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import grpc
 from usage_management.v1 import account_service_pb2 as accounts
 from usage_management.v1 import asset_service_pb2 as assets
+from usage_management.v1 import catalog_resources_pb2 as catalog
 
 from clients.client import UsageClient
 from clients.errors import UsageError
@@ -81,7 +82,12 @@ class AssetLookup:
         request = assets.ListAssetsRequest(parent=account, usage_resource=resource)
         async with slots:
             try:
-                found = [asset async for asset in pages(self._client.assets.ListAssets, request)]
+                # Usage is recorded for anchors; packs and commitments add to what these meter.
+                found = [
+                    asset
+                    async for asset in pages(self._client.assets.ListAssets, request)
+                    if asset.usage_model_type == catalog.Product.ANCHOR
+                ]
                 if len(found) > 1:
                     answer = await self._client.accounts.GetAccount(
                         accounts.GetAccountRequest(name=account)

@@ -245,7 +245,7 @@ def test_lines_that_are_left_are_not_held_in_memory(tmp_path: Path) -> None:
 
 
 ASSETS = {
-    "acme": ["plan"],
+    "acme": ["plan", "pack"],
     "globex": ["old 2026-01-01 2026-02-01", "new 2026-02-01"],
     "initech": ["left", "right"],
     "empty": [],
@@ -259,7 +259,12 @@ def listed(request: Message) -> Message:
     for text in ASSETS[request.parent.partition("/")[2]]:
         name, *days = text.split()
         first, *last = [date.fromisoformat(day) for day in days or ["2026-01-01"]]
-        asset = assets.Asset(name=f"{request.parent}/assets/{name}", start_date=date_pb(first))
+        asset = assets.Asset(
+            name=f"{request.parent}/assets/{name}",
+            # Usage is recorded for anchors only.
+            usage_model_type="PACK" if name == "pack" else "ANCHOR",
+            start_date=date_pb(first),
+        )
         if last:
             asset.end_date.CopyFrom(date_pb(last[0]))
         found.append(asset)

@@ -202,6 +202,7 @@ RESOURCES_VALUE = (
                     validity=Validity(cadence=Cadence(CadenceUnit.MONTH)),
                 ),
                 is_fixed=True,
+                spend_cap=Decimal("2000.0"),
             ),
         ),
         listed_as=ListedPolicies(
@@ -210,6 +211,7 @@ RESOURCES_VALUE = (
         ),
         is_optional=True,
         has_fixed_policies=True,
+        is_spend=True,
     ),
 )
 CHANGES_VALUE = (

@@ -1,6 +1,7 @@
 """Units, resources, products and their parts: the queries and row mapping of each kind."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from asyncpg import Record
 
@@ -41,21 +42,11 @@ from server.store.modeling.policies import (
 from server.store.modeling.records import Kind, Reference
 from server.store.modeling.selling_models import SELLING_MODEL
 
-
-def _optional_unit(value: str | None) -> UnitId | None:
-    return None if value is None else UnitId(value)
+T = TypeVar("T")
 
 
-def _optional_resource(value: str | None) -> ResourceId | None:
-    return None if value is None else ResourceId(value)
-
-
-def _optional_product(value: str | None) -> ProductId | None:
-    return None if value is None else ProductId(value)
-
-
-def _optional_model(value: str | None) -> SellingModelId | None:
-    return None if value is None else SellingModelId(value)
+def _optional(kind: Callable[[str], T], value: str | None) -> T | None:
+    return None if value is None else kind(value)
 
 
 def _unit_class(row: Record) -> UnitClass:
@@ -63,7 +54,7 @@ def _unit_class(row: Record) -> UnitClass:
         id=UnitClassId(row["unit_class_id"]),
         display_name=row["display_name"],
         kind=UnitClassKind(row["kind"]),
-        default_unit_id=_optional_unit(row["default_unit_id"]),
+        default_unit_id=_optional(UnitId, row["default_unit_id"]),
     )
 
 
@@ -86,9 +77,9 @@ def _resource(row: Record) -> UsageResource:
         display_name=row["display_name"],
         category=Category(row["category"]),
         unit_class_id=UnitClassId(row["unit_class_id"]),
-        unit_id=_optional_unit(row["unit_of_measure_id"]),
-        token_resource_id=_optional_resource(row["token_resource_id"]),
-        definition_product_id=_optional_product(row["definition_product_id"]),
+        unit_id=_optional(UnitId, row["unit_of_measure_id"]),
+        token_resource_id=_optional(ResourceId, row["token_resource_id"]),
+        definition_product_id=_optional(ProductId, row["definition_product_id"]),
         dimensions=tuple(row["dimensions"]),
         policies=policy_ids(row),
     )
@@ -108,7 +99,7 @@ def _product_resource(row: Record) -> ProductResource:
         product_id=ProductId(row["product_id"]),
         id=ProductResourceId(row["product_usage_resource_id"]),
         resource_id=ResourceId(row["usage_resource_id"]),
-        token_resource_id=_optional_resource(row["token_resource_id"]),
+        token_resource_id=_optional(ResourceId, row["token_resource_id"]),
         is_optional=row["is_optional"],
         has_fixed_policies=row["has_fixed_policies"],
         start_date=row["start_date"],
@@ -126,11 +117,11 @@ def _product_grant(row: Record) -> ProductGrant:
         held_id=ProductResourceId(row["product_usage_resource_id"]),
         type=GrantType(row["type"]),
         quantity=row["quantity"],
-        unit_id=_optional_unit(row["unit_of_measure_id"]),
+        unit_id=_optional(UnitId, row["unit_of_measure_id"]),
         validity=None if unit is None else Cadence(CadenceUnit(unit), count),
         refresh_id=optional_policy(row["refresh_policy_id"]),
         rollover_id=optional_policy(row["rollover_policy_id"]),
-        selling_model_id=_optional_model(row["selling_model_id"]),
+        selling_model_id=_optional(SellingModelId, row["selling_model_id"]),
         start_date=row["start_date"],
         end_date=row["end_date"],
         is_fixed=row["is_fixed"],

@@ -182,7 +182,10 @@ async def _of(
 async def _some(
     tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]
 ) -> list[StoredRecord[T]]:
-    return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
+    named = sorted(ids)
+    # A sale reads several products; most name no policy of some kinds.
+    rows = await tx.fetch(query, tx.tenant_id, named) if named else ()
+    return [kept(kind, row) for row in rows]
 
 
 def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:

@@ -1,4 +1,4 @@
-"""What was spent under commitments to spend."""
+"""The spend of final periods under commitments to spend."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

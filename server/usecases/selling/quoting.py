@@ -55,6 +55,11 @@ async def sellable(tx: Transaction, product_ids: Iterable[ProductId]) -> Product
         product_id: await resolved_product(tx, product_id)
         for product_id in dict.fromkeys(product_ids)
     }
+    for product in products.values():
+        if not product.resources:
+            text = f"no resource of products/{product.product_id} is active; ChangeStates puts one"
+            text += " in force"
+            raise FailedPrecondition("RESOURCE_INACTIVE", text, {"product": product.product_id})
     held = [
         (product.product_id, resource.resource_id)
         for product in products.values()

@@ -1,4 +1,4 @@
-"""What was spent under commitments to spend in final periods."""
+"""The spend of final periods under commitments to spend."""
 
 from decimal import Decimal
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from uuid import UUID
 
 import pytest
@@ -109,13 +110,13 @@ def test_what_had_rolled_over_is_corrected_with_it():
     books.check()
 
 
-def in_credits(wallet: Books, asset_ids=frozenset({ASSET})):
+def in_credits(wallet: Books, payers=MappingProxyType({ASSET: 1})):
     """The token wallet and the tokens that the final usage of a wallet costs."""
     purse = TokenWallet(
         id=WALLET, unit=CREDIT, zone="UTC", anchor=date(2024, 1, 1), length=PolicyPeriod.MONTH
     )
     found = correction(wallet.books(JANUARY.start))
-    due = tokens_of(purse, asset_ids, found.cells, found.results, found.lines)
+    due = tokens_of(purse, payers, found.cells, found.results, found.lines)
     return [made for _, made in due]
 
 

@@ -15,8 +15,8 @@ from server.domain.ids import ProcedureId, ProcedureVersionId, UnitId, WalletId,
 from server.domain.modeling.policies import AggregationMethod, AggregationPolicy, OveragePolicy
 from server.domain.rating.rates import AttributeRow, Rate, RateSegment, RateTerms, TierMode
 from server.domain.settlement.ratable_lines import ratable_lines
-from server.domain.settlement.tokens import TokenWallet, token_cell_id, token_cells
-from server.domain.settlement.tokens import tokens_of as tokens_of_assets
+from server.domain.settlement.tokens import TokenWallet, token_cell_id
+from server.domain.settlement.tokens import tokens_of as tokens_of_payers
 from server.domain.settlement.walk import WalletTerms, settle
 from server.domain.wallets.balances import WalletState, balance
 from tests import strategies
@@ -49,8 +49,14 @@ def settled(cells, rate_terms, *grants):
     return results, ratable_lines(WALLET, results, rates)
 
 
+def tokens_in(token_wallet, cells, results, lines):
+    """The tokens that the usage of all assets costs."""
+    payers = {one.asset_id: one.asset_number for one in cells}
+    return tokens_of_payers(token_wallet, payers, cells, results, lines)
+
+
 def tokens_of(cells, rate_terms, *grants, token_wallet=PURSE):
-    return token_cells(token_wallet, cells, *settled(cells, rate_terms, *grants))
+    return tokens_in(token_wallet, cells, *settled(cells, rate_terms, *grants))
 
 
 def test_50_gigabytes_at_2_credits_are_100_credits():
@@ -186,7 +192,7 @@ def test_free_overage_costs_no_tokens():
     lines = ratable_lines(WALLET, results, {ASSET: (free,)})
 
     assert (lines[0].overage, lines[0].amount) == (50, 0)
-    assert token_cells(PURSE, used, results, lines) == ()
+    assert tokens_in(PURSE, used, results, lines) == ()
 
 
 OWN_VERSION = (ProcedureId("own"), ProcedureVersionId("v1"))
@@ -201,7 +207,7 @@ def test_a_procedure_of_the_tenant_costs_each_cell_its_share_of_the_line():
     results, [line] = settled(cells, in_credits("1"), grant("g", 20, JANUARY.start, FEBRUARY.end))
     own = replace(line, amount=Decimal(10), version=OWN_VERSION)
 
-    made = token_cells(PURSE, cells, results, [own])
+    made = tokens_in(PURSE, cells, results, [own])
 
     assert [(source, one.measure.sum) for source, one in made] == [
         (cells[0].id, Decimal("2.5")),
@@ -214,7 +220,7 @@ def test_the_shares_of_a_line_that_does_not_divide_add_up_to_it():
     results, [line] = settled(cells, in_credits("1"))
     own = replace(line, amount=Decimal("0.0000000000016"), version=OWN_VERSION)
 
-    made = token_cells(PURSE, cells, results, [own])
+    made = tokens_in(PURSE, cells, results, [own])
 
     assert sum(one.measure.sum for _, one in made) == Decimal("0.000000000002")
 
@@ -224,14 +230,15 @@ def test_a_procedure_of_the_tenant_makes_no_tokens_of_a_line_without_overage():
     included = grant("g", 30, JANUARY.start, FEBRUARY.end)
     results, [line] = settled(cells, in_credits("1"), included)
 
-    assert token_cells(PURSE, cells, results, [replace(line, version=OWN_VERSION)]) == ()
+    assert tokens_in(PURSE, cells, results, [replace(line, version=OWN_VERSION)]) == ()
 
 
 def test_only_the_assets_asked_for_cost_tokens():
     cells = [cell(n, n, day(n), period=JANUARY, asset=n) for n in (1, 2)]
     results, lines = settled(cells, in_credits("2"))
 
-    made = tokens_of_assets(PURSE, {cells[1].asset_id}, cells, results, lines)
+    payers = {cells[1].asset_id: cells[1].asset_number}
+    made = tokens_of_payers(PURSE, payers, cells, results, lines)
 
     assert [(source, one.measure.sum) for source, one in made] == [(cells[1].id, 4)]
 
@@ -248,7 +255,7 @@ tiered = st.builds(
 @given(usage, tiered)
 def test_the_tokens_of_a_line_are_what_it_costs(cells, rate_terms):
     results, lines = settled(cells, rate_terms)
-    made = token_cells(PURSE, cells, results, lines)
+    made = tokens_in(PURSE, cells, results, lines)
 
     source_of = {source: one.measure.sum for source, one in made}
     for line in lines:
@@ -271,6 +278,7 @@ def test_the_live_balance_is_that_of_the_cells_once_they_are_final(cells, includ
         cells=tuple(cells),
         period=FEBRUARY,
         rates=rates,
+        payers={one.asset_id: one.asset_number for one in cells},
     )
     granted = (grant("g", included, JANUARY.start, FEBRUARY.end),) if included else ()
     before = WalletState(

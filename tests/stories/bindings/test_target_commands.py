@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.service import Service
-from tests.stories.selling.shells import Shell, open_shell
-from tests.stories.selling.test_command_line import PRODUCT
+from tests.stories.selling.shells import VOICE, Shell, open_shell
 
 
 @pytest.fixture
 async def shell(service: Service, tmp_path: Path) -> Shell:
-    return await open_shell(service, tmp_path, {"voice.yaml": PRODUCT})
+    return await open_shell(service, tmp_path, {"voice.yaml": VOICE})
 
 
 @pytest.mark.capability("M67.contract")

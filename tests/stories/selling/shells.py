@@ -11,6 +11,27 @@ from uuid import uuid4
 from tests.clients.command_line import Ended, usage
 from tests.service import Service
 
+VOICE = """
+product: {name: products/voice, usage_model_type: ANCHOR}
+unit_classes: [{name: unitClasses/talk, kind: USAGE, default_unit: unitsOfMeasure/talk-minute}]
+units_of_measure: [{name: unitsOfMeasure/talk-minute, unit_class: unitClasses/talk, scale: 2}]
+usage_resources: [{name: usageResources/calls, category: USAGE, unit_class: unitClasses/talk}]
+rate_cards: [{name: rateCards/list, type: BASE}]
+price_book: {name: priceBooks/standard, rate_cards: [rateCards/list]}
+product_usage_resources:
+  - product_usage_resource: {usage_resource: usageResources/calls}
+    aggregation: {method: SUM, period: DAY}
+    rating_frequency: {period: MONTH}
+    overage: {overage: CHARGE}
+    grants:
+      - product_usage_grant: {name: products/voice/grants/included, quantity: 100}
+        refresh: {interval: {unit: MONTH, count: 1}}
+    rate_card_entries:
+      - name: rateCards/list/entries/voice-calls
+        currency_code: USD
+        rate: {value: 0.10, currency_code: USD}
+"""
+
 
 @dataclass
 class Shell:

@@ -1,13 +1,14 @@
 """Any sequence of quotes, sales, packs and links comes to what its sales alone come to.
 
-A random sequence happens to one account: sales that are late, quotes that are changed, withdrawn or
-repriced, commitments that are linked long after their start, usage in between. Another account buys
-the same at the start of each sale, with everything linked at once, and uses the same in time.
+A random sequence happens to one account: sales that are late, bound to themselves, to the account
+or to a team, quotes that are changed, withdrawn or repriced, commitments that are linked long after
+their start, usage in between. Another account buys the same at the start of each sale, with
+everything linked at once, and uses the same in time.
 """
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,13 +19,14 @@ from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients.values import enum_name
 from tests.stories.quote_words import act, activate, rate, update
-from tests.stories.sale_words import linked, to
+from tests.stories.sale_words import bind, linked, to
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import day, figure, line, number, usage
 from tests.stories.world import World
 
 FIRST, LAST = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC)
 STEPS = 20
+BINDINGS = ("SELF", "ACCOUNT", "CUSTOM")
 
 
 @dataclass(kw_only=True)
@@ -35,7 +37,7 @@ class Sale:
     start: datetime
     price: str | None = None
     about: int | None = None
-    nested: bool = False
+    binding: str = "SELF"
     asset: Any = None
     is_linked: bool = True
 
@@ -60,7 +62,11 @@ class Buyer:
                 product="products/commit", quantity=number(1), start_date=day(start), nested=True
             )
             return linked("commit", start, anchor, nested=True) if sale.is_linked else alone
-        return line("plan", start, negotiated=[rate(sale.price, "credits")] if sale.price else ())
+        agreed = [rate(sale.price, "credits")] if sale.price else ()
+        made = line("plan", start, negotiated=agreed, binding=sale.binding)
+        if sale.binding == "CUSTOM":
+            made.binding_target = f"{self.account}/bindingTargets/team"
+        return made
 
     async def buy(self, sale: Sale) -> None:
         [sale.asset] = await self.world.sell(self.account, self.line(sale))
@@ -86,6 +92,13 @@ class Buyer:
     async def owed(self) -> Decimal:
         lines = await self.world.liable(self.account)
         return sum((figure(one.exact_amount) for one in lines), Decimal())
+
+
+async def opened(world: World) -> Buyer:
+    """A buyer with a team, which plans can be bound to."""
+    account = await world.account("ann")
+    await bind(world, account, "team", "CUSTOM")
+    return Buyer(world=world, account=account)
 
 
 async def shop(sandbox: Any) -> World:
@@ -136,7 +149,8 @@ class Life:
 
     async def sell_plan(self) -> None:
         price = self.random.choice([None, "0.40", "0.30"])
-        await self.buyer.buy(Sale(product="plan", start=self.past(), price=price))
+        binding = self.random.choice(BINDINGS)
+        await self.buyer.buy(Sale(product="plan", start=self.past(), price=price, binding=binding))
 
     async def sell_pack(self) -> None:
         place = self.anchor()
@@ -167,7 +181,7 @@ class Life:
 
     async def haggle(self) -> None:
         """A quote that is changed, repriced, and then withdrawn or sold."""
-        sale = Sale(product="plan", start=self.past())
+        sale = Sale(product="plan", start=self.past(), binding=self.random.choice(BINDINGS))
         quote = await self.world.quote(self.account, self.buyer.line(sale))
         sale.price = self.random.choice(["0.45", "0.35"])
         quote = await update(self.world, quote, self.buyer.line(sale))
@@ -193,15 +207,13 @@ class Life:
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_sequence_comes_to_what_its_sales_come_to(sandbox: Any, seed: int) -> None:
     world = await shop(sandbox)
-    buyer = Buyer(world=world, account=await world.account("ann"))
+    buyer = await opened(world)
     await Life(buyer, seed).live()
 
     again = await shop(sandbox)
-    twin = Buyer(world=again, account=await again.account("ann"))
+    twin = await opened(again)
     for sale in buyer.sales:
-        await twin.buy(
-            Sale(product=sale.product, start=sale.start, price=sale.price, about=sale.about)
-        )
+        await twin.buy(replace(sale, asset=None, is_linked=True))
     await again.advance(LAST)
     for place, at, quantity in sorted(buyer.used, key=lambda one: one[1]):
         await twin.use(place, at, quantity)

@@ -6,28 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.service import Service
-from tests.stories.selling.shells import Shell, open_shell, words
+from tests.stories.selling.shells import VOICE, Shell, open_shell, words
 
-PRODUCT = """
-product: {name: products/voice, usage_model_type: ANCHOR}
-unit_classes: [{name: unitClasses/talk, kind: USAGE, default_unit: unitsOfMeasure/talk-minute}]
-units_of_measure: [{name: unitsOfMeasure/talk-minute, unit_class: unitClasses/talk, scale: 2}]
-usage_resources: [{name: usageResources/calls, category: USAGE, unit_class: unitClasses/talk}]
-rate_cards: [{name: rateCards/list, type: BASE}]
-price_book: {name: priceBooks/standard, rate_cards: [rateCards/list]}
-product_usage_resources:
-  - product_usage_resource: {usage_resource: usageResources/calls}
-    aggregation: {method: SUM, period: DAY}
-    rating_frequency: {period: MONTH}
-    overage: {overage: CHARGE}
-    grants:
-      - product_usage_grant: {name: products/voice/grants/included, quantity: 100}
-        refresh: {interval: {unit: MONTH, count: 1}}
-    rate_card_entries:
-      - name: rateCards/list/entries/voice-calls
-        currency_code: USD
-        rate: {value: 0.10, currency_code: USD}
-"""
 DEAL = """
 negotiated_rates:
   - {usage_resource: usageResources/calls, rate: {value: 0.08}}
@@ -39,7 +19,7 @@ CALLS = "at,minutes\n2026-01-05T09:30:00Z,80\n2026-01-20T17:00:00Z,45.5\n"
 @pytest.fixture
 async def shell(service: Service, tmp_path: Path) -> Shell:
     """A new tenant at 1 January 2026, with a product, and its administrator's key."""
-    files = {"voice.yaml": PRODUCT, "deal.yaml": DEAL, "calls.csv": CALLS}
+    files = {"voice.yaml": VOICE, "deal.yaml": DEAL, "calls.csv": CALLS}
     return await open_shell(service, tmp_path, files)
 
 
@@ -159,7 +139,7 @@ async def test_lines_of_two_months_are_told_apart_by_days_of_the_account(shell: 
 
 async def test_days_that_are_rated_wait_for_the_line_of_their_month(shell: Shell) -> None:
     file = shell.home / "voice.yaml"
-    daily = PRODUCT.replace("voice", "daily").replace("{period: MONTH}", "{period: DAY}")
+    daily = VOICE.replace("voice", "daily").replace("{period: MONTH}", "{period: DAY}")
     file.write_text(daily.replace("refresh: {interval: {unit: MONTH, count: 1}}", "priority: 1"))
     file.write_text(re.sub(r"\n    grants:.*\n.*\n        priority: 1", "", file.read_text()))
     await shell.done("setup voice.yaml")

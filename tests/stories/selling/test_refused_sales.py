@@ -265,12 +265,15 @@ async def test_s05_what_was_withdrawn_is_not_activated_until_it_is_in_force_agai
     await put_in_state(shop.world, INACTIVE, *held)
 
     refused = await refusal(shop.world.client.orders.ActivateOrder(request))
+    unquoted = await refusal(shop.quote(shop.plan(1)))
     await put_in_state(shop.world, ACTIVE, *held)
     active = await shop.world.client.orders.ActivateOrder(request)
 
     assert (refused.code.name, refused.reason) == ("FAILED_PRECONDITION", "RESOURCE_INACTIVE")
     assert "ChangeStates puts it in force again" in refused.message
     assert refused.facts["line"] == "0"
+    # The plan has no other resource.
+    assert (unquoted.reason, unquoted.facts) == ("RESOURCE_INACTIVE", {"product": "plan"})
     assert len(active.assets) == 1
 
 

@@ -10,61 +10,21 @@ from usage_management.v1 import quote_service_pb2 as quotes
 
 from tests.stories.bill_words import owed
 from tests.stories.sale_words import linked
+from tests.stories.selling.spend_words import expired, figures, spend_now, spending
 from tests.stories.token_words import set_up
 from tests.stories.words import (
     Metered,
     day,
     figure,
     line,
-    moment,
     money,
     number,
     refusal,
-    stamp,
     usage,
 )
-from tests.stories.world import World
 
 CALLS = Metered(resource="calls", rate="1", scale=3)
 DATA = Metered(resource="data", rate="10", scale=3)
-
-
-def spending(
-    promised: str = "10000",
-    *,
-    product: str = "spend",
-    cap: str | None = None,
-    refresh: bool = True,
-    discounts: dict[str, str] | None = None,
-    unit: str = "USD",
-    kind: str = "COMMIT",
-) -> str:
-    """A commitment to spend an amount, each month with `refresh`, on calls at 20 percent off."""
-    grant = f"name: products/{product}/grants/promise, quantity: {promised}, type: {kind}"
-    grant += f", spend_cap: {cap}" if cap else ""
-    lines = [
-        f"product: {{name: products/{product}, usage_model_type: MONETARY_COMMITMENT}}",
-        "unit_classes: [{name: unitClasses/money, kind: CURRENCY}]",
-        "units_of_measure:",
-        f"- {{name: unitsOfMeasure/{unit}, unit_class: unitClasses/money, scale: 2}}",
-        "usage_resources:",
-        f"- {{name: usageResources/spend-{unit.lower()}, category: CURRENCY,",
-        f"   unit_class: unitClasses/money, unit_of_measure: unitsOfMeasure/{unit}}}",
-        "product_usage_resources:",
-        f"- product_usage_resource: {{usage_resource: usageResources/spend-{unit.lower()}}}",
-        f"  grants: [{{product_usage_grant: {{{grant}}}",
-        "    , refresh: {interval: {unit: MONTH, count: 1}}}]" if refresh else "    }]",
-    ]
-    for resource, percent in ({"calls": "20"} if discounts is None else discounts).items():
-        lines += [
-            f"- product_usage_resource: {{usage_resource: usageResources/{resource}}}",
-            "  rate_card_entries:",
-            f"  - name: rateCards/tiers/entries/{product}-{resource}",
-            "    currency_code: USD",
-            "    tiers:",
-            f"      tiers: [{{lower: 0, adjustment: {{kind: PERCENTAGE, value: {percent}}}}}]",
-        ]
-    return "\n".join(lines)
 
 
 async def shop(sandbox: Any, *metered: Metered, start: str = "2024-01-31", **more: Any):
@@ -76,21 +36,6 @@ async def shop(sandbox: Any, *metered: Metered, start: str = "2024-01-31", **mor
     [anchor] = await world.sell(account, line("plan", "2024-01-01"))
     [commit] = await world.sell(account, linked("spend", "2024-01-01", anchor))
     return world, account, anchor, commit
-
-
-async def spend_now(world: World, account: str) -> Any:
-    """What is spent now under the only commitment of an account."""
-    [spend] = (await world.wallet(account, "spend-usd")).committed_spend
-    return spend
-
-
-def figures(spend: Any) -> tuple[Any, ...]:
-    return (
-        figure(spend.spent_amount),
-        figure(spend.shortfall_amount),
-        figure(spend.credit_amount),
-        figure(spend.owed_amount),
-    )
 
 
 @pytest.mark.capability("M70.spend")
@@ -159,17 +104,6 @@ async def test_the_spend_of_several_resources_and_weeks_counts_together(sandbox)
     spend = await spend_now(world, account)
 
     assert figures(spend) == (800 + 500 + 50, 8_650, 0, 10_000)
-
-
-async def expired(world: World, account: str, at: str) -> Any:
-    """Return what was left of promised amounts that ended at a time, with all corrections."""
-    wallet, end = await world.wallet(account, "spend-usd"), stamp(moment(at))
-    ended = {one.name for one in await world.grants(wallet) if one.expire_time == end}
-    return sum(
-        figure(one.amount)
-        for one in await world.entries(wallet)
-        if one.grant in ended and one.effective_time == end
-    )
 
 
 @pytest.mark.capability("M70.spend")

@@ -10,7 +10,7 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import quote_service_pb2 as quotes
 
-from tests.stories.selling.test_spend import expired, spending
+from tests.stories.selling.spend_words import expired, spending
 from tests.stories.token_words import set_up
 from tests.stories.words import Metered, day, figure, line, number, usage
 

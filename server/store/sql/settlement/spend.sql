@@ -1,4 +1,4 @@
--- What was spent under commitments to spend.
+-- The spend of final periods under commitments to spend.
 
 -- name: spent
 -- The amounts spent in a wallet of money during some spans of time, in its periods before one.
