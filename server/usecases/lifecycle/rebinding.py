@@ -247,6 +247,11 @@ class _Rebinding:
         # Usage that opens a period at this moment is seen, and usage after that sees this act.
         await recording.queue_openers(tx, {(account_id, wallet_id) for wallet_id in old})
         await periods.lock_open(tx, account_id, old | there, self.at)
+        # The final periods at whose end the grants leave are settled again. Marked before wallets
+        # are locked, because a correction takes its locks in this order.
+        ending = await periods.first_final(tx, account_id, old, self.at - INSTANT)
+        keys = {(account_id, wallet_id, start) for wallet_id, start in ending.items()}
+        await pending.mark(tx, keys, Cause.REBIND)
         await ledger.lock_heads(tx, account_id, old | there)
         # Issues that were posted until now stay where they are.
         self.asset = await assets.get(tx, account_id, self.asset.id)
@@ -327,24 +332,12 @@ class _Rebinding:
             moved_resource(resource, self.held[resource.resource_id], zone, self.day)
             for resource in self.asset.resources
         ]
-        # Before any cell is changed: a correction takes its locks in this order.
-        await self._mark_final()
         # Before the periods are opened, so that they are closed after those of the wallets before.
         await store.move(tx, account_id, self.asset.id, moved, self.at)
         await self._open(moved)
         await store.move_usage(tx, account_id, self.asset.id, moved, self.at)
         await periods.mark_moved(tx, account_id, list(self.old), self.at)
         await jobs.add(tx, [refresh_job(account_id, one.wallet_id, self.now) for one in moved])
-
-    async def _mark_final(self) -> None:
-        """Mark the final periods at whose end the grants leave: they are settled again."""
-        account_id = self.asset.account_id
-        keys = {
-            (account_id, wallet.id, self._period_of(wallet, self.at - INSTANT).start)
-            for wallet in self.old.values()
-            if wallet.closed == self.at
-        }
-        await pending.mark(self.tx, keys, Cause.REBIND)
 
     async def _open(self, moved: Sequence[MovedResource]) -> None:
         """Open the rating periods of the wallets after, from the day through now."""
