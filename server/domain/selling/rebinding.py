@@ -59,6 +59,11 @@ def check_rebindable(asset: Asset, day: date, today: date) -> None:
     if any(resource.bound_time for resource in asset.resources):
         text = f"{name} was bound to another target once; sell another asset for the next target"
         raise FailedPrecondition("REBIND_AGAIN", text, {"asset": name})
+    if asset.start_date > today:
+        text = f"{name} begins on {asset.start_date}; bind it to another target on that day"
+        raise FailedPrecondition(
+            "REBIND_DAY", text, {"asset": name, "start_date": str(asset.start_date)}
+        )
     if day < asset.start_date or (asset.end_date is not None and day >= asset.end_date):
         days = f"{asset.start_date} to {asset.end_date or 'no end'}"
         raise InvalidArgument.at("start_date", "INTERVAL_INVALID", f"must be in its days: {days}")
@@ -84,10 +89,14 @@ def _check_resource(resource: AssetResource) -> None:
 
 
 def not_on(asset: Asset, day: date, other: date, why: str) -> FailedPrecondition:
-    """Return the refusal of a day, with the next one that is possible."""
+    """Return the refusal of a day, with another one that is possible, unless it is too late."""
     name = f"accounts/{asset.account_id}/assets/{asset.id}"
-    text = f"{name} cannot be bound to another target from {day} on: {why}; name {other}"
-    return FailedPrecondition("REBIND_DAY", text, {"asset": name, "start_date": str(other)})
+    text = f"{name} cannot be bound to another target from {day} on: {why}; "
+    if asset.end_date is not None and other >= asset.end_date:
+        text += "nothing of it can be moved any more, so sell another asset for the new target"
+        return FailedPrecondition("REBIND_DAY", text, {"asset": name})
+    facts = {"asset": name, "start_date": str(other)}
+    return FailedPrecondition("REBIND_DAY", f"{text}name {other}", facts)
 
 
 def is_divisible(resource: AssetResource) -> bool:
@@ -188,13 +197,15 @@ def adds_to_it(resource: AssetResource, what: str) -> FailedPrecondition:
     return FailedPrecondition("REBIND_ADDITIONS", text, {"usage_resource": resource.resource_id})
 
 
-def chained(account_id: AccountId, wallet_id: WalletId) -> FailedPrecondition:
+def chained(account_id: AccountId, wallet_id: WalletId, *, is_old: bool) -> FailedPrecondition:
     """Return the refusal to move grants on, or to a wallet from which others moved away."""
     name = f"accounts/{account_id}/wallets/{wallet_id}"
-    text = (
-        f"grants of another asset moved through {name} already; bind to a target to which nothing"
-        " was sold, or sell another asset for this one"
-    )
+    if is_old:
+        text = f"grants of another asset moved to {name}, which grants do not leave then"
+        text += "; sell another asset for the new target"
+    else:
+        text = f"grants of another asset moved away from {name}, where grants do not arrive then"
+        text += "; bind to a target to which nothing was sold"
     return FailedPrecondition("REBIND_CHAIN", text, {"wallet": name})
 
 

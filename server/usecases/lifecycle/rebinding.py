@@ -243,7 +243,7 @@ class _Rebinding:
         there = {wallet.id for wallet in self.held.values()} - {one.id for one in self.created}
         found = await store.find_chained(tx, account_id, old, there)
         if found is not None:
-            raise chained(account_id, found)
+            raise chained(account_id, found, is_old=found in old)
         # Usage that opens a period at this moment is seen, and usage after that sees this act.
         await recording.queue_openers(tx, {(account_id, wallet_id) for wallet_id in old})
         await periods.lock_open(tx, account_id, old | there, self.at)
@@ -294,7 +294,7 @@ class _Rebinding:
         for resource in self.asset.resources:
             wallet = self.old[resource.wallet_id]
             whole = self._period_of(wallet, self.at)
-            is_divided = whole.start != self.at
+            is_divided = whole.start != self.at and self.asset.start_date < self.day
             if is_divided and not (is_divisible(resource) and wallet.state.terms.rounding is None):
                 raise self._within(resource, whole)
             opened = await self._open_periods(wallet)
@@ -305,11 +305,9 @@ class _Rebinding:
 
     def _within(self, resource: AssetResource, whole: Period) -> FailedPrecondition:
         """Return the refusal of a day within a rating period."""
-        first = local_date(self.buyer.zone, whole.start)
+        first = max(local_date(self.buyer.zone, whole.start), self.asset.start_date)
         why = f"{resource.resource_id} is rated by the whole rating period"
-        is_early = first < self.asset.start_date
-        other = local_date(self.buyer.zone, whole.end) if is_early else first
-        return not_on(self.asset, self.day, other, why)
+        return not_on(self.asset, self.day, first, why)
 
     async def _open_periods(self, wallet: StoredWallet) -> list[Period]:
         """Return the rating period at the day, and those after it that exist."""

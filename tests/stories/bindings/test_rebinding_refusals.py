@@ -50,6 +50,32 @@ async def test_a_day_that_is_not_possible_is_refused_with_another_one(sandbox):
 
 
 @pytest.mark.capability("M74.rebind")
+async def test_an_asset_that_has_not_begun_or_is_over_is_refused(sandbox):
+    world, account, asset = await sold(sandbox, CALLS)
+    [later, over] = await world.sell(
+        account,
+        line("plan", "2024-03-10"),
+        line("plan", "2024-01-01", end="2024-02-01"),
+    )
+    await world.advance("2024-03-05")
+
+    early = await refusal(rebind(world, later, None, binding="ACCOUNT"))
+    late = [
+        await refusal(rebind(world, over, None, binding="ACCOUNT")),
+        await refusal(rebind(world, over, "2024-01-15", binding="ACCOUNT")),
+    ]
+    [instead] = await world.sell(account, line("plan", "2024-03-05", binding="ACCOUNT"))
+    await world.advance("2024-03-10T01:00")
+    made = await rebind(world, later, early.facts["start_date"], binding="ACCOUNT")
+
+    assert (early.reason, early.facts["start_date"]) == ("REBIND_DAY", "2024-03-10")
+    assert [one.reason for one in late] == ["INTERVAL_INVALID", "REBIND_DAY"]
+    assert "sell another asset" in late[1].message
+    assert instead.resources[0].wallet == made.resources[0].wallet
+    assert asset.resources[0].wallet != made.resources[0].wallet
+
+
+@pytest.mark.capability("M74.rebind")
 async def test_usage_at_one_rate_can_be_divided_on_any_day_that_is_open(sandbox):
     world, _, asset = await sold(sandbox, CALLS)
 
@@ -74,21 +100,26 @@ async def test_an_asset_is_bound_to_another_target_once(sandbox):
 
 
 @pytest.mark.capability("M74.rebind")
-async def test_grants_do_not_move_on_from_a_wallet_to_which_others_moved(sandbox):
-    world, account, asset = await sold(sandbox, CALLS)
-    [pooled, third] = await world.sell(
+async def test_grants_move_once(sandbox):
+    """Not out of a wallet into which others moved, and not into a wallet which others have left."""
+    world, account, alone = await sold(sandbox, CALLS)
+    team, free = [await bind(world, account, name, "CUSTOM") for name in ("team", "free")]
+    [moved, pooled] = await world.sell(
         account,
+        to(team, "plan", "2024-03-01", binding="CUSTOM"),
         line("plan", "2024-03-01", binding="ACCOUNT"),
-        line("plan", "2024-03-01"),
     )
-    other = await bind(world, account, "team", "CUSTOM")
-    await rebind(world, asset, None, binding="ACCOUNT")
+    await rebind(world, moved, None, binding="ACCOUNT")
 
-    onward = await refusal(rebind(world, pooled, None, binding_target=other))
-    made = await rebind(world, third, None, binding_target=other)
+    onward = await refusal(rebind(world, pooled, None, binding_target=free))
+    there = await refusal(rebind(world, alone, None, binding_target=team))
+    made = await rebind(world, alone, None, binding_target=free)
+    [instead] = await world.sell(account, to(free, "plan", "2024-03-01", binding="CUSTOM"))
 
-    assert (onward.code.name, onward.reason) == ("FAILED_PRECONDITION", "REBIND_CHAIN")
-    assert made.binding_target == other
+    assert {one.reason for one in (onward, there)} == {"REBIND_CHAIN"}
+    assert "sell another asset" in onward.message
+    assert "bind to a target to which nothing was sold" in there.message
+    assert made.resources[0].wallet == instead.resources[0].wallet
 
 
 @pytest.mark.capability("M74.rebind")

@@ -78,8 +78,8 @@ class AssetServiceStub:
 
     Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
     metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
-    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved
-    through one of the wallets, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+    the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
     `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
     when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
@@ -136,8 +136,8 @@ class AssetServiceAsyncStub(AssetServiceStub):
 
     Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
     metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
-    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved
-    through one of the wallets, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+    the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
     `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
     when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
@@ -227,8 +227,8 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
         metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
-        commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved
-        through one of the wallets, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+        commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+        the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
         `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
         when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when

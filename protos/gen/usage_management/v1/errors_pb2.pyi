@@ -402,8 +402,8 @@ class ErrorDetails(_message.Message):
         asset for the new target.
         """
         REBIND_CHAIN: ErrorDetails._Reason.ValueType  # 474
-        """Grants of another asset moved through a wallet of the old or the new target; bind to a target to which nothing was
-        sold, or sell another asset for this one.
+        """Grants of another asset moved to the old target, or away from the new one. In the first case sell another asset for
+        the new target, in the second bind to a target to which nothing was sold.
         """
         REBIND_CALENDAR: ErrorDetails._Reason.ValueType  # 475
         """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
@@ -830,8 +830,8 @@ class ErrorDetails(_message.Message):
     asset for the new target.
     """
     REBIND_CHAIN: ErrorDetails.Reason.ValueType  # 474
-    """Grants of another asset moved through a wallet of the old or the new target; bind to a target to which nothing was
-    sold, or sell another asset for this one.
+    """Grants of another asset moved to the old target, or away from the new one. In the first case sell another asset for
+    the new target, in the second bind to a target to which nothing was sold.
     """
     REBIND_CALENDAR: ErrorDetails.Reason.ValueType  # 475
     """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
