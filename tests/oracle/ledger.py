@@ -224,8 +224,8 @@ class Ledger:
         """Replace the tokens that the usage of some months costs."""
         assert purse.wallet.token is not None
         into = self.purses[purse.wallet.token]
-        assets = {states.asset_id(number) for number in purse.wallet.prices}
-        due = tokens_of(states.token_wallet(into.wallet.name), assets, cells, results, lines)
+        payers = {states.asset_id(number): number for number in purse.wallet.prices}
+        due = tokens_of(states.token_wallet(into.wallet.name), payers, cells, results, lines)
         own = into.tokens.setdefault(purse.wallet.name, {})
         # Tokens have the months of the usage that costs them.
         known = [

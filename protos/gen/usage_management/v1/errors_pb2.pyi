@@ -174,7 +174,9 @@ class ErrorDetails(_message.Message):
         POLICY_NOT_ALLOWED: ErrorDetails._Reason.ValueType  # 139
         """The field is not allowed for this type of product; omit it. The policies of the anchor apply."""
         GRANT_TYPE: ErrorDetails._Reason.ValueType  # 140
-        """The grant type is not allowed for this type of product; use a commitment, or the type `GRANT`."""
+        """The grant type is not allowed for this type of product; use a commitment, or the type `GRANT`. A commitment to
+        spend has grants of money of the type `COMMIT` only, without rollover and validity; only these have a cap.
+        """
         TOKEN_RESOURCE: ErrorDetails._Reason.ValueType  # 145
         """The token resource is invalid; name a resource of category `TOKEN`. A product has at most one."""
         BINDING_TARGET: ErrorDetails._Reason.ValueType  # 146
@@ -382,7 +384,9 @@ class ErrorDetails(_message.Message):
         COMMITMENT_DUPLICATE: ErrorDetails._Reason.ValueType  # 433
         """The anchor has a commitment for the same days; use another start or end day."""
         COMMITMENT_OVERLAP: ErrorDetails._Reason.ValueType  # 466
-        """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
+        """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days.
+        What is spent counts for one commitment, so two commitments to spend have different days.
+        """
         COMMITMENT_LINKED: ErrorDetails._Reason.ValueType  # 467
         """The commitment is linked to another anchor already; sell another commitment for this one."""
         ORDER_NOT_ACTIVE: ErrorDetails._Reason.ValueType  # 491
@@ -602,7 +606,9 @@ class ErrorDetails(_message.Message):
     POLICY_NOT_ALLOWED: ErrorDetails.Reason.ValueType  # 139
     """The field is not allowed for this type of product; omit it. The policies of the anchor apply."""
     GRANT_TYPE: ErrorDetails.Reason.ValueType  # 140
-    """The grant type is not allowed for this type of product; use a commitment, or the type `GRANT`."""
+    """The grant type is not allowed for this type of product; use a commitment, or the type `GRANT`. A commitment to
+    spend has grants of money of the type `COMMIT` only, without rollover and validity; only these have a cap.
+    """
     TOKEN_RESOURCE: ErrorDetails.Reason.ValueType  # 145
     """The token resource is invalid; name a resource of category `TOKEN`. A product has at most one."""
     BINDING_TARGET: ErrorDetails.Reason.ValueType  # 146
@@ -810,7 +816,9 @@ class ErrorDetails(_message.Message):
     COMMITMENT_DUPLICATE: ErrorDetails.Reason.ValueType  # 433
     """The anchor has a commitment for the same days; use another start or end day."""
     COMMITMENT_OVERLAP: ErrorDetails.Reason.ValueType  # 466
-    """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days."""
+    """The anchor has another commitment for some of the same days; let the sale allow it (`nested`), or use other days.
+    What is spent counts for one commitment, so two commitments to spend have different days.
+    """
     COMMITMENT_LINKED: ErrorDetails.Reason.ValueType  # 467
     """The commitment is linked to another anchor already; sell another commitment for this one."""
     ORDER_NOT_ACTIVE: ErrorDetails.Reason.ValueType  # 491
