@@ -48,6 +48,7 @@ async def test_what_is_left_moves_to_the_pool_of_the_account(sandbox):
     assert [figure(one.balance) for one in before] == [0, 150]
     assert [figure(one.posted_balance) for one in before] == [200, 0]
     assert {one.provisional for one in grants} == {True}
+    assert {one.arrive_time.ToDatetime().day for one in grants} == {1}
     assert [figure(one.balance) for one in (old, new)] == [0, 150]
     assert sorted(await moves(world, old)) == [
         ("MOVED_OUT", -100, "2024-02-01"),
