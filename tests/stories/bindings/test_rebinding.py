@@ -32,7 +32,7 @@ async def get(world: World, asset: assets.Asset) -> assets.Asset:
 
 @pytest.mark.capability("M74.rebind")
 async def test_what_is_left_moves_to_the_pool_of_the_account(sandbox):
-    """Of January's 100, 30 are used: 70 roll over and move with February's 100, on one day."""
+    """30 of January's 100 are used: 70 roll over and move with February's 100, on one day."""
     world, account, asset = await shop(sandbox)
     await world.use(asset, "calls", "2024-01-10", 30)
     await world.advance("2024-02-02")
