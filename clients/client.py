@@ -28,6 +28,7 @@ from usage_management.v1 import (
     procedure_service_pb2_grpc,
     quote_service_pb2_grpc,
     rate_service_pb2_grpc,
+    reprice_service_pb2_grpc,
     setup_service_pb2_grpc,
     summary_service_pb2_grpc,
     usage_details_service_pb2_grpc,
@@ -88,6 +89,7 @@ class UsageClient:
         self.procedures = procedure_service_pb2_grpc.ProcedureServiceStub(channel)
         self.quotes = quote_service_pb2_grpc.QuoteServiceStub(channel)
         self.rates = rate_service_pb2_grpc.RateServiceStub(channel)
+        self.reprice = reprice_service_pb2_grpc.RepriceServiceStub(channel)
         self.setup = setup_service_pb2_grpc.SetupServiceStub(channel)
         self.summaries = summary_service_pb2_grpc.SummaryServiceStub(channel)
         self.usage_details = usage_details_service_pb2_grpc.UsageDetailsServiceStub(channel)

@@ -27,6 +27,7 @@ from usage_management.v1 import (
     procedure_service_pb2,
     quote_service_pb2,
     rate_service_pb2,
+    reprice_service_pb2,
     setup_service_pb2,
     summary_service_pb2,
     usage_details_service_pb2,
@@ -39,6 +40,7 @@ from server.api.admission import Admission
 from server.api.auth import Authenticator
 from server.api.interceptors import Methods, SharedState
 from server.api.services.access.access import AccessService
+from server.api.services.billing.reprice_runs import RepriceService
 from server.api.services.billing.summaries import SummaryService
 from server.api.services.catalog_changes.setup import SetupService
 from server.api.services.consumption.consumption import ConsumptionService
@@ -143,6 +145,7 @@ SERVICES: tuple[tuple[ServiceDescriptor, Maker], ...] = (
     (_service(procedure_service_pb2, "ProcedureService"), ProcedureService),
     (_service(quote_service_pb2, "QuoteService"), _plain(QuoteService)),
     (_service(rate_service_pb2, "RateService"), RateService),
+    (_service(reprice_service_pb2, "RepriceService"), _plain(RepriceService)),
     (_service(setup_service_pb2, "SetupService"), _plain(SetupService)),
     (_service(summary_service_pb2, "SummaryService"), _plain(SummaryService)),
     (_service(usage_details_service_pb2, "UsageDetailsService"), _plain(UsageDetailsService)),

@@ -14,6 +14,7 @@ from usage_management.v1 import usage_details_service_pb2 as rpc
 from clients import UsageClient
 from clients.cli.names import RESOURCE, account_name, day, named, only, stamp
 from clients.cli.quotes import asset_acts
+from clients.cli.quotes.reprice_all import reprice_all
 from clients.cli.sale_screens import dated, price_text
 from clients.cli.session import session
 from clients.pages import pages
@@ -27,6 +28,7 @@ asset = typer.Typer(
 
 asset.command("link")(asset_acts.link)
 asset.command("reprice")(asset_acts.reprice)
+asset.command("reprice-all")(reprice_all)
 asset.command("rebind")(asset_acts.rebind)
 
 ASSET = Annotated[
@@ -150,6 +152,9 @@ def _about(detail: rpc.UsageDetail) -> Iterator[Row]:
     binding = "linked" if detail.linked_asset else enum_name(detail, "binding").lower()
     yield "binding", f"{binding} {target}".strip(), "", ""
     charge = enum_name(detail, "overage_charge").lower().replace("_", " ")
+    if detail.rate_basis == quotes.RATE_BASIS_FOLLOW_CATALOG:
+        held = ", which has a gap: the last terms hold" if detail.resource.terms.catalog_gap else ""
+        yield "rates", f"follow the catalog{held}", "", ""
     yield "charged beyond grants", charge, "", ""
     yield "granted", f"{number(detail.granted_quantity)} {last(detail.unit_of_measure)}", "", ""
 

@@ -24,7 +24,8 @@ def rate_text(terms: types.RateTerms) -> str:
     """Return a rate as people write it, as in `2 USD per 1,000, 3 tiers, negotiated`."""
     text = _priced(terms.rate, terms.tiers)
     is_agreed = terms.rate_negotiated or terms.tiers_negotiated
-    return f"{text}, negotiated" if is_agreed else text
+    text = f"{text}, negotiated" if is_agreed else text
+    return f"{text}, held in a gap of the catalog" if terms.catalog_gap else text
 
 
 def catalog_text(terms: types.RateTerms) -> str:
@@ -92,7 +93,11 @@ def line_table(lines: Sequence[quotes.SaleLine]) -> Table:
 
 def sale_notes(lines: Sequence[quotes.SaleLine]) -> list[str]:
     """Return the hints about the lines of a quote or an order."""
-    return [f"  note: {one.text}" for line in lines for one in line.warnings]
+    notes = [f"  note: {one.text}" for line in lines for one in line.warnings]
+    following = [
+        last(line.product) for line in lines if line.rate_basis == quotes.RATE_BASIS_FOLLOW_CATALOG
+    ]
+    return [*notes, *(f"  note: the rates of {name} follow the catalog" for name in following)]
 
 
 def quote_screen(quote: quotes.Quote) -> list[RenderableType]:

@@ -73,6 +73,12 @@ ATTRIBUTE = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="an attribute of all usage; repeatable"),
 ]
+FOLLOW_CATALOG = Annotated[
+    bool,
+    typer.Option(
+        "--follow-catalog", help="the rates of the catalog of each day, not those of the sale"
+    ),
+]
 EXTERNAL_ID = Annotated[
     str | None, typer.Option(help="your own id of the asset, by which usage can name it")
 ]
@@ -114,6 +120,7 @@ def _with_terms(work: Callable[[Session, Terms], None]) -> Callable[..., None]:
         target: TARGET = None,
         attribute: ATTRIBUTE = None,
         external_id: EXTERNAL_ID = None,
+        follow_catalog: FOLLOW_CATALOG = False,
     ) -> None:
         now = session(context)
         line = _read_line(now, negotiated)
@@ -124,6 +131,8 @@ def _with_terms(work: Callable[[Session, Terms], None]) -> Callable[..., None]:
         line.attributes.update(dict(map(pair, attribute or ())))
         if external_id:
             line.external_id = external_id
+        if follow_catalog:
+            line.rate_basis = quotes.RATE_BASIS_FOLLOW_CATALOG
         terms = Terms(
             account=account_name(account),
             products=[named("products", one) for one in product or [line.product] if one],

@@ -46,6 +46,7 @@ ExecutionId = NewType("ExecutionId", UUID)
 RatingBatchId = NewType("RatingBatchId", UUID)
 RunId = NewType("RunId", UUID)
 RecordRunId = NewType("RecordRunId", UUID)
+RepriceRunId = NewType("RepriceRunId", UUID)
 JobId = NewType("JobId", UUID)
 RecordId = NewType("RecordId", str)
 

@@ -58,6 +58,7 @@ LIMITS = (
     Limit("record.quantity", 10**18, "units, as counted, a record", "DECIMAL_RANGE"),
     Limit("record.window_days", 400, "days behind the tenant's clock", "TIMESTAMP_TOO_OLD"),
     Limit("replay.lines", 2_000, "ratable summaries a replay", "TOO_MANY_ITEMS"),
+    Limit("reprice_run.assets", 1_000, "assets of an account a run", "TOO_MANY_ITEMS"),
     Limit("request_id.days", 400, "days that a request id is kept", "REQUEST_ID_CONFLICT"),
     Limit("resource.dimensions", 5, "dimensions a usage resource", "TOO_MANY_ITEMS"),
     Limit("setup.catalog_records", 1_000, "records a setup of a catalog", "TOO_MANY_ITEMS"),

@@ -12,6 +12,8 @@ class JobKind(StrEnum):
     VALIDATE_CATALOG = "validate_catalog"
     RATE_BATCH = "rate_batch"
     CHANGE_RECORDS = "change_records"
+    REPRICE = "reprice"
+    FOLLOW_CATALOG = "follow_catalog"
     ADVANCE_CLOCK = "advance_clock"
 
     @property
@@ -28,6 +30,8 @@ _RANKS = {
     JobKind.VALIDATE_CATALOG: 50,
     JobKind.RATE_BATCH: 60,
     JobKind.CHANGE_RECORDS: 70,
+    JobKind.REPRICE: 75,
+    JobKind.FOLLOW_CATALOG: 40,
     JobKind.ADVANCE_CLOCK: 99,
 }
 

@@ -203,9 +203,10 @@ CREATE TABLE public.asset_changes (
     reason text DEFAULT ''::text NOT NULL,
     act_time timestamp with time zone NOT NULL,
     fields jsonb NOT NULL,
+    reprice_run_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
-    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text, 'REBIND'::text]))),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text, 'FOLLOW'::text, 'REBIND'::text]))),
     CONSTRAINT asset_changes_number_check CHECK ((number > 0))
 );
 
@@ -227,7 +228,7 @@ CREATE TABLE public.asset_rates (
 
 ALTER TABLE ONLY public.asset_rates FORCE ROW LEVEL SECURITY;
 
-COMMENT ON TABLE public.asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
+COMMENT ON TABLE public.asset_rates IS 'run-time: the rates of an asset over time: frozen at its sale, or as the catalog has them';
 
 CREATE TABLE public.asset_resources (
     tenant_id uuid NOT NULL,
@@ -641,9 +642,11 @@ CREATE TABLE public.order_lines (
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     omitted text DEFAULT ''::text NOT NULL,
+    rate_basis text DEFAULT 'FROZEN'::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT order_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT order_lines_rate_basis_check CHECK ((rate_basis = ANY (ARRAY['FROZEN'::text, 'FOLLOW_CATALOG'::text]))),
     CONSTRAINT order_lines_target_line_check CHECK ((target_line >= 0)),
     CONSTRAINT order_lines_version_check CHECK ((version >= 1))
 );
@@ -899,9 +902,11 @@ CREATE TABLE public.quote_lines (
     external_id public.code,
     nested boolean DEFAULT false NOT NULL,
     omitted text DEFAULT ''::text NOT NULL,
+    rate_basis text DEFAULT 'FROZEN'::text NOT NULL,
     resources jsonb NOT NULL,
     CONSTRAINT dates_are_ordered CHECK ((start_date < end_date)),
     CONSTRAINT quote_lines_quantity_check CHECK (((quantity)::numeric > (0)::numeric)),
+    CONSTRAINT quote_lines_rate_basis_check CHECK ((rate_basis = ANY (ARRAY['FROZEN'::text, 'FOLLOW_CATALOG'::text]))),
     CONSTRAINT quote_lines_target_line_check CHECK ((target_line >= 0))
 );
 
@@ -1290,6 +1295,102 @@ CREATE TABLE public.refused_records (
 ALTER TABLE ONLY public.refused_records FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.refused_records IS 'control: the last refused records of a tenant, at most 1,000';
+
+CREATE TABLE public.reprice_run_accounts (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    is_done boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_accounts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_accounts IS 'run-time: the accounts of a reprice run';
+
+CREATE TABLE public.reprice_run_amounts (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    asset_id uuid NOT NULL,
+    usage_resource_id public.code NOT NULL,
+    is_final boolean NOT NULL,
+    currency_code text NOT NULL,
+    period_count bigint NOT NULL,
+    amount_before public.exact_amount NOT NULL,
+    amount_after public.exact_amount NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_amounts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_amounts IS 'run-time: what a dry reprice run would change in money';
+
+CREATE TABLE public.reprice_run_items (
+    tenant_id uuid NOT NULL,
+    account_id public.code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    asset_id uuid,
+    resources jsonb,
+    refusal text DEFAULT ''::text NOT NULL,
+    no_money text DEFAULT ''::text NOT NULL,
+    CONSTRAINT accounts_have_reasons CHECK (((asset_id IS NULL) = ((refusal <> ''::text) OR (no_money <> ''::text)))),
+    CONSTRAINT assets_have_resources CHECK (((asset_id IS NULL) = (resources IS NULL))),
+    CONSTRAINT first_is_the_account CHECK ((("position" = 0) = (asset_id IS NULL))),
+    CONSTRAINT reprice_run_items_position_check CHECK (("position" >= 0))
+);
+
+ALTER TABLE ONLY public.reprice_run_items FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_items IS 'run-time: the outcomes of a reprice run by asset, with the rates before and after';
+
+CREATE TABLE public.reprice_run_totals (
+    tenant_id uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    currency_code text NOT NULL,
+    is_final boolean NOT NULL,
+    period_count bigint NOT NULL,
+    amount numeric NOT NULL
+);
+
+ALTER TABLE ONLY public.reprice_run_totals FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_run_totals IS 'control: the sums of what a dry reprice run would change in money';
+
+CREATE TABLE public.reprice_runs (
+    tenant_id uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    state text DEFAULT 'RUNNING'::text NOT NULL,
+    is_dry boolean NOT NULL,
+    repeats_id uuid,
+    account_ids text[],
+    product_id public.code,
+    price_book_id public.code,
+    new_price_book_id public.code,
+    start_date date NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    after_account_id text DEFAULT ''::text NOT NULL,
+    is_listed boolean DEFAULT false NOT NULL,
+    account_count bigint DEFAULT 0 NOT NULL,
+    done_count bigint DEFAULT 0 NOT NULL,
+    refused_count bigint DEFAULT 0 NOT NULL,
+    no_money_count bigint DEFAULT 0 NOT NULL,
+    asset_count bigint DEFAULT 0 NOT NULL,
+    repriced_count bigint DEFAULT 0 NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    finish_time timestamp with time zone,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by uuid DEFAULT public.calling_credential(),
+    update_time timestamp with time zone,
+    updated_by uuid,
+    CONSTRAINT done_means_all CHECK (((state <> 'DONE'::text) OR (is_listed AND (done_count = account_count)))),
+    CONSTRAINT finished_means_time CHECK (((state = 'RUNNING'::text) = (finish_time IS NULL))),
+    CONSTRAINT only_dry_runs_are_repeated CHECK (((repeats_id IS NULL) OR (NOT is_dry))),
+    CONSTRAINT reprice_runs_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'DONE'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY public.reprice_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.reprice_runs IS 'control: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
 
 CREATE TABLE public.request_log (
     tenant_id uuid NOT NULL,
@@ -1977,6 +2078,21 @@ ALTER TABLE ONLY public.refresh_policies
 ALTER TABLE ONLY public.refused_records
     ADD CONSTRAINT refused_records_pkey PRIMARY KEY (tenant_id, refusal_id);
 
+ALTER TABLE ONLY public.reprice_run_accounts
+    ADD CONSTRAINT reprice_run_accounts_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_amounts
+    ADD CONSTRAINT reprice_run_amounts_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id, asset_id, usage_resource_id, is_final, currency_code);
+
+ALTER TABLE ONLY public.reprice_run_items
+    ADD CONSTRAINT reprice_run_items_pkey PRIMARY KEY (tenant_id, account_id, reprice_run_id, "position");
+
+ALTER TABLE ONLY public.reprice_run_totals
+    ADD CONSTRAINT reprice_run_totals_pkey PRIMARY KEY (tenant_id, reprice_run_id, currency_code, is_final);
+
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT reprice_runs_pkey PRIMARY KEY (tenant_id, reprice_run_id);
+
 ALTER TABLE ONLY public.request_log
     ADD CONSTRAINT request_id_taken PRIMARY KEY (tenant_id, account_id, request_id);
 
@@ -2093,6 +2209,8 @@ CREATE UNIQUE INDEX one_run_at_a_time ON public.runs USING btree (tenant_id, kin
 
 CREATE INDEX order_lines_of_target ON public.order_lines USING btree (tenant_id, account_id, target_id) WHERE (binding = ANY (ARRAY['CONTRACT'::text, 'CUSTOM'::text]));
 
+CREATE INDEX order_lines_that_follow ON public.order_lines USING btree (tenant_id, account_id) WHERE (rate_basis = 'FOLLOW_CATALOG'::text);
+
 CREATE UNIQUE INDEX overage_policy_id_taken ON public.overage_policies USING btree (tenant_id, lower((policy_id)::text));
 
 CREATE UNIQUE INDEX price_book_id_taken ON public.price_books USING btree (tenant_id, lower((price_book_id)::text));
@@ -2136,6 +2254,10 @@ CREATE INDEX rating_periods_open ON public.rating_periods USING btree (tenant_id
 CREATE INDEX record_runs_by_time ON public.record_runs USING btree (tenant_id, account_id, kind, create_time, record_run_id);
 
 CREATE UNIQUE INDEX refresh_policy_id_taken ON public.refresh_policies USING btree (tenant_id, lower((policy_id)::text));
+
+CREATE INDEX reprice_run_items_by_run ON public.reprice_run_items USING btree (tenant_id, reprice_run_id, account_id, "position");
+
+CREATE INDEX reprice_runs_by_time ON public.reprice_runs USING btree (tenant_id, create_time, reprice_run_id);
 
 CREATE INDEX request_log_by_age ON public.request_log USING btree (tenant_id, create_time);
 
@@ -2213,6 +2335,8 @@ CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.record_runs FOR EACH ROW 
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.refresh_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
+CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.reprice_runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
+
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.rollover_policies FOR EACH ROW WHEN ((old.revision IS DISTINCT FROM new.revision)) EXECUTE FUNCTION public.note_change();
 
 CREATE TRIGGER change_is_noted BEFORE UPDATE ON public.runs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.note_change();
@@ -2256,6 +2380,9 @@ ALTER TABLE ONLY public.rating_batches
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.record_runs
+    ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
+
+ALTER TABLE ONLY public.reprice_run_accounts
     ADD CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES public.accounts(tenant_id, account_id);
 
 ALTER TABLE ONLY public.superseded_liables
@@ -2471,6 +2598,18 @@ ALTER TABLE ONLY public.refresh_policies
 ALTER TABLE ONLY public.product_usage_grants
     ADD CONSTRAINT refresh_policy_exists FOREIGN KEY (tenant_id, refresh_policy_id) REFERENCES public.refresh_policies(tenant_id, policy_id);
 
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT repeated_run_exists FOREIGN KEY (tenant_id, repeats_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_amounts
+    ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_items
+    ADD CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id) REFERENCES public.reprice_run_accounts(tenant_id, account_id, reprice_run_id);
+
+ALTER TABLE ONLY public.reprice_run_totals
+    ADD CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES public.reprice_runs(tenant_id, reprice_run_id);
+
 ALTER TABLE ONLY public.request_log
     ADD CONSTRAINT request_log_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
@@ -2497,6 +2636,9 @@ ALTER TABLE ONLY public.selling_models
 
 ALTER TABLE ONLY public.usage_summaries
     ADD CONSTRAINT source_summary_exists FOREIGN KEY (tenant_id, account_id, source_summary_id) REFERENCES public.usage_summaries(tenant_id, account_id, usage_summary_id);
+
+ALTER TABLE ONLY public.reprice_runs
+    ADD CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
 
 ALTER TABLE ONLY public.product_usage_resources
     ADD CONSTRAINT token_resource_exists FOREIGN KEY (tenant_id, token_resource_id) REFERENCES public.usage_resources(tenant_id, usage_resource_id);
@@ -2727,6 +2869,16 @@ CREATE POLICY own_tenant ON public.refresh_policies USING ((tenant_id = (NULLIF(
 
 CREATE POLICY own_tenant ON public.refused_records USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
+CREATE POLICY own_tenant ON public.reprice_run_accounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_run_amounts USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_run_items USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_run_totals USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
+CREATE POLICY own_tenant ON public.reprice_runs USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
+
 CREATE POLICY own_tenant ON public.request_log USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
 
 CREATE POLICY own_tenant ON public.rollover_policies USING ((tenant_id = (NULLIF(current_setting('usage.tenant_id'::text, true), ''::text))::uuid));
@@ -2815,6 +2967,16 @@ ALTER TABLE public.refresh_policies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.refused_records ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.reprice_run_accounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_amounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_run_totals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.reprice_runs ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.request_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollover_policies ENABLE ROW LEVEL SECURITY;
@@ -2883,7 +3045,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.aggregation_policies TO usage_
 
 GRANT SELECT,INSERT ON TABLE public.asset_changes TO usage_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_rates TO usage_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.asset_rates TO usage_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.asset_resources TO usage_app;
 
@@ -2986,6 +3148,16 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.record_runs TO usage_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_policies TO usage_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refused_records TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_run_accounts TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.reprice_run_amounts TO usage_app;
+
+GRANT SELECT,INSERT ON TABLE public.reprice_run_items TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_run_totals TO usage_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reprice_runs TO usage_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.request_log TO usage_app;
 

@@ -7,6 +7,7 @@ default must still read what was stored before, so it changes the version of its
 import json
 import typing
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -73,6 +74,7 @@ from server.domain.rating.rates import (
     TierMode,
 )
 from server.domain.selling.asset_changes import FieldChange
+from server.domain.selling.repricing import Repriced, RepriceOutcome
 from server.domain.selling.sales import (
     GrantParts,
     LineGrant,
@@ -81,6 +83,7 @@ from server.domain.selling.sales import (
     ListedPolicies,
 )
 from server.store.billing import rating_batches
+from server.store.billing.reprice_runs import RESOURCES as REPRICED
 from server.store.consumption.record_runs import CHANGE
 from server.store.documents import DocumentCodec
 from server.store.rating.procedure_documents import decode_elements, encode_elements
@@ -143,6 +146,7 @@ TERMS_VALUE = RateTerms(
     attributes={"region": "eu"},
     custom_fields={"segment": "retail"},
     negotiated_fields={"approved": "true"},
+    is_held=True,
 )
 POLICIES_VALUE = SoldPolicies(
     wallet=WalletPolicies(
@@ -261,6 +265,16 @@ STEPS = (
         note="base/tokens",
     ),
 )
+REPRICED_VALUE = (
+    Repriced(
+        asset_id=AssetId(UUID(int=2)),
+        resource_id=ResourceId("tokens"),
+        outcome=RepriceOutcome.REPRICED,
+        before=TERMS_VALUE,
+        after=replace(TERMS_VALUE, is_held=False),
+        is_fixed=True,
+    ),
+)
 LINES_VALUE = (
     Usage(
         AccountId("acme"),
@@ -337,6 +351,7 @@ KINDS: dict[str, tuple[Any, Encoder, Decoder]] = {
     "policies": (POLICIES_VALUE, POLICIES.encode, POLICIES.decode),
     "resources": (RESOURCES_VALUE, RESOURCES.encode, RESOURCES.decode),
     "asset_changes": (CHANGES_VALUE, CHANGES.encode, CHANGES.decode),
+    "repriced": (REPRICED_VALUE, REPRICED.encode, REPRICED.decode),
     "elements": (ELEMENTS_VALUE, encode_elements, decode_elements),
     "waterfall": (STEPS, WATERFALL.encode, WATERFALL.decode),
     "record_change": (CHANGE_VALUE, CHANGE.encode, CHANGE.decode),

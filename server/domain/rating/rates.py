@@ -112,7 +112,8 @@ class RateTerms:
     first of the `adjustments` that matches the attributes of the usage and the agreed `attributes`
     applies. `commitment` is the asset of an element of `committed`. `agreed_on` is the asset on
     whose line the terms were negotiated, if they apply because of an agreement for a shared target.
-    Negotiated fields replace the custom fields of the catalog, one by one.
+    Negotiated fields replace the custom fields of the catalog, one by one. Terms of an asset that
+    follows the catalog are held where the catalog has none that it could follow.
     """
 
     unit: UnitId
@@ -134,6 +135,7 @@ class RateTerms:
     agreed_on: AssetId | None = None
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     negotiated_fields: Mapping[str, str] = field(default_factory=dict)
+    is_held: bool = False
 
     def __post_init__(self) -> None:
         assert self.rate is None or self.rate.unit == self.unit, self

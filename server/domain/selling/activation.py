@@ -167,6 +167,7 @@ class _Plan:
                 role=line.role,
                 linked_id=line.linked_id,
                 external_id=line.external_id,
+                rate_basis=line.rate_basis,
             )
         )
 

@@ -11,7 +11,14 @@ from enum import StrEnum
 
 from server.domain.calendar import Cadence, local_date
 from server.domain.exact import plain
-from server.domain.ids import AssetId, CredentialId, OrderId, QuoteId, ResourceId
+from server.domain.ids import (
+    AssetId,
+    CredentialId,
+    OrderId,
+    QuoteId,
+    RepriceRunId,
+    ResourceId,
+)
 from server.domain.modeling.policies import PolicySource
 from server.domain.rating.additions import Addition, competing, in_force
 from server.domain.rating.rates import Rate, RateSegment, RateTerms, Tier
@@ -29,6 +36,7 @@ class AssetAct(StrEnum):
     OTHER_SALE = "OTHER_SALE"
     LINK = "LINK"
     REPRICE = "REPRICE"
+    FOLLOW = "FOLLOW"
     REBIND = "REBIND"
 
 
@@ -53,6 +61,7 @@ class NewAssetChange:
     fields: tuple[FieldChange, ...]
     order_id: OrderId | None = None
     reason: str = ""
+    run_id: RepriceRunId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +224,8 @@ def described_terms(terms: RateTerms | None) -> Texts:
             for row in terms.adjustments
         ),
     }
+    if terms.is_held:
+        texts["catalog_gap"] = "the last terms hold"
     texts |= {f"custom_fields/{key}": text for key, text in terms.effective_fields.items()}
     for committed in terms.committed:
         for path, text in described_terms(committed).items():

@@ -41,6 +41,7 @@ from server.domain.selling.negotiation import (
     check_rates,
     negotiate,
 )
+from server.domain.selling.rate_bases import check_rate_basis
 from server.domain.selling.sales import (
     Buyer,
     GrantParts,
@@ -48,6 +49,7 @@ from server.domain.selling.sales import (
     LineResource,
     ListedGrant,
     ListedPolicies,
+    RateBasis,
     SaleLine,
     granted,
 )
@@ -70,6 +72,7 @@ class AskedLine:
     grants: Mapping[ProductGrantId, GrantParts] = field(default_factory=dict)
     external_id: ExternalId | None = None
     nested: bool = False
+    rate_basis: RateBasis = RateBasis.FROZEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
 
     Raises RESOURCE_NOT_OPTIONAL, RESOURCE_INACTIVE, PERIOD_ORDER, BINDING_TARGET, TIERS_INVALID,
     DECIMAL_RANGE, RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
-    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE.
+    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE, RATE_BASIS_NOT_ALLOWED.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
     # Omitted resources are left out before all checks, so that they need no rate.
@@ -157,7 +160,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
     _check_reached(resources_by_id, asked.product_id, path)
     if product.role is ProductRole.ANCHOR:
         check_rates(resources_by_id, day=asked.start_date, currency_code=currency)
-    return SaleLine(
+    line = SaleLine(
         product_id=asked.product_id,
         quantity=asked.quantity,
         start_date=asked.start_date,
@@ -170,8 +173,11 @@ def quoted(inputs: LineInputs) -> SaleLine:
         external_id=asked.external_id,
         nested=asked.nested,
         omitted=asked.omitted,
+        rate_basis=asked.rate_basis,
         resources=resources_by_id,
     )
+    check_rate_basis(line, path=path)
+    return line
 
 
 def _is_sold(inputs: LineInputs, resource: ResolvedResource) -> bool:

@@ -47,6 +47,17 @@ class MovedResource:
     entitlements: tuple[MovedEntitlement, ...]
 
 
+def target_of(asset: Asset) -> TargetKey | None:
+    """Return the target whose wallets an asset draws on; None for an unlinked commitment."""
+    return next((resource.target for resource in asset.resources), None)
+
+
+def wallets_of(resource: AssetResource) -> set[WalletId]:
+    """Return the wallet of a resource, and the one before if its asset was bound otherwise."""
+    both = (resource.wallet_id, resource.former_wallet_id)
+    return {wallet_id for wallet_id in both if wallet_id is not None}
+
+
 def check_rebindable(asset: Asset, day: date, today: date) -> None:
     """Raise an error unless an asset can be bound to another target from a day on.
 

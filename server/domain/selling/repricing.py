@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from server.domain.errors import FailedPrecondition, InvalidArgument
-from server.domain.ids import AccountId, AssetId, ResourceId
+from server.domain.ids import AccountId, AssetId, RepriceRunId, ResourceId
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.asset_changes import (
@@ -17,7 +17,7 @@ from server.domain.selling.asset_changes import (
 )
 from server.domain.selling.negotiation import check_price
 from server.domain.selling.quoting import check_discount
-from server.domain.selling.sales import Asset
+from server.domain.selling.sales import Asset, RateBasis
 
 
 class RepriceOutcome(StrEnum):
@@ -26,6 +26,7 @@ class RepriceOutcome(StrEnum):
     REPRICED = "REPRICED"
     UNCHANGED = "UNCHANGED"
     NO_CATALOG_RATE = "NO_CATALOG_RATE"
+    FOLLOWS_CATALOG = "FOLLOWS_CATALOG"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +49,19 @@ def repriced(asset: Asset, catalog: Mapping[ResourceId, CatalogTerms]) -> tuple[
         if before is None:
             continue
         listed = catalog.get(resource.resource_id)
-        after = before if listed is None else _agreed(listed.terms, before)
-        is_same = _prices(after) == _prices(before)
+        is_following = asset.rate_basis is RateBasis.FOLLOW_CATALOG
+        after = before if listed is None or is_following else agreed(listed.terms, before)
+        is_same = prices(after) == prices(before)
         outcome = RepriceOutcome.UNCHANGED if is_same else RepriceOutcome.REPRICED
+        if listed is None:
+            outcome = RepriceOutcome.NO_CATALOG_RATE
+        if is_following:
+            outcome = RepriceOutcome.FOLLOWS_CATALOG
         found.append(
             Repriced(
                 asset_id=asset.id,
                 resource_id=resource.resource_id,
-                outcome=RepriceOutcome.NO_CATALOG_RATE if listed is None else outcome,
+                outcome=outcome,
                 before=before,
                 after=before if is_same else after,
                 is_fixed=resource.is_fixed,
@@ -93,7 +99,12 @@ def check_last(
 
 
 def repriced_changes(
-    found: Iterable[Repriced], *, day: date, act_time: datetime, reason: str
+    found: Iterable[Repriced],
+    *,
+    day: date,
+    act_time: datetime,
+    reason: str,
+    run_id: RepriceRunId | None = None,
 ) -> list[NewAssetChange]:
     """Return the change of each asset that has new rates."""
     by_asset: dict[AssetId, list[Repriced]] = {}
@@ -113,12 +124,13 @@ def repriced_changes(
                 )
             ),
             reason=reason,
+            run_id=run_id,
         )
         for asset_id, of_asset in by_asset.items()
     ]
 
 
-def _agreed(listed: RateTerms, before: RateTerms) -> RateTerms:
+def agreed(listed: RateTerms, before: RateTerms) -> RateTerms:
     """Return the terms of the catalog with everything that was agreed."""
     terms = replace(
         listed,
@@ -137,6 +149,6 @@ def _agreed(listed: RateTerms, before: RateTerms) -> RateTerms:
     )
 
 
-def _prices(terms: RateTerms) -> RateTerms:
+def prices(terms: RateTerms) -> RateTerms:
     """Return the terms without the entries that they come from."""
     return replace(terms, base_entry=None, tier_entry=None, attribute_entry=None)

@@ -37,6 +37,7 @@ def asked_again(line: SaleLine) -> AskedLine:
         },
         external_id=line.external_id,
         nested=line.nested,
+        rate_basis=line.rate_basis,
     )
 
 

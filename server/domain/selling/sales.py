@@ -63,6 +63,13 @@ class QuoteState(StrEnum):
     ORDERED = "ORDERED"
 
 
+class RateBasis(StrEnum):
+    """The rates of an asset over time: as sold, or those of the catalog on each day."""
+
+    FROZEN = "FROZEN"
+    FOLLOW_CATALOG = "FOLLOW_CATALOG"
+
+
 class OrderState(StrEnum):
     """The state of an order."""
 
@@ -188,6 +195,7 @@ class SaleLine:
     external_id: ExternalId | None = None
     nested: bool = False
     omitted: tuple[ResourceId, ...] = ()
+    rate_basis: RateBasis = RateBasis.FROZEN
     resources: tuple[LineResource, ...] = ()
 
     @property
@@ -351,12 +359,8 @@ class Asset:
     role: ProductRole = ProductRole.ANCHOR
     linked_id: AssetId | None = None
     external_id: ExternalId | None = None
+    rate_basis: RateBasis = RateBasis.FROZEN
     audit: Audit | None = None
-
-    @property
-    def target(self) -> TargetKey | None:
-        """The target whose wallets it draws on; None for a commitment that is not linked."""
-        return next((resource.target for resource in self.resources), None)
 
 
 def check_external_ids(

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.domain.audit import Audit
-from server.domain.ids import TenantId
+from server.domain.ids import AccountId, JobId, TenantId, derive
+from server.domain.work import JobKind
+from server.store import jobs
 from server.store.audit import audit_of
 from server.store.connection import ControlTransaction, Transaction
+from server.store.jobs import NO_ACCOUNT, Job
 from server.store.sql import load
 
 SQL = load("access/tenants.sql")
@@ -52,9 +55,52 @@ async def clock(tx: Transaction) -> TenantClock:
 
 
 async def bump_catalog(tx: Transaction) -> int:
-    """Increment the revision of the catalog and return it."""
-    revision: int = await tx.fetchval(SQL["bump_catalog"], tx.tenant_id)
+    """Increment the revision of the catalog and return it.
+
+    If assets follow the catalog, a job lets them follow the change. Every change of the catalog
+    comes here, so none is missed.
+    """
+    row = await tx.fetchrow(SQL["bump_catalog"], tx.tenant_id)
+    assert row is not None, tx.tenant_id
+    revision: int = row["catalog_revision"]
+    if row["is_followed"]:
+        await jobs.add(tx, [follow_job(tx, revision, row["now"])])
     return revision
+
+
+def follow_job(
+    tx: Transaction,
+    revision: int,
+    at: datetime,
+    *,
+    account_id: AccountId = NO_ACCOUNT,
+    after: str = "",
+) -> Job:
+    """Return the job that lets assets follow a revision of the catalog.
+
+    Without an account it adds a job for each account behind `after`; with one it is about the
+    assets behind the number `after`.
+    """
+    kind = JobKind.FOLLOW_CATALOG
+    return Job(
+        id=JobId(derive(tx.tenant_id, kind, revision, account_id, after)),
+        kind=kind,
+        rank=kind.rank,
+        account_id=account_id,
+        payload={"revision": str(revision), "after": after},
+        fire_time=at,
+    )
+
+
+async def share_catalog(tx: Transaction) -> None:
+    """Let changes of the catalog wait until the transaction ends."""
+    await tx.execute(SQL["share_catalog"], tx.tenant_id)
+
+
+async def has_later_follow(tx: Transaction, revision: int) -> bool:
+    """Return whether a job will let assets follow a later revision of the catalog."""
+    found: bool = await tx.fetchval(SQL["has_later_follow"], tx.tenant_id, revision)
+    return found
 
 
 async def keys(tx: ControlTransaction) -> dict[str, TenantId]:

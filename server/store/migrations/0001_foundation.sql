@@ -705,6 +705,7 @@ CREATE TABLE quote_lines (
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
     omitted    text NOT NULL DEFAULT '',
+    rate_basis text NOT NULL DEFAULT 'FROZEN' CHECK (rate_basis IN ('FROZEN', 'FOLLOW_CATALOG')),
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, quote_id, position),
     CONSTRAINT dates_are_ordered CHECK (start_date < end_date),
@@ -757,6 +758,7 @@ CREATE TABLE order_lines (
     external_id code,
     nested     boolean NOT NULL DEFAULT false,
     omitted    text NOT NULL DEFAULT '',
+    rate_basis text NOT NULL DEFAULT 'FROZEN' CHECK (rate_basis IN ('FROZEN', 'FOLLOW_CATALOG')),
     resources  jsonb NOT NULL,
     PRIMARY KEY (tenant_id, account_id, order_id, position),
     CONSTRAINT line_version_taken UNIQUE (tenant_id, account_id, asset_id, version),
@@ -767,6 +769,8 @@ CREATE TABLE order_lines (
     CONSTRAINT product_exists FOREIGN KEY (tenant_id, product_id) REFERENCES products
 );
 COMMENT ON TABLE order_lines IS 'run-time: one product of an order, with its frozen terms';
+-- Finds the accounts whose assets follow the catalog.
+CREATE INDEX order_lines_that_follow ON order_lines (tenant_id, account_id) WHERE rate_basis = 'FOLLOW_CATALOG';
 -- Finds what is bound to a target, which then cannot be deleted.
 CREATE INDEX order_lines_of_target ON order_lines (tenant_id, account_id, target_id)
     WHERE binding IN ('CONTRACT', 'CUSTOM');
@@ -802,12 +806,14 @@ CREATE TABLE asset_changes (
     account_id     code NOT NULL,
     asset_id       uuid NOT NULL,
     number         integer NOT NULL CHECK (number > 0),
-    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE', 'REBIND')),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE', 'FOLLOW', 'REBIND')),
     order_id       uuid,
     effective_date date NOT NULL,
     reason         text NOT NULL DEFAULT '',
     act_time       timestamptz NOT NULL,
     fields         jsonb NOT NULL,
+    -- No foreign key: a run is of the tenant, and the table is of the account.
+    reprice_run_id uuid,
     create_time    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, asset_id, number),
     CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
@@ -950,7 +956,7 @@ CREATE TABLE asset_rates (
         tstzrange(start_time, end_time) WITH &&
     )
 );
-COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset, frozen at its sale';
+COMMENT ON TABLE asset_rates IS 'run-time: the rates of an asset over time: frozen at its sale, or as the catalog has them';
 CREATE INDEX asset_rates_by_asset ON asset_rates (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
 CREATE TABLE entitlements (
@@ -1569,6 +1575,102 @@ CREATE TABLE record_run_balances (
 );
 COMMENT ON TABLE record_run_balances IS 'run-time: the balances that a dry run would change';
 
+-- A run is about many accounts; each of these has a row of its own, and jobs that are done in any order. The rows of
+-- accounts do not refer to the run by a key, because a database may distribute accounts.
+CREATE TABLE reprice_runs (
+    tenant_id         uuid NOT NULL,
+    reprice_run_id    uuid NOT NULL,
+    state             text NOT NULL DEFAULT 'RUNNING' CHECK (state IN ('RUNNING', 'DONE', 'FAILED')),
+    is_dry            boolean NOT NULL,
+    repeats_id        uuid,
+    account_ids       text[],
+    product_id        code,
+    price_book_id     code,
+    new_price_book_id code,
+    start_date        date NOT NULL,
+    reason            text NOT NULL DEFAULT '',
+    -- The last account that was looked at, and true once there are no more.
+    after_account_id  text NOT NULL DEFAULT '',
+    is_listed         boolean NOT NULL DEFAULT false,
+    account_count     bigint NOT NULL DEFAULT 0,
+    done_count        bigint NOT NULL DEFAULT 0,
+    refused_count     bigint NOT NULL DEFAULT 0,
+    no_money_count    bigint NOT NULL DEFAULT 0,
+    asset_count       bigint NOT NULL DEFAULT 0,
+    repriced_count    bigint NOT NULL DEFAULT 0,
+    error             text NOT NULL DEFAULT '',
+    finish_time       timestamptz,
+    create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (tenant_id, reprice_run_id),
+    CONSTRAINT finished_means_time CHECK ((state = 'RUNNING') = (finish_time IS NULL)),
+    CONSTRAINT done_means_all CHECK (state <> 'DONE' OR (is_listed AND done_count = account_count)),
+    CONSTRAINT only_dry_runs_are_repeated CHECK (repeats_id IS NULL OR NOT is_dry),
+    CONSTRAINT tenant_exists FOREIGN KEY (tenant_id) REFERENCES tenants,
+    CONSTRAINT repeated_run_exists FOREIGN KEY (tenant_id, repeats_id) REFERENCES reprice_runs
+);
+COMMENT ON TABLE reprice_runs IS 'control: assets of many accounts that a worker moves to the rates of the catalog of a day, and its progress; a dry run changes nothing';
+CREATE INDEX reprice_runs_by_time ON reprice_runs (tenant_id, create_time, reprice_run_id);
+
+-- The sums of a dry run in money, by unit.
+CREATE TABLE reprice_run_totals (
+    tenant_id      uuid NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    currency_code  text NOT NULL,
+    is_final       boolean NOT NULL,
+    period_count   bigint NOT NULL,
+    amount         numeric NOT NULL,
+    PRIMARY KEY (tenant_id, reprice_run_id, currency_code, is_final),
+    CONSTRAINT reprice_run_exists FOREIGN KEY (tenant_id, reprice_run_id) REFERENCES reprice_runs
+);
+COMMENT ON TABLE reprice_run_totals IS 'control: the sums of what a dry reprice run would change in money';
+
+CREATE TABLE reprice_run_accounts (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    is_done        boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id),
+    CONSTRAINT account_exists FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
+);
+COMMENT ON TABLE reprice_run_accounts IS 'run-time: the accounts of a reprice run';
+
+-- Position 0 is the account as a whole, which has no asset.
+CREATE TABLE reprice_run_items (
+    tenant_id      uuid NOT NULL,
+    account_id     code NOT NULL,
+    reprice_run_id uuid NOT NULL,
+    position       integer NOT NULL CHECK (position >= 0),
+    asset_id       uuid,
+    resources      jsonb,
+    refusal        text NOT NULL DEFAULT '',
+    no_money       text NOT NULL DEFAULT '',
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id, position),
+    CONSTRAINT first_is_the_account CHECK ((position = 0) = (asset_id IS NULL)),
+    CONSTRAINT assets_have_resources CHECK ((asset_id IS NULL) = (resources IS NULL)),
+    CONSTRAINT accounts_have_reasons CHECK ((asset_id IS NULL) = (refusal <> '' OR no_money <> '')),
+    CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id)
+        REFERENCES reprice_run_accounts
+);
+COMMENT ON TABLE reprice_run_items IS 'run-time: the outcomes of a reprice run by asset, with the rates before and after';
+CREATE INDEX reprice_run_items_by_run ON reprice_run_items (tenant_id, reprice_run_id, account_id, position);
+
+CREATE TABLE reprice_run_amounts (
+    tenant_id         uuid NOT NULL,
+    account_id        code NOT NULL,
+    reprice_run_id    uuid NOT NULL,
+    asset_id          uuid NOT NULL,
+    usage_resource_id code NOT NULL,
+    is_final          boolean NOT NULL,
+    currency_code     text NOT NULL,
+    period_count      bigint NOT NULL,
+    amount_before     exact_amount NOT NULL,
+    amount_after      exact_amount NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, reprice_run_id, asset_id, usage_resource_id, is_final, currency_code),
+    CONSTRAINT reprice_run_account_exists FOREIGN KEY (tenant_id, account_id, reprice_run_id)
+        REFERENCES reprice_run_accounts
+);
+COMMENT ON TABLE reprice_run_amounts IS 'run-time: what a dry reprice run would change in money';
+
 -- The ledger is append-only: no permission to change it, and two triggers as a second guard ------------------------
 
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1609,6 +1711,7 @@ BEGIN
         ('rating_batches', 'OLD.state IS DISTINCT FROM NEW.state'),
         ('loadings', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('record_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
+        ('reprice_runs', 'OLD.* IS DISTINCT FROM NEW.*'),
         ('assets', NULL)
     ) AS own (name, is_change)
     UNION ALL
@@ -1655,7 +1758,8 @@ GRANT UPDATE ON tenants, credentials, runs, jobs, unit_classes, units_of_measure
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models, rate_cards,
     price_books, rate_card_entries, accounts, binding_targets, quotes, orders, entitlements, entitlement_accounts, wallets, asset_resources, asset_rates, grants,
-    rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods TO usage_app;
+    rating_periods, usage_summaries, ratable_summaries, rating_batches, record_runs, record_run_usage, record_run_periods, reprice_runs,
+    reprice_run_accounts, reprice_run_totals TO usage_app;
 GRANT UPDATE ON procedures, procedure_versions, default_procedures, custom_fields TO usage_app;
 GRANT UPDATE ON unique_values TO usage_app;
 -- Locking rows that are deleted needs the right to update them.
@@ -1672,6 +1776,8 @@ GRANT DELETE ON pending_corrections, refused_records, ratable_summaries, liable_
     rate_card_entries, rate_tiers, unit_classes, units_of_measure, usage_resources, products,
     product_usage_resources, product_usage_grants, aggregation_policies, rating_frequency_policies,
     overage_policies, refresh_policies, rollover_policies, commitment_policies, selling_models TO usage_app;
+-- The rates of later days of an asset that follows the catalog.
+GRANT DELETE ON asset_rates TO usage_app;
 GRANT DELETE ON procedures, procedure_versions, quote_lines, custom_fields, binding_targets, binding_target_policies
     TO usage_app;
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from asyncpg import Record
 
-from server.domain.ids import AccountId, AssetId, OrderId, QuoteId
+from server.domain.ids import AccountId, AssetId, OrderId, QuoteId, RepriceRunId
 from server.domain.selling.asset_changes import (
     AssetAct,
     AssetChange,
@@ -37,6 +37,7 @@ async def add(tx: Transaction, account_id: AccountId, changes: Sequence[NewAsset
         [change.reason for change in changes],
         [change.act_time for change in changes],
         [FIELDS.encode(change.fields) for change in changes],
+        [change.run_id for change in changes],
     )
 
 
@@ -66,7 +67,7 @@ async def list_acts(
 
 
 def _change(row: Record) -> AssetChange:
-    order_id, quote_id = row["order_id"], row["quote_id"]
+    order_id, quote_id, run_id = row["order_id"], row["quote_id"], row["reprice_run_id"]
     return AssetChange(
         content=NewAssetChange(
             asset_id=AssetId(row["asset_id"]),
@@ -76,6 +77,7 @@ def _change(row: Record) -> AssetChange:
             fields=FIELDS.decode(row["fields"]),
             order_id=None if order_id is None else OrderId(order_id),
             reason=row["reason"],
+            run_id=None if run_id is None else RepriceRunId(run_id),
         ),
         number=row["number"],
         quote_id=None if quote_id is None else QuoteId(quote_id),

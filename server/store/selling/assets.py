@@ -2,21 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.calendar import Cadence, CadenceUnit
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
     AssetId,
-    EntitlementId,
     ExternalId,
     OrderId,
-    PolicyId,
-    ProductGrantId,
+    PriceBookId,
     ProductId,
     ResourceId,
     WalletId,
@@ -24,24 +21,18 @@ from server.domain.ids import (
 )
 from server.domain.modeling.policies import (
     CommitmentRate,
-    PolicyLevel,
-    PolicySource,
-    RefreshPolicy,
-    RolloverPolicy,
-    Validity,
 )
 from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.selling.activation import Activation, Before
-from server.domain.selling.grants import Entitlement
-from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
+from server.domain.selling.sales import Asset, AssetResource, RateBasis, SoldEntitlement
 from server.domain.selling.targets import TargetKey, TargetKind
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
 from server.store.keys import ANY_TIME, TimeWindow
 from server.store.rating.rate_documents import TERMS
-from server.store.selling import commitments, targets
+from server.store.selling import commitments, entitlements, targets
 from server.store.sql import load
 
 SQL = load("selling/assets.sql")
@@ -52,7 +43,10 @@ POLICIES: DocumentCodec[SoldPolicies] = DocumentCodec(SoldPolicies)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFilter:
-    """The filters of a list of assets; None for any. Commitments without an anchor are unlinked."""
+    """The filters of a list of assets; None for any. Commitments without an anchor are unlinked.
+
+    `price_book_id` is that of the order. Assets that follow the catalog are those that `follows`.
+    """
 
     product_id: ProductId | None = None
     external_id: ExternalId | None = None
@@ -60,6 +54,8 @@ class AssetFilter:
     day: date | None = None
     created: TimeWindow = ANY_TIME
     is_unlinked: bool = False
+    price_book_id: PriceBookId | None = None
+    follows: bool = False
 
 
 async def before(tx: Transaction, account_id: AccountId, keys: Iterable[TargetKey]) -> Before:
@@ -96,15 +92,17 @@ async def add_parts(tx: Transaction, account_id: AccountId, new: Activation) -> 
         for _, resource in resources
         for entitlement in resource.entitlements
     ]
-    await _add_entitlements(tx, account_id, sold)
+    await entitlements.add(tx, account_id, sold)
 
 
-async def get(tx: Transaction, account_id: AccountId, asset_id: AssetId) -> Asset:
-    """Return one asset. Raises ASSET_NOT_FOUND."""
+async def get(
+    tx: Transaction, account_id: AccountId, asset_id: AssetId, at: datetime | None = None
+) -> Asset:
+    """Return one asset with its terms at a time, now without one. Raises ASSET_NOT_FOUND."""
     row = await tx.fetchrow(SQL["find_asset"], tx.tenant_id, account_id, asset_id)
     if row is None:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{asset_id}")
-    return (await _whole(tx, account_id, [row]))[0]
+    return (await _whole(tx, account_id, [row], at))[0]
 
 
 async def list_assets(
@@ -114,8 +112,12 @@ async def list_assets(
     *,
     after: tuple[int] | None,
     limit: int,
+    at: datetime | None = None,
 ) -> list[Asset]:
-    """Return an account's assets, oldest first; `after` is the number of the last one seen."""
+    """Return an account's assets, oldest first; `after` is the number of the last one seen.
+
+    They have their terms at a time, now without one.
+    """
     rows = await tx.fetch(
         SQL["list_assets"],
         tx.tenant_id,
@@ -129,8 +131,10 @@ async def list_assets(
         only.created.end,
         only.external_id,
         only.is_unlinked,
+        only.price_book_id,
+        only.follows,
     )
-    return await _whole(tx, account_id, rows)
+    return await _whole(tx, account_id, rows, at)
 
 
 async def find_external(
@@ -139,17 +143,6 @@ async def find_external(
     """Return the assets of an account that have one of these external ids."""
     rows = await tx.fetch(SQL["find_external"], tx.tenant_id, account_id, external_ids)
     return {ExternalId(row["external_id"]): AssetId(row["asset_id"]) for row in rows}
-
-
-async def entitlements_of(
-    tx: Transaction, account_id: AccountId, asset_ids: Sequence[UUID]
-) -> dict[tuple[UUID, str], list[SoldEntitlement]]:
-    """Return the entitlements of some assets, by asset and resource, each list by number."""
-    sold: dict[tuple[UUID, str], list[SoldEntitlement]] = {}
-    for row in await tx.fetch(SQL["held_entitlements"], tx.tenant_id, account_id, asset_ids):
-        key = (row["asset_id"], row["usage_resource_id"])
-        sold.setdefault(key, []).append(_sold(row))
-    return sold
 
 
 async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[Asset]) -> None:
@@ -215,56 +208,16 @@ async def _add_rates(
     )
 
 
-async def _add_entitlements(
-    tx: Transaction,
-    account_id: AccountId,
-    sold: Sequence[tuple[ResourceId, SoldEntitlement]],
-) -> None:
-    new = [entitlement.entitlement for _, entitlement in sold]
-    refreshes = [each.refresh.cadence if each.refresh else None for each in new]
-    validities = [each.validity.cadence if each.validity else None for each in new]
-    await tx.execute(
-        SQL["add_entitlements"],
-        tx.tenant_id,
-        account_id,
-        [each.id for each in new],
-        [each.number for each in new],
-        [each.wallet_id for each in new],
-        [each.asset_id for each in new],
-        [resource_id for resource_id, _ in sold],
-        [entitlement.product_id for _, entitlement in sold],
-        [entitlement.product_grant_id for _, entitlement in sold],
-        [each.quantity for each in new],
-        [each.unit_scale for each in new],
-        [each.start for each in new],
-        [each.end for each in new],
-        [each.anchor for each in new],
-        [cadence and cadence.unit for cadence in refreshes],
-        [cadence and cadence.count for cadence in refreshes],
-        [entitlement.refresh_policy.id for _, entitlement in sold],
-        [cadence and cadence.unit for cadence in validities],
-        [cadence and cadence.count for cadence in validities],
-        [each.rollover is not None for each in new],
-        [each.rollover.max_count if each.rollover else None for each in new],
-        [each.rollover.max_quantity if each.rollover else None for each in new],
-        [each.rollover.max_percent if each.rollover else None for each in new],
-        [entitlement.rollover_policy.id for _, entitlement in sold],
-        [each.next_index for each in new],
-        [entitlement.refresh_policy.version for _, entitlement in sold],
-        [entitlement.rollover_policy.version for _, entitlement in sold],
-        [each.rollover.remainder_percent if each.rollover else None for each in new],
-        [each.spend_cap for each in new],
-    )
-
-
-async def _whole(tx: Transaction, account_id: AccountId, rows: Sequence[Record]) -> list[Asset]:
+async def _whole(
+    tx: Transaction, account_id: AccountId, rows: Sequence[Record], at: datetime | None
+) -> list[Asset]:
     ids = [row["asset_id"] for row in rows]
     # Two queries for all assets, so that the number of queries does not grow with a page.
-    sold = await entitlements_of(tx, account_id, ids)
+    sold = await entitlements.of_assets(tx, account_id, ids)
     resources: dict[UUID, list[AssetResource]] = {}
-    for row in await tx.fetch(SQL["held_resources"], tx.tenant_id, account_id, ids):
-        entitlements = sold.get((row["asset_id"], row["usage_resource_id"]), ())
-        resources.setdefault(row["asset_id"], []).append(_held(row, tuple(entitlements)))
+    for row in await tx.fetch(SQL["held_resources"], tx.tenant_id, account_id, ids, at):
+        own = sold.get((row["asset_id"], row["usage_resource_id"]), ())
+        resources.setdefault(row["asset_id"], []).append(_held(row, tuple(own)))
     return [_asset(row, tuple(resources.get(row["asset_id"], ()))) for row in rows]
 
 
@@ -282,6 +235,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
         role=ProductRole(row["role"]),
         linked_id=None if row["anchor_id"] is None else AssetId(row["anchor_id"]),
         external_id=row["external_id"],
+        rate_basis=RateBasis(row["rate_basis"]),
         audit=audit_of(row),
     )
 
@@ -306,48 +260,3 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         bound_time=row["bound_time"],
         former_wallet_id=None if former is None else WalletId(former),
     )
-
-
-def _sold(row: Record) -> SoldEntitlement:
-    refresh = _cadence(row["refresh_unit"], row["refresh_count"])
-    validity = _cadence(row["validity_unit"], row["validity_count"])
-    rollover = RolloverPolicy(
-        max_count=row["max_rollovers"],
-        max_quantity=row["rollover_max_quantity"],
-        max_percent=row["rollover_max_percent"],
-        remainder_percent=row["rollover_remainder_percent"],
-    )
-    entitlement = Entitlement(
-        id=EntitlementId(row["entitlement_id"]),
-        wallet_id=WalletId(row["wallet_id"]),
-        asset_id=AssetId(row["asset_id"]),
-        number=row["number"],
-        quantity=row["quantity"],
-        unit_scale=row["unit_scale"],
-        start=row["start_date"],
-        end=row["end_date"],
-        anchor=row["anchor_date"],
-        refresh=RefreshPolicy(cadence=refresh) if refresh else None,
-        validity=Validity(cadence=validity) if validity else None,
-        rollover=rollover if row["can_roll_over"] else None,
-        next_index=row["next_index"],
-        spend_cap=row["spend_cap"],
-    )
-    return SoldEntitlement(
-        entitlement=entitlement,
-        product_id=ProductId(row["product_id"]),
-        product_grant_id=ProductGrantId(row["product_grant_id"]),
-        refresh_policy=_source(row["refresh_policy_id"], row["refresh_policy_version"]),
-        rollover_policy=_source(row["rollover_policy_id"], row["rollover_policy_version"]),
-    )
-
-
-def _source(policy_id: str | None, version: int) -> PolicySource:
-    if policy_id is None:
-        return PolicySource()
-    level = PolicyLevel.PRODUCT_USAGE_RESOURCE
-    return PolicySource(level=level, id=PolicyId(policy_id), version=version)
-
-
-def _cadence(unit: str | None, count: int | None) -> Cadence | None:
-    return None if unit is None or count is None else Cadence(CadenceUnit(unit), count)

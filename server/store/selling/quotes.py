@@ -26,6 +26,7 @@ from server.domain.selling.sales import (
     Quote,
     QuoteException,
     QuoteState,
+    RateBasis,
     SaleLine,
 )
 from server.store.audit import audit_of, credential_id
@@ -218,6 +219,7 @@ def line_columns(lines: Sequence[SaleLine]) -> tuple[list[Any], ...]:
         [line.target_line for line in lines],
         # Joined, because an array of arrays must be rectangular in Postgres.
         [",".join(line.omitted) for line in lines],
+        [line.rate_basis for line in lines],
     )
 
 
@@ -238,6 +240,7 @@ def lines_from_rows(rows: Iterable[Record]) -> dict[UUID, list[SaleLine]]:
             external_id=_optional_external(row["external_id"]),
             nested=row["nested"],
             omitted=tuple(map(ResourceId, filter(None, row["omitted"].split(",")))),
+            rate_basis=RateBasis(row["rate_basis"]),
             resources=RESOURCES.decode(row["resources"]),
         )
         lines.setdefault(row["sale_id"], []).append(line)

@@ -15,7 +15,7 @@ from server.domain.selling.targets import TargetKind
 from server.domain.selling.usage_details import HeldResource
 from server.store.connection import Transaction
 from server.store.rating.rate_documents import TERMS
-from server.store.selling import assets
+from server.store.selling import assets, entitlements
 from server.store.selling.quotes import lines_from_rows
 from server.store.sql import load
 
@@ -64,7 +64,7 @@ async def list_held(
     lines = lines_from_rows(
         await tx.fetch(SQL["lines_in_force"], tx.tenant_id, account_id, distinct)
     )
-    sold = await assets.entitlements_of(tx, account_id, distinct)
+    sold = await entitlements.of_assets(tx, account_id, distinct)
     return [
         HeldResource(
             asset_id=AssetId(row["asset_id"]),

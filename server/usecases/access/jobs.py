@@ -10,6 +10,7 @@ from server.store.connection import Transaction
 from server.store.jobs import Job, JobRow
 from server.usecases import clock
 from server.usecases.intake import rating_batches, record_runs
+from server.usecases.lifecycle import reprice_runs
 from server.usecases.validation import catalog_run
 
 # Called when a job of this kind is waived: its run or batch would otherwise stay pending forever.
@@ -17,6 +18,7 @@ WAITING: dict[str, Callable[[Transaction, Job, str], Awaitable[None]]] = {
     JobKind.VALIDATE_CATALOG: catalog_run.fail,
     JobKind.RATE_BATCH: rating_batches.fail,
     JobKind.CHANGE_RECORDS: record_runs.fail,
+    JobKind.REPRICE: reprice_runs.fail,
     JobKind.ADVANCE_CLOCK: clock.fail,
 }
 

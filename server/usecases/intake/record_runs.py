@@ -20,8 +20,9 @@ from server.store.jobs import Job
 from server.store.keys import TimeKey
 from server.store.selling import accounts
 from server.store.transaction import Savepoint
+from server.usecases.billing.trials import NotTried
 from server.usecases.intake.record_changes import change_records
-from server.usecases.intake.run_trials import NotTried, tried
+from server.usecases.intake.run_trials import tried
 
 SLICE = 1_000
 """The records that a slice looks at."""

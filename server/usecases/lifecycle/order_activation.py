@@ -14,13 +14,14 @@ from server.domain.selling.commitments import overlap
 from server.domain.selling.grants import Grant
 from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
-from server.domain.selling.sales import Order, OrderState
+from server.domain.selling.sales import Order, OrderState, RateBasis
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
 from server.domain.settlement.standing import standing
 from server.domain.settlement.walk import opening
 from server.env import new_id
 from server.store import jobs
+from server.store.access import tenants
 from server.store.access.tenants import now
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
@@ -31,6 +32,7 @@ from server.store.settlement import ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
+from server.usecases.lifecycle.following import follow
 from server.usecases.selling.quoting import check_external_ids, not_active
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
@@ -71,6 +73,11 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     new = activate(order, buyer, before, now=instant, new_id=new_id)
     await take_effect(tx, order, new, before)
     await asset_changes.add(tx, account_id, sold_changes(order, instant))
+    following = [asset for asset in new.assets if asset.rate_basis is RateBasis.FOLLOW_CATALOG]
+    if following:
+        # A change of the catalog at the same time would be missed: its job finds no asset yet.
+        await tenants.share_catalog(tx)
+        await follow(tx, buyer, following)
     return await orders.mark_active(tx, order, instant)
 
 

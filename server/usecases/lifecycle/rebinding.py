@@ -44,6 +44,7 @@ from server.domain.selling.rebinding import (
     other_calendar,
     other_unit,
     rebound_change,
+    target_of,
     target_policies,
 )
 from server.domain.selling.sales import Asset, AssetResource, Buyer
@@ -102,7 +103,7 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
     today = local_date(buyer.zone, now)
     day = command.day or today
     known = await _known_target(tx, asset, key)
-    if known is not None and (known.target_kind, known.target_id) == asset.target:
+    if known is not None and (known.target_kind, known.target_id) == target_of(asset):
         return asset
     check_rebindable(asset, day, today)
     act = _Rebinding(tx=tx, buyer=buyer, day=day, now=now, asset=asset)

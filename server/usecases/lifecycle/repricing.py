@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from server.domain.billing.causes import Cause
 from server.domain.calendar import local_midnight
 from server.domain.errors import InvalidArgument
-from server.domain.ids import AccountId, AssetId, PriceBookId, ProductId, ResourceId, WalletId
-from server.domain.modeling.roles import ProductRole
-from server.domain.rating.cached_terms import CatalogTerms
+from server.domain.ids import (
+    AccountId,
+    AssetId,
+    PriceBookId,
+    ProductId,
+    RepriceRunId,
+    ResourceId,
+    WalletId,
+)
+from server.domain.selling.rebinding import wallets_of
 from server.domain.selling.repricing import (
     Repriced,
     RepriceOutcome,
@@ -19,34 +25,68 @@ from server.domain.selling.repricing import (
     repriced,
     repriced_changes,
 )
-from server.domain.selling.sales import Asset
-from server.domain.settlement.standing import standing
+from server.domain.selling.sales import Asset, RateBasis
 from server.store.access import tenants
-from server.store.billing import periods, summaries
 from server.store.connection import Transaction
 from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
 from server.store.selling.assets import AssetFilter
-from server.store.settlement import wallets
-from server.usecases.billing import pending
-from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
+from server.usecases.lifecycle import rate_changes
+from server.usecases.lifecycle.sold_catalogs import SoldCatalogs
 
 MOST_ASSETS = 100
+"""The assets of one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepriceAssets:
-    """The assets of an account, all if none is named, and the day of the catalog."""
+    """The assets of an account, all if none is named, and the day of the catalog.
+
+    `price_book_id` is that of the new rates; only assets that were sold `sold_by` a book are
+    chosen. `run_id` is the run that does it.
+    """
 
     account_id: AccountId
-    asset_ids: tuple[AssetId, ...]
-    product_id: ProductId | None
-    price_book_id: PriceBookId | None
+    asset_ids: tuple[AssetId, ...] = ()
+    product_id: ProductId | None = None
+    price_book_id: PriceBookId | None = None
+    sold_by: PriceBookId | None = None
     day: date
     reason: str = ""
+    run_id: RepriceRunId | None = None
+    most_assets: int = MOST_ASSETS
+
+
+@dataclass(frozen=True, slots=True)
+class RepricePlan:
+    """The chosen assets of an account, what becomes of them, and when the new rates begin."""
+
+    chosen: Sequence[Asset]
+    found: Sequence[Repriced]
+    start: datetime
+
+    @property
+    def changed(self) -> list[Repriced]:
+        """The resources with new rates."""
+        return [one for one in self.found if one.outcome is RepriceOutcome.REPRICED]
+
+    @property
+    def wallets(self) -> list[WalletId]:
+        """The wallets of resources with new rates, in order."""
+        return _wallets(self.chosen, self.changed)
 
 
 async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repriced]:
     """Give assets the rates of the catalog of a day, from that day on.
+
+    Raises the errors of `plan_repricing`.
+    """
+    plan = await plan_repricing(tx, command)
+    await take_effect(tx, command, plan)
+    return list(plan.found)
+
+
+async def plan_repricing(tx: Transaction, command: RepriceAssets) -> RepricePlan:
+    """Lock the account, and return what becomes of its assets; nothing is changed yet.
 
     Raises ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, PRICE_BOOK_NOT_FOUND, INTERVAL_INVALID,
     TOO_MANY_ITEMS, REPRICED_LATER, RATE_NEGATIVE, TIERS_INVALID, PROCEDURE_NOT_IN_FORCE.
@@ -56,28 +96,36 @@ async def reprice_assets(tx: Transaction, command: RepriceAssets) -> list[Repric
     buyer = await orders.lock_buyer(tx, account_id)
     if command.price_book_id is not None:
         await quotes.check_price_book(tx, command.price_book_id)
-    chosen = await _chosen(tx, command)
     start = local_midnight(buyer.zone, command.day)
+    chosen = await _chosen(tx, command, start)
     last = await asset_rates.last_starts(tx, account_id, [asset.id for asset in chosen])
+    catalogs = SoldCatalogs(tx, account_id, command.price_book_id)
     found: list[Repriced] = []
     for asset in chosen:
-        resources = repriced(asset, await _catalog(tx, command, asset))
-        for one in resources:
+        catalog = await catalogs.of(asset)
+        resources = repriced(asset, catalog.on(command.day, _units(asset)))
+        # The dated rates of an asset that follows the catalog are not in the way.
+        for one in resources if asset.rate_basis is RateBasis.FROZEN else ():
             check_last(account_id, asset.id, last.get((asset.id, one.resource_id)), start)
         check_terms(asset, resources)
         found += resources
-    changed = [one for one in found if one.outcome is RepriceOutcome.REPRICED]
-    if changed:
-        await _take_effect(tx, chosen, changed, start)
-        await _keep_history(tx, command, changed)
-    return found
+    return RepricePlan(chosen, found, start)
 
 
-async def _chosen(tx: Transaction, command: RepriceAssets) -> list[Asset]:
+async def take_effect(tx: Transaction, command: RepriceAssets, plan: RepricePlan) -> None:
+    """Change the rates of a plan, and keep the history of each asset."""
+    if plan.changed:
+        await _change_rates(tx, plan)
+        await _keep_history(tx, command, plan.changed)
+
+
+async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> list[Asset]:
     """Return the assets to reprice, oldest first."""
     account_id = command.account_id
     if command.asset_ids:
-        named = [await assets.get(tx, account_id, key) for key in dict.fromkeys(command.asset_ids)]
+        named = [
+            await assets.get(tx, account_id, key, start) for key in dict.fromkeys(command.asset_ids)
+        ]
         for index, asset in enumerate(named):
             check_day(asset, command.day, f"assets[{index}]")
         wanted = command.product_id
@@ -85,51 +133,35 @@ async def _chosen(tx: Transaction, command: RepriceAssets) -> list[Asset]:
             (asset for asset in named if wanted in (None, asset.product_id)),
             key=lambda asset: asset.number,
         )
-    only = AssetFilter(product_id=command.product_id, day=command.day)
-    found = await assets.list_assets(tx, account_id, only, after=None, limit=MOST_ASSETS + 1)
-    if len(found) > MOST_ASSETS:
-        text = f"more than {MOST_ASSETS} assets are sold on that day; name some of them"
-        raise InvalidArgument.at("assets", "TOO_MANY_ITEMS", text, limit=str(MOST_ASSETS))
+    only = AssetFilter(
+        product_id=command.product_id, day=command.day, price_book_id=command.sold_by
+    )
+    most = command.most_assets
+    found = await assets.list_assets(tx, account_id, only, after=None, limit=most + 1, at=start)
+    if len(found) > most:
+        text = f"more than {most} assets are sold on that day; name some of them"
+        raise InvalidArgument.at("assets", "TOO_MANY_ITEMS", text, limit=str(most))
     return found
 
 
-async def _catalog(
-    tx: Transaction, command: RepriceAssets, asset: Asset
-) -> dict[ResourceId, CatalogTerms]:
-    """Return the terms of the catalog on the day for what an asset is rated in."""
-    line = await orders.line_of(tx, asset.account_id, asset.id)
-    book = command.price_book_id
-    if book is None:
-        book = (await orders.get(tx, asset.account_id, asset.order_id)).price_book_id
-    wanted = CatalogTermsQuery(
-        price_book_id=book,
-        product_id=asset.product_id,
-        units={
-            resource.resource_id: resource.terms.unit
-            for resource in asset.resources
-            if resource.terms is not None
-        },
-        day=command.day,
-        selling_model_id=line.selling_model_id,
-        is_addition=asset.role is not ProductRole.ANCHOR,
-    )
-    return await catalog_terms(tx, wanted)
+def _units(asset: Asset) -> dict[ResourceId, str]:
+    """Return the currency or the token of each resource that an asset is rated in."""
+    return {
+        resource.resource_id: resource.terms.unit
+        for resource in asset.resources
+        if resource.terms is not None
+    }
 
 
-async def _take_effect(
-    tx: Transaction, chosen: Sequence[Asset], changed: Sequence[Repriced], start: datetime
-) -> None:
+async def _change_rates(tx: Transaction, plan: RepricePlan) -> None:
     """Change the rates, and mark the final periods in which they apply, to be corrected."""
-    account_id = chosen[0].account_id
-    touched = _wallets(chosen, changed)
-    # A close at the same time would rate a period as before, and nothing would correct it.
-    await periods.share_open(tx, account_id, touched, start)
-    firsts = await periods.first_final(tx, account_id, touched, start)
-    keys = {(account_id, wallet_id, first) for wallet_id, first in firsts.items()}
-    await pending.mark(tx, keys, Cause.RATE)
+    account_id, changed, start = plan.chosen[0].account_id, plan.changed, plan.start
+    firsts = await rate_changes.mark_final(tx, account_id, plan.wallets, start)
     await asset_rates.change(tx, account_id, changed, start)
-    for wallet_id in _wallets(chosen, [one for one in changed if one.after.due]):
-        await _add_standing(tx, account_id, wallet_id, (start, firsts.get(wallet_id)), changed)
+    for wallet_id in _wallets(plan.chosen, [one for one in changed if one.after.due]):
+        since = (start, firsts.get(wallet_id))
+        of = {one.asset_id for one in changed}
+        await rate_changes.add_standing(tx, account_id, wallet_id, since, of)
     await orders.bump_rates(tx, account_id)
 
 
@@ -139,43 +171,22 @@ def _wallets(chosen: Sequence[Asset], changed: Sequence[Repriced]) -> list[Walle
     An asset that was bound to another target has one before and one after.
     """
     held = {
-        (asset.id, resource.resource_id): {resource.wallet_id, resource.former_wallet_id}
+        (asset.id, resource.resource_id): wallets_of(resource)
         for asset in chosen
         for resource in asset.resources
     }
     found = (held[one.asset_id, one.resource_id] for one in changed)
-    return sorted({wallet_id for both in found for wallet_id in both if wallet_id is not None})
-
-
-async def _add_standing(
-    tx: Transaction,
-    account_id: AccountId,
-    wallet_id: WalletId,
-    since: tuple[datetime, datetime | None],
-    changed: Sequence[Repriced],
-) -> None:
-    """Add what is owed without usage now to the periods that exist; later ones begin with it.
-
-    `since` is when the new rates begin, and the first final period in which they apply.
-    """
-    start, first = since
-    known = {} if first is None else {wallet_id: first}
-    wallet = await wallets.get(tx, account_id, wallet_id, since=known)
-    stored = {cell.id for cell in wallet.cells}
-    assets_of = {one.asset_id for one in changed}
-    found = [
-        cell
-        for period in await periods.existing(tx, account_id, wallet_id, start)
-        for cell in standing(wallet.state, (), period)
-        if cell.asset_id in assets_of and cell.id not in stored
-    ]
-    await summaries.add_standing(tx, wallet, found)
+    return sorted({wallet_id for both in found for wallet_id in both})
 
 
 async def _keep_history(
     tx: Transaction, command: RepriceAssets, changed: Sequence[Repriced]
 ) -> None:
     changes = repriced_changes(
-        changed, day=command.day, act_time=await tenants.now(tx), reason=command.reason
+        changed,
+        day=command.day,
+        act_time=await tenants.now(tx),
+        reason=command.reason,
+        run_id=command.run_id,
     )
     await asset_changes.add(tx, command.account_id, changes)

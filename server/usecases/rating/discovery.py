@@ -11,6 +11,7 @@ from datetime import date
 
 from server.domain.ids import PriceBookId, ProductId, ResourceId, SellingModelId
 from server.domain.rating.cached_terms import CatalogTerms
+from server.domain.rating.compiled_discovery import DiscoveryVersions
 from server.domain.rating.discovery import RatesByTarget
 from server.domain.rating.rate_index import CatalogRates, Parts, Question, RateNotFound
 from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
@@ -48,28 +49,59 @@ class CatalogTermsQuery:
     is_addition: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductCatalog:
+    """The rates of a product in a price book, and the `days` on which an answer can change."""
+
+    rates: CatalogRates
+    versions: DiscoveryVersions
+    days: tuple[date, ...]
+
+    def on(self, wanted: CatalogTermsQuery) -> dict[ResourceId, CatalogTerms]:
+        """Return the terms for each resource; one without a rate is left out.
+
+        Raises PROCEDURE_NOT_IN_FORCE.
+        """
+        book, product = wanted.price_book_id, wanted.product_id
+        parts = self.versions.on(wanted.day).parts
+        found = {}
+        for resource_id, unit in wanted.units.items():
+            model = wanted.selling_model_id
+            question = Question(book, product, resource_id, unit, wanted.day, model)
+            if wanted.is_addition:
+                terms = self.rates.find_addition(question, parts)
+            else:
+                terms = _found(self.rates, question, parts)
+            if terms is not None:
+                found[resource_id] = terms
+        return found
+
+
+async def product_catalog(
+    tx: Transaction, price_book_id: PriceBookId, product_id: ProductId
+) -> ProductCatalog:
+    """Return the catalog of a product, read from the database to see what the transaction sees."""
+    versions = await discovery_versions(tx)
+    rows = await rows_of_product(tx, price_book_id, product_id)
+    books, entries, _ = rows
+    edges = {row[name] for row in (*books, *entries) for name in ("start_date", "end_date")}
+    edges |= {
+        day
+        for each in versions.discovery_versions
+        for day in (each.version.start_date, each.version.end_date)
+    }
+    days = tuple(sorted(day for day in edges if day is not None))
+    return ProductCatalog(rates=compiled(rows), versions=versions, days=days)
+
+
 async def catalog_terms(
     tx: Transaction, wanted: CatalogTermsQuery
 ) -> dict[ResourceId, CatalogTerms]:
     """Return the catalog's terms for each resource, as `DiscoverRates` finds them on that day.
 
-    A resource without a rate is left out. This reads the database, to see what the transaction
-    sees. Raises PROCEDURE_NOT_IN_FORCE.
+    A resource without a rate is left out. Raises PROCEDURE_NOT_IN_FORCE.
     """
-    book, product = wanted.price_book_id, wanted.product_id
-    parts = (await discovery_versions(tx)).on(wanted.day).parts
-    rates = compiled(await rows_of_product(tx, book, product))
-    found = {}
-    for resource_id, unit in wanted.units.items():
-        model = wanted.selling_model_id
-        question = Question(book, product, resource_id, unit, wanted.day, model)
-        if wanted.is_addition:
-            terms = rates.find_addition(question, parts)
-        else:
-            terms = _found(rates, question, parts)
-        if terms is not None:
-            found[resource_id] = terms
-    return found
+    return (await product_catalog(tx, wanted.price_book_id, wanted.product_id)).on(wanted)
 
 
 def _found(rates: CatalogRates, question: Question, parts: Parts) -> CatalogTerms | None:

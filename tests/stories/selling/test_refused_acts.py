@@ -8,8 +8,8 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import quote_service_pb2 as quotes
 
 from clients import UsageError
+from tests.stories.repricing.reprice_words import reprice
 from tests.stories.sale_words import linked, to
-from tests.stories.selling.reprice_words import reprice
 from tests.stories.token_words import Credits, commitment, described, pack, set_up
 from tests.stories.words import day, line, number, refusal, usage
 from tests.stories.world import World

@@ -57,7 +57,7 @@ class Story:
         await self.world.client.consumption.VoidUsage(request)
 
     def costs(self) -> Iterator[tuple[date, Decimal]]:
-        """What the usage of each day costs: 100 of an asset are included in a month."""
+        """Return the cost of the usage of each day: 100 of an asset are included in a month."""
         today, left = FIRST, 0
         while today < LAST:
             if today.day == 1:

@@ -46,6 +46,7 @@ class Asset(_message.Message):
     USAGE_MODEL_TYPE_FIELD_NUMBER: _builtins.int
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    RATE_BASIS_FIELD_NUMBER: _builtins.int
     BINDING_FIELD_NUMBER: _builtins.int
     BINDING_TARGET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
@@ -66,6 +67,8 @@ class Asset(_message.Message):
     """The anchor of a commitment: `accounts/{account}/assets/{asset}`; empty for other assets, and for a commitment that
     is not linked yet.
     """
+    rate_basis: _quote_service_pb2.RateBasis.ValueType
+    """The rates of the asset over time."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
     """The kind of target whose wallets it draws on now; unspecified for a commitment, which has a `linked_asset`."""
     binding_target: _builtins.str
@@ -118,12 +121,13 @@ class Asset(_message.Message):
         usage_model_type: _catalog_resources_pb2.Product.UsageModelType.ValueType = ...,
         linked_asset: _builtins.str = ...,
         warnings: _abc.Iterable[_quote_service_pb2.SaleWarning] | None = ...,
+        rate_basis: _quote_service_pb2.RateBasis.ValueType = ...,
         binding: _catalog_resources_pb2.Product.GrantBinding.ValueType = ...,
         binding_target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "rate_basis", b"rate_basis", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,7 +154,9 @@ class AssetResource(_message.Message):
     """
     @_builtins.property
     def terms(self) -> _types_pb2.RateTerms:
-        """The rate and tiers of usage beyond the grants."""
+        """The rate and tiers of usage beyond the grants, as they are now by the tenant's clock; the first or the last ones for
+        an asset that has not begun or has ended.
+        """
 
     @_builtins.property
     def entitlements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entitlement]:
@@ -281,7 +287,9 @@ class AssetChange(_message.Message):
         """
         REPRICE: AssetChange._Act.ValueType  # 4
         """The asset was moved to the rates of the catalog of a day."""
-        REBIND: AssetChange._Act.ValueType  # 5
+        FOLLOW: AssetChange._Act.ValueType  # 5
+        """The catalog changed, or will change on the effective date, and the asset follows it."""
+        REBIND: AssetChange._Act.ValueType  # 6
         """The asset was bound to another target from a day on."""
 
     class Act(_Act, metaclass=_ActEnumTypeWrapper):
@@ -301,7 +309,9 @@ class AssetChange(_message.Message):
     """
     REPRICE: AssetChange.Act.ValueType  # 4
     """The asset was moved to the rates of the catalog of a day."""
-    REBIND: AssetChange.Act.ValueType  # 5
+    FOLLOW: AssetChange.Act.ValueType  # 5
+    """The catalog changed, or will change on the effective date, and the asset follows it."""
+    REBIND: AssetChange.Act.ValueType  # 6
     """The asset was bound to another target from a day on."""
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -316,6 +326,7 @@ class AssetChange(_message.Message):
     ACT_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    REPRICE_RUN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}/changes/{change}`; for `OTHER_SALE`, that of the sale of the
     other asset.
@@ -332,6 +343,8 @@ class AssetChange(_message.Message):
     """The quote of the order: `accounts/{account}/quotes/{quote}`; empty if there was none."""
     created_by: _builtins.str
     """The credential that did it: `credentials/{credential}`; empty if the service itself did."""
+    reprice_run: _builtins.str
+    """The run that did it: `repriceRuns/{reprice_run}`; empty if there was none."""
     @_builtins.property
     def effective_date(self) -> _date_pb2.Date:
         """The first day on which the change applies, in the account's time zone."""
@@ -367,10 +380,11 @@ class AssetChange(_message.Message):
         act_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        reprice_run: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act_time", b"act_time", "approval", b"approval", "create_time", b"create_time", "effective_date", b"effective_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "act_time", b"act_time", "approval", b"approval", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "effective_date", b"effective_date", "field_changes", b"field_changes", "name", b"name", "order", b"order", "quote", b"quote", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "act_time", b"act_time", "approval", b"approval", "asset", b"asset", "create_time", b"create_time", "created_by", b"created_by", "effective_date", b"effective_date", "field_changes", b"field_changes", "name", b"name", "order", b"order", "quote", b"quote", "reason", b"reason", "reprice_run", b"reprice_run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -768,6 +782,8 @@ class RepricedResource(_message.Message):
         """The rates of the catalog are those that the asset has."""
         NO_CATALOG_RATE: RepricedResource._Outcome.ValueType  # 3
         """The catalog has no rate on the day; the asset keeps its own."""
+        FOLLOWS_CATALOG: RepricedResource._Outcome.ValueType  # 4
+        """The asset follows the catalog, so its rates change with it, and only with it."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """The outcome. New outcomes may be added."""
@@ -780,6 +796,8 @@ class RepricedResource(_message.Message):
     """The rates of the catalog are those that the asset has."""
     NO_CATALOG_RATE: RepricedResource.Outcome.ValueType  # 3
     """The catalog has no rate on the day; the asset keeps its own."""
+    FOLLOWS_CATALOG: RepricedResource.Outcome.ValueType  # 4
+    """The asset follows the catalog, so its rates change with it, and only with it."""
 
     ASSET_FIELD_NUMBER: _builtins.int
     USAGE_RESOURCE_FIELD_NUMBER: _builtins.int

@@ -86,8 +86,9 @@ class AssetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAssetChanges(self, request, context):
-        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-        catalog and new versions of policies are not among them, because they do not reach what was sold.
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+        versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+        asset follows the catalog.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """
@@ -114,7 +115,7 @@ class AssetServiceServicer:
         """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
         What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-        corrected. The history of each asset tells it.
+        corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
         Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
         a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new

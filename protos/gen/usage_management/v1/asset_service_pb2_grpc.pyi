@@ -38,8 +38,9 @@ class AssetServiceStub:
     ListAssets: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]
     """Lists an account's assets, oldest first."""
     ListAssetChanges: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]
-    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-    catalog and new versions of policies are not among them, because they do not reach what was sold.
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+    versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+    asset follows the catalog.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
@@ -58,7 +59,7 @@ class AssetServiceStub:
     """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
     What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-    corrected. The history of each asset tells it.
+    corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
     Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
@@ -96,8 +97,9 @@ class AssetServiceAsyncStub(AssetServiceStub):
     ListAssets: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetsRequest, _asset_service_pb2.ListAssetsResponse]  # type: ignore[assignment]
     """Lists an account's assets, oldest first."""
     ListAssetChanges: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.ListAssetChangesRequest, _asset_service_pb2.ListAssetChangesResponse]  # type: ignore[assignment]
-    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-    catalog and new versions of policies are not among them, because they do not reach what was sold.
+    """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+    versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+    asset follows the catalog.
 
     Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
     """
@@ -116,7 +118,7 @@ class AssetServiceAsyncStub(AssetServiceStub):
     """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
     What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
     catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-    corrected. The history of each asset tells it.
+    corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
     Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
@@ -169,8 +171,9 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _asset_service_pb2.ListAssetChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_asset_service_pb2.ListAssetChangesResponse, _abc.Awaitable[_asset_service_pb2.ListAssetChangesResponse]]:
-        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. Changes of the
-        catalog and new versions of policies are not among them, because they do not reach what was sold.
+        """Lists the changes of the rates, grants and policies of an asset, oldest first, from its sale on. New
+        versions of policies are not among them, because they do not reach what was sold; changes of the catalog are, if the
+        asset follows the catalog.
 
         Fails with NOT_FOUND (`ASSET_NOT_FOUND`).
         """
@@ -201,7 +204,7 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Moves assets that are sold to the rates of the catalog of a day, from that day on: up to 100 assets of an account.
         What was negotiated stays beside the new rates of the catalog; grants and policies do not change. Where the
         catalog has no rate, the asset keeps its own, and the outcome says so. Rating periods that are final are
-        corrected. The history of each asset tells it.
+        corrected. The history of each asset tells it. `RepriceService.CreateRepriceRun` does it for many accounts.
 
         Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
         a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new

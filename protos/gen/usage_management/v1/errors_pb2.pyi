@@ -261,6 +261,8 @@ class ErrorDetails(_message.Message):
         """The amend run does not exist."""
         VOID_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 254
         """The void run does not exist."""
+        REPRICE_RUN_NOT_FOUND: ErrorDetails._Reason.ValueType  # 482
+        """The reprice run does not exist, or belongs to another tenant; check the name."""
         TENANT_NOT_FOUND: ErrorDetails._Reason.ValueType  # 220
         """The tenant does not exist, or is not the caller's."""
         UNIT_CLASS_NOT_FOUND: ErrorDetails._Reason.ValueType  # 221
@@ -397,6 +399,14 @@ class ErrorDetails(_message.Message):
         """
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
+        RATE_BASIS_NOT_ALLOWED: ErrorDetails._Reason.ValueType  # 483
+        """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
+        REPRICE_RUN_STATE: ErrorDetails._Reason.ValueType  # 480
+        """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+        REPRICE_RUN_CHOICE: ErrorDetails._Reason.ValueType  # 484
+        """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
+        REPRICE_RUN_DIFFERS: ErrorDetails._Reason.ValueType  # 481
+        """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
         REBIND_DAY: ErrorDetails._Reason.ValueType  # 471
         """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
         REBIND_AGAIN: ErrorDetails._Reason.ValueType  # 472
@@ -693,6 +703,8 @@ class ErrorDetails(_message.Message):
     """The amend run does not exist."""
     VOID_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 254
     """The void run does not exist."""
+    REPRICE_RUN_NOT_FOUND: ErrorDetails.Reason.ValueType  # 482
+    """The reprice run does not exist, or belongs to another tenant; check the name."""
     TENANT_NOT_FOUND: ErrorDetails.Reason.ValueType  # 220
     """The tenant does not exist, or is not the caller's."""
     UNIT_CLASS_NOT_FOUND: ErrorDetails.Reason.ValueType  # 221
@@ -829,6 +841,14 @@ class ErrorDetails(_message.Message):
     """
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""
+    RATE_BASIS_NOT_ALLOWED: ErrorDetails.Reason.ValueType  # 483
+    """The rates of the line cannot follow the catalog; sell it `FROZEN`."""
+    REPRICE_RUN_STATE: ErrorDetails.Reason.ValueType  # 480
+    """The run that is repeated is not a dry run, or is not done; name a dry run that is done."""
+    REPRICE_RUN_CHOICE: ErrorDetails.Reason.ValueType  # 484
+    """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
+    REPRICE_RUN_DIFFERS: ErrorDetails.Reason.ValueType  # 481
+    """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
     REBIND_DAY: ErrorDetails.Reason.ValueType  # 471
     """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
     REBIND_AGAIN: ErrorDetails.Reason.ValueType  # 472

@@ -26,6 +26,36 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RateBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RateBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RATE_BASIS_UNSPECIFIED: _RateBasis.ValueType  # 0
+    """`FROZEN` in requests; never returned."""
+    RATE_BASIS_FROZEN: _RateBasis.ValueType  # 1
+    """The asset keeps the rates that it was sold with, until it is repriced."""
+    RATE_BASIS_FOLLOW_CATALOG: _RateBasis.ValueType  # 2
+    """The asset has on each day the rates that the catalog has on that day, by the price book and the selling model of its
+    sale. What was negotiated stays as it was agreed, and grants do not follow. On days on which the catalog has no rate,
+    the last terms hold, and the asset has a warning.
+    """
+
+class RateBasis(_RateBasis, metaclass=_RateBasisEnumTypeWrapper):
+    """The rates of an asset over time."""
+
+RATE_BASIS_UNSPECIFIED: RateBasis.ValueType  # 0
+"""`FROZEN` in requests; never returned."""
+RATE_BASIS_FROZEN: RateBasis.ValueType  # 1
+"""The asset keeps the rates that it was sold with, until it is repriced."""
+RATE_BASIS_FOLLOW_CATALOG: RateBasis.ValueType  # 2
+"""The asset has on each day the rates that the catalog has on that day, by the price book and the selling model of its
+sale. What was negotiated stays as it was agreed, and grants do not follow. On days on which the catalog has no rate,
+the last terms hold, and the asset has a warning.
+"""
+Global___RateBasis: _TypeAlias = RateBasis  # noqa: Y015
+
 @_typing.final
 class Quote(_message.Message):
     """A quote: an offer to an account."""
@@ -316,6 +346,7 @@ class SaleLine(_message.Message):
     NESTED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     NEGOTIATED_GRANTS_FIELD_NUMBER: _builtins.int
+    RATE_BASIS_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     """The product: `products/{product}`."""
     binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
@@ -352,6 +383,10 @@ class SaleLine(_message.Message):
     """True to let a commitment overlap other commitments of its anchor (`COMMITMENT_OVERLAP` otherwise): all of them
     pay for usage before grants do, in the drawdown order of the wallet. Two commitments of an anchor never have
     exactly the same days.
+    """
+    rate_basis: Global___RateBasis.ValueType
+    """The rates of the asset over time; `FROZEN` if unspecified. `FOLLOW_CATALOG` is refused (`RATE_BASIS_NOT_ALLOWED`) for
+    packs and commitments, for products without a rate, and where a rate is negotiated for a shared target.
     """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
@@ -423,10 +458,11 @@ class SaleLine(_message.Message):
         nested: _builtins.bool = ...,
         warnings: _abc.Iterable[Global___SaleWarning] | None = ...,
         negotiated_grants: _abc.Iterable[Global___NegotiatedGrant] | None = ...,
+        rate_basis: Global___RateBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "binding_line", b"binding_line", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "attributes", b"attributes", "binding", b"binding", "binding_line", b"binding_line", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "nested", b"nested", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "attributes", b"attributes", "binding", b"binding", "binding_line", b"binding_line", "binding_target", b"binding_target", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "negotiated_grants", b"negotiated_grants", "negotiated_rates", b"negotiated_rates", "nested", b"nested", "omitted_resources", b"omitted_resources", "policies", b"policies", "product", b"product", "quantity", b"quantity", "rate_basis", b"rate_basis", "resources", b"resources", "selling_model", b"selling_model", "start_date", b"start_date", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__binding_line: _TypeAlias = _typing.Literal["binding_line"]  # noqa: Y015
     _WhichOneofArgType__binding_line: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line"]  # noqa: Y015
@@ -450,6 +486,10 @@ class SaleWarning(_message.Message):
         """Never returned."""
         UNLINKED_COMMITMENT: SaleWarning._Code.ValueType  # 1
         """The commitment is not linked to an anchor, so that it pays for no usage."""
+        CATALOG_GAP: SaleWarning._Code.ValueType  # 2
+        """The asset follows the catalog, which has no rate for a resource of it: the last terms hold. Nor does it follow a
+        rate with which a negotiated tier would cost less than nothing.
+        """
 
     class Code(_Code, metaclass=_CodeEnumTypeWrapper):
         """The kind of hint. New kinds may be added."""
@@ -458,6 +498,10 @@ class SaleWarning(_message.Message):
     """Never returned."""
     UNLINKED_COMMITMENT: SaleWarning.Code.ValueType  # 1
     """The commitment is not linked to an anchor, so that it pays for no usage."""
+    CATALOG_GAP: SaleWarning.Code.ValueType  # 2
+    """The asset follows the catalog, which has no rate for a resource of it: the last terms hold. Nor does it follow a
+    rate with which a negotiated tier would cost less than nothing.
+    """
 
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int

@@ -589,6 +589,7 @@ class RateTerms(_message.Message):
     CATALOG_TIERS_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     CATALOG_CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    CATALOG_GAP_FIELD_NUMBER: _builtins.int
     base_entry: _builtins.str
     """The rate card entry of the base rate: `rateCards/{rate_card}/entries/{entry}`."""
     tier_entry: _builtins.str
@@ -601,6 +602,8 @@ class RateTerms(_message.Message):
     """True if neither the rate nor the tiers may be negotiated."""
     attribute_entry: _builtins.str
     """The rate card entry of the adjustments: `rateCards/{rate_card}/entries/{entry}`."""
+    catalog_gap: _builtins.bool
+    """True for terms that hold although the asset follows the catalog, because the catalog has none that it could follow."""
     @_builtins.property
     def rate(self) -> Global___Rate:
         """The rate before tiers: the negotiated rate if there is one, otherwise the rate of the catalog."""
@@ -652,10 +655,11 @@ class RateTerms(_message.Message):
         catalog_tiers: Global___RateTiers | None = ...,
         custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         catalog_custom_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        catalog_gap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "rate", b"rate", "tiers", b"tiers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "catalog_custom_fields", b"catalog_custom_fields", "catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "custom_fields", b"custom_fields", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attribute_entry", b"attribute_entry", "attributes", b"attributes", "base_entry", b"base_entry", "catalog_custom_fields", b"catalog_custom_fields", "catalog_gap", b"catalog_gap", "catalog_rate", b"catalog_rate", "catalog_tiers", b"catalog_tiers", "custom_fields", b"custom_fields", "non_negotiable", b"non_negotiable", "rate", b"rate", "rate_negotiated", b"rate_negotiated", "tier_entry", b"tier_entry", "tiers", b"tiers", "tiers_negotiated", b"tiers_negotiated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,7 @@ class UsageDetail(_message.Message):
     CATALOG_DRAWDOWN_ORDER_FIELD_NUMBER: _builtins.int
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
     TARGET_RATE_ORDER_FIELD_NUMBER: _builtins.int
+    RATE_BASIS_FIELD_NUMBER: _builtins.int
     sale: _builtins.str
     """The quote or the order of the line: `accounts/{account}/quotes/{quote}` or `accounts/{account}/orders/{order}`. For an
     asset, the order of the terms in force.
@@ -121,6 +122,8 @@ class UsageDetail(_message.Message):
     were negotiated for it, and those of packs. The first one applies to the assets of the target that have no negotiated
     and no fixed rate of their own. Zero if the rate is not one of them.
     """
+    rate_basis: _quote_service_pb2.RateBasis.ValueType
+    """The rates of the asset over time."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """The first day, in the account's time zone."""
@@ -186,10 +189,11 @@ class UsageDetail(_message.Message):
         catalog_drawdown_order: _catalog_resources_pb2.ResourcePolicies.DrawdownOrder.ValueType = ...,
         entitlements: _abc.Iterable[_asset_service_pb2.Entitlement] | None = ...,
         target_rate_order: _builtins.int = ...,
+        rate_basis: _quote_service_pb2.RateBasis.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "aggregation", b"aggregation", "binding_line", b"binding_line", "commitment", b"commitment", "end_date", b"end_date", "granted_quantity", b"granted_quantity", "overage", b"overage", "rating_frequency", b"rating_frequency", "resource", b"resource", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "aggregation", b"aggregation", "asset", b"asset", "binding", b"binding", "binding_line", b"binding_line", "binding_target", b"binding_target", "catalog_drawdown_order", b"catalog_drawdown_order", "commitment", b"commitment", "drawdown_order_level", b"drawdown_order_level", "end_date", b"end_date", "entitlements", b"entitlements", "granted_quantity", b"granted_quantity", "line", b"line", "linked_asset", b"linked_asset", "omittable", b"omittable", "overage", b"overage", "overage_charge", b"overage_charge", "product", b"product", "rating_frequency", b"rating_frequency", "resource", b"resource", "sale", b"sale", "start_date", b"start_date", "target_rate_order", b"target_rate_order", "unit_of_measure", b"unit_of_measure", "wallet", b"wallet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line", "aggregation", b"aggregation", "asset", b"asset", "binding", b"binding", "binding_line", b"binding_line", "binding_target", b"binding_target", "catalog_drawdown_order", b"catalog_drawdown_order", "commitment", b"commitment", "drawdown_order_level", b"drawdown_order_level", "end_date", b"end_date", "entitlements", b"entitlements", "granted_quantity", b"granted_quantity", "line", b"line", "linked_asset", b"linked_asset", "omittable", b"omittable", "overage", b"overage", "overage_charge", b"overage_charge", "product", b"product", "rate_basis", b"rate_basis", "rating_frequency", b"rating_frequency", "resource", b"resource", "sale", b"sale", "start_date", b"start_date", "target_rate_order", b"target_rate_order", "unit_of_measure", b"unit_of_measure", "wallet", b"wallet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__binding_line: _TypeAlias = _typing.Literal["binding_line"]  # noqa: Y015
     _WhichOneofArgType__binding_line: _TypeAlias = _typing.Literal["_binding_line", b"_binding_line"]  # noqa: Y015

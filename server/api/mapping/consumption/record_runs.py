@@ -225,7 +225,7 @@ def _period_to_pb(account_id: AccountId, one: RunPeriod) -> pb.RunPeriod:
 
 def _money_to_pb(account_id: AccountId, money: RunMoney) -> pb.RunMoney:
     return pb.RunMoney(
-        totals=[_total_to_pb(one) for one in money.totals],
+        totals=[total_to_pb(one) for one in money.totals],
         lines=[_line_to_pb(account_id, one) for one in money.lines],
         balances=[
             pb.RunBalance(
@@ -239,9 +239,10 @@ def _money_to_pb(account_id: AccountId, money: RunMoney) -> pb.RunMoney:
     )
 
 
-def _total_to_pb(one: RunTotal) -> pb.RunTotal:
+def total_to_pb(one: RunTotal) -> pb.RunTotal:
+    """Return the sum of the differences of lines in one unit."""
     return pb.RunTotal(
-        **_unit_pb(one.unit),
+        **run_unit_pb(one.unit),
         was_final=one.is_final,
         line_count=one.count,
         amount_difference=decimal_pb(one.amount),
@@ -256,7 +257,7 @@ def _line_to_pb(account_id: AccountId, one: RunLine) -> pb.RunLine:
         origin_start_time=time_pb(one.origin.start),
         origin_end_time=time_pb(one.origin.end),
         was_final=one.is_final,
-        **_unit_pb(one.unit),
+        **run_unit_pb(one.unit),
         used_difference=decimal_pb(one.used),
         overage_difference=decimal_pb(one.overage),
         amount_before=decimal_pb(one.before),
@@ -265,6 +266,6 @@ def _line_to_pb(account_id: AccountId, one: RunLine) -> pb.RunLine:
     )
 
 
-def _unit_pb(unit: UnitId) -> dict[str, Any]:
+def run_unit_pb(unit: UnitId) -> dict[str, Any]:
     """Return the currency or the token; nothing for usage without terms."""
     return unit_pb(unit) if unit else {}

@@ -113,6 +113,7 @@ def terms_to_pb(terms: RateTerms, *, is_fixed: bool = False) -> pb.RateTerms:
         attributes=terms.attributes,
         custom_fields=terms.effective_fields,
         catalog_custom_fields=terms.custom_fields if terms.negotiated_fields else {},
+        catalog_gap=terms.is_held,
     )
 
 

@@ -44,6 +44,7 @@ def asset_change_to_pb(account_id: AccountId, change: AssetChange) -> pb.AssetCh
         act_time=time_pb(content.act_time),
         create_time=time_pb(change.create_time),
         created_by=credential_name(change.created_by),
+        reprice_run="" if content.run_id is None else names.REPRICE_RUN.of(content.run_id),
     )
 
 

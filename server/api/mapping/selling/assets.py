@@ -5,6 +5,7 @@ from typing import Any
 
 from usage_management.v1 import asset_service_pb2 as pb
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
+from usage_management.v1 import quote_service_pb2 as quote_pb
 
 from server.api import names
 from server.api.mapping.filters import (
@@ -28,6 +29,7 @@ from server.api.values import (
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, AssetId, PriceBookId, UnitId
 from server.domain.modeling.roles import Binding
+from server.domain.selling.rebinding import target_of
 from server.domain.selling.repricing import Repriced
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
 from server.domain.selling.targets import binding_to
@@ -109,16 +111,18 @@ def reprice_assets_from_pb(request: pb.RepriceAssetsRequest) -> RepriceAssets:
 def repriced_to_pb(account_id: AccountId, found: Iterable[Repriced]) -> pb.RepriceAssetsResponse:
     """Return the outcomes of a repricing."""
     return pb.RepriceAssetsResponse(
-        resources=[
-            pb.RepricedResource(
-                asset=names.ASSET.of(account_id, one.asset_id),
-                usage_resource=names.RESOURCE.of(one.resource_id),
-                outcome=enum_pb(pb.RepricedResource.Outcome, one.outcome),
-                before=terms_to_pb(one.before, is_fixed=one.is_fixed),
-                after=terms_to_pb(one.after, is_fixed=one.is_fixed),
-            )
-            for one in found
-        ]
+        resources=[repriced_resource_to_pb(account_id, one) for one in found]
+    )
+
+
+def repriced_resource_to_pb(account_id: AccountId, one: Repriced) -> pb.RepricedResource:
+    """Return the outcome for a resource of an asset."""
+    return pb.RepricedResource(
+        asset=names.ASSET.of(account_id, one.asset_id),
+        usage_resource=names.RESOURCE.of(one.resource_id),
+        outcome=enum_pb(pb.RepricedResource.Outcome, one.outcome),
+        before=terms_to_pb(one.before, is_fixed=one.is_fixed),
+        after=terms_to_pb(one.after, is_fixed=one.is_fixed),
     )
 
 
@@ -136,17 +140,37 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
         external_id=asset.external_id or "",
         usage_model_type=enum_pb(catalog_pb.Product.UsageModelType, asset.role),
         linked_asset=names.ASSET.of(account_id, linked) if linked else "",
-        warnings=unlinked_warnings(asset.role.is_commitment and linked is None),
+        warnings=[
+            *unlinked_warnings(asset.role.is_commitment and linked is None),
+            *_gap_warnings(asset),
+        ],
+        rate_basis=enum_pb(quote_pb.RateBasis, asset.rate_basis),
         **_binding_to_pb(asset),
         **audit_pb(asset.audit),
     )
 
 
+def _gap_warnings(asset: Asset) -> list[quote_pb.SaleWarning]:
+    """Return a hint for each resource for which the catalog has no rate that the asset follows."""
+    return [
+        quote_pb.SaleWarning(
+            code=quote_pb.SaleWarning.CATALOG_GAP,
+            text=(
+                f"the catalog has no rate of {resource.resource_id} that the asset could follow, so"
+                " the last terms hold; an active rate card entry for these days ends that"
+            ),
+        )
+        for resource in asset.resources
+        if resource.terms is not None and resource.terms.is_held
+    ]
+
+
 def _binding_to_pb(asset: Asset) -> dict[str, Any]:
     """Return the binding and the target of an asset."""
-    if asset.target is None or asset.role.is_commitment:
+    target = target_of(asset)
+    if target is None or asset.role.is_commitment:
         return {}
-    binding, target_id = binding_to(asset.target, asset.id)
+    binding, target_id = binding_to(target, asset.id)
     pattern = names.ASSET if binding is Binding.ASSET else names.BINDING_TARGET
     return {
         "binding": enum_pb(catalog_pb.Product.GrantBinding, binding),

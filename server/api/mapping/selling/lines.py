@@ -54,6 +54,7 @@ from server.domain.selling.sales import (
     GrantParts,
     LineGrant,
     LineResource,
+    RateBasis,
     SaleLine,
 )
 
@@ -79,6 +80,7 @@ def line_to_pb(account_id: AccountId, line: SaleLine) -> pb.SaleLine:
         attributes=line.attributes,
         external_id=line.external_id or "",
         nested=line.nested,
+        rate_basis=enum_pb(pb.RateBasis, line.rate_basis),
         omitted_resources=map(names.RESOURCE.of, line.omitted),
         warnings=unlinked_warnings(line.is_unlinked),
         resources=[line_resource_to_pb(line, resource) for resource in line.resources],
@@ -177,6 +179,7 @@ def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine
         attributes=reader.labels("attributes"),
         external_id=external_id_from_reader(reader),
         nested=reader.message.nested,
+        rate_basis=reader.optional_choice("rate_basis", RateBasis) or RateBasis.FROZEN,
         negotiated=tuple(
             _negotiated_from_reader(asked_rate) for asked_rate in reader.subs("negotiated_rates")
         ),

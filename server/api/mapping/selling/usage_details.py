@@ -2,6 +2,7 @@
 
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
 from usage_management.v1 import catalog_service_pb2 as catalog_rpc_pb
+from usage_management.v1 import quote_service_pb2 as quote_pb
 from usage_management.v1 import usage_details_service_pb2 as pb
 
 from server.api import names
@@ -94,6 +95,7 @@ def usage_detail_to_pb(account_id: AccountId, detail: UsageDetail) -> pb.UsageDe
         drawdown_order_level=enum_pb(catalog_rpc_pb.PolicyLevel, sources.order),
         entitlements=[entitlement_to_pb(sold, unit_id) for sold in detail.entitlements],
         target_rate_order=detail.rate_order,
+        rate_basis=enum_pb(quote_pb.RateBasis, line.rate_basis),
     )
     if listed is not None and listed.order is not resource.policies.wallet.order:
         made.catalog_drawdown_order = enum_pb(drawdown, listed.order)

@@ -33,6 +33,7 @@ _NOTES = {
 }
 
 
+_HELD = "the catalog has no rate that the asset could follow: the last one holds"
 _WON = "the lowest committed rate goes on beyond the commitment"
 _LOST = "another commitment has a rate that is as low or lower"
 _NOT_LOWER = "not lower than the rate without it"
@@ -45,7 +46,8 @@ def base_rate(state: State) -> None:
         return
     state.base = terms.rate
     state.set_rate(terms.rate)
-    state.add(Element.BASE_RATE, {"entry": terms.base_entry or ""}, rate_text(terms.rate))
+    note = _HELD if terms.is_held else ""
+    state.add(Element.BASE_RATE, {"entry": terms.base_entry or ""}, rate_text(terms.rate), note)
 
 
 def negotiated_rate(state: State, order: tuple[Agreed, ...]) -> None:

@@ -19,7 +19,20 @@ SELECT tenant_now(tenant_id) AS now, usage_window_days FROM tenants WHERE tenant
 -- Two concurrent changes wait here for each other, so revisions follow the order of commits.
 --   $1 tenant_id uuid
 UPDATE tenants SET catalog_revision = catalog_revision + 1 WHERE tenant_id = $1
-RETURNING catalog_revision;
+RETURNING catalog_revision, tenant_now($1) AS now, EXISTS (
+          SELECT FROM order_lines WHERE tenant_id = $1 AND account_id > '' AND rate_basis = 'FOLLOW_CATALOG') AS is_followed;
+
+-- name: share_catalog
+-- Changes of the catalog wait until the transaction ends.
+--   $1 tenant_id uuid
+SELECT catalog_revision FROM tenants WHERE tenant_id = $1 FOR SHARE;
+
+-- name: has_later_follow
+-- True if a later change of the catalog is to be followed, which includes the earlier ones.
+--   $1 tenant_id uuid, $2 revision bigint
+SELECT EXISTS (SELECT FROM jobs
+                WHERE tenant_id = $1 AND state = 'PENDING' AND kind = 'follow_catalog' AND account_id = ''
+                  AND payload ->> 'after' = '' AND (payload ->> 'revision')::bigint > $2);
 
 -- name: tenant_keys
 -- The ids of all tenants.

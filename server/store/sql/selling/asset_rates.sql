@@ -46,3 +46,45 @@ SELECT $1, $2, n.asset_rate_id, n.asset_id, n.usage_resource_id, $6, n.end_time,
   FROM unnest($3::uuid[], $4::uuid[], $5::text[], $7::timestamptz[], $8::jsonb[])
        AS n (asset_rate_id, asset_id, usage_resource_id, end_time, terms)
  ORDER BY n.asset_rate_id;
+
+-- name: all_rates
+-- All rates of some assets.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+SELECT asset_id, usage_resource_id, start_time, terms FROM asset_rates
+ WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[])
+ ORDER BY asset_id, usage_resource_id, start_time;
+
+-- name: drop_rates
+-- Rates that begin at a time or later.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
+--   $5 start_times timestamptz[]
+DELETE FROM asset_rates AS r
+ USING unnest($3::uuid[], $4::text[], $5::timestamptz[]) AS n (asset_id, usage_resource_id, start_time)
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = n.asset_id AND r.asset_id = ANY ($3::uuid[])
+   AND r.usage_resource_id = n.usage_resource_id AND r.start_time >= n.start_time;
+
+-- name: cut_rates
+-- Rates that begin before a time end there at the latest.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
+--   $5 end_times timestamptz[]
+UPDATE asset_rates AS r SET end_time = n.end_time
+  FROM unnest($3::uuid[], $4::text[], $5::timestamptz[]) AS n (asset_id, usage_resource_id, end_time)
+ WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.asset_id = n.asset_id AND r.asset_id = ANY ($3::uuid[])
+   AND r.usage_resource_id = n.usage_resource_id AND (r.end_time IS NULL OR r.end_time > n.end_time);
+
+-- name: add_dated_rates
+-- Rates with their spans.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_rate_ids uuid[], $4 asset_ids uuid[],
+--   $5 usage_resource_ids text[], $6 start_times timestamptz[], $7 end_times timestamptz[], $8 terms jsonb[]
+INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id, start_time, end_time,
+                         terms)
+SELECT $1, $2, n.* FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[])
+       AS n (asset_rate_id, asset_id, usage_resource_id, start_time, end_time, terms)
+ ORDER BY n.asset_rate_id;
+
+-- name: following_accounts
+-- The accounts with assets that follow the catalog, after the last one seen.
+--   $1 tenant_id uuid, $2 after_account_id text, $3 limit bigint
+SELECT DISTINCT account_id FROM order_lines
+ WHERE tenant_id = $1 AND rate_basis = 'FOLLOW_CATALOG' AND account_id > $2
+ ORDER BY account_id LIMIT $3;

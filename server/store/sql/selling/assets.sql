@@ -47,54 +47,17 @@ SELECT $1, $2, r.asset_rate_id, r.asset_id, r.usage_resource_id, r.start_time, r
        AS r (asset_rate_id, asset_id, usage_resource_id, start_time, end_time, terms)
  ORDER BY r.asset_rate_id;
 
--- name: add_entitlements
--- The entitlements of the new assets; their action is always NEW here.
---   $1 tenant_id uuid, $2 account_id text, $3 entitlement_ids uuid[], $4 numbers bigint[],
---   $5 wallet_ids uuid[], $6 asset_ids uuid[], $7 usage_resource_ids text[], $8 product_ids text[],
---   $9 product_grant_ids text[], $10 quantities numeric[], $11 unit_scales smallint[],
---   $12 start_dates date[], $13 end_dates date[], $14 anchor_dates date[], $15 refresh_units text[],
---   $16 refresh_counts integer[], $17 refresh_policy_ids text[], $18 validity_units text[],
---   $19 validity_counts integer[], $20 can_roll_over boolean[], $21 max_rollovers integer[],
---   $22 rollover_max_quantities numeric[], $23 rollover_max_percents numeric[],
---   $24 rollover_policy_ids text[], $25 next_indices integer[], $26 refresh_policy_versions integer[],
---   $27 rollover_policy_versions integer[], $28 rollover_remainder_percents numeric[],
---   $29 spend_caps numeric[]
-INSERT INTO entitlements (tenant_id, account_id, entitlement_id, number, wallet_id, asset_id,
-                          usage_resource_id, action, product_id, product_grant_id, quantity, unit_scale,
-                          start_date, end_date, anchor_date, refresh_unit, refresh_count,
-                          refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
-                          rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index,
-                          refresh_policy_version, rollover_policy_version, rollover_remainder_percent,
-                          spend_cap)
-SELECT $1, $2, e.entitlement_id, e.number, e.wallet_id, e.asset_id, e.usage_resource_id, 'NEW',
-       e.product_id, e.product_grant_id, e.quantity, e.unit_scale, e.start_date, e.end_date,
-       e.anchor_date, e.refresh_unit, e.refresh_count, e.refresh_policy_id, e.validity_unit,
-       e.validity_count, e.can_roll_over, e.max_rollovers, e.rollover_max_quantity,
-       e.rollover_max_percent, e.rollover_policy_id, e.next_index, e.refresh_policy_version,
-       e.rollover_policy_version, e.rollover_remainder_percent, e.spend_cap
-  FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
-              $10::numeric[], $11::smallint[], $12::date[], $13::date[], $14::date[], $15::text[],
-              $16::integer[], $17::text[], $18::text[], $19::integer[], $20::boolean[], $21::integer[],
-              $22::numeric[], $23::numeric[], $24::text[], $25::integer[], $26::integer[],
-              $27::integer[], $28::numeric[], $29::numeric[])
-       AS e (entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id,
-             product_grant_id, quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit,
-             refresh_count, refresh_policy_id, validity_unit, validity_count, can_roll_over,
-             max_rollovers, rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index,
-             refresh_policy_version, rollover_policy_version, rollover_remainder_percent, spend_cap)
- ORDER BY e.entitlement_id;
-
 -- name: find_asset
 -- One asset without its resources; its order is that of the line in force.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
        created_by, update_time, updated_by,
-       l.order_id, l.role,
+       l.order_id, l.role, l.rate_basis,
        (SELECT k.anchor_id FROM commitment_links AS k
          WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id) AS anchor_id
   FROM assets
  CROSS JOIN LATERAL (
-       SELECT o.order_id, o.role FROM order_lines AS o
+       SELECT o.order_id, o.role, o.rate_basis FROM order_lines AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.asset_id = assets.asset_id
           AND o.version = assets.line_version LIMIT 1) AS l
  WHERE tenant_id = $1 AND account_id = $2 AND asset_id = $3;
@@ -104,15 +67,16 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
 --   $1 tenant_id uuid, $2 account_id text, $3 after_number bigint, $4 limit bigint,
 --   $5 product_id text or null, $6 usage_resource_id text or null, $7 on_date date or null,
 --   $8 start_create_time timestamptz or null, $9 end_create_time timestamptz or null,
---   $10 external_id text or null, $11 unlinked boolean
+--   $10 external_id text or null, $11 unlinked boolean, $12 price_book_id text or null,
+--   $13 follows boolean
 SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date, external_id, create_time,
        created_by, update_time, updated_by,
-       l.order_id, l.role,
+       l.order_id, l.role, l.rate_basis,
        (SELECT k.anchor_id FROM commitment_links AS k
          WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id) AS anchor_id
   FROM assets
  CROSS JOIN LATERAL (
-       SELECT o.order_id, o.role FROM order_lines AS o
+       SELECT o.order_id, o.role, o.rate_basis FROM order_lines AS o
         WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.asset_id = assets.asset_id
           AND o.version = assets.line_version LIMIT 1) AS l
  WHERE tenant_id = $1 AND account_id = $2 AND number > $3
@@ -127,6 +91,10 @@ SELECT asset_id, account_id, number, product_id, quantity, start_date, end_date,
    AND (NOT $11::boolean OR (l.role NOT IN ('ANCHOR', 'PACK') AND NOT EXISTS (
        SELECT FROM commitment_links AS k
         WHERE k.tenant_id = $1 AND k.account_id = $2 AND k.asset_id = assets.asset_id)))
+   AND ($12::text IS NULL OR EXISTS (
+       SELECT FROM orders AS o
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.order_id = l.order_id AND o.price_book_id = $12))
+   AND (NOT $13::boolean OR l.rate_basis = 'FOLLOW_CATALOG')
  ORDER BY number
  LIMIT $4;
 
@@ -139,8 +107,10 @@ SELECT external_id, asset_id
  ORDER BY external_id;
 
 -- name: held_resources
--- The resources of some assets, with the last terms of each.
---   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
+-- The resources of some assets, with the terms of each at a time: now without one. What has not begun then has its
+-- first terms, and what has ended its last.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 at timestamptz or null
+WITH clock AS MATERIALIZED (SELECT coalesce($4::timestamptz, tenant_now($1)) AS now)
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
        h.start_time, h.end_time, h.policies, h.is_fixed, h.bound_time, h.former_wallet_id,
        e.target_kind, e.target_id, r.terms
@@ -156,18 +126,8 @@ SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.defini
        SELECT r.terms FROM asset_rates AS r
         WHERE r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.asset_id = h.asset_id
           AND r.usage_resource_id = h.usage_resource_id
-        ORDER BY r.start_time DESC LIMIT 1) AS r ON true
+        ORDER BY r.start_time <= (SELECT now FROM clock) DESC,
+                 abs(extract(epoch FROM r.start_time - (SELECT now FROM clock)))
+        LIMIT 1) AS r ON true
  WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.asset_id = ANY ($3::uuid[])
  ORDER BY h.asset_id, h.usage_resource_id;
-
--- name: held_entitlements
--- The entitlements of some assets, by number.
---   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
-SELECT entitlement_id, number, wallet_id, asset_id, usage_resource_id, product_id, product_grant_id,
-       quantity, unit_scale, start_date, end_date, anchor_date, refresh_unit, refresh_count,
-       refresh_policy_id, validity_unit, validity_count, can_roll_over, max_rollovers,
-       rollover_max_quantity, rollover_max_percent, rollover_policy_id, next_index, refresh_policy_version,
-       rollover_policy_version, rollover_remainder_percent, spend_cap
-  FROM entitlements
- WHERE tenant_id = $1 AND account_id = $2 AND asset_id = ANY ($3::uuid[])
- ORDER BY number;

@@ -14,10 +14,10 @@ SELECT tenant_id, account_id, $3, quote_id, 'DRAFT', price_book_id, currency_cod
 --   of the lines
 INSERT INTO order_lines (tenant_id, account_id, order_id, position, asset_id, product_id, quantity, start_date,
                          end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
-                         omitted, resources)
+                         omitted, rate_basis, resources)
 SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORDER BY position))::integer],
        product_id, quantity, start_date, end_date, role, binding, target_id, target_line, selling_model_id, external_id,
-       nested, omitted, resources
+       nested, omitted, rate_basis, resources
   FROM quote_lines
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = $4
  ORDER BY position;
@@ -35,23 +35,24 @@ RETURNING revision, create_time, created_by, update_time, updated_by;
 --   $6 product_ids text[], $7 quantities numeric[], $8 start_dates date[], $9 end_dates date[],
 --   $10 bindings text[], $11 resources jsonb[], $12 roles text[], $13 target_ids text[],
 --   $14 selling_model_ids text[], $15 external_ids text[], $16 nested boolean[], $17 target_lines smallint[],
---   $18 omitted text[]
+--   $18 omitted text[], $19 rate_bases text[]
 INSERT INTO order_lines (tenant_id, account_id, order_id, asset_id, position, product_id, quantity, start_date,
                          end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
-                         omitted, resources)
+                         omitted, rate_basis, resources)
 SELECT $1, $2, $3, l.asset_id, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
-       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.resources
+       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
   FROM unnest($4::uuid[], $5::smallint[], $6::text[], $7::numeric[], $8::date[], $9::date[], $10::text[],
-              $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::smallint[], $18::text[])
+              $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::smallint[], $18::text[],
+              $19::text[])
        AS l (asset_id, position, product_id, quantity, start_date, end_date, binding, resources, role, target_id,
-             selling_model_id, external_id, nested, target_line, omitted)
+             selling_model_id, external_id, nested, target_line, omitted, rate_basis)
  ORDER BY l.position;
 
 -- name: line_of_asset
 -- The line in force of an asset.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_id uuid
 SELECT l.order_id AS sale_id, l.asset_id, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
-       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.resources
+       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
   FROM assets AS a
   JOIN order_lines AS l
     ON l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = a.asset_id AND l.version = a.line_version
@@ -95,7 +96,7 @@ SELECT order_id, account_id, quote_id, state, price_book_id, currency_code, acti
 -- The lines of some orders, in their order.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_ids uuid[]
 SELECT order_id AS sale_id, asset_id, product_id, quantity, start_date, end_date, role, binding, target_id, target_line,
-       selling_model_id, external_id, nested, omitted, resources
+       selling_model_id, external_id, nested, omitted, rate_basis, resources
   FROM order_lines
  WHERE tenant_id = $1 AND account_id = $2 AND order_id = ANY ($3::uuid[])
  ORDER BY order_id, position;

@@ -28,16 +28,17 @@ RETURNING revision, create_time, created_by, update_time, updated_by;
 --   $5 product_ids text[], $6 quantities numeric[], $7 start_dates date[], $8 end_dates date[],
 --   $9 bindings text[], $10 resources jsonb[], $11 roles text[], $12 target_ids text[],
 --   $13 selling_model_ids text[], $14 external_ids text[], $15 nested boolean[], $16 target_lines smallint[],
---   $17 omitted text[]
+--   $17 omitted text[], $18 rate_bases text[]
 INSERT INTO quote_lines (tenant_id, account_id, quote_id, position, product_id, quantity, start_date,
                          end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
-                         omitted, resources)
+                         omitted, rate_basis, resources)
 SELECT $1, $2, $3, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
-       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.resources
+       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
   FROM unnest($4::smallint[], $5::text[], $6::numeric[], $7::date[], $8::date[], $9::text[], $10::jsonb[],
-              $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::smallint[], $17::text[])
+              $11::text[], $12::text[], $13::text[], $14::text[], $15::boolean[], $16::smallint[], $17::text[],
+              $18::text[])
        AS l (position, product_id, quantity, start_date, end_date, binding, resources, role, target_id,
-             selling_model_id, external_id, nested, target_line, omitted)
+             selling_model_id, external_id, nested, target_line, omitted, rate_basis)
  ORDER BY l.position;
 
 -- name: find_quote
@@ -83,7 +84,7 @@ SELECT q.quote_id, q.account_id, CASE WHEN q.state NOT IN ('WITHDRAWN', 'ORDERED
 -- The lines of some quotes, in their order.
 --   $1 tenant_id uuid, $2 account_id text, $3 quote_ids uuid[]
 SELECT quote_id AS sale_id, product_id, quantity, start_date, end_date, role, binding, target_id, target_line,
-       selling_model_id, external_id, nested, omitted, resources
+       selling_model_id, external_id, nested, omitted, rate_basis, resources
   FROM quote_lines
  WHERE tenant_id = $1 AND account_id = $2 AND quote_id = ANY ($3::uuid[])
  ORDER BY quote_id, position;

@@ -57,7 +57,7 @@ SELECT h.asset_id, a.number, h.usage_resource_id, h.wallet_id, e.target_kind <> 
 -- The line in force of each of some assets.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[]
 SELECT l.asset_id AS sale_id, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding, l.target_id, l.target_line,
-       l.selling_model_id, l.external_id, l.nested, l.omitted, l.resources
+       l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
   FROM assets AS a
   JOIN order_lines AS l
     ON l.tenant_id = $1 AND l.account_id = $2 AND l.asset_id = a.asset_id AND l.version = a.line_version

@@ -182,6 +182,9 @@ async def test_refusals_change_nothing(sandbox):
     assert (outside.reason, outside.violations[0].field) == ("INTERVAL_INVALID", "assets[0]")
     assert (nobody.reason, book.reason) == ("ACCOUNT_NOT_FOUND", "PRICE_BOOK_NOT_FOUND")
     assert not none.resources
+    # The rate is that of now, by the tenant's clock.
+    assert await rate_of(world, asset) == 1
+    await world.advance("2024-02-16")
     assert await rate_of(world, asset) == 2
 
 

@@ -11,8 +11,8 @@ from usage_management.v1 import types_pb2 as types
 from server.usecases.billing import closing
 from tests.stories import rate_words
 from tests.stories.rate_words import INACTIVE, move, priced, put
+from tests.stories.repricing.reprice_words import dearer, reprice, shop
 from tests.stories.sale_words import linked
-from tests.stories.selling.reprice_words import dearer, reprice, shop
 from tests.stories.token_words import Credits, commitment, described, set_up
 from tests.stories.words import Metered, figure, line, moment, refusal, stamp
 from tests.stories.world import World

@@ -1,0 +1,1 @@
+"""Stories of assets that move to other rates, or follow the catalog."""
