@@ -11,8 +11,8 @@ from tests.stories.bindings.rebind_words import CALLS, rebind, shop, wallet_of
 from tests.stories.consumption.amend_words import void
 from tests.stories.detail_words import detail_list
 from tests.stories.preview_words import lines, preview
+from tests.stories.repricing.reprice_words import dearer, reprice
 from tests.stories.sale_words import bind
-from tests.stories.selling.reprice_words import dearer, reprice
 from tests.stories.words import REJECTED, Metered, figure, line, usage
 
 
