@@ -29,6 +29,7 @@ asset = typer.Typer(
 asset.command("link")(asset_acts.link)
 asset.command("reprice")(asset_acts.reprice)
 asset.command("reprice-all")(reprice_all)
+asset.command("rebind")(asset_acts.rebind)
 
 ASSET = Annotated[
     str,

@@ -206,7 +206,7 @@ CREATE TABLE public.asset_changes (
     reprice_run_id uuid,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     created_by uuid DEFAULT public.calling_credential(),
-    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text, 'FOLLOW'::text]))),
+    CONSTRAINT asset_changes_act_check CHECK ((act = ANY (ARRAY['SALE'::text, 'LINK'::text, 'REPRICE'::text, 'FOLLOW'::text, 'REBIND'::text]))),
     CONSTRAINT asset_changes_number_check CHECK ((number > 0))
 );
 
@@ -245,8 +245,13 @@ CREATE TABLE public.asset_resources (
     start_time timestamp with time zone NOT NULL,
     end_time timestamp with time zone,
     policies jsonb NOT NULL,
+    former_wallet_id uuid,
+    bound_time timestamp with time zone,
+    moved_time timestamp with time zone,
+    CONSTRAINT asset_resources_check CHECK ((moved_time >= bound_time)),
     CONSTRAINT asset_resources_commitment_rate_check CHECK ((commitment_rate = ANY (ARRAY['LOWEST'::text, 'BOUNDED'::text]))),
     CONSTRAINT asset_resources_role_check CHECK ((role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text, 'TOKEN_COMMITMENT'::text, 'QUANTITY_COMMITMENT'::text, 'MONETARY_COMMITMENT'::text]))),
+    CONSTRAINT bound_since_a_time CHECK ((num_nonnulls(former_wallet_id, bound_time, moved_time) = ANY (ARRAY[0, 3]))),
     CONSTRAINT only_commitments_have_a_rate CHECK (((commitment_rate IS NULL) = (role = ANY (ARRAY['ANCHOR'::text, 'PACK'::text]))))
 );
 
@@ -259,6 +264,10 @@ COMMENT ON COLUMN public.asset_resources.token_wallet_id IS 'the wallet whose to
 COMMENT ON COLUMN public.asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 
 COMMENT ON COLUMN public.asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
+
+COMMENT ON COLUMN public.asset_resources.bound_time IS 'the time from which on its usage draws on wallet_id, if it was bound otherwise before; until then, on former_wallet_id';
+
+COMMENT ON COLUMN public.asset_resources.moved_time IS 'when the last of its grants leaves former_wallet_id: at bound_time, or the start of an issue that was posted after it';
 
 CREATE TABLE public.assets (
     tenant_id uuid NOT NULL,
@@ -485,9 +494,13 @@ CREATE TABLE public.entitlements (
     rollover_policy_version integer DEFAULT 0 NOT NULL,
     spend_cap public.quantity,
     next_index integer,
+    former_wallet_id uuid,
+    move_time timestamp with time zone,
+    moved_index integer,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT entitlements_action_check CHECK ((action = ANY (ARRAY['NEW'::text, 'AMEND'::text, 'RENEWAL'::text, 'CANCELLATION'::text, 'RAMP'::text]))),
-    CONSTRAINT entitlements_quantity_check CHECK (((quantity)::numeric >= (0)::numeric))
+    CONSTRAINT entitlements_quantity_check CHECK (((quantity)::numeric >= (0)::numeric)),
+    CONSTRAINT moved_as_a_whole CHECK ((num_nonnulls(former_wallet_id, move_time, moved_index) = ANY (ARRAY[0, 3])))
 );
 
 ALTER TABLE ONLY public.entitlements FORCE ROW LEVEL SECURITY;
@@ -495,6 +508,8 @@ ALTER TABLE ONLY public.entitlements FORCE ROW LEVEL SECURITY;
 COMMENT ON TABLE public.entitlements IS 'run-time: the entitlement of one asset action, with its policies';
 
 COMMENT ON COLUMN public.entitlements.next_index IS 'the first issue not posted yet; null before the first';
+
+COMMENT ON COLUMN public.entitlements.moved_index IS 'the first issue into wallet_id; those before are in former_wallet_id, and what is left of them moves at move_time';
 
 CREATE TABLE public.grants (
     tenant_id uuid NOT NULL,
@@ -509,9 +524,11 @@ CREATE TABLE public.grants (
     quantity public.quantity NOT NULL,
     start_time timestamp with time zone NOT NULL,
     expire_time timestamp with time zone,
+    arrive_time timestamp with time zone,
     head_seq bigint DEFAULT 0 NOT NULL,
     balance public.quantity DEFAULT 0 NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT arrives_from_a_grant CHECK (((arrive_time IS NULL) = (source_grant_id IS NULL))),
     CONSTRAINT grant_expires_after_start CHECK ((expire_time > start_time)),
     CONSTRAINT grant_not_overdrawn CHECK ((((balance)::numeric >= (0)::numeric) AND ((balance)::numeric <= (quantity)::numeric))),
     CONSTRAINT grants_quantity_check CHECK (((quantity)::numeric > (0)::numeric))
@@ -520,6 +537,8 @@ CREATE TABLE public.grants (
 ALTER TABLE ONLY public.grants FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.grants IS 'run-time: one issue in a wallet';
+
+COMMENT ON COLUMN public.grants.source_grant_id IS 'the grant of another wallet of which this is what moved here at arrive_time';
 
 CREATE TABLE public.jobs (
     tenant_id uuid NOT NULL,
@@ -683,7 +702,7 @@ CREATE TABLE public.pending_corrections (
     start_time timestamp with time zone NOT NULL,
     cause text NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT pending_corrections_cause_check CHECK ((cause = ANY (ARRAY['LATE'::text, 'VOID'::text, 'AMEND'::text, 'SALE'::text, 'RATE'::text])))
+    CONSTRAINT pending_corrections_cause_check CHECK ((cause = ANY (ARRAY['LATE'::text, 'VOID'::text, 'AMEND'::text, 'SALE'::text, 'RATE'::text, 'REBIND'::text])))
 );
 
 ALTER TABLE ONLY public.pending_corrections FORCE ROW LEVEL SECURITY;
@@ -1108,6 +1127,7 @@ CREATE TABLE public.rating_periods (
     freeze_time timestamp with time zone NOT NULL,
     state text DEFAULT 'OPEN'::text NOT NULL,
     final_time timestamp with time zone,
+    has_moved boolean DEFAULT false NOT NULL,
     create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rating_periods_check CHECK ((end_time > start_time)),
     CONSTRAINT rating_periods_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'FROZEN'::text, 'FINAL'::text])))
@@ -1116,6 +1136,8 @@ CREATE TABLE public.rating_periods (
 ALTER TABLE ONLY public.rating_periods FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE public.rating_periods IS 'run-time: the rating periods of a wallet with their states';
+
+COMMENT ON COLUMN public.rating_periods.has_moved IS 'true if usage of an asset was moved to another wallet, so that who waited for the lock has to look again';
 
 CREATE TABLE public.record_run_balances (
     tenant_id uuid NOT NULL,
@@ -1805,7 +1827,7 @@ END) STORED,
     CONSTRAINT wallet_entries_check CHECK (((covered IS NULL) OR (cause_kind = 'CELL'::text))),
     CONSTRAINT wallet_entries_grant_seq_check CHECK ((grant_seq > 0)),
     CONSTRAINT wallet_entries_hash_check CHECK ((length(hash) = 32)),
-    CONSTRAINT wallet_entries_kind_check CHECK ((kind = ANY (ARRAY['GRANT'::text, 'REFRESH'::text, 'ROLLOVER'::text, 'EXPIRY'::text, 'AMENDMENT'::text, 'CANCELLATION'::text, 'DRAWDOWN'::text, 'CORRECTION'::text]))),
+    CONSTRAINT wallet_entries_kind_check CHECK ((kind = ANY (ARRAY['GRANT'::text, 'REFRESH'::text, 'ROLLOVER'::text, 'EXPIRY'::text, 'AMENDMENT'::text, 'CANCELLATION'::text, 'DRAWDOWN'::text, 'CORRECTION'::text, 'MOVED_OUT'::text, 'MOVED_IN'::text]))),
     CONSTRAINT wallet_entries_seq_check CHECK ((seq > 0)),
     CONSTRAINT wallet_opens_empty CHECK (((seq > 1) OR ((wallet_before)::numeric = (0)::numeric)))
 );
@@ -2141,6 +2163,8 @@ CREATE UNIQUE INDEX aggregation_policy_id_taken ON public.aggregation_policies U
 
 CREATE INDEX asset_rates_by_asset ON public.asset_rates USING btree (tenant_id, account_id, asset_id, usage_resource_id, start_time);
 
+CREATE INDEX asset_resources_by_former_wallet ON public.asset_resources USING btree (tenant_id, account_id, former_wallet_id) WHERE (former_wallet_id IS NOT NULL);
+
 CREATE INDEX asset_resources_by_token_wallet ON public.asset_resources USING btree (tenant_id, account_id, token_wallet_id) WHERE (token_wallet_id IS NOT NULL);
 
 CREATE INDEX asset_resources_by_wallet ON public.asset_resources USING btree (tenant_id, account_id, wallet_id);
@@ -2152,6 +2176,8 @@ CREATE UNIQUE INDEX commitment_policy_id_taken ON public.commitment_policies USI
 CREATE INDEX corrections_by_time ON public.corrections USING btree (tenant_id, account_id, create_time, correction_id);
 
 CREATE UNIQUE INDEX custom_field_id_taken ON public.custom_fields USING btree (tenant_id, lower((custom_field_id)::text));
+
+CREATE INDEX entitlements_by_former_wallet ON public.entitlements USING btree (tenant_id, account_id, former_wallet_id) WHERE (former_wallet_id IS NOT NULL);
 
 CREATE INDEX entitlements_by_wallet ON public.entitlements USING btree (tenant_id, account_id, wallet_id, number);
 
@@ -2427,6 +2453,12 @@ ALTER TABLE ONLY public.wallets
 
 ALTER TABLE ONLY public.grants
     ADD CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES public.entitlements(tenant_id, account_id, entitlement_id);
+
+ALTER TABLE ONLY public.asset_resources
+    ADD CONSTRAINT former_wallet_exists FOREIGN KEY (tenant_id, account_id, former_wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
+
+ALTER TABLE ONLY public.entitlements
+    ADD CONSTRAINT former_wallet_exists FOREIGN KEY (tenant_id, account_id, former_wallet_id) REFERENCES public.wallets(tenant_id, account_id, wallet_id);
 
 ALTER TABLE ONLY public.wallet_entries
     ADD CONSTRAINT grant_exists FOREIGN KEY (tenant_id, account_id, wallet_id, grant_id) REFERENCES public.grants(tenant_id, account_id, wallet_id, grant_id);

@@ -27,10 +27,26 @@ TIME = "2024-01-31T23:00:00.000001+00:00"
 INSTANT = datetime(2024, 1, 31, 23, 0, 0, 1, tzinfo=UTC)
 # Before the first issue is posted there is no next one.
 ENTITLEMENT = [ID, OTHER, 1, "10.50", 2, "2024-01-01", None, "2024-01-01", None, None, None, None,
-               False, None, None, None, None, None, None,
+               False, None, None, None, None, None, None, None, None, None, None,
 ]  # fmt: skip
-GRANT = [ID, OTHER, "REFRESH", 0, 0, "10.50", TIME, None, 3, "0.000000000001"]
-ASSET = [ID, "CHARGE", TIME, None, None, None, None, 7, "plan", None, None, "ANCHOR", None, None]
+GRANT = [ID, OTHER, "REFRESH", 0, 0, "10.50", TIME, None, 3, "0.000000000001", None, None]
+ASSET = [
+    ID,
+    "CHARGE",
+    TIME,
+    None,
+    None,
+    None,
+    None,
+    7,
+    "plan",
+    None,
+    None,
+    "ANCHOR",
+    None,
+    None,
+    None,
+]
 CELL = [
     ID,
     OTHER,

@@ -1,10 +1,11 @@
-"""`usage asset link` and `usage asset reprice`: acts on assets that are sold."""
+"""`usage asset link`, `reprice` and `rebind`: acts on assets that are sold."""
 
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from usage_management.v1 import asset_service_pb2 as pb
+from usage_management.v1.catalog_resources_pb2 import Product
 
 from clients import UsageClient
 from clients.cli.names import ACCOUNT, account_name, asset_name, day, named
@@ -16,6 +17,9 @@ from clients.values import enum_name
 DRY_RUN = Annotated[
     bool, typer.Option("--dry-run", help="say what would change, and change nothing")
 ]
+
+# The binding is that of the target which is named.
+NAMED = Product.GrantBinding.GRANT_BINDING_UNSPECIFIED
 
 
 def link(
@@ -81,6 +85,49 @@ def reprice(  # noqa: PLR0913, PLR0917 - an option each
         now.show(answer, "", _table(answer))
 
     now.run(work)
+
+
+def rebind(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="accounts/ACME/assets/…")],
+    target: Annotated[
+        str,
+        typer.Argument(help="`self`, `account`, or the name of an asset or a binding target"),
+    ],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DAY", help="from this day on; today if not given"),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="the reason; it is kept in the history")] = "",
+    dry_run: DRY_RUN = False,
+) -> None:
+    """Bind an asset to another target from a day on, with what is left of its grants."""
+    now = session(context)
+    word = target.upper()
+    binding = Product.GrantBinding.Value(word) if word in ("SELF", "ACCOUNT") else NAMED
+
+    async def work(client: UsageClient) -> None:
+        made = await client.assets.RebindAsset(
+            pb.RebindAssetRequest(
+                name=name,
+                binding=binding,
+                binding_target="" if binding != NAMED else target,
+                start_date=day(start) if start else None,
+                reason=reason,
+                validate_only=dry_run,
+            )
+        )
+        now.show(made, "", _rebound(made, is_dry=dry_run))
+
+    now.run(work)
+
+
+def _rebound(made: pb.Asset, *, is_dry: bool) -> Table:
+    target = made.binding_target or enum_name(made, "binding").lower()
+    cells = [(last(one.usage_resource), last(one.wallet)) for one in made.resources]
+    table = rows(("resource", "wallet"), cells)
+    table.title = f"{made.name} {'would be' if is_dry else 'is'} bound to {target}"
+    return table
 
 
 def _table(answer: pb.RepriceAssetsResponse) -> Table:

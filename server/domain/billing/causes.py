@@ -11,3 +11,4 @@ class Cause(StrEnum):
     AMEND = "AMEND"
     SALE = "SALE"
     RATE = "RATE"
+    REBIND = "REBIND"

@@ -66,6 +66,10 @@ class WalletCalendar:
         cadence = self.frequency.period.cadence
         return self.with_freeze(period_after(self.zone, self.anchor, cadence, period))
 
+    def containing(self, instant: datetime) -> Period:
+        """Return the rating period that contains an instant."""
+        return rating_period(self.zone, self.anchor, self.frequency.period, instant)
+
     def with_freeze(self, period: Period) -> RatingPeriod:
         """Return a rating period with its freeze time."""
         freeze = freeze_time(self.zone, period.end, self.frequency.delay)

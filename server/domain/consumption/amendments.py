@@ -171,6 +171,7 @@ def after(first: AmendOutcome, is_equal: bool, record_id: RecordId) -> AmendOutc
 def counted_again(record: KnownRecord, meter: Meter) -> Counted:
     """Return a stored record as it was counted."""
     stored = record.stored
+    meter = meter.at(stored.time)
     usage = Usage(
         record.account_id,
         record.record_id,

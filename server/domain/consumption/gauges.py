@@ -18,11 +18,16 @@ from server.domain.ids import AssetId, RecordId
 
 
 class Service(NamedTuple):
-    """The number of an asset, and the time for which it is sold; without an end it goes on."""
+    """The number of an asset, and the time for which it is sold; without an end it goes on.
+
+    If it draws on another wallet before or after, the time is that of this wallet; it is sold until
+    `sold_until` then.
+    """
 
     number: int
     start: datetime
     end: datetime | None
+    sold_until: datetime | None = None
 
     def within(self, period: Period) -> Period | None:
         """Return the part of a period in which the asset is in service, if there is any."""

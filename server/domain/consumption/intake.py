@@ -171,11 +171,13 @@ class _Series:
         for slot in self.by_date.get(day, ()):
             if slot.day.start <= instant < slot.day.end:
                 return slot
-        civil, period = self.meter.day_and_period(instant)
+        # A day never has two wallets, because an asset is bound from a midnight on.
+        meter = self.meter.at(instant)
+        civil, period = meter.day_and_period(instant)
         # A day has one slot even if it overlaps two UTC dates: slots are compared by identity.
         found = self.by_start.get(civil.start)
         if found is None:
-            found = self.by_start[civil.start] = Slot(self.meter, civil, period)
+            found = self.by_start[civil.start] = Slot(meter, civil, period)
         self.by_date.setdefault(day, []).append(found)
         return found
 

@@ -90,6 +90,7 @@ class Meter:
     Its rating periods are whole here, but outcomes show the first one from `service_start` on.
     The wallets in `blocking` refuse usage that they cannot cover. What a gauge holds is weighted by
     time. With a `unique_label`, its distinct values in each window of `unique_period` are counted.
+    Until `bound_time` the asset was bound to another target, with the meter `former`.
     """
 
     account_id: AccountId
@@ -110,6 +111,14 @@ class Meter:
     unique_period: PolicyPeriod = PolicyPeriod.DAY
     start: datetime
     end: datetime | None
+    bound_time: datetime | None = None
+    former: "Meter | None" = None
+
+    def at(self, instant: datetime) -> "Meter":
+        """Return the meter of the wallet that pays at a time."""
+        if self.bound_time is None or self.former is None or self.bound_time <= instant:
+            return self
+        return self.former
 
     @property
     def wallet(self) -> WalletKey:

@@ -7,10 +7,11 @@ however early the line starts, and the rating periods from its start through tod
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from server.domain.calendar import (
+    INSTANT,
     Period,
     PolicyPeriod,
     freeze_time,
@@ -47,8 +48,6 @@ MOST_WALLETS = value_of("order.wallets")
 MOST_DAYS_BACK = value_of("order.back_dated_days")
 MOST_ISSUES_BACK = value_of("grant.back_dated_issues")
 MOST_PERIODS = value_of("order.periods")
-
-INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,8 @@ def next_issue(entitlement: Entitlement, zone: str, now: datetime) -> tuple[int,
     if index is None:
         first = refresh.cadence.index(entitlement.anchor, entitlement.start) if refresh else 0
         return first, local_midnight(zone, entitlement.start)
-    if refresh is None:
+    until = entitlement.issues_until
+    if refresh is None or (until is not None and index >= until):
         return None
     day = refresh.cadence.nth(entitlement.anchor, index)
     if entitlement.end is not None and day >= entitlement.end:
@@ -185,7 +185,7 @@ class _Plan:
             targets=tuple(targets[key] for key in sorted(targets)),
             wallets=tuple(sorted(self.touched.values(), key=lambda w: w.id)),
             grants=tuple(sorted(self.grants, key=lambda g: (g.start, g.id))),
-            periods=_in_turn((self.periods[key] for key in sorted(self.periods)), self.now),
+            periods=in_turn((self.periods[key] for key in sorted(self.periods)), self.now),
             refreshes=tuple(sorted(self.refreshes)),
         )
 
@@ -359,7 +359,7 @@ class _Sale:
             yield period
 
 
-def _in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ...]:
+def in_turn(periods: Iterable[DuePeriod], now: datetime) -> tuple[DuePeriod, ...]:
     """Return the periods with close times that increase within each wallet."""
     ordered: list[DuePeriod] = []
     for due in periods:

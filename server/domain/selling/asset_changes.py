@@ -37,6 +37,7 @@ class AssetAct(StrEnum):
     LINK = "LINK"
     REPRICE = "REPRICE"
     FOLLOW = "FOLLOW"
+    REBIND = "REBIND"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

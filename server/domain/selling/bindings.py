@@ -182,7 +182,8 @@ def check_unused(name: str, users: Sequence[str], act: str) -> None:
         return
     violations = tuple(Violation(user, "IN_USE", f"is bound to {name}") for user in users)
     more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-    text = f"{users[0]}{more} is bound to {name}, so {act}; create another target"
+    text = f"{users[0]}{more} is bound to {name}, so {act}; create another target, to which"
+    text += " RebindAsset binds assets that are sold"
     raise FailedPrecondition("IN_USE", text, {"name": name}, violations)
 
 

@@ -38,6 +38,10 @@ class Entitlement:
     Without `validity` an issue lasts for one refresh interval, or as long as the entitlement if
     there is no refresh. `next_index` is the first issue that is not posted yet. `spend_cap` is the
     most that usage under a commitment to spend costs during a whole issue.
+
+    If its asset was bound to another target, each of both wallets has a part of it. The wallet
+    before has the issues before `issues_until`, and what is left of them moves to the wallet
+    `leaves_to` at `leave_time`. The wallet after has the issues from `issues_from` on.
     """
 
     id: EntitlementId
@@ -54,6 +58,10 @@ class Entitlement:
     rollover: RolloverPolicy | None = None
     next_index: int | None = None
     spend_cap: Decimal | None = None
+    issues_from: int | None = None
+    issues_until: int | None = None
+    leave_time: datetime | None = None
+    leaves_to: WalletId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,8 @@ class Grant:
     """One issue in a wallet: its `quantity` when it was opened, and its `balance` now.
 
     `index` is the issue's position from the anchor. A remainder that rolled over has the index of
-    the issue whose window it joins, and the number of its `rollovers`.
+    the issue whose window it joins, and the number of its `rollovers`. One that was moved here from
+    another wallet pays from its `arrive_time` on; `source_id` is the grant that it was there.
     """
 
     id: GrantId
@@ -74,6 +83,13 @@ class Grant:
     start: datetime
     expire: datetime | None
     balance: Decimal
+    arrive_time: datetime | None = None
+    source_id: GrantId | None = None
+
+    @property
+    def opens(self) -> datetime:
+        """The time from which on its wallet has it."""
+        return self.start if self.arrive_time is None else self.arrive_time
 
     def holding(self, balance: Decimal) -> "Grant":
         """Return this grant with another balance."""
@@ -89,11 +105,13 @@ class Grant:
             start=self.start,
             expire=self.expire,
             balance=balance,
+            arrive_time=self.arrive_time,
+            source_id=self.source_id,
         )
 
     def is_open(self, at: datetime) -> bool:
         """Return whether it can pay for usage at `at`."""
-        return self.start <= at and (self.expire is None or at < self.expire)
+        return self.opens <= at and (self.expire is None or at < self.expire)
 
 
 @exact
@@ -131,8 +149,9 @@ def next_indices(opened: Iterable[Grant]) -> dict[EntitlementId, int]:
     """Return the index after the last opened issue, by entitlement."""
     indices: dict[EntitlementId, int] = {}
     for grant in opened:
-        # A rollover carries a remainder of an earlier issue and takes no index.
-        if grant.kind is not GrantKind.ROLLOVER:
+        # A rollover carries a remainder of an earlier issue and takes no index, and what moved here
+        # was issued elsewhere.
+        if grant.kind is not GrantKind.ROLLOVER and grant.arrive_time is None:
             after = max(indices.get(grant.entitlement_id, 0), grant.index + 1)
             indices[grant.entitlement_id] = after
     return indices
@@ -223,11 +242,32 @@ def issued_through(entitlement: Entitlement, zone: str, instant: datetime) -> En
     return replace(entitlement, next_index=min(index, entitlement.next_index))
 
 
+def issue_start(entitlement: Entitlement, zone: str, k: int) -> datetime:
+    """Return the start of issue `k`."""
+    return local_midnight(zone, _days(entitlement, k)[0])
+
+
+def first_index_from(entitlement: Entitlement, zone: str, instant: datetime) -> int:
+    """Return the index of the first issue that starts at `instant` or later."""
+    first, day = _first_index(entitlement), local_date(zone, instant)
+    if day <= entitlement.start:
+        return first
+    if entitlement.refresh is None:
+        return first + 1
+    index = entitlement.refresh.cadence.index(entitlement.anchor, day)
+    is_start = issue_start(entitlement, zone, index) >= instant
+    return index if is_start else index + 1
+
+
 def _indices(entitlement: Entitlement) -> Iterable[int]:
     """Return the indexes of the unposted issues, without end for a refreshed entitlement."""
     first = _first_index(entitlement)
     after = first if entitlement.next_index is None else entitlement.next_index
-    return range(after, first + 1) if entitlement.refresh is None else count(after)
+    after = max(after, entitlement.issues_from or after)
+    until = first + 1 if entitlement.refresh is None else entitlement.issues_until
+    if until is not None and entitlement.issues_until is not None:
+        until = min(until, entitlement.issues_until)
+    return count(after) if until is None else range(after, until)
 
 
 def _first_index(entitlement: Entitlement) -> int:

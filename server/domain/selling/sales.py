@@ -48,6 +48,7 @@ from server.domain.rating.rates import (
 )
 from server.domain.selling.billing_cycles import BillingCycle
 from server.domain.selling.grants import Entitlement
+from server.domain.selling.targets import TargetKey
 
 
 class QuoteState(StrEnum):
@@ -315,7 +316,11 @@ class SoldEntitlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetResource:
-    """One resource of an asset, from one local midnight to another."""
+    """One resource of an asset, from one local midnight to another.
+
+    `target` is that of its wallet. Before `bound_time` it drew on the wallet of another target, if
+    it was bound to one.
+    """
 
     resource_id: ResourceId
     wallet_id: WalletId
@@ -329,6 +334,9 @@ class AssetResource:
     role: ProductRole = ProductRole.ANCHOR
     commitment: CommitmentRate | None = None
     entitlements: tuple[SoldEntitlement, ...] = ()
+    target: TargetKey | None = None
+    bound_time: datetime | None = None
+    former_wallet_id: WalletId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,14 @@ def target_key(binding: Binding, target_id: str | None, asset_id: AssetId | str)
     return TargetKind(binding), target_id or ""
 
 
+def binding_to(target: TargetKey, asset_id: AssetId) -> tuple[Binding, str | None]:
+    """Return the binding of an asset to a target, and the id of the target where it has one."""
+    kind, target_id = target
+    if target == (TargetKind.ASSET, str(asset_id)):
+        return Binding.SELF, None
+    return Binding(kind), target_id or None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementAccount:
     """One target: an asset by its id, or the account by an empty id, with its calendar and window.

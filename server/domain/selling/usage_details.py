@@ -14,6 +14,7 @@ from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.additions import Addition, ranked_for_target
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.sales import LineResource, Order, Quote, SaleLine, SoldEntitlement
+from server.domain.selling.targets import TargetKey, binding_to
 
 
 class OverageCharge(StrEnum):
@@ -29,7 +30,8 @@ class HeldResource:
     """A resource of an asset, with the line in force and the terms of a day.
 
     `number` is that of the asset. The wallet `is_shared` unless it is that of one asset. A
-    commitment may have been linked to its anchor later than it was sold.
+    commitment may have been linked to its anchor later than it was sold, and an asset may have been
+    `bound` to another target.
     """
 
     asset_id: AssetId
@@ -44,6 +46,7 @@ class HeldResource:
     terms: RateTerms | None
     anchor_id: AssetId | None
     entitlements: tuple[SoldEntitlement, ...]
+    bound: TargetKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,10 @@ def details_of_assets(
 
 
 def _bound(held: HeldResource) -> SaleLine:
+    """Return the line with the target that the asset has now."""
+    if held.bound is not None:
+        binding, target_id = binding_to(held.bound, held.asset_id)
+        return replace(held.line, binding=binding, target_id=target_id, target_line=None)
     if held.anchor_id is None:
         return held.line
     return replace(held.line, binding=Binding.ASSET, target_id=str(held.anchor_id))

@@ -30,6 +30,8 @@ class EntryKind(StrEnum):
     CORRECTION = "CORRECTION"
     AMENDMENT = "AMENDMENT"
     CANCELLATION = "CANCELLATION"
+    MOVED_OUT = "MOVED_OUT"
+    MOVED_IN = "MOVED_IN"
 
 
 class CauseKind(StrEnum):
@@ -38,6 +40,7 @@ class CauseKind(StrEnum):
     ISSUE = "ISSUE"
     BOUNDARY = "BOUNDARY"
     CELL = "CELL"
+    MOVE = "MOVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

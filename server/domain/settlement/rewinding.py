@@ -16,14 +16,14 @@ from server.domain.exact import ZERO, exact
 from server.domain.ids import GrantId
 from server.domain.selling.grants import issued_through, next_indices
 from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
-from server.domain.settlement.walk import Settlement
+from server.domain.settlement.walk import MOVED_IN, Settlement
 from server.domain.settlement.wallet_states import WalletState
 
 
 class MovementKey(NamedTuple):
     """A cause and the grant that it moves, at the time at which the movement counts.
 
-    `leg` tells the legs of a boundary apart, and is 0 for others.
+    `leg` tells the legs of a boundary or a move apart, and is 0 for others.
     """
 
     effective_time: datetime
@@ -59,7 +59,13 @@ ALL_PERIODS = Span(datetime(1900, 1, 1, tzinfo=UTC))
 """All rating periods of a wallet: it begins before the first usage of every wallet."""
 
 BOUNDARY_LEGS = 3
-"""The number of legs of a boundary: rolled out, rolled in, expired."""
+"""The number of legs of a boundary: rolled out, rolled in, expired; a move has fewer."""
+
+WITH_LEGS = frozenset({CauseKind.BOUNDARY, CauseKind.MOVE})
+"""The causes whose legs are told apart."""
+
+POSTED_ONCE = frozenset({CauseKind.ISSUE, CauseKind.MOVE})
+"""The causes that a correction posts as usual if they were not posted before."""
 
 NOTHING = Moved()
 
@@ -81,9 +87,12 @@ def counts_since(key: MovementKey, since: datetime) -> bool:
 def rewound(state: WalletState, since: datetime, posted: PostedSums) -> WalletState:
     """Return a wallet as it was before the period from `since`; `posted` is what moved after it."""
     moved: dict[GrantId, Decimal] = {}
+    arrived: dict[GrantId, Decimal] = {}
     for key, sums in posted.items():
         if counts_since(key, since):
             moved[key.grant_id] = moved.get(key.grant_id, ZERO) + sums.amount
+            if key.cause_kind is CauseKind.MOVE and key.leg == MOVED_IN:
+                arrived[key.grant_id] = arrived.get(key.grant_id, ZERO) + sums.amount
     grants = state.posted_grants
     return replace(
         state,
@@ -91,8 +100,13 @@ def rewound(state: WalletState, since: datetime, posted: PostedSums) -> WalletSt
         grants=tuple(
             grant.holding(grant.balance - moved.get(grant.id, ZERO))
             for grant in grants
-            # A grant that starts later was not there.
-            if grant.start <= since
+            # A grant that starts or arrives later was not there.
+            if grant.opens <= since
+        ),
+        arrivals=tuple(
+            replace(grant, quantity=arrived[grant.id], balance=arrived[grant.id])
+            for grant in grants
+            if arrived.get(grant.id)
         ),
         entitlements=tuple(
             issued_through(entitlement, state.terms.zone, since)
@@ -149,10 +163,10 @@ def corrections(
 ) -> tuple[Movement, ...]:
     """Return the movements that turn what was posted into the movements of a new walk.
 
-    `posted` is compared for the periods from `since` that end by `through`. An issue that was not
-    posted yet is posted as usual.
+    `posted` is compared for the periods from `since` that end by `through`. An issue or a move that
+    was not posted yet is posted as usual.
     """
-    due = _sums(movements)
+    due = sums_of(movements)
     known = {
         key: sums
         for key, sums in posted.items()
@@ -161,7 +175,7 @@ def corrections(
     by_key = {_key_of(movement): movement for movement in movements}
     changes: list[Movement] = []
     for key in sorted(due.keys() | known.keys()):
-        if key.cause_kind is CauseKind.ISSUE and key not in known:
+        if key.cause_kind in POSTED_ONCE and key not in known:
             changes.append(by_key[key])
             continue
         parts = _parts(known.get(key, NOTHING), due.get(key, NOTHING))
@@ -183,8 +197,8 @@ def in_posting_order(movements: Iterable[Movement], revision: int) -> tuple[Move
             continue
         cause = (movement.cause_kind, movement.cause_id, movement.leg)
         turn = turns[cause] = turns.get(cause, -1) + 1
-        is_boundary = movement.cause_kind is CauseKind.BOUNDARY
-        leg = movement.leg + BOUNDARY_LEGS * turn if is_boundary else turn
+        has_legs = movement.cause_kind in WITH_LEGS
+        leg = movement.leg + BOUNDARY_LEGS * turn if has_legs else turn
         found.append(replace(movement, leg=leg, cause_revision=revision))
     return tuple(sorted(found, key=lambda movement: movement.amount < 0))
 
@@ -214,7 +228,8 @@ def _parts(before: Moved, after: Moved) -> list[Moved]:
     return [Moved(amount=-before.amount, paid=-before.paid), after]
 
 
-def _sums(movements: Iterable[Movement]) -> dict[MovementKey, Moved]:
+def sums_of(movements: Iterable[Movement]) -> dict[MovementKey, Moved]:
+    """Return the sums of movements, by cause and grant."""
     found: dict[MovementKey, Moved] = {}
     for movement in movements:
         key = _key_of(movement)
@@ -231,6 +246,6 @@ def _key_of(movement: Movement) -> MovementKey:
         movement.effective_time,
         movement.cause_kind,
         movement.cause_id,
-        movement.leg if movement.cause_kind is CauseKind.BOUNDARY else 0,
+        movement.leg if movement.cause_kind in WITH_LEGS else 0,
         movement.grant_id,
     )

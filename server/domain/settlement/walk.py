@@ -1,7 +1,8 @@
 """Settlement: the walk through time that turns increments into movements.
 
 The walk takes increments in turn. Before an increment that is drawn at t it handles every boundary
-up to t: remainders expire or roll over, then due issues are credited. The same walk computes the
+up to t: remainders expire or roll over, those of an asset that is bound elsewhere move to their new
+wallet, then due issues and what moves here are credited. The same walk computes the
 final drawdown of one rating period and, over all periods that are not final, the live balance.
 Settling periods one after the other gives the same result as settling them at once.
 """
@@ -32,8 +33,11 @@ NO_COMMITMENTS: Commitments = {}
 # The legs of a boundary.
 ROLLED_OUT, ROLLED_IN, EXPIRED = 0, 1, 2
 
+# The legs of a move.
+MOVED_OUT, MOVED_IN = 0, 1
+
 # Before every instant, since a walk starts with the first boundary of its grants.
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ class Settlement:
 
 
 @exact
-def settle(
+def settle(  # noqa: PLR0913 - everything that a wallet's balance depends on
     terms: WalletTerms,
     grants: Iterable[Grant],
     entitlements: Iterable[Entitlement],
@@ -84,12 +88,13 @@ def settle(
     *,
     through: datetime,
     commitments: Commitments = NO_COMMITMENTS,
+    arrivals: Iterable[Grant] = (),
 ) -> Settlement:
     """Draw `increments` on the grants, and handle all boundaries up to and including `through`.
 
-    Grants of `commitments` pay first. `grants` are all that were posted so far. Always: drawn plus
-    overage is the quantity, the movements add up to the change of the balances, and no grant goes
-    below zero.
+    Grants of `commitments` pay first. `grants` are all that were posted so far, and `arrivals`
+    those that move here from other wallets. Always: drawn plus overage is the quantity, the
+    movements add up to the change of the balances, and no grant goes below zero.
     """
     before = tuple(grants)
     turns = sorted(increments, key=turn)
@@ -98,6 +103,7 @@ def settle(
     walk = _Walk(terms, {entitlement.id: entitlement for entitlement in entitlements})
     walk.commit(commitments, turns)
     walk.begin(before, horizon)
+    walk.expect(arrivals)
     results = []
     for increment in turns:
         walk.reach(increment.at)
@@ -120,11 +126,26 @@ def opening(grant: Grant) -> Movement:
     )
 
 
+def arrival(grant: Grant) -> Movement:
+    """Return the movement that credits what was left of another grant, which moves here."""
+    assert grant.source_id is not None, grant
+    return Movement(
+        kind=EntryKind.MOVED_IN,
+        grant_id=grant.id,
+        amount=grant.quantity,
+        effective_time=grant.opens,
+        cause_kind=CauseKind.MOVE,
+        cause_id=grant.source_id,
+        leg=MOVED_IN,
+    )
+
+
 Window = tuple[EntitlementId, datetime, datetime | None]
 """An entitlement, and the start and expiry of a remainder of it that rolled over."""
 
-# Boundaries at one instant: what expires goes first, what is issued comes after.
-_ENDS, _BEGINS = 0, 1
+# Boundaries at one instant: what expires goes first, then what leaves, and what is issued or
+# arrives comes after.
+_ENDS, _LEAVES, _BEGINS = 0, 1, 2
 
 
 @dataclass(slots=True)
@@ -133,9 +154,9 @@ class _Walk:
 
     terms: WalletTerms
     entitlements: dict[EntitlementId, Entitlement]
-    now: datetime = _EARLIEST
+    now: datetime = EARLIEST
     grants: dict[GrantId, Grant] = field(default_factory=dict)
-    issues: dict[GrantId, Grant] = field(default_factory=dict)
+    due: dict[GrantId, tuple[Grant, Movement]] = field(default_factory=dict)
     opened: list[GrantId] = field(default_factory=list)
     rolled: dict[Window, Decimal] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
@@ -152,10 +173,19 @@ class _Walk:
             self._keep(grant)
         for entitlement in self.entitlements.values():
             for issue in issues(entitlement, self.terms.zone, through=horizon):
-                if issue.id not in self.grants:
-                    self.issues[issue.id] = issue
-                    # The id makes the order total: the same wallet always gives the same entries.
-                    heappush(self.boundaries, (issue.start, _BEGINS, 0, issue.id))
+                self._queue(issue, opening(issue))
+
+    def expect(self, arrivals: Iterable[Grant]) -> None:
+        """Queue the grants that arrive from other wallets."""
+        for grant in arrivals:
+            self._queue(grant, arrival(grant))
+
+    def _queue(self, grant: Grant, movement: Movement) -> None:
+        """Queue a grant that opens later, unless it was posted."""
+        if grant.id not in self.grants:
+            self.due[grant.id] = grant, movement
+            # The id makes the order total: the same wallet always gives the same entries.
+            heappush(self.boundaries, (grant.opens, _BEGINS, 0, grant.id))
 
     def commit(self, commitments: Commitments, increments: Iterable[Increment]) -> None:
         """Compute what a unit takes from each commitment, by all usage of its rating period."""
@@ -186,9 +216,10 @@ class _Walk:
             self.now, side, _, grant_id = heappop(self.boundaries)
             if side == _ENDS:
                 self._end(self.grants[grant_id])
+            elif side == _LEAVES:
+                self._leave(self.grants[grant_id])
             else:
-                issue = self.issues.pop(grant_id)
-                self._open(issue, opening(issue))
+                self._open(*self.due.pop(grant_id))
 
     def draw(self, increment: Increment) -> SettledIncrement:
         """Spend one increment. All boundaries before it have been handled."""
@@ -253,6 +284,21 @@ class _Walk:
         if rest:
             self._move(replace(out, kind=EntryKind.EXPIRY, amount=-rest, leg=EXPIRED))
 
+    def _leave(self, grant: Grant) -> None:
+        """Move what is left of a grant to another wallet. An empty grant moves nothing."""
+        if grant.balance:
+            self._move(
+                Movement(
+                    kind=EntryKind.MOVED_OUT,
+                    grant_id=grant.id,
+                    amount=-grant.balance,
+                    effective_time=self.now,
+                    cause_kind=CauseKind.MOVE,
+                    cause_id=grant.id,
+                    leg=MOVED_OUT,
+                )
+            )
+
     def _successor(self, grant: Grant, entitlement: Entitlement) -> Grant | None:
         """Return the grant that a remainder becomes, within the cap of its window."""
         successor = rolled(grant, entitlement, self.terms.zone)
@@ -294,6 +340,11 @@ class _Walk:
             heappush(
                 self.boundaries, (grant.expire, _ENDS, self._counted_rollovers(grant), grant.id)
             )
+        entitlement = self.entitlements.get(grant.entitlement_id)
+        if entitlement is not None and entitlement.leave_time is not None:
+            # An issue that was posted after the move, before anybody knew of it, leaves at once.
+            leaves = max(entitlement.leave_time, grant.opens)
+            heappush(self.boundaries, (leaves, _LEAVES, 0, grant.id))
 
     def _counted_rollovers(self, grant: Grant) -> int:
         """Return how often a grant rolled over, if that is counted. Under a cap, fewer go first.

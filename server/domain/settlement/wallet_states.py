@@ -43,6 +43,10 @@ class WalletState:
     tokens or of spend has a `token_wallet`, and in `sources` the wallets whose resources are rated
     in the token or count as spend, each with the `payers` through which they do. `services` has the
     time for which each asset is sold. `rating_versions` are the versions of the tenant's procedure.
+
+    `since` is then, if these periods are final, and else the end of the last final one, if any.
+    `arrivals` are what other wallets moved here since then, as it was posted. `moved_from` are
+    those of these wallets whose moves are not posted, or change with usage that is not taken in.
     """
 
     terms: WalletTerms
@@ -58,6 +62,9 @@ class WalletState:
     token_wallet: TokenWallet | None = None
     sources: tuple["WalletState", ...] = ()
     payers: Payers = field(default_factory=dict)
+    since: datetime | None = None
+    arrivals: tuple[Grant, ...] = ()
+    moved_from: tuple["WalletState", ...] = ()
 
     @property
     def posted_grants(self) -> tuple[Grant, ...]:
@@ -86,6 +93,7 @@ def walked(wallet: WalletState, cells: Sequence[Cell], *, through: datetime) -> 
         _drawn_at_the_end(terms, _increments(wallet, cells), through),
         through=through,
         commitments=wallet.commitments,
+        arrivals=wallet.arrivals,
     )
 
 
@@ -145,7 +153,8 @@ def _precedences(wallet: WalletState) -> Callable[[Increment], Precedence]:
 
     def of(item: Increment) -> Precedence:
         service = wallet.services.get(item.asset_id)
-        end = service.end if service and service.end else NO_PRECEDENCE.end
+        # An asset that is bound elsewhere later keeps its place among the others.
+        end = (service and (service.sold_until or service.end)) or NO_PRECEDENCE.end
         segments = wallet.rates.get(item.asset_id, ())
         segment = next((one for one in segments if one.contains(item.rated_at)), None)
         terms = None if segment is None else segment.terms

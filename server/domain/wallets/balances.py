@@ -5,7 +5,7 @@ stale and is not stored. The part that is not posted yet is marked provisional.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from server.domain.exact import ZERO, Rounding, divide, exact
 from server.domain.ids import AssetId, UnitId, WalletId
 from server.domain.selling.grants import Grant, next_start
 from server.domain.settlement.drawdown import FOREVER
+from server.domain.settlement.moves import departed, replaced
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.tokens import token_cell_id, tokens_of
 from server.domain.settlement.walk import Settlement
@@ -112,7 +113,7 @@ def project(wallet: WalletState, *, now: datetime) -> Settlement:
         for cell in source.cells
     }
     own = (cell for cell in wallet.cells if cell.id not in costing)
-    return walked(wallet, (*own, *tokens.values()), through=now)
+    return walked(_with_moves(wallet, now), (*own, *tokens.values()), through=now)
 
 
 @exact
@@ -139,6 +140,15 @@ def percent(part: Decimal, whole: Decimal) -> Decimal | None:
     return divide(part * HUNDRED, whole, places=2, mode=Rounding.DOWN)
 
 
+def _with_moves(wallet: WalletState, now: datetime) -> WalletState:
+    """Return a wallet with what other wallets will have moved here, once their usage is final."""
+    arrivals = wallet.arrivals
+    for source in wallet.moved_from:
+        moved = departed(source, project(source, now=now)).get(wallet.terms.id, ())
+        arrivals = replaced(arrivals, source, moved, since=source.since, through=now)
+    return replace(wallet, arrivals=arrivals)
+
+
 def _tokens(wallet: WalletState, now: datetime) -> Iterator[Cell]:
     """Yield the token cells of the usage of the source wallets."""
     for source in wallet.sources:
@@ -155,8 +165,9 @@ def _next_change(wallet: WalletState, settlement: Settlement, now: datetime) -> 
     A grant starts or ends, or the rating period ends, here or in a source wallet.
     """
     own = _own_change(wallet, settlement, now)
-    changes = (_next_change(source, project(source, now=now), now) for source in wallet.sources)
-    return min(own, *changes) if wallet.sources else own
+    sources = (*wallet.sources, *wallet.moved_from)
+    changes = (_next_change(source, project(source, now=now), now) for source in sources)
+    return min(own, *changes) if sources else own
 
 
 def _own_change(wallet: WalletState, settlement: Settlement, now: datetime) -> datetime:

@@ -71,13 +71,17 @@ def _overage(state: WalletState, now: datetime) -> Decimal:
 
 
 def with_usage(state: WalletState, cells: Sequence[Cell]) -> WalletState:
-    """Return the wallet with more usage, its own or that of its sources."""
+    """Return the wallet with more usage, its own or that of wallets on which it depends."""
     own = [cell for cell in cells if cell.wallet_id == state.terms.id]
     if own:
         state = with_standing(replace(state, cells=_merged(state.cells, own)))
     if len(own) == len(cells):
         return state
-    return replace(state, sources=tuple(_with_own(source, cells) for source in state.sources))
+    return replace(
+        state,
+        sources=tuple(_with_own(source, cells) for source in state.sources),
+        moved_from=tuple(_with_own(source, cells) for source in state.moved_from),
+    )
 
 
 def _with_own(source: WalletState, cells: Sequence[Cell]) -> WalletState:

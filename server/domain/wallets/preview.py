@@ -150,9 +150,9 @@ def effect(before: Projection, after: Projection, cell_ids: Iterable[CellId]) ->
 
 
 def touches(state: WalletState, wallet_id: WalletId) -> bool:
-    """Return whether usage of `wallet_id` changes the wallet: as its own usage or by its tokens."""
+    """Return whether usage of `wallet_id` changes the wallet: its own, by its tokens or a move."""
     return state.terms.id == wallet_id or any(
-        source.terms.id == wallet_id for source in state.sources
+        source.terms.id == wallet_id for source in (*state.sources, *state.moved_from)
     )
 
 

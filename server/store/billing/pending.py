@@ -160,14 +160,14 @@ async def first(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> 
     return start
 
 
-async def group_of(
-    tx: Transaction, account_id: AccountId, wallet_id: WalletId
-) -> tuple[list[WalletId], list[WalletId]]:
-    """Return the wallets of a settlement group: those of usage, and those of tokens."""
+async def group_of(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> list[WalletId]:
+    """Return the wallets of a settlement group, each before those that depend on it.
+
+    Wallets of tokens depend on those of usage, and wallets to which grants move on those from which
+    they come.
+    """
     rows = await tx.fetch(SQL["group_of"], tx.tenant_id, account_id, wallet_id)
-    found = [(WalletId(row["wallet_id"]), row["is_token"]) for row in rows]
-    own = [member for member, is_token in found if not is_token]
-    return own, [member for member, is_token in found if is_token]
+    return [WalletId(row["wallet_id"]) for row in rows]
 
 
 def _lock_keys(wallets: Iterable[WalletId]) -> list[int]:

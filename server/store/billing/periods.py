@@ -83,6 +83,23 @@ async def share_open(
     await tx.fetch(SQL["share_open"], tx.tenant_id, account_id, sorted(wallet_ids), at)
 
 
+async def lock_open(
+    tx: Transaction, account_id: AccountId, wallet_ids: Collection[WalletId], at: datetime
+) -> list[tuple[WalletId, Period]]:
+    """Lock the periods that are open after a time against recording; return them."""
+    args = (tx.tenant_id, account_id, sorted(wallet_ids), at)
+    rows = await tx.fetch(SQL["lock_open"], *args)
+    return [(row["wallet_id"], Period(row["start_time"], row["end_time"])) for row in rows]
+
+
+async def mark_moved(
+    tx: Transaction, account_id: AccountId, wallet_ids: Collection[WalletId], at: datetime
+) -> None:
+    """Mark open periods, which are locked, as those from which usage may have moved."""
+    args = (tx.tenant_id, account_id, sorted(wallet_ids), at)
+    await tx.execute(SQL["mark_moved"], *args)
+
+
 async def existing(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> list[Period]:
@@ -123,9 +140,10 @@ async def first_unsettled(
 async def first_unsettled_source(
     tx: Transaction, account_id: AccountId, wallet_id: WalletId, at: datetime
 ) -> datetime | None:
-    """Return the start of the oldest unsettled period rated in these tokens.
+    """Return the start of the oldest unsettled period on which a wallet depends.
 
-    Only periods before `at` count; None if all are final.
+    Its usage is rated in the tokens of the wallet, or its grants move there. Only periods before
+    `at` count; None if all are final.
     """
     start: datetime | None = await tx.fetchval(
         SQL["first_unsettled_source"], tx.tenant_id, account_id, wallet_id, at
@@ -146,14 +164,14 @@ def _close(
     start_time: datetime,
     freeze_time: datetime,
     *,
-    is_token: bool,
+    is_follower: bool,
 ) -> Job:
     return Job(
         # Derived from the period, so that adding the job twice has no effect.
         id=JobId(derive(wallet_id, "close", start_time.isoformat())),
         kind=JobKind.CLOSE_PERIOD,
-        # A token wallet is closed after the wallets that are rated in its tokens.
-        rank=CLOSE_TOKENS_RANK if is_token else JobKind.CLOSE_PERIOD.rank,
+        # A wallet is closed after those that are rated in its tokens or move grants to it.
+        rank=CLOSE_TOKENS_RANK if is_follower else JobKind.CLOSE_PERIOD.rank,
         account_id=account_id,
         payload={"wallet_id": str(wallet_id), "start_time": start_time.isoformat()},
         fire_time=freeze_time,

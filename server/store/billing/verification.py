@@ -99,6 +99,9 @@ async def differences(tx: Transaction, account_id: AccountId) -> list[Difference
     for row in await tx.fetch(SQL["cells_and_entries"], *key):
         name = f"{prefix}/usageSummaries/{row['usage_summary_id']}"
         differences.append(_finding("drawn quantity", name, row["drawn"], row["drawn_quantity"]))
+    for row in await tx.fetch(SQL["moves_that_differ"], *key):
+        name = f"{prefix}/wallets/{row['wallet_id']}/grants/{row['grant_id']}"
+        differences.append(_finding("moved quantity", name, row["moved_out"], row["moved_in"]))
     for row in await tx.fetch(SQL["ratables_and_cells"], *key):
         name = f"{prefix}/ratableSummaries/{row['ratable_summary_id']}"
         due, is_ = (row["used"], row["overage"]), (row["used_quantity"], row["overage_quantity"])

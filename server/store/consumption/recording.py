@@ -5,6 +5,7 @@ concurrent batches cannot deadlock.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -54,14 +55,25 @@ class PeriodState(StrEnum):
     FINAL = "FINAL"
 
 
+@dataclass(frozen=True, slots=True)
+class LockedPeriods:
+    """The states of locked periods; with `has_moved`, usage of some was moved to other wallets."""
+
+    states: dict[PeriodKey, PeriodState]
+    has_moved: bool
+
+
 async def find_meters(tx: Transaction, keys: Iterable[MeterKey]) -> dict[MeterKey, Meter | None]:
     """Return the meters that exist; None where the asset exists but not with that resource."""
-    rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *columns(keys, 3))
-    return {
-        (row["account_id"], row["asset_id"], row["usage_resource_id"]): _meter(row)
-        for row in rows
-        if row["is_asset"]
-    }
+    rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *columns(keys, 3), False)
+    found = {_meter_key(row): _meter(row) for row in rows if row["is_asset"]}
+    # Few assets were ever bound otherwise, so this costs others nothing.
+    rebound = {key: meter for key, meter in found.items() if meter is not None and meter.bound_time}
+    if rebound:
+        rows = await tx.fetch(SQL["find_meters"], tx.tenant_id, *columns(rebound, 3), True)
+        former = {_meter_key(row): _meter(row) for row in rows}
+        found |= {key: replace(meter, former=former[key]) for key, meter in rebound.items()}
+    return found
 
 
 async def find_external_assets(
@@ -82,11 +94,21 @@ async def find_units(
     }
 
 
-async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> dict[PeriodKey, PeriodState]:
+async def lock_periods(tx: Transaction, keys: Iterable[PeriodKey]) -> LockedPeriods:
     """Lock the periods that exist against a state change; return the state of each."""
     # FOR SHARE: many recordings may hold a period open at once; freezing it waits for all of them.
     rows = await tx.fetch(SQL["lock_periods"], tx.tenant_id, *columns(keys, 3))
-    return {_period_key(row): PeriodState(row["state"]) for row in rows}
+    states = {_period_key(row): PeriodState(row["state"]) for row in rows}
+    return LockedPeriods(states, has_moved=any(row["has_moved"] for row in rows))
+
+
+async def is_rebound(tx: Transaction, slots: Iterable[Slot]) -> bool:
+    """Return whether usage of some slots draws on other wallets than when they were read."""
+    keys = {
+        (one.account_id, one.asset_id, one.resource_id, one.wallet_id, slot.day.start)
+        for slot, one in ((slot, slot.meter) for slot in slots)
+    }
+    return bool(await tx.fetchval(SQL["rebound"], tx.tenant_id, *columns(keys, 5)))
 
 
 async def queue_openers(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
@@ -173,6 +195,10 @@ def columns(keys: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return [[row[column] for row in rows] for column in range(width)]
 
 
+def _meter_key(row: Any) -> MeterKey:
+    return row["account_id"], row["asset_id"], row["usage_resource_id"]
+
+
 def _period_key(row: Any) -> PeriodKey:
     return row["account_id"], row["wallet_id"], row["start_time"]
 
@@ -223,6 +249,7 @@ def _meter(row: Any) -> Meter | None:
         unique_period=PolicyPeriod(row["aggregation_period"]),
         start=row["start_time"],
         end=row["end_time"],
+        bound_time=row["bound_time"],
     )
 
 

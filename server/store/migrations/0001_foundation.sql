@@ -806,7 +806,7 @@ CREATE TABLE asset_changes (
     account_id     code NOT NULL,
     asset_id       uuid NOT NULL,
     number         integer NOT NULL CHECK (number > 0),
-    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE', 'FOLLOW')),
+    act            text NOT NULL CHECK (act IN ('SALE', 'LINK', 'REPRICE', 'FOLLOW', 'REBIND')),
     order_id       uuid,
     effective_date date NOT NULL,
     reason         text NOT NULL DEFAULT '',
@@ -909,16 +909,25 @@ CREATE TABLE asset_resources (
     start_time        timestamptz NOT NULL,
     end_time          timestamptz,
     policies          jsonb NOT NULL,
+    former_wallet_id  uuid,
+    bound_time        timestamptz,
+    moved_time        timestamptz CHECK (moved_time >= bound_time),
     PRIMARY KEY (tenant_id, account_id, asset_id, usage_resource_id),
     CONSTRAINT asset_exists FOREIGN KEY (tenant_id, account_id, asset_id) REFERENCES assets,
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
     CONSTRAINT token_wallet_exists FOREIGN KEY (tenant_id, account_id, token_wallet_id) REFERENCES wallets,
+    CONSTRAINT former_wallet_exists FOREIGN KEY (tenant_id, account_id, former_wallet_id) REFERENCES wallets,
+    CONSTRAINT bound_since_a_time CHECK (num_nonnulls(former_wallet_id, bound_time, moved_time) IN (0, 3)),
     CONSTRAINT only_commitments_have_a_rate CHECK ((commitment_rate IS NULL) = (role IN ('ANCHOR', 'PACK')))
 );
 COMMENT ON COLUMN asset_resources.role IS 'usage is recorded for anchors only; other rows add to their wallets';
 COMMENT ON COLUMN asset_resources.is_fixed IS 'a quote cannot negotiate its rate, and rates agreed for its target do not apply';
 COMMENT ON COLUMN asset_resources.token_wallet_id IS
     'the wallet whose tokens its overage is rated in, or as whose spend it counts under a commitment';
+COMMENT ON COLUMN asset_resources.bound_time IS
+    'the time from which on its usage draws on wallet_id, if it was bound otherwise before; until then, on former_wallet_id';
+COMMENT ON COLUMN asset_resources.moved_time IS
+    'when the last of its grants leaves former_wallet_id: at bound_time, or the start of an issue that was posted after it';
 COMMENT ON TABLE asset_resources IS 'run-time: a resource of an asset, and the policies it was sold under';
 CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
     (tenant_id, account_id, wallet_id, start_time, coalesce(end_time, 'infinity'))
@@ -926,6 +935,8 @@ CREATE UNIQUE INDEX one_commitment_a_span ON asset_resources
 CREATE INDEX asset_resources_by_wallet ON asset_resources (tenant_id, account_id, wallet_id);
 CREATE INDEX asset_resources_by_token_wallet ON asset_resources (tenant_id, account_id, token_wallet_id)
     WHERE token_wallet_id IS NOT NULL;
+CREATE INDEX asset_resources_by_former_wallet ON asset_resources (tenant_id, account_id, former_wallet_id)
+    WHERE former_wallet_id IS NOT NULL;
 
 CREATE TABLE asset_rates (
     tenant_id         uuid NOT NULL,
@@ -979,16 +990,25 @@ CREATE TABLE entitlements (
     rollover_policy_version integer NOT NULL DEFAULT 0,
     spend_cap         quantity,
     next_index        integer,
+    former_wallet_id  uuid,
+    move_time         timestamptz,
+    moved_index       integer,
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, entitlement_id),
     CONSTRAINT entitlement_number_taken UNIQUE (tenant_id, account_id, number),
     CONSTRAINT asset_resource_exists FOREIGN KEY (tenant_id, account_id, asset_id, usage_resource_id)
         REFERENCES asset_resources,
-    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
+    CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
+    CONSTRAINT former_wallet_exists FOREIGN KEY (tenant_id, account_id, former_wallet_id) REFERENCES wallets,
+    CONSTRAINT moved_as_a_whole CHECK (num_nonnulls(former_wallet_id, move_time, moved_index) IN (0, 3))
 );
+COMMENT ON COLUMN entitlements.moved_index IS
+    'the first issue into wallet_id; those before are in former_wallet_id, and what is left of them moves at move_time';
 COMMENT ON COLUMN entitlements.next_index IS 'the first issue not posted yet; null before the first';
 COMMENT ON TABLE entitlements IS 'run-time: the entitlement of one asset action, with its policies';
 CREATE INDEX entitlements_by_wallet ON entitlements (tenant_id, account_id, wallet_id, number);
+CREATE INDEX entitlements_by_former_wallet ON entitlements (tenant_id, account_id, former_wallet_id)
+    WHERE former_wallet_id IS NOT NULL;
 
 -- `head_seq` and `balance` repeat the grant's last entry, as in wallets.
 CREATE TABLE grants (
@@ -1004,15 +1024,18 @@ CREATE TABLE grants (
     quantity        quantity NOT NULL CHECK (quantity > 0),
     start_time      timestamptz NOT NULL,
     expire_time     timestamptz,
+    arrive_time     timestamptz,
     head_seq        bigint NOT NULL DEFAULT 0,
     balance         quantity NOT NULL DEFAULT 0,
     create_time     timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, grant_id),
     CONSTRAINT grant_not_overdrawn CHECK (balance BETWEEN 0 AND quantity),
+    CONSTRAINT arrives_from_a_grant CHECK ((arrive_time IS NULL) = (source_grant_id IS NULL)),
     CONSTRAINT grant_expires_after_start CHECK (expire_time > start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets,
     CONSTRAINT entitlement_exists FOREIGN KEY (tenant_id, account_id, entitlement_id) REFERENCES entitlements
 );
+COMMENT ON COLUMN grants.source_grant_id IS 'the grant of another wallet of which this is what moved here at arrive_time';
 COMMENT ON TABLE grants IS 'run-time: one issue in a wallet';
 -- The grants of a balance, without those that are used up and expired.
 CREATE INDEX grants_left ON grants (tenant_id, account_id, wallet_id) WHERE balance > 0;
@@ -1030,7 +1053,7 @@ CREATE TABLE wallet_entries (
     grant_seq      bigint NOT NULL CHECK (grant_seq > 0),
     prev_grant_seq bigint GENERATED ALWAYS AS (CASE WHEN grant_seq = 1 THEN NULL ELSE grant_seq - 1 END) STORED,
     kind           text NOT NULL CHECK (kind IN ('GRANT', 'REFRESH', 'ROLLOVER', 'EXPIRY', 'AMENDMENT',
-                                                 'CANCELLATION', 'DRAWDOWN', 'CORRECTION')),
+                                                 'CANCELLATION', 'DRAWDOWN', 'CORRECTION', 'MOVED_OUT', 'MOVED_IN')),
     amount         quantity NOT NULL CHECK (amount <> 0),
     wallet_before  quantity NOT NULL,
     wallet_after   quantity NOT NULL,
@@ -1078,10 +1101,13 @@ CREATE TABLE rating_periods (
     freeze_time timestamptz NOT NULL,
     state       text NOT NULL DEFAULT 'OPEN' CHECK (state IN ('OPEN', 'FROZEN', 'FINAL')),
     final_time  timestamptz,
+    has_moved   boolean NOT NULL DEFAULT false,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time),
     CONSTRAINT wallet_exists FOREIGN KEY (tenant_id, account_id, wallet_id) REFERENCES wallets
 );
+COMMENT ON COLUMN rating_periods.has_moved IS
+    'true if usage of an asset was moved to another wallet, so that who waited for the lock has to look again';
 COMMENT ON TABLE rating_periods IS 'run-time: the rating periods of a wallet with their states';
 CREATE INDEX rating_periods_open ON rating_periods (tenant_id, account_id, wallet_id, start_time)
     WHERE state <> 'FINAL';
@@ -1092,7 +1118,7 @@ CREATE TABLE pending_corrections (
     account_id  code NOT NULL,
     wallet_id   uuid NOT NULL,
     start_time  timestamptz NOT NULL,
-    cause       text NOT NULL CHECK (cause IN ('LATE', 'VOID', 'AMEND', 'SALE', 'RATE')),
+    cause       text NOT NULL CHECK (cause IN ('LATE', 'VOID', 'AMEND', 'SALE', 'RATE', 'REBIND')),
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, account_id, wallet_id, start_time, cause),
     CONSTRAINT rating_period_exists FOREIGN KEY (tenant_id, account_id, wallet_id, start_time)

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -307,11 +308,22 @@ def _asset_rates(rows: list[Record], added: Mapping[UUID, list[Addition]]) -> As
         stretches=stretches,
         # Without those of the asset itself, which `stretches` holds.
         additions=tuple(
-            addition
+            _since(addition, first["bound_time"])
             for addition in added.get(first["wallet_id"], ())
-            if addition.asset_id != first["asset_id"]
+            if addition.asset_id != first["asset_id"] and _goes_on(addition, first["bound_time"])
         ),
     )
+
+
+def _since(addition: Addition, bound_time: datetime | None) -> Addition:
+    """Return an addition as it applies to an asset that is bound to its target from a time on."""
+    if bound_time is None or addition.start >= bound_time:
+        return addition
+    return replace(addition, start=bound_time)
+
+
+def _goes_on(addition: Addition, bound_time: datetime | None) -> bool:
+    return bound_time is None or addition.end is None or addition.end > bound_time
 
 
 def _addition(row: Record) -> Addition:

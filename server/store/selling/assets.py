@@ -1,4 +1,4 @@
-"""Assets: the reads, and the writes of an activation except grants and periods."""
+"""Assets: the reads, and the writes of an activation except targets, grants and periods."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from server.domain.calendar import Delay, DelayUnit
 from server.domain.errors import NotFound
 from server.domain.ids import (
     AccountId,
@@ -27,7 +26,7 @@ from server.domain.modeling.roles import ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.selling.activation import Activation, Before
 from server.domain.selling.sales import Asset, AssetResource, RateBasis, SoldEntitlement
-from server.domain.selling.targets import EntitlementAccount, TargetKey, Wallet
+from server.domain.selling.targets import TargetKey, TargetKind
 from server.store.audit import audit_of
 from server.store.connection import Transaction
 from server.store.documents import DocumentCodec
@@ -83,8 +82,8 @@ async def add(tx: Transaction, account_id: AccountId, new: Activation) -> None:
 async def add_parts(tx: Transaction, account_id: AccountId, new: Activation) -> None:
     """Insert what belongs to assets that exist: links, wallets, resources, rates, entitlements."""
     await commitments.add_links(tx, account_id, new.assets)
-    await _save_targets(tx, account_id, new.targets)
-    await _add_wallets(tx, account_id, new.wallets)
+    await targets.save(tx, account_id, new.targets)
+    await targets.add_wallets(tx, account_id, new.wallets)
     resources = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
     await _add_resources(tx, account_id, resources)
     await _add_rates(tx, account_id, resources)
@@ -158,52 +157,6 @@ async def _add_assets(tx: Transaction, account_id: AccountId, assets: Sequence[A
         [asset.start_date for asset in assets],
         [asset.end_date for asset in assets],
         [asset.external_id for asset in assets],
-    )
-
-
-async def _save_targets(
-    tx: Transaction,
-    account_id: AccountId,
-    targets: Sequence[EntitlementAccount],
-) -> None:
-    await tx.execute(
-        SQL["save_targets"],
-        tx.tenant_id,
-        account_id,
-        [target.id for target in targets],
-        [target.target_kind for target in targets],
-        [target.target_id for target in targets],
-        [target.zone for target in targets],
-        [target.currency_code for target in targets],
-        [target.anchor for target in targets],
-        [target.billing.unit for target in targets],
-        [target.billing.count for target in targets],
-        [target.start_date for target in targets],
-        [target.end_date for target in targets],
-    )
-
-
-async def _add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence[Wallet]) -> None:
-    policies = [wallet.policies for wallet in wallets]
-    await tx.execute(
-        SQL["add_wallets"],
-        tx.tenant_id,
-        account_id,
-        [wallet.id for wallet in wallets],
-        [wallet.entitlement_account_id for wallet in wallets],
-        [wallet.resource_id for wallet in wallets],
-        [each.unit_id for each in policies],
-        [each.aggregation.method for each in policies],
-        [each.aggregation.period for each in policies],
-        [each.aggregation.combine for each in policies],
-        [each.rating.period for each in policies],
-        [_waiting(each.rating.delay, DelayUnit.DAYS) for each in policies],
-        [_waiting(each.rating.delay, DelayUnit.HOURS) for each in policies],
-        [each.late for each in policies],
-        [each.order for each in policies],
-        [each.aggregation.label for each in policies],
-        # Joined, because an array of arrays must be rectangular in Postgres.
-        [",".join(each.dimensions) for each in policies],
     )
 
 
@@ -289,7 +242,7 @@ def _asset(row: Record, resources: tuple[AssetResource, ...]) -> Asset:
 
 def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResource:
     token, definition = row["token_wallet_id"], row["definition_product_id"]
-    commitment = row["commitment_rate"]
+    commitment, former = row["commitment_rate"], row["former_wallet_id"]
     return AssetResource(
         resource_id=ResourceId(row["usage_resource_id"]),
         wallet_id=WalletId(row["wallet_id"]),
@@ -303,8 +256,7 @@ def _held(row: Record, entitlements: tuple[SoldEntitlement, ...]) -> AssetResour
         role=ProductRole(row["role"]),
         commitment=None if commitment is None else CommitmentRate(commitment),
         entitlements=entitlements,
+        target=(TargetKind(row["target_kind"]), row["target_id"]),
+        bound_time=row["bound_time"],
+        former_wallet_id=None if former is None else WalletId(former),
     )
-
-
-def _waiting(delay: Delay, unit: DelayUnit) -> int | None:
-    return delay.count if delay.unit is unit else None

@@ -1,6 +1,6 @@
 """Entitlement accounts of an account's targets, their wallets, and the units of their rates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from asyncpg import Record
@@ -8,6 +8,7 @@ from asyncpg import Record
 from server.domain.calendar import Cadence, CadenceUnit, Delay, DelayUnit, PolicyPeriod
 from server.domain.ids import (
     AccountId,
+    AssetId,
     EntitlementAccountId,
     ResourceId,
     UnitId,
@@ -42,6 +43,14 @@ async def find(
     return {(TargetKind(row["asked_kind"]), row["asked_id"]): _target(row) for row in rows}
 
 
+async def find_own(
+    tx: Transaction, account_id: AccountId, asset_id: AssetId
+) -> EntitlementAccount | None:
+    """Return the target that an asset is by itself, if something was bound to it."""
+    row = await tx.fetchrow(SQL["own_target"], tx.tenant_id, account_id, str(asset_id))
+    return None if row is None else _target(row)
+
+
 async def having(
     tx: Transaction, account_id: AccountId, resource_ids: Iterable[ResourceId], day: date
 ) -> list[TargetKey]:
@@ -71,6 +80,58 @@ async def rate_units(
     """Return the currency or token unit in which each resource of a target is rated."""
     rows = await tx.fetch(SQL["rate_units"], tx.tenant_id, account_id, target_id)
     return {ResourceId(row["usage_resource_id"]): row["unit"] for row in rows}
+
+
+async def save(
+    tx: Transaction,
+    account_id: AccountId,
+    targets: Sequence[EntitlementAccount],
+) -> None:
+    """Insert new targets, and the new windows of others."""
+    await tx.execute(
+        SQL["save_targets"],
+        tx.tenant_id,
+        account_id,
+        [target.id for target in targets],
+        [target.target_kind for target in targets],
+        [target.target_id for target in targets],
+        [target.zone for target in targets],
+        [target.currency_code for target in targets],
+        [target.anchor for target in targets],
+        [target.billing.unit for target in targets],
+        [target.billing.count for target in targets],
+        [target.start_date for target in targets],
+        [target.end_date for target in targets],
+    )
+
+
+async def add_wallets(tx: Transaction, account_id: AccountId, wallets: Sequence[Wallet]) -> None:
+    """Insert new wallets; those that exist are left as they are."""
+    policies = [wallet.policies for wallet in wallets]
+    await tx.execute(
+        SQL["add_wallets"],
+        tx.tenant_id,
+        account_id,
+        [wallet.id for wallet in wallets],
+        [wallet.entitlement_account_id for wallet in wallets],
+        [wallet.resource_id for wallet in wallets],
+        [each.unit_id for each in policies],
+        [each.aggregation.method for each in policies],
+        [each.aggregation.period for each in policies],
+        [each.aggregation.combine for each in policies],
+        [each.rating.period for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.DAYS) for each in policies],
+        [_waiting(each.rating.delay, DelayUnit.HOURS) for each in policies],
+        [each.late for each in policies],
+        [each.order for each in policies],
+        [each.aggregation.label for each in policies],
+        # Joined, because an array of arrays must be rectangular in Postgres.
+        [",".join(each.dimensions) for each in policies],
+    )
+
+
+def _waiting(delay: Delay, unit: DelayUnit) -> int | None:
+    return delay.count if delay.unit is unit else None
 
 
 def _target(row: Record) -> EntitlementAccount:

@@ -11,6 +11,7 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
+from server.domain.selling.targets import TargetKind
 from server.domain.selling.usage_details import HeldResource
 from server.store.connection import Transaction
 from server.store.rating.rate_documents import TERMS
@@ -78,6 +79,9 @@ async def list_held(
             anchor_id=None if row["anchor_id"] is None else AssetId(row["anchor_id"]),
             terms=None if row["terms"] is None else TERMS.decode(row["terms"]),
             entitlements=tuple(sold.get((row["asset_id"], row["usage_resource_id"]), ())),
+            bound=None
+            if row["bound_kind"] is None
+            else (TargetKind(row["bound_kind"]), row["bound_id"]),
         )
         for row in rows
     ]

@@ -1,6 +1,7 @@
 """The issues of wallets, and the product grants that they come from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from server.domain.ids import (
@@ -28,6 +29,17 @@ async def list_grants(
     """Return all issues of a wallet in the ledger, oldest first, with their create times."""
     rows = await tx.fetch(SQL["list_grants"], tx.tenant_id, account_id, wallet_id)
     return [(grant_from_row(wallet_id, row), row["create_time"]) for row in rows]
+
+
+async def list_arrivals(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
+) -> tuple[Grant, ...]:
+    """Return what moved to a wallet, as it is posted: grants with the quantity that arrived."""
+    rows = await tx.fetch(SQL["list_arrivals"], tx.tenant_id, account_id, wallet_id)
+    return tuple(
+        replace(grant_from_row(wallet_id, row), quantity=row["arrived"], balance=row["arrived"])
+        for row in rows
+    )
 
 
 async def grant_sources(

@@ -74,6 +74,8 @@ async def _add_grants(tx: Transaction, account_id: AccountId, grants: Sequence[G
         [grant.quantity for grant in grants],
         [grant.start for grant in grants],
         [grant.expire for grant in grants],
+        [grant.arrive_time for grant in grants],
+        [grant.source_id for grant in grants],
     )
 
 

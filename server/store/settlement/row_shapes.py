@@ -31,6 +31,9 @@ class GrantRow(Row, frozen=True):
     expire: datetime | None
     seq: int
     balance: Decimal
+    # Of what moved here from another wallet only.
+    arrive_time: datetime | None
+    source_id: UUID | None
 
 
 class EntitlementRow(Row, frozen=True):
@@ -56,6 +59,11 @@ class EntitlementRow(Row, frozen=True):
     rollover_max_percent: Decimal | None
     rollover_remainder_percent: Decimal | None
     spend_cap: Decimal | None
+    # Where the asset was bound to another target: the part of one of both wallets.
+    issues_from: int | None
+    issues_until: int | None
+    leave_time: datetime | None
+    leaves_to: UUID | None
 
 
 class CellRow(Row, frozen=True):
@@ -101,6 +109,8 @@ class AssetRow(Row, frozen=True):
     commitment_rate: CommitmentRate | None
     # None where the target is the asset itself, so that no other asset shares the wallet.
     is_fixed: bool | None
+    # The time at which it was bound to another target.
+    until: datetime | None
 
 
 class EffectRow(Row, frozen=True):

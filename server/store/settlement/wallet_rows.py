@@ -15,6 +15,7 @@ from asyncpg.pgproto.pgproto import UUID  # what rows hold: made, hashed and com
 from server.domain.caches import memoize_texts
 from server.domain.calendar import Cadence, CadenceUnit, Period
 from server.domain.consumption.cells import Cell, Measure
+from server.domain.consumption.gauges import Service
 from server.domain.ids import (
     AssetId,
     CellId,
@@ -34,6 +35,7 @@ from server.domain.rating.additions import Addition
 from server.domain.rating.rates import RateSegment
 from server.domain.rating.sold_terms import WalletRateSources
 from server.domain.selling.grants import Entitlement, Grant, GrantKind
+from server.domain.settlement.drawdown import FOREVER
 from server.domain.settlement.ledger import GrantHead
 from server.domain.settlement.ratable_lines import Rates
 from server.domain.settlement.rewinding import Moved, MovementKey
@@ -70,7 +72,8 @@ class SoldAsset:
     """An asset that draws on a wallet, with the ids of its rates by their start.
 
     `definition_product_id` is the product that it is billed as, if not its own. In a wallet of
-    money, a commitment to spend `is_spending`.
+    money, a commitment to spend `is_spending`. With `until_time` it draws on another wallet from
+    then on.
     """
 
     id: AssetId
@@ -82,6 +85,19 @@ class SoldAsset:
     token_wallet_id: WalletId | None = None
     definition_product_id: ProductId | None = None
     is_spending: bool = False
+    until_time: datetime | None = None
+
+    @property
+    def last_time(self) -> datetime | None:
+        """The end of its usage in this wallet."""
+        ends = [end for end in (self.end_time, self.until_time) if end is not None]
+        return min(ends, default=None)
+
+    @property
+    def service(self) -> Service:
+        """The time for which its usage is drawn on this wallet."""
+        sold_until = None if self.until_time is None else self.end_time or FOREVER
+        return Service(self.number, self.start_time, self.last_time, sold_until)
 
 
 @memoize_texts(entries=TEXTS, most_bytes=TEXT_BYTES)
@@ -109,6 +125,8 @@ def grant_from_row(wallet_id: WalletId, row: Record) -> Grant:
             expire=row["expire_time"],
             seq=row["head_seq"],
             balance=row["balance"],
+            arrive_time=row["arrive_time"],
+            source_id=row["source_grant_id"],
         ),
     )
 
@@ -126,6 +144,8 @@ def grant_of(wallet_id: WalletId, row: GrantRow) -> Grant:
         start=row.start,
         expire=row.expire,
         balance=row.balance,
+        arrive_time=row.arrive_time,
+        source_id=None if row.source_id is None else GrantId(row.source_id),
     )
 
 
@@ -161,6 +181,10 @@ def _entitlement(wallet_id: WalletId, row: EntitlementRow) -> Entitlement:
         else None,
         next_index=row.next_index,
         spend_cap=row.spend_cap,
+        issues_from=row.issues_from,
+        issues_until=row.issues_until,
+        leave_time=row.leave_time,
+        leaves_to=None if row.leaves_to is None else WalletId(row.leaves_to),
     )
 
 
@@ -266,6 +290,7 @@ def _assets(rows: Iterable[AssetRow]) -> tuple[SoldAsset, ...]:
             token_wallet_id=None if token is None else WalletId(token),
             definition_product_id=None if definition is None else ProductId(definition),
             is_spending=_is_spending(row),
+            until_time=row.until,
         )
     return tuple(assets.values())
 

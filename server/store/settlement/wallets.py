@@ -23,7 +23,6 @@ from server.domain.calendar import (
     rating_period,
 )
 from server.domain.consumption.cells import Cell
-from server.domain.consumption.gauges import Service
 from server.domain.errors import NotFound
 from server.domain.exact import Rounding
 from server.domain.ids import (
@@ -173,6 +172,20 @@ async def lock(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> N
         raise _not_found(account_id, wallet_id)
 
 
+async def lock_with_targets(
+    tx: Transaction, account_id: AccountId, wallet_id: WalletId
+) -> dict[WalletId, Head]:
+    """Lock a wallet, and those to which grants move from it; return the heads of their chains.
+
+    Raises WALLET_NOT_FOUND.
+    """
+    rows = await tx.fetch(SQL["lock_with_targets"], tx.tenant_id, account_id, wallet_id)
+    heads = {WalletId(row["wallet_id"]): head_of(row) for row in rows}
+    if wallet_id not in heads:
+        raise _not_found(account_id, wallet_id)
+    return heads
+
+
 async def check(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> None:
     """Raise WALLET_NOT_FOUND unless the wallet exists."""
     if not await tx.fetchval(SQL["wallet_exists"], tx.tenant_id, account_id, wallet_id):
@@ -274,23 +287,39 @@ def _not_found(account_id: AccountId, wallet_id: WalletId) -> NotFound:
 
 
 def _assembled(account_id: AccountId, rows: Sequence[Record]) -> list[StoredWallet]:
-    """Return the requested wallets; the other rows are the sources of their tokens."""
+    """Return the requested wallets; they depend on the other rows, by tokens or moves."""
     sources: dict[UUID, list[WalletState]] = {}
+    moved_from: dict[UUID, list[WalletState]] = {}
+    requested: list[StoredWallet] = []
     for row in rows:
+        wallet = _stored(account_id, row)
         if row["token_wallet_id"] is not None:
-            source, token_wallet_id = _stored(account_id, row), row["token_wallet_id"]
-            state = replace(source.state, payers=source.payers(token_wallet_id))
+            token_wallet_id = row["token_wallet_id"]
+            state = replace(wallet.state, payers=wallet.payers(token_wallet_id))
             sources.setdefault(token_wallet_id, []).append(state)
-    requested = [_stored(account_id, row) for row in rows if row["token_wallet_id"] is None]
-    return [_with_sources(wallet, tuple(sources.get(wallet.id, ()))) for wallet in requested]
+        elif row["moved_to_id"] is not None:
+            moved_from.setdefault(row["moved_to_id"], []).append(wallet.state)
+        else:
+            requested.append(wallet)
+    return [
+        _depending(wallet, sources.get(wallet.id, ()), moved_from.get(wallet.id, ()))
+        for wallet in requested
+    ]
 
 
-def _with_sources(wallet: StoredWallet, sources: tuple[WalletState, ...]) -> StoredWallet:
-    if not sources:
+def _depending(
+    wallet: StoredWallet, sources: Sequence[WalletState], moved_from: Sequence[WalletState]
+) -> StoredWallet:
+    """Return a wallet with the wallets rated in its tokens, and those that move grants to it."""
+    if not (sources or moved_from):
         return wallet
-    return replace(
-        wallet, state=replace(wallet.state, token_wallet=wallet.token_wallet, sources=sources)
+    state = replace(
+        wallet.state,
+        token_wallet=wallet.token_wallet if sources else None,
+        sources=tuple(sources),
+        moved_from=tuple(moved_from),
     )
+    return replace(wallet, state=state)
 
 
 def _stored(account_id: AccountId, row: Record) -> StoredWallet:
@@ -330,10 +359,7 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
 
 def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
     zone = row["time_zone"]
-    services = {
-        one.id: Service(one.number, one.start_time, one.end_time)
-        for one in decode_assets(row["assets"])[0]
-    }
+    services = {one.id: one.service for one in decode_assets(row["assets"])[0]}
     service_start = local_midnight(zone, row["start_date"])
     state = WalletState(
         terms=WalletTerms(
@@ -358,6 +384,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rates=decode_assets(row["assets"])[1],
         commitments=decode_assets(row["assets"])[2],
         rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
+        since=row["since"] or row["closed"],
     )
     if row["since"] is not None:
         state = rewound(state, row["since"], decode_effects(row["effects"]))

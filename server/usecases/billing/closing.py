@@ -5,7 +5,7 @@ grants expire or roll over, the overage is rated, and at the end of a billing pe
 lines are made. Closing twice has the effect of closing once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,8 @@ from server.domain.calendar import Period, RatingPeriod
 from server.domain.ids import AccountId, JobId, WalletId, derive
 from server.domain.selling.activation import next_due
 from server.domain.selling.grants import due_issues
+from server.domain.settlement.ledger import Head
+from server.domain.settlement.moves import arrivals, departed
 from server.domain.settlement.ratable_lines import RatableLine
 from server.domain.settlement.tokens import tokens_of
 from server.domain.settlement.walk import SettledIncrement, Settlement, opening
@@ -66,15 +68,15 @@ async def close_period(tx: Transaction, command: ClosePeriod) -> None:
     if found is None or found.is_final:
         return
     period = found.period
-    await wallets.lock(tx, account_id, wallet_id)
+    heads = await wallets.lock_with_targets(tx, account_id, wallet_id)
     # Checked with this period locked: whoever opens an earlier one has to lock this one too.
     await _refuse_out_of_turn(tx, command, period)
     # What is pending for earlier periods has a job of its own, which corrects this one too.
     wallet = await wallets.get(tx, account_id, wallet_id, with_pending=False)
-    ends = [asset.end_time for asset in wallet.assets]
+    ends = [asset.last_time for asset in wallet.assets]
     closed = closing(wallet.state, calendar_of(wallet), ends, period)
 
-    await _post(tx, wallet, closed.settlement)
+    await _post(tx, wallet, closed.settlement, heads)
     results = closed.settlement.results
     if closed.lines:
         await summaries.add_ratable(tx, wallet, closed.lines, closed.execution_id)
@@ -142,14 +144,25 @@ async def _refuse_out_of_turn(tx: Transaction, command: ClosePeriod, period: Per
         raise out_of_turn(earlier)
 
 
-async def _post(tx: Transaction, wallet: StoredWallet, settlement: Settlement) -> None:
+async def _post(
+    tx: Transaction,
+    wallet: StoredWallet,
+    settlement: Settlement,
+    heads: Mapping[WalletId, Head],
+) -> None:
+    """Post the movements of a wallet, and credit what leaves it where it arrives."""
     posting = WalletPosting(
         head=wallet.head,
         grant_heads=wallet.grant_heads,
         movements=settlement.movements,
         opened=settlement.opened,
     )
-    await ledger.post(tx, wallet.account_id, [posting])
+    moved = departed(wallet.state, settlement)
+    arriving = [
+        WalletPosting(head=heads[key], grant_heads=(), movements=arrivals(grants), opened=grants)
+        for key, grants in moved.items()
+    ]
+    await ledger.post(tx, wallet.account_id, [posting, *arriving])
     await wallets.save_next_indices(tx, wallet.account_id, settlement.opened)
 
 

@@ -11,12 +11,13 @@ from datetime import datetime
 
 from server.domain.billing.causes import Cause
 from server.domain.billing.corrections import Correction, cells_to_save, in_next_period, in_place
-from server.domain.calendar import Period, rating_period
+from server.domain.calendar import INSTANT, Period, rating_period
 from server.domain.consumption.cells import Cell
 from server.domain.ids import AccountId, CorrectionId, ExecutionId, WalletId
 from server.domain.modeling.policies import LatePolicy
 from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import Movement
+from server.domain.settlement.moves import changed_arrivals, departed, first_changed, replaced
 from server.domain.settlement.ratable_lines import RatableLine, UsageKey
 from server.domain.settlement.rewinding import in_posting_order
 from server.domain.settlement.standing import is_standing
@@ -27,7 +28,7 @@ from server.store.billing import pending, periods, summaries
 from server.store.billing.corrections import BillState, PostedTo
 from server.store.billing.pending import Pending
 from server.store.connection import Transaction
-from server.store.settlement import ledger, wallets
+from server.store.settlement import grants, ledger, wallets
 from server.store.settlement.ledger import WalletPosting
 from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
@@ -50,22 +51,23 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     Raises RATED_LINE_FAILED, and then changes nothing.
     """
     account_id = command.account_id
-    own, tokens = await pending.group_of(tx, account_id, command.wallet_id)
-    if await postpone(tx, account_id, command.wallet_id, [*own, *tokens]):
+    wallet_ids = await pending.group_of(tx, account_id, command.wallet_id)
+    if await postpone(tx, account_id, command.wallet_id, wallet_ids):
         return
-    await pending.take_late(tx, [*own, *tokens])
-    await ledger.lock_heads(tx, account_id, [*own, *tokens])
-    marked = await pending.take(tx, account_id, [*own, *tokens])
+    await pending.take_late(tx, wallet_ids)
+    await ledger.lock_heads(tx, account_id, wallet_ids)
+    marked = await pending.take(tx, account_id, wallet_ids)
     # A job may run more than once, and the jobs of a group's wallets take in the same.
     if not marked:
         return
     group = _SettlementGroup(
         tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()}
     )
-    for wallet_id in [*own, *tokens]:
-        # Usage comes before the tokens that it costs, which it may change.
+    for wallet_id in wallet_ids:
+        # Usage comes before the tokens that it costs, and what leaves a wallet before it arrives.
         if wallet_id in group.since:
             await group.correct(wallet_id, group.since[wallet_id])
+        await group.correct_arrivals(wallet_id)
     await _book(group, marked)
     await store.count_correction(tx, account_id, marked.keys() | group.found.keys())
 
@@ -95,22 +97,70 @@ class _Corrected:
 
 @dataclass(slots=True, kw_only=True)
 class _SettlementGroup:
-    """A settlement group while it is corrected: the wallets, each from the first change on."""
+    """A settlement group while it is corrected: the wallets, each from the first change on.
+
+    `arrivals` are what moves to a wallet now, where it may have changed.
+    """
 
     tx: Transaction
     account_id: AccountId
     since: dict[WalletId, datetime]
     found: dict[WalletId, _Corrected] = field(default_factory=dict)
+    arrivals: dict[WalletId, tuple[Grant, ...]] = field(default_factory=dict)
 
     async def correct(self, wallet_id: WalletId, since: datetime) -> None:
         """Compute the correction of a wallet, and save the cells that are derived from it."""
-        async for slice_ in slices(self.tx, self.account_id, wallet_id, since):
+        args = (self.tx, self.account_id, wallet_id, since)
+        async for slice_ in slices(*args, arrivals=self.arrivals.get(wallet_id)):
             corrected = self.found.setdefault(wallet_id, _Corrected(wallet=slice_.wallet))
             corrected.add(slice_.correction)
             await self._save_standing(slice_)
             await _save_drawn(self.tx, slice_)
             for token_id in slice_.wallet.token_wallet_ids:
                 await self._pass_on(slice_, token_id)
+            await self._move_on(slice_)
+
+    async def _move_on(self, slice_: Slice) -> None:
+        """Keep what leaves a wallet now; the final periods into which it arrives change with it."""
+        tx, state = self.tx, slice_.wallet.state
+        moved = departed(state, slice_.correction.settlement)
+        for wallet_id in {one.leaves_to for one in state.entitlements if one.leaves_to}:
+            target = await wallets.get(tx, self.account_id, wallet_id, with_pending=False)
+            known = self.arrivals.get(wallet_id)
+            if known is None:
+                known = await grants.list_arrivals(tx, self.account_id, wallet_id)
+            now = replaced(
+                known,
+                state,
+                moved.get(wallet_id, ()),
+                since=slice_.span.since,
+                through=slice_.books.closed,
+            )
+            self.arrivals[wallet_id] = now
+            first = first_changed(known, now)
+            if first is not None and target.closed is not None and first <= target.closed:
+                # A boundary at the start of a period belongs to the period before it.
+                before = calendar_of(target).containing(first - INSTANT).start
+                self.since[wallet_id] = min(before, self.since.get(wallet_id, before))
+
+    async def correct_arrivals(self, wallet_id: WalletId) -> None:
+        """Compute what changes in arrivals after the last final period, which no walk has."""
+        now = self.arrivals.get(wallet_id)
+        if now is None:
+            return
+        posted = await grants.list_arrivals(self.tx, self.account_id, wallet_id)
+        corrected = self.found.get(wallet_id)
+        if corrected is None:
+            first = min((grant.opens for grant in (*posted, *now)), default=None)
+            known = {} if first is None else {wallet_id: first - INSTANT}
+            args = (self.tx, self.account_id, wallet_id)
+            wallet = await wallets.get(*args, with_pending=False, since=known)
+            corrected = _Corrected(wallet=wallet)
+        movements, opened = changed_arrivals(posted, now, closed=corrected.wallet.closed)
+        if movements:
+            self.found[wallet_id] = corrected
+            corrected.movements += movements
+            corrected.opened += opened
 
     async def _save_standing(self, slice_: Slice) -> None:
         """Save the cells without records of the periods after the first one, which may differ now.

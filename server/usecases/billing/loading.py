@@ -60,8 +60,8 @@ async def _held(
     """Return the end of the loadings that the group of a wallet waits for."""
     if not any(one.asset_ids for one in found):
         return max((one.until for one in found), default=None)
-    own, tokens = await pending.group_of(tx, account_id, wallet_id)
-    return await _latest(tx, account_id, [*own, *tokens], found)
+    group = await pending.group_of(tx, account_id, wallet_id)
+    return await _latest(tx, account_id, group, found)
 
 
 async def _latest(

@@ -4,12 +4,13 @@ A correction and a verification read the cells, the entries and the lines of a f
 them, and go on with the grants as this walk left them. Source: R26.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.domain.billing.corrections import Correction, FinalBooks, correction
 from server.domain.ids import AccountId, WalletId
+from server.domain.selling.grants import Grant
 from server.domain.settlement.rewinding import Span, continued, less, spans
 from server.domain.settlement.wallet_states import WalletState
 from server.store.billing import corrections as store
@@ -42,8 +43,11 @@ async def slices(
     wallet_id: WalletId,
     since: datetime,
     before: datetime | None = None,
+    arrivals: Sequence[Grant] | None = None,
 ) -> AsyncIterator[Slice]:
     """Yield the final periods of a wallet from a time on, or those between two times, in turn.
+
+    `arrivals` are what moves here from other wallets now, if it is not what was posted.
 
     Raises RATED_LINE_FAILED if usage that was rated cannot be rated any more.
     """
@@ -57,6 +61,9 @@ async def slices(
             return
         through = min(wallet.closed, span.until or wallet.closed, before or wallet.closed)
         state = await _state(tx, wallet, span, last)
+        if arrivals is not None:
+            own = (grant for grant in arrivals if span.since < grant.opens <= through)
+            state = replace(state, arrivals=tuple(own))
         books = await _final_books(tx, wallet, state, span, through)
         last = Slice(span=span, wallet=wallet, books=books, correction=correction(books))
         yield last

@@ -94,8 +94,7 @@ async def groups_of(
     groups: list[list[WalletId]] = []
     for wallet_id in sorted(set(wallet_ids)):
         if not any(wallet_id in group for group in groups):
-            own, tokens = await pending.group_of(tx, account_id, wallet_id)
-            groups.append([*own, *tokens])
+            groups.append(await pending.group_of(tx, account_id, wallet_id))
     return groups
 
 

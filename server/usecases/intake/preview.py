@@ -188,7 +188,7 @@ def _refuse_too_much(
 
 
 def _size(state: WalletState) -> int:
-    return len(state.cells) + sum(map(_size, state.sources))
+    return len(state.cells) + sum(map(_size, (*state.sources, *state.moved_from)))
 
 
 def _apply(
@@ -228,18 +228,24 @@ async def _wallets(
     items: Iterable[Counted],
     since: Mapping[WalletId, datetime] = wallets.NOT_ASKED,
 ) -> dict[WalletId, StoredWallet]:
-    """Return the wallets of the lines, and those of the tokens in which their usage is rated."""
+    """Return the wallets of the lines, and those that they change through tokens or moves."""
     found: dict[WalletId, StoredWallet] = {}
     wanted = sorted({_wallet_id(item.slot) for item in items})
-    # Wallets of tokens are found only in the wallets that use them, so they are read in a second
-    # pass.
+    # Wallets of tokens and of moves are found only in those that use them, so they are read in a
+    # second pass.
     while wanted:
         for wallet_id in wanted:
             read = await wallets.get(tx, account_id, wallet_id, with_sources=True, since=since)
             found[wallet_id] = await rated_as_before(tx, read)
-        tokens = {one for key in wanted for one in found[key].token_wallet_ids}
-        wanted = sorted(tokens - found.keys())
+        depending = {one for key in wanted for one in _depending(found[key])}
+        wanted = sorted(depending - found.keys())
     return found
+
+
+def _depending(wallet: StoredWallet) -> Iterator[WalletId]:
+    """Yield the wallets that usage of a wallet changes: those of tokens, and where grants move."""
+    yield from wallet.token_wallet_ids
+    yield from (one.leaves_to for one in wallet.state.entitlements if one.leaves_to is not None)
 
 
 def _assessed(

@@ -283,12 +283,14 @@ async def lock_open_periods(
     """Return the open periods of `slots`, which stay open until this transaction commits.
 
     A missing period is opened, unless a later period of its wallet is closed: periods become final
-    in order of time.
+    in order of time. Raises Aborted (CONCURRENT_CHANGE) if an asset is bound otherwise meanwhile.
     """
-    wanted = {slot.period_key: slot for slot in slots}
+    found = list(slots)
+    wanted = {slot.period_key: slot for slot in found}
     if not wanted:
         return set()
-    states = await store.lock_periods(tx, wanted)
+    locked = await store.lock_periods(tx, wanted)
+    states = locked.states
     missing = {key: slot for key, slot in wanted.items() if key not in states}
     if missing:
         # Two phases: opening is serialized for each wallet first, and only then are the following
@@ -299,8 +301,17 @@ async def lock_open_periods(
         passed = {key for key, state in followers.items() if state is not PeriodState.OPEN}
         new = {key: slot for key, slot in missing.items() if key not in passed}
         await _open(tx, [(slot.meter, slot.period) for slot in new.values()], now)
-        states |= await store.lock_periods(tx, new)
+        states |= (await store.lock_periods(tx, new)).states
+    # Whoever binds an asset otherwise marks its open periods, and opens none: new ones are checked.
+    if (locked.has_moved or missing) and await store.is_rebound(tx, found):
+        raise rebound_meanwhile()
     return {key for key, state in states.items() if state is PeriodState.OPEN}
+
+
+def rebound_meanwhile() -> Aborted:
+    """Return the error for usage of an asset that is bound to another target at this moment."""
+    message = "an asset was bound to another target at this moment; nothing happened, try again"
+    return Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
 
 
 async def late_usage_of(

@@ -29,8 +29,17 @@ class LockedValues:
 async def lock_periods(
     tx: Transaction, records: Iterable[KnownRecord]
 ) -> dict[PeriodKey, PeriodState]:
-    """Lock the rating periods of records; return the state of each."""
-    return await recording.lock_periods(tx, {record.period_key for record in records})
+    """Lock the rating periods of records; return the state of each.
+
+    Raises Aborted (CONCURRENT_CHANGE) if usage of them moves to another wallet meanwhile.
+    """
+    known = list(records)
+    locked = await recording.lock_periods(tx, {record.period_key for record in known})
+    if locked.has_moved:
+        again = await store.find_known(tx, [record.key for record in known])
+        if any(again[record.key].period_key != record.period_key for record in known):
+            raise concurrent_change()
+    return locked.states
 
 
 def final_of(states: Mapping[PeriodKey, PeriodState]) -> set[PeriodKey]:

@@ -20,6 +20,7 @@ from server.domain.selling.following import (
     followed,
     followed_changes,
 )
+from server.domain.selling.rebinding import wallets_of
 from server.domain.selling.sales import Asset, AssetResource, Buyer
 from server.store import jobs
 from server.store.access import tenants
@@ -135,7 +136,8 @@ async def _take_effect(
 
 
 def _wallets(found: Sequence[Followed], held: dict[Key, AssetResource]) -> list[WalletId]:
-    return sorted({held[one.asset_id, one.resource_id].wallet_id for one in found})
+    both = (wallets_of(held[one.asset_id, one.resource_id]) for one in found)
+    return sorted({wallet_id for wallet_ids in both for wallet_id in wallet_ids})
 
 
 def _listed(catalog: SoldCatalog, resource_id: ResourceId, unit: str) -> Listed:

@@ -15,6 +15,7 @@ from server.domain.ids import (
     ResourceId,
     WalletId,
 )
+from server.domain.selling.rebinding import wallets_of
 from server.domain.selling.repricing import (
     Repriced,
     RepriceOutcome,
@@ -168,13 +169,17 @@ async def _change_rates(tx: Transaction, plan: RepricePlan) -> None:
 
 
 def _wallets(chosen: Sequence[Asset], changed: Sequence[Repriced]) -> list[WalletId]:
-    """Return the wallets of resources that have new rates, in order."""
+    """Return the wallets of resources that have new rates, in order.
+
+    An asset that was bound to another target has one before and one after.
+    """
     held = {
-        (asset.id, resource.resource_id): resource.wallet_id
+        (asset.id, resource.resource_id): wallets_of(resource)
         for asset in chosen
         for resource in asset.resources
     }
-    return sorted({held[one.asset_id, one.resource_id] for one in changed})
+    found = (held[one.asset_id, one.resource_id] for one in changed)
+    return sorted({wallet_id for both in found for wallet_id in both})
 
 
 async def _keep_history(

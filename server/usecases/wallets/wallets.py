@@ -38,7 +38,7 @@ class GrantFilter:
             return False
         if self.time is None:
             return True
-        return grant.start <= self.time and (grant.expire is None or self.time < grant.expire)
+        return grant.opens <= self.time and (grant.expire is None or self.time < grant.expire)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class Asset(_message.Message):
     LINKED_ASSET_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     RATE_BASIS_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/assets/{asset}`."""
     product: _builtins.str
@@ -67,6 +69,12 @@ class Asset(_message.Message):
     """
     rate_basis: _quote_service_pb2.RateBasis.ValueType
     """The rates of the asset over time."""
+    binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
+    """The kind of target whose wallets it draws on now; unspecified for a commitment, which has a `linked_asset`."""
+    binding_target: _builtins.str
+    """The target: `accounts/{account}/assets/{asset}` or `accounts/{account}/bindingTargets/{binding_target}`; empty for the
+    bindings `SELF` and `ACCOUNT`. An asset that is bound to another asset has the target of that one.
+    """
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """The number of units of the product that were bought."""
@@ -114,10 +122,12 @@ class Asset(_message.Message):
         linked_asset: _builtins.str = ...,
         warnings: _abc.Iterable[_quote_service_pb2.SaleWarning] | None = ...,
         rate_basis: _quote_service_pb2.RateBasis.ValueType = ...,
+        binding: _catalog_resources_pb2.Product.GrantBinding.ValueType = ...,
+        binding_target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_date", b"end_date", "quantity", b"quantity", "start_date", b"start_date", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "rate_basis", b"rate_basis", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "create_time", b"create_time", "created_by", b"created_by", "end_date", b"end_date", "external_id", b"external_id", "linked_asset", b"linked_asset", "name", b"name", "order", b"order", "product", b"product", "quantity", b"quantity", "rate_basis", b"rate_basis", "resources", b"resources", "start_date", b"start_date", "update_time", b"update_time", "updated_by", b"updated_by", "usage_model_type", b"usage_model_type", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +289,8 @@ class AssetChange(_message.Message):
         """The asset was moved to the rates of the catalog of a day."""
         FOLLOW: AssetChange._Act.ValueType  # 5
         """The catalog changed, or will change on the effective date, and the asset follows it."""
+        REBIND: AssetChange._Act.ValueType  # 6
+        """The asset was bound to another target from a day on."""
 
     class Act(_Act, metaclass=_ActEnumTypeWrapper):
         """The kind of act. New acts may be added."""
@@ -299,6 +311,8 @@ class AssetChange(_message.Message):
     """The asset was moved to the rates of the catalog of a day."""
     FOLLOW: AssetChange.Act.ValueType  # 5
     """The catalog changed, or will change on the effective date, and the asset follows it."""
+    REBIND: AssetChange.Act.ValueType  # 6
+    """The asset was bound to another target from a day on."""
 
     NAME_FIELD_NUMBER: _builtins.int
     ACT_FIELD_NUMBER: _builtins.int
@@ -537,6 +551,58 @@ class LinkCommitmentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkCommitmentRequest: _TypeAlias = LinkCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class RebindAssetRequest(_message.Message):
+    """Request message for RebindAsset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
+    BINDING_TARGET_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The asset: `accounts/{account}/assets/{asset}`."""
+    binding: _catalog_resources_pb2.Product.GrantBinding.ValueType
+    """The kind of the new target; may be left out if `binding_target` is set."""
+    binding_target: _builtins.str
+    """The new target, for the bindings `ASSET`, `CONTRACT` and `CUSTOM`: `accounts/{account}/assets/{asset}` or
+    `accounts/{account}/bindingTargets/{binding_target}`. Another asset stands for what it is bound to itself.
+    """
+    reason: _builtins.str
+    """The reason, for people: at most 200 characters. It is kept in the history of the asset."""
+    validate_only: _builtins.bool
+    """True to validate only: the asset is returned as it would be, nothing is changed, and errors are the same as
+    otherwise.
+    """
+    request_id: _builtins.str
+    """The idempotency key: a repeated request with the same key gets the same answer. `[A-Za-z0-9._:-]{8,128}`."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """The day from whose midnight on it is bound to the new target, in the account's time zone; today if absent."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        binding: _catalog_resources_pb2.Product.GrantBinding.ValueType = ...,
+        binding_target: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "binding_target", b"binding_target", "name", b"name", "reason", b"reason", "request_id", b"request_id", "start_date", b"start_date", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebindAssetRequest: _TypeAlias = RebindAssetRequest  # noqa: Y015
 
 @_typing.final
 class ListAssetsResponse(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AssetServiceStub:
-    """Reads assets and the terms under which they were sold, and links commitments.
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets.
     """
 
     def __init__(self, channel):
@@ -60,10 +60,15 @@ class AssetServiceStub:
                 request_serializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.SerializeToString,
                 response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.FromString,
                 _registered_method=True)
+        self.RebindAsset = channel.unary_unary(
+                '/usage_management.v1.AssetService/RebindAsset',
+                request_serializer=usage__management_dot_v1_dot_asset__service__pb2.RebindAssetRequest.SerializeToString,
+                response_deserializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
+                _registered_method=True)
 
 
 class AssetServiceServicer:
-    """Reads assets and the terms under which they were sold, and links commitments.
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets.
     """
 
     def GetAsset(self, request, context):
@@ -120,6 +125,31 @@ class AssetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebindAsset(self, request, context):
+        """Binds an anchor that is sold to another target from a day on. Its usage from midnight of that day on, also usage that
+        is recorded already, draws on the wallets of the new target, and its grants are issued there. What is left of its
+        grants at that time moves with it: an entry `MOVED_OUT` in the old wallet and an entry `MOVED_IN` in the new one, of
+        the same time and quantity. Each grant keeps its window, its rollovers and its expiry. The entries are posted when the
+        rating period before the day is final; until then, balances show the move as provisional. Late usage from before the
+        day changes what moves. Wallets that the new target does not have are opened under the policies of the asset.
+        A repeat changes nothing. The history of the asset tells it.
+
+        The day is today or earlier, in a rating period that is not final. It is the first day of a rating period, unless
+        usage is summed or counted and costs one rate for each unit, whatever the quantity.
+
+        Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
+        metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
+        commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+        the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+        `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+        INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
+        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
+        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AssetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +178,11 @@ def add_AssetServiceServicer_to_server(servicer, server):
                     request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.FromString,
                     response_serializer=usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.SerializeToString,
             ),
+            'RebindAsset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebindAsset,
+                    request_deserializer=usage__management_dot_v1_dot_asset__service__pb2.RebindAssetRequest.FromString,
+                    response_serializer=usage__management_dot_v1_dot_asset__service__pb2.Asset.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'usage_management.v1.AssetService', rpc_method_handlers)
@@ -157,7 +192,7 @@ def add_AssetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AssetService:
-    """Reads assets and the terms under which they were sold, and links commitments.
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets.
     """
 
     @staticmethod
@@ -285,6 +320,33 @@ class AssetService:
             '/usage_management.v1.AssetService/RepriceAssets',
             usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsRequest.SerializeToString,
             usage__management_dot_v1_dot_asset__service__pb2.RepriceAssetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebindAsset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/usage_management.v1.AssetService/RebindAsset',
+            usage__management_dot_v1_dot_asset__service__pb2.RebindAssetRequest.SerializeToString,
+            usage__management_dot_v1_dot_asset__service__pb2.Asset.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AssetServiceStub:
-    """Reads assets and the terms under which they were sold, and links commitments."""
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -65,10 +65,31 @@ class AssetServiceStub:
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
     tiers; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
     """
+    RebindAsset: _grpc.UnaryUnaryMultiCallable[_asset_service_pb2.RebindAssetRequest, _asset_service_pb2.Asset]
+    """Binds an anchor that is sold to another target from a day on. Its usage from midnight of that day on, also usage that
+    is recorded already, draws on the wallets of the new target, and its grants are issued there. What is left of its
+    grants at that time moves with it: an entry `MOVED_OUT` in the old wallet and an entry `MOVED_IN` in the new one, of
+    the same time and quantity. Each grant keeps its window, its rollovers and its expiry. The entries are posted when the
+    rating period before the day is final; until then, balances show the move as provisional. Late usage from before the
+    day changes what moves. Wallets that the new target does not have are opened under the policies of the asset.
+    A repeat changes nothing. The history of the asset tells it.
+
+    The day is today or earlier, in a rating period that is not final. It is the first day of a rating period, unless
+    usage is summed or counted and costs one rate for each unit, whatever the quantity.
+
+    Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
+    metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
+    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+    the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+    INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
+    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
+    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    """
 
 @_typing.type_check_only
 class AssetServiceAsyncStub(AssetServiceStub):
-    """Reads assets and the terms under which they were sold, and links commitments."""
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAsset: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.GetAssetRequest, _asset_service_pb2.Asset]  # type: ignore[assignment]
@@ -103,9 +124,30 @@ class AssetServiceAsyncStub(AssetServiceStub):
     a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
     tiers; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
     """
+    RebindAsset: _aio.UnaryUnaryMultiCallable[_asset_service_pb2.RebindAssetRequest, _asset_service_pb2.Asset]  # type: ignore[assignment]
+    """Binds an anchor that is sold to another target from a day on. Its usage from midnight of that day on, also usage that
+    is recorded already, draws on the wallets of the new target, and its grants are issued there. What is left of its
+    grants at that time moves with it: an entry `MOVED_OUT` in the old wallet and an entry `MOVED_IN` in the new one, of
+    the same time and quantity. Each grant keeps its window, its rollovers and its expiry. The entries are posted when the
+    rating period before the day is final; until then, balances show the move as provisional. Late usage from before the
+    day changes what moves. Wallets that the new target does not have are opened under the policies of the asset.
+    A repeat changes nothing. The history of the asset tells it.
+
+    The day is today or earlier, in a rating period that is not final. It is the first day of a rating period, unless
+    usage is summed or counted and costs one rate for each unit, whatever the quantity.
+
+    Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
+    metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
+    commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+    the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+    INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
+    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
+    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads assets and the terms under which they were sold, and links commitments."""
+    """Reads assets and the terms under which they were sold, links commitments, and binds assets to other targets."""
 
     @_abc_1.abstractmethod
     def GetAsset(
@@ -167,6 +209,33 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with FAILED_PRECONDITION (`REPRICED_LATER`) when an asset has rates of a later day already, (`RATE_NEGATIVE`) when
         a negotiated tier would adjust the new rate below zero, (`TIERS_INVALID`) when a commitment cannot have the new
         tiers; and with INVALID_ARGUMENT (`INTERVAL_INVALID`) when an asset that is named is not sold on the day.
+        """
+
+    @_abc_1.abstractmethod
+    def RebindAsset(
+        self,
+        request: _asset_service_pb2.RebindAssetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_asset_service_pb2.Asset, _abc.Awaitable[_asset_service_pb2.Asset]]:
+        """Binds an anchor that is sold to another target from a day on. Its usage from midnight of that day on, also usage that
+        is recorded already, draws on the wallets of the new target, and its grants are issued there. What is left of its
+        grants at that time moves with it: an entry `MOVED_OUT` in the old wallet and an entry `MOVED_IN` in the new one, of
+        the same time and quantity. Each grant keeps its window, its rollovers and its expiry. The entries are posted when the
+        rating period before the day is final; until then, balances show the move as provisional. Late usage from before the
+        day changes what moves. Wallets that the new target does not have are opened under the policies of the asset.
+        A repeat changes nothing. The history of the asset tells it.
+
+        The day is today or earlier, in a rating period that is not final. It is the first day of a rating period, unless
+        usage is summed or counted and costs one rate for each unit, whatever the quantity.
+
+        Fails with FAILED_PRECONDITION: `REBIND_DAY` when the asset cannot be bound from that day on (the message and the
+        metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
+        commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
+        the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
+        `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+        INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
+        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
+        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

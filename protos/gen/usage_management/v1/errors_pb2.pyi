@@ -409,6 +409,20 @@ class ErrorDetails(_message.Message):
         """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
         REPRICE_RUN_DIFFERS: ErrorDetails._Reason.ValueType  # 481
         """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
+        REBIND_DAY: ErrorDetails._Reason.ValueType  # 471
+        """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
+        REBIND_AGAIN: ErrorDetails._Reason.ValueType  # 472
+        """The asset was bound to another target once already; sell another asset for the next target."""
+        REBIND_ADDITIONS: ErrorDetails._Reason.ValueType  # 473
+        """Packs, commitments or negotiated rates of the old target apply to the asset and would stay behind; sell another
+        asset for the new target.
+        """
+        REBIND_CHAIN: ErrorDetails._Reason.ValueType  # 474
+        """Grants of another asset moved to the old target, or away from the new one. In the first case sell another asset for
+        the new target, in the second bind to a target to which nothing was sold.
+        """
+        REBIND_CALENDAR: ErrorDetails._Reason.ValueType  # 475
+        """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
         STATE_TRANSITION: ErrorDetails._Reason.ValueType  # 432
         """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
         can be activated again, and become a draft if it was never quoted or sold.
@@ -839,6 +853,20 @@ class ErrorDetails(_message.Message):
     """A run that repeats a dry run has the accounts, the filters and the day of that one; leave these fields empty."""
     REPRICE_RUN_DIFFERS: ErrorDetails.Reason.ValueType  # 481
     """An asset of the account would get other rates than the dry run told; create another dry run, and repeat that one."""
+    REBIND_DAY: ErrorDetails.Reason.ValueType  # 471
+    """The asset cannot be bound to another target from that day on; use the day in the metadata (`start_date`)."""
+    REBIND_AGAIN: ErrorDetails.Reason.ValueType  # 472
+    """The asset was bound to another target once already; sell another asset for the next target."""
+    REBIND_ADDITIONS: ErrorDetails.Reason.ValueType  # 473
+    """Packs, commitments or negotiated rates of the old target apply to the asset and would stay behind; sell another
+    asset for the new target.
+    """
+    REBIND_CHAIN: ErrorDetails.Reason.ValueType  # 474
+    """Grants of another asset moved to the old target, or away from the new one. In the first case sell another asset for
+    the new target, in the second bind to a target to which nothing was sold.
+    """
+    REBIND_CALENDAR: ErrorDetails.Reason.ValueType  # 475
+    """The target has other rating periods than the asset; bind to a target to which nothing was sold."""
     STATE_TRANSITION: ErrorDetails.Reason.ValueType  # 432
     """The state transition is not allowed; the order of states is `DRAFT`, `ACTIVE`, `INACTIVE`. An inactive record
     can be activated again, and become a draft if it was never quoted or sold.

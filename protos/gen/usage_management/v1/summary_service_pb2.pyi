@@ -1447,6 +1447,8 @@ class Correction(_message.Message):
         """What was sold changed for a time that is past."""
         RATE: Correction._Cause.ValueType  # 5
         """Rates changed for a time that is past."""
+        REBIND: Correction._Cause.ValueType  # 6
+        """An asset was bound to another target from a time that is past."""
 
     class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
         """The reason why final usage is not as it was settled. New causes may be added."""
@@ -1463,6 +1465,8 @@ class Correction(_message.Message):
     """What was sold changed for a time that is past."""
     RATE: Correction.Cause.ValueType  # 5
     """Rates changed for a time that is past."""
+    REBIND: Correction.Cause.ValueType  # 6
+    """An asset was bound to another target from a time that is past."""
 
     NAME_FIELD_NUMBER: _builtins.int
     CAUSES_FIELD_NUMBER: _builtins.int

@@ -293,6 +293,7 @@ class Grant(_message.Message):
     PROVISIONAL_FIELD_NUMBER: _builtins.int
     PRODUCT_USAGE_GRANT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ARRIVE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The resource name: `accounts/{account}/wallets/{wallet}/grants/{grant}`."""
     kind: Global___Grant.Kind.ValueType
@@ -323,7 +324,7 @@ class Grant(_message.Message):
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """The time from which the grant can pay for usage."""
+        """The time from which the grant can pay for usage; one that moved here from another wallet, not before `arrive_time`."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -332,6 +333,10 @@ class Grant(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """The time of creation in the ledger; absent until then."""
+
+    @_builtins.property
+    def arrive_time(self) -> _timestamp_pb2.Timestamp:
+        """The time from which on this wallet has it, if it moved here from another one; absent otherwise."""
 
     def __init__(
         self,
@@ -348,10 +353,11 @@ class Grant(_message.Message):
         provisional: _builtins.bool = ...,
         product_usage_grant: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        arrive_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrive_time", b"arrive_time", "balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "posted_balance", b"posted_balance", "quantity", b"quantity", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "product_usage_grant", b"product_usage_grant", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrive_time", b"arrive_time", "asset", b"asset", "balance", b"balance", "create_time", b"create_time", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "posted_balance", b"posted_balance", "product_usage_grant", b"product_usage_grant", "provisional", b"provisional", "quantity", b"quantity", "rollover_count", b"rollover_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,6 +389,10 @@ class WalletEntry(_message.Message):
         """Usage was paid for."""
         CORRECTION: WalletEntry._Kind.ValueType  # 6
         """A correction changed an earlier movement, because final usage changed."""
+        MOVED_OUT: WalletEntry._Kind.ValueType  # 7
+        """What was left of a grant moved to another wallet: its asset was bound to another target."""
+        MOVED_IN: WalletEntry._Kind.ValueType  # 8
+        """What was left of a grant of another wallet moved here."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The kind of a movement. New kinds may be added."""
@@ -401,6 +411,10 @@ class WalletEntry(_message.Message):
     """Usage was paid for."""
     CORRECTION: WalletEntry.Kind.ValueType  # 6
     """A correction changed an earlier movement, because final usage changed."""
+    MOVED_OUT: WalletEntry.Kind.ValueType  # 7
+    """What was left of a grant moved to another wallet: its asset was bound to another target."""
+    MOVED_IN: WalletEntry.Kind.ValueType  # 8
+    """What was left of a grant of another wallet moved here."""
 
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int

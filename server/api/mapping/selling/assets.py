@@ -1,6 +1,7 @@
 """Messages of assets, and the filters of their lists."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from usage_management.v1 import asset_service_pb2 as pb
 from usage_management.v1 import catalog_resources_pb2 as catalog_pb
@@ -14,7 +15,7 @@ from server.api.mapping.filters import (
     resource_from_reader,
 )
 from server.api.mapping.rating.terms import terms_to_pb
-from server.api.mapping.selling.lines import unlinked_warnings
+from server.api.mapping.selling.lines import binding_from_reader, unlinked_warnings
 from server.api.reader import RequestReader
 from server.api.values import (
     audit_pb,
@@ -27,10 +28,14 @@ from server.api.values import (
 )
 from server.domain.errors import NotFound
 from server.domain.ids import AccountId, AssetId, PriceBookId, UnitId
+from server.domain.modeling.roles import Binding
+from server.domain.selling.rebinding import target_of
 from server.domain.selling.repricing import Repriced
 from server.domain.selling.sales import Asset, AssetResource, SoldEntitlement
+from server.domain.selling.targets import binding_to
 from server.store.selling.assets import AssetFilter
 from server.usecases.lifecycle.commitment_links import LinkCommitment
+from server.usecases.lifecycle.rebinding import RebindAsset
 from server.usecases.lifecycle.repricing import RepriceAssets
 
 
@@ -62,6 +67,24 @@ def link_commitment_from_pb(request: pb.LinkCommitmentRequest) -> LinkCommitment
     return LinkCommitment(
         account_id=account_id, asset_id=asset_id, anchor_id=anchor_id, start=start
     )
+
+
+def rebind_asset_from_pb(request: pb.RebindAssetRequest) -> RebindAsset:
+    """Return the command to bind an asset to another target. Raises InvalidArgument."""
+    reader = RequestReader(request)
+    account_id, asset_id = reader.name("name", names.ASSET)
+    asked = binding_from_reader(reader, account_id)
+    command = RebindAsset(
+        account_id=account_id,
+        asset_id=asset_id,
+        binding=asked.binding,
+        target_asset_id=asked.asset_id,
+        target_id=asked.target_id,
+        day=reader.optional_date("start_date"),
+        reason=reader.text("reason"),
+    )
+    reader.done()
+    return command
 
 
 def reprice_assets_from_pb(request: pb.RepriceAssetsRequest) -> RepriceAssets:
@@ -122,6 +145,7 @@ def asset_to_pb(asset: Asset) -> pb.Asset:
             *_gap_warnings(asset),
         ],
         rate_basis=enum_pb(quote_pb.RateBasis, asset.rate_basis),
+        **_binding_to_pb(asset),
         **audit_pb(asset.audit),
     )
 
@@ -139,6 +163,19 @@ def _gap_warnings(asset: Asset) -> list[quote_pb.SaleWarning]:
         for resource in asset.resources
         if resource.terms is not None and resource.terms.is_held
     ]
+
+
+def _binding_to_pb(asset: Asset) -> dict[str, Any]:
+    """Return the binding and the target of an asset."""
+    target = target_of(asset)
+    if target is None or asset.role.is_commitment:
+        return {}
+    binding, target_id = binding_to(target, asset.id)
+    pattern = names.ASSET if binding is Binding.ASSET else names.BINDING_TARGET
+    return {
+        "binding": enum_pb(catalog_pb.Product.GrantBinding, binding),
+        "binding_target": "" if target_id is None else pattern.of(asset.account_id, target_id),
+    }
 
 
 def _resource_to_pb(resource: AssetResource, account_id: AccountId) -> pb.AssetResource:

@@ -1,5 +1,7 @@
 """Messages of the sale lines that quotes and orders share."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -119,22 +121,35 @@ def binding_to_pb(account_id: AccountId, line: SaleLine) -> dict[str, Any]:
     return binding | {"binding_target": pattern.of(account_id, line.target_id)}
 
 
-def _binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedBinding:
+def binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedBinding:
+    """Return the requested binding; faults are kept by the reader. Raises `…_NOT_FOUND`."""
     is_asset = "/assets/" in reader.message.binding_target
     pattern = names.ASSET if is_asset else names.BINDING_TARGET
     target = reader.optional_name("binding_target", pattern)
-    linked = reader.optional_name("linked_asset", names.ASSET)
-    for ids, name in ((target, "Asset" if is_asset else "BindingTarget"), (linked, "Asset")):
-        if ids is not None and ids[0] != account_id:
-            path = "assets" if name == "Asset" else "bindingTargets"
-            raise NotFound.of(name, f"accounts/{ids[0]}/{path}/{ids[1]}")
+    _check_account(account_id, target, "Asset" if is_asset else "BindingTarget")
     return AskedBinding(
         binding=reader.optional_choice("binding", Binding),
-        line=reader.message.binding_line if reader.has("binding_line") else None,
         asset_id=AssetId(target[1]) if target and is_asset else None,
         target_id=BindingTargetId(target[1]) if target and not is_asset else None,
+    )
+
+
+def _line_binding_from_reader(reader: RequestReader, account_id: AccountId) -> AskedBinding:
+    asked = binding_from_reader(reader, account_id)
+    linked = reader.optional_name("linked_asset", names.ASSET)
+    _check_account(account_id, linked, "Asset")
+    return replace(
+        asked,
+        line=reader.message.binding_line if reader.has("binding_line") else None,
         linked_asset_id=AssetId(linked[1]) if linked else None,
     )
+
+
+def _check_account(account_id: AccountId, ids: Sequence[Any] | None, kind: str) -> None:
+    """Raise `…_NOT_FOUND` for what belongs to another account."""
+    if ids is not None and ids[0] != account_id:
+        path = "assets" if kind == "Asset" else "bindingTargets"
+        raise NotFound.of(kind, f"accounts/{ids[0]}/{path}/{ids[1]}")
 
 
 def lines_from_reader(sale: RequestReader, account_id: AccountId) -> tuple[AskedLine, ...]:
@@ -155,7 +170,7 @@ def _line_from_reader(reader: RequestReader, account_id: AccountId) -> AskedLine
         quantity=_quantity_from_reader(reader),
         start_date=start_date,
         end_date=end_date,
-        binding=_binding_from_reader(reader, account_id),
+        binding=_line_binding_from_reader(reader, account_id),
         selling_model_id=SellingModelId(model[0]) if model else None,
         omitted=tuple(
             ResourceId(ids[0]) for ids in reader.names("omitted_resources", names.RESOURCE)

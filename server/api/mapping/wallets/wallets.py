@@ -125,6 +125,7 @@ def grant_to_pb(wallet: StoredWallet, current: GrantNow) -> pb.Grant:
         provisional=current.item.is_provisional,
         product_usage_grant=names.PRODUCT_GRANT.of(*current.source),
         create_time=optional_time_pb(current.create_time),
+        arrive_time=optional_time_pb(grant.arrive_time),
     )
 
 

@@ -15,6 +15,7 @@ from server.api.mapping.selling.assets import (
     asset_to_pb,
     link_commitment_from_pb,
     list_assets_from_pb,
+    rebind_asset_from_pb,
     reprice_assets_from_pb,
     repriced_to_pb,
 )
@@ -28,6 +29,7 @@ from server.api.transactions import (
 )
 from server.env import Env
 from server.usecases.lifecycle.commitment_links import link_commitment
+from server.usecases.lifecycle.rebinding import rebind_asset
 from server.usecases.lifecycle.repricing import reprice_assets
 from server.usecases.selling import asset_changes, assets
 
@@ -35,7 +37,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class AssetService(rpc.AssetServiceServicer):
-    """Reads assets with the terms that they were sold with, and links commitments."""
+    """Reads assets with the terms that they were sold with, and acts on them."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -87,6 +89,16 @@ class AssetService(rpc.AssetServiceServicer):
             pb.RepriceAssetsResponse,
             lambda tx: reprice_assets(tx, command),
             lambda found: repriced_to_pb(command.account_id, found),
+        )
+
+    async def RebindAsset(self, request: pb.RebindAssetRequest, context: Context) -> pb.Asset:
+        command = rebind_asset_from_pb(request)
+        return await run_mutation(
+            self._env,
+            request,
+            pb.Asset,
+            lambda tx: rebind_asset(tx, command),
+            asset_to_pb,
         )
 
     async def LinkCommitment(self, request: pb.LinkCommitmentRequest, context: Context) -> pb.Asset:

@@ -93,16 +93,21 @@ RETURNING wallet_id, start_time, cause;
 SELECT min(start_time) FROM pending_corrections WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = $3;
 
 -- name: group_of
--- The settlement group of a wallet: all wallets of its account that are connected by tokens.
+-- The settlement group of a wallet: all wallets of its account that are connected by tokens or moves, those first that
+-- others depend on.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid
 WITH RECURSIVE pairs AS MATERIALIZED (
-    SELECT DISTINCT wallet_id, token_wallet_id FROM asset_resources
-     WHERE tenant_id = $1 AND account_id = $2 AND token_wallet_id IS NOT NULL),
+    SELECT wallet_id, token_wallet_id AS next_id, true AS is_token FROM asset_resources
+     WHERE tenant_id = $1 AND account_id = $2 AND token_wallet_id IS NOT NULL
+     UNION
+    SELECT former_wallet_id, wallet_id, false FROM asset_resources
+     WHERE tenant_id = $1 AND account_id = $2 AND former_wallet_id IS NOT NULL),
 members AS (
     SELECT $3::uuid AS wallet_id
     UNION
-    SELECT CASE WHEN p.wallet_id = m.wallet_id THEN p.token_wallet_id ELSE p.wallet_id END
-      FROM members AS m JOIN pairs AS p ON m.wallet_id IN (p.wallet_id, p.token_wallet_id))
-SELECT m.wallet_id, EXISTS (SELECT FROM pairs AS p WHERE p.token_wallet_id = m.wallet_id) AS is_token
+    SELECT CASE WHEN p.wallet_id = m.wallet_id THEN p.next_id ELSE p.wallet_id END
+      FROM members AS m JOIN pairs AS p ON m.wallet_id IN (p.wallet_id, p.next_id))
+SELECT m.wallet_id
   FROM members AS m
- ORDER BY m.wallet_id;
+ ORDER BY EXISTS (SELECT FROM pairs AS p WHERE p.next_id = m.wallet_id AND p.is_token),
+          EXISTS (SELECT FROM pairs AS p WHERE p.next_id = m.wallet_id), m.wallet_id;

@@ -1,8 +1,9 @@
 -- Rating periods: they separate recording from settlement.
 
 -- name: open_periods
--- Opens the missing periods and returns them; those of tokens and of spend are closed after the others. A period is
--- never frozen later than a following one, because the periods of a wallet are closed in time order.
+-- Opens the missing periods and returns them; those of tokens and of spend, and of wallets to which grants move, are
+-- closed after the others. A period is never frozen later than a following one, because the periods of a wallet are
+-- closed in time order.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[],
 --   $5 end_times timestamptz[], $6 freeze_times timestamptz[]
 WITH opened AS (
@@ -20,7 +21,10 @@ SELECT o.account_id, o.wallet_id, o.start_time, o.freeze_time, EXISTS (
        SELECT FROM wallets AS w
          JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = w.usage_resource_id
         WHERE w.tenant_id = $1 AND w.account_id = o.account_id AND w.wallet_id = o.wallet_id
-          AND u.category = 'TOKEN') AS is_token
+          AND u.category <> 'USAGE') OR EXISTS (
+       SELECT FROM asset_resources AS h
+        WHERE h.tenant_id = $1 AND h.account_id = o.account_id AND h.wallet_id = o.wallet_id
+          AND h.former_wallet_id IS NOT NULL) AS is_follower
   FROM opened AS o
  ORDER BY o.account_id, o.wallet_id, o.start_time;
 
@@ -31,7 +35,10 @@ SELECT p.account_id, p.wallet_id, p.start_time, p.freeze_time, EXISTS (
        SELECT FROM wallets AS w
          JOIN usage_resources AS u ON u.tenant_id = $1 AND u.usage_resource_id = w.usage_resource_id
         WHERE w.tenant_id = $1 AND w.account_id = $2 AND w.wallet_id = $3
-          AND u.category <> 'USAGE') AS is_token
+          AND u.category <> 'USAGE') OR EXISTS (
+       SELECT FROM asset_resources AS h
+        WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = $3
+          AND h.former_wallet_id IS NOT NULL) AS is_follower
   FROM rating_periods AS p
  WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.wallet_id = $3 AND p.state <> 'FINAL'
  ORDER BY p.start_time;
@@ -108,16 +115,36 @@ SELECT start_time
  ORDER BY start_time LIMIT 1;
 
 -- name: first_unsettled_source
--- Wallets that are rated in tokens are settled before the token wallet.
---   $1 tenant_id uuid, $2 account_id text, $3 token_wallet_id uuid, $4 before timestamptz
+-- Wallets that are rated in tokens are settled before the token wallet, and those from which grants move before the
+-- wallet to which they move.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz
 SELECT min(p.start_time)
-  FROM asset_resources AS h
+  FROM (SELECT h.wallet_id, $4::timestamptz - interval '1 microsecond' AS through FROM asset_resources AS h
+         WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3
+         UNION ALL
+        SELECT h.former_wallet_id, least(h.moved_time, $4) FROM asset_resources AS h
+         WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = $3 AND h.former_wallet_id IS NOT NULL
+           AND h.bound_time < $4) AS s
  CROSS JOIN LATERAL (
        SELECT o.start_time FROM rating_periods AS o
-        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = h.wallet_id AND o.start_time < $4
+        WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.wallet_id = s.wallet_id AND o.start_time <= s.through
           AND o.state <> 'FINAL'
-        ORDER BY o.start_time LIMIT 1) AS p
- WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3;
+        ORDER BY o.start_time LIMIT 1) AS p;
+
+-- name: lock_open
+-- Locks the periods of some wallets that are open after a time against recording and their close.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 at timestamptz
+SELECT wallet_id, start_time, end_time
+  FROM rating_periods
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN' AND end_time > $4
+ ORDER BY wallet_id, start_time
+   FOR NO KEY UPDATE;
+
+-- name: mark_moved
+-- Usage of the open periods of some wallets after a time may be elsewhere now.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 at timestamptz
+UPDATE rating_periods SET has_moved = true
+ WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN' AND end_time > $4;
 
 -- name: finish_period
 -- The period is drawn down, rated and written; nothing in it changes any more.

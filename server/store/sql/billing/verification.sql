@@ -82,6 +82,19 @@ SELECT s.usage_summary_id, s.drawn_quantity, coalesce(e.drawn, 0) AS drawn
    AND coalesce(s.drawn_quantity, 0) <> coalesce(e.drawn, 0)
  ORDER BY s.usage_summary_id;
 
+-- name: moves_that_differ
+-- Grants of which not as much moved into another wallet as moved out. The moves of one are posted together, also by
+-- corrections.
+--   $1 tenant_id uuid, $2 account_id text
+SELECT g.wallet_id, g.grant_id, m.moved_out, m.moved_in
+  FROM (SELECT cause_id, coalesce(-sum(amount) FILTER (WHERE leg::integer % 3 = 0), 0) AS moved_out,
+               coalesce(sum(amount) FILTER (WHERE leg::integer % 3 = 1), 0) AS moved_in
+          FROM wallet_entries
+         WHERE tenant_id = $1 AND account_id = $2 AND cause_kind = 'MOVE' GROUP BY cause_id) AS m
+  JOIN grants AS g ON g.tenant_id = $1 AND g.account_id = $2 AND g.grant_id::text = m.cause_id
+ WHERE m.moved_out <> m.moved_in
+ ORDER BY g.wallet_id, g.grant_id;
+
 -- name: ratables_and_cells
 -- Ratable lines that, with their corrections, differ from the sum of their cells.
 --   $1 tenant_id uuid, $2 account_id text

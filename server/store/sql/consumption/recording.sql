@@ -13,9 +13,10 @@ SELECT a.account_id, a.external_id, a.asset_id
 -- name: find_meters
 -- The wallets and policies for the usage of some resources of some assets. A row has nulls if the asset does
 -- not have the resource; only then is the existence of the asset checked. Each LIMIT 1 forces a look-up by key:
--- without statistics of the table, the planner would scan the tenant for every record.
---   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
-SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time, r.is_blocking,
+-- without statistics of the table, the planner would scan the tenant for every record. The meters of assets that were
+-- bound otherwise before are asked for with `former`.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[], $5 former boolean
+SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time, r.end_time, r.bound_time, r.is_blocking,
        CASE WHEN r.token_wallet_id IS NOT NULL
             THEN (SELECT t.wallet_id FROM asset_resources AS t
                    WHERE t.tenant_id = $1 AND t.account_id = k.account_id AND t.asset_id = k.asset_id
@@ -29,7 +30,8 @@ SELECT k.account_id, k.asset_id, k.usage_resource_id, r.wallet_id, r.start_time,
             ELSE true END AS is_asset
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS k (account_id, asset_id, usage_resource_id)
   LEFT JOIN LATERAL (
-       SELECT a.wallet_id, a.start_time, a.end_time, a.overage = 'BLOCK' AS is_blocking, a.token_wallet_id
+       SELECT CASE WHEN $5::boolean THEN a.former_wallet_id ELSE a.wallet_id END AS wallet_id, a.start_time, a.end_time,
+              a.bound_time, a.overage = 'BLOCK' AS is_blocking, a.token_wallet_id
          FROM asset_resources AS a
         WHERE a.tenant_id = $1 AND a.account_id = k.account_id AND a.asset_id = k.asset_id
           AND a.usage_resource_id = k.usage_resource_id AND a.role = 'ANCHOR' LIMIT 1) AS r ON true
@@ -61,15 +63,30 @@ SELECT u.unit_of_measure_id, u.unit_class_id, u.factor, u.divisor, u.scale, u.st
 -- An open period stays open until this transaction ends, because freezing it waits for the lock. The rows are
 -- locked one by one in key order.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 start_times timestamptz[]
-SELECT p.account_id, p.wallet_id, p.start_time, p.state
+SELECT p.account_id, p.wallet_id, p.start_time, p.state, p.has_moved
   FROM (SELECT u.account_id, u.wallet_id, u.start_time
           FROM unnest($2::text[], $3::uuid[], $4::timestamptz[]) AS u (account_id, wallet_id, start_time)
          ORDER BY u.account_id COLLATE "C", u.wallet_id, u.start_time) AS k
  CROSS JOIN LATERAL (
-       SELECT r.account_id, r.wallet_id, r.start_time, r.state FROM rating_periods AS r
+       SELECT r.account_id, r.wallet_id, r.start_time, r.state, r.has_moved FROM rating_periods AS r
         WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.wallet_id = k.wallet_id
           AND r.start_time = k.start_time
           FOR SHARE) AS p;
+
+-- name: rebound
+-- True if usage of some assets at some times draws on other wallets than these: they were bound otherwise after this
+-- was read.
+--   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[],
+--   $5 wallet_ids uuid[], $6 times timestamptz[]
+SELECT EXISTS (
+       SELECT FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::timestamptz[])
+                   AS k (account_id, asset_id, usage_resource_id, wallet_id, at)
+        CROSS JOIN LATERAL (
+              SELECT CASE WHEN r.bound_time > k.at THEN r.former_wallet_id ELSE r.wallet_id END AS wallet_id
+                FROM asset_resources AS r
+               WHERE r.tenant_id = $1 AND r.account_id = k.account_id AND r.asset_id = k.asset_id
+                 AND r.usage_resource_id = k.usage_resource_id LIMIT 1) AS r
+        WHERE r.wallet_id <> k.wallet_id);
 
 -- name: queue_openers
 -- Transactions that open periods of one wallet run one after the other. Otherwise an older period could be

@@ -111,13 +111,13 @@ SELECT e.rate_card_id, e.entry_id, e.product_id, e.usage_resource_id, e.selling_
 -- resource exists only with its asset, so the assets of the accounts are read only, and once, if a resource is
 -- missing.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 asset_ids uuid[], $4 usage_resource_ids text[]
-SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, t.time_zone,
+SELECT w.account_id, w.asset_id, w.usage_resource_id, h.overage, h.is_fixed, h.bound_time, t.time_zone,
        t.anchor_date, t.start_date AS service_date, l.rating_period, t.target_kind <> 'ASSET' AS is_shared,
        CASE WHEN h.role = 'ANCHOR' THEN h.wallet_id END AS wallet_id,
        r.start_time, r.end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::text[]) AS w (account_id, asset_id, usage_resource_id)
   LEFT JOIN LATERAL (
-       SELECT h.overage, h.is_fixed, h.role, h.wallet_id FROM asset_resources AS h
+       SELECT h.overage, h.is_fixed, h.role, h.wallet_id, h.bound_time FROM asset_resources AS h
         WHERE h.tenant_id = $1 AND h.account_id = w.account_id
           AND h.asset_id BETWEEN w.asset_id AND w.asset_id AND h.usage_resource_id = w.usage_resource_id
         ORDER BY h.asset_id OFFSET 0) AS h ON true
@@ -169,11 +169,13 @@ SELECT w.account_id, w.target_id, w.usage_resource_id, l.wallet_id, t.time_zone,
 -- The rates added to some wallets: of packs and commitments, and, for the shared wallets of targets, the rates
 -- negotiated on their anchors.
 --   $1 tenant_id uuid, $2 account_ids text[], $3 wallet_ids uuid[], $4 are_shared boolean[]
-SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCHOR' AS is_agreed, r.start_time,
+SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCHOR' AS is_agreed,
+       greatest(r.start_time, o.bound_time) AS start_time,
        CASE WHEN o.role = 'ANCHOR' THEN r.end_time ELSE o.end_time END AS end_time, r.terms
   FROM unnest($2::text[], $3::uuid[], $4::boolean[]) AS w (account_id, wallet_id, is_shared)
  CROSS JOIN LATERAL (
-       SELECT o.asset_id, o.usage_resource_id, o.role, o.commitment_rate, o.end_time FROM asset_resources AS o
+       SELECT o.asset_id, o.usage_resource_id, o.role, o.commitment_rate, o.end_time, o.bound_time
+         FROM asset_resources AS o
         WHERE o.tenant_id = $1 AND o.account_id = w.account_id
           AND o.wallet_id BETWEEN w.wallet_id AND w.wallet_id AND (w.is_shared OR o.role <> 'ANCHOR')
         ORDER BY o.wallet_id OFFSET 0) AS o
@@ -182,6 +184,8 @@ SELECT w.wallet_id, o.asset_id AS addition_id, o.commitment_rate, o.role = 'ANCH
         WHERE r.tenant_id = $1 AND r.account_id = w.account_id AND r.asset_id = o.asset_id
           AND r.usage_resource_id = o.usage_resource_id
         ORDER BY r.start_time OFFSET 0) AS r
- WHERE o.role <> 'ANCHOR' OR r.terms #>> '{content,negotiated_rate}' IS NOT NULL
-    OR r.terms #>> '{content,negotiated_tiers}' IS NOT NULL
+ WHERE (o.role <> 'ANCHOR' OR r.terms #>> '{content,negotiated_rate}' IS NOT NULL
+    OR r.terms #>> '{content,negotiated_tiers}' IS NOT NULL)
+   -- What an asset agreed applies to its target from the day on from which it is bound to it.
+   AND (o.bound_time IS NULL OR r.end_time IS NULL OR r.end_time > o.bound_time)
  ORDER BY w.account_id COLLATE "C", w.wallet_id, r.start_time, o.asset_id;

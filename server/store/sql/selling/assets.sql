@@ -1,4 +1,4 @@
--- Assets, and the writes of an activation: targets, wallets, rates, entitlements.
+-- Assets, and the writes of an activation: resources, rates, entitlements.
 
 -- name: last_numbers
 -- The account's lock is held, so no other transaction takes the next numbers.
@@ -17,47 +17,6 @@ SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, 
   FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::numeric[], $7::date[], $8::date[], $9::text[])
        AS a (asset_id, number, product_id, quantity, start_date, end_date, external_id)
  ORDER BY a.asset_id;
-
--- name: save_targets
--- New targets, and the new window of shared ones.
---   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
---   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
---   $9 billing_units text[], $10 billing_counts smallint[], $11 start_dates date[], $12 end_dates date[]
-INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
-                                  time_zone, currency_code, anchor_date, billing_unit, billing_count, start_date,
-                                  end_date)
-SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
-       t.anchor_date, t.billing_unit, t.billing_count, t.start_date, t.end_date
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::text[],
-              $10::smallint[], $11::date[], $12::date[])
-       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date,
-             billing_unit, billing_count, start_date, end_date)
- ORDER BY t.entitlement_account_id
-    ON CONFLICT (tenant_id, account_id, entitlement_account_id)
-       DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
-
--- name: add_wallets
--- New wallets. Existing ones are left unchanged, because their policies equal those of this sale.
---   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 entitlement_account_ids uuid[],
---   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
---   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
---   $12 waiting_hours integer[], $13 late_policies text[], $14 drawdown_orders text[],
---   $15 labels text[], $16 dimensions text[], the names of each with commas
-INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
-                     unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
-                     rating_period, waiting_days, waiting_hours, late_policy, drawdown_order,
-                     aggregation_label, dimensions)
-SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.unit_id, w.method, w.period,
-       w.combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy, w.drawdown_order,
-       w.label, string_to_array(w.dimensions, ',')
-  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[],
-              $16::text[])
-       AS w (wallet_id, entitlement_account_id, usage_resource_id, unit_id, method, period, combine,
-             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label,
-             dimensions)
- ORDER BY w.wallet_id
-    ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;
 
 -- name: add_asset_resources
 -- The wallets that usage of the new assets goes to.
@@ -153,8 +112,16 @@ SELECT external_id, asset_id
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 at timestamptz or null
 WITH clock AS MATERIALIZED (SELECT coalesce($4::timestamptz, tenant_now($1)) AS now)
 SELECT h.asset_id, h.usage_resource_id, h.wallet_id, h.token_wallet_id, h.definition_product_id, h.role, h.commitment_rate,
-       h.start_time, h.end_time, h.policies, h.is_fixed, r.terms
+       h.start_time, h.end_time, h.policies, h.is_fixed, h.bound_time, h.former_wallet_id,
+       e.target_kind, e.target_id, r.terms
   FROM asset_resources AS h
+ CROSS JOIN LATERAL (
+       SELECT w.entitlement_account_id FROM wallets AS w
+        WHERE w.tenant_id = h.tenant_id AND w.account_id = h.account_id AND w.wallet_id = h.wallet_id LIMIT 1) AS w
+ CROSS JOIN LATERAL (
+       SELECT e.target_kind, e.target_id FROM entitlement_accounts AS e
+        WHERE e.tenant_id = h.tenant_id AND e.account_id = h.account_id
+          AND e.entitlement_account_id = w.entitlement_account_id LIMIT 1) AS e
   LEFT JOIN LATERAL (
        SELECT r.terms FROM asset_rates AS r
         WHERE r.tenant_id = h.tenant_id AND r.account_id = h.account_id AND r.asset_id = h.asset_id

@@ -52,14 +52,22 @@ SELECT binding_target_id FROM binding_targets
    FOR SHARE;
 
 -- name: target_users
--- The quotes and orders that are bound to a target, in any state, because each can be cloned or was sold. By the
--- indexes of the lines with a target. Run while the target is locked.
+-- The quotes and orders that are bound to a target, in any state, because each can be cloned or was sold, and the assets
+-- that were bound to it later. By the indexes of the lines with a target. Run while the target is locked.
 --   $1 tenant_id uuid, $2 account_id text, $3 binding_target_id text, $4 limit bigint
 SELECT 'accounts/' || $2::text || '/quotes/' || l.quote_id AS name FROM quote_lines AS l
  WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.target_id = $3::text AND l.binding IN ('CONTRACT', 'CUSTOM')
  UNION
 SELECT 'accounts/' || $2::text || '/orders/' || l.order_id FROM order_lines AS l
  WHERE l.tenant_id = $1 AND l.account_id = $2 AND l.target_id = $3::text AND l.binding IN ('CONTRACT', 'CUSTOM')
+ UNION
+SELECT 'accounts/' || $2::text || '/assets/' || h.asset_id
+  FROM entitlement_accounts AS e
+  JOIN wallets AS w
+    ON w.tenant_id = $1 AND w.account_id = $2 AND w.entitlement_account_id = e.entitlement_account_id
+  JOIN asset_resources AS h
+    ON h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = w.wallet_id AND h.bound_time IS NOT NULL
+ WHERE e.tenant_id = $1 AND e.account_id = $2 AND e.target_id = $3::text AND e.target_kind IN ('CONTRACT', 'CUSTOM')
  ORDER BY name LIMIT $4;
 
 -- name: save_target

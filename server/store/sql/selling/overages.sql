@@ -13,6 +13,6 @@ SELECT o.wallet_id, o.usage_resource_id, o.policies, o.start_time, o.end_time, o
          FROM asset_resources AS r
          JOIN assets AS a ON a.tenant_id = $1 AND a.account_id = $2 AND a.asset_id = r.asset_id
         WHERE r.tenant_id = $1 AND r.account_id = $2 AND r.wallet_id = s.wallet_id AND r.role = 'ANCHOR'
-          AND r.overage <> s.overage AND r.start_time < coalesce(s.end_time, 'infinity')
+          AND r.overage <> s.overage AND coalesce(r.bound_time, r.start_time) < coalesce(s.end_time, 'infinity')
           AND s.start_time < coalesce(r.end_time, 'infinity')
         ORDER BY a.number LIMIT 1) AS o;

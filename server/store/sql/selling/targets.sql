@@ -1,4 +1,4 @@
--- Targets and their wallets, as they are before a sale binds to them.
+-- Targets and their wallets: as they are before a sale binds to them, and what it adds.
 
 -- name: targets
 -- The existing ones of some targets; an asset stands for the target that it is bound to.
@@ -16,6 +16,14 @@ SELECT k.kind AS asked_kind, k.target_id AS asked_id, e.entitlement_account_id, 
                     AND r.role = 'ANCHOR')
             ELSE e.target_kind = k.kind AND e.target_id = k.target_id END
  ORDER BY k.kind, k.target_id;
+
+-- name: own_target
+-- The target that an asset is by itself.
+--   $1 tenant_id uuid, $2 account_id text, $3 asset_id text
+SELECT entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date, billing_unit,
+       billing_count, start_date, end_date
+  FROM entitlement_accounts
+ WHERE tenant_id = $1 AND account_id = $2 AND target_kind = 'ASSET' AND target_id = $3;
 
 -- name: having
 -- What a pack can add to: the targets that are in use on a day or later and have a wallet of each of its resources. The
@@ -56,3 +64,44 @@ SELECT wallet_id, entitlement_account_id, usage_resource_id, unit_of_measure_id,
   FROM wallets
  WHERE tenant_id = $1 AND account_id = $2 AND entitlement_account_id = ANY ($3::uuid[])
  ORDER BY wallet_id;
+
+-- name: save_targets
+-- New targets, and the new window of shared ones.
+--   $1 tenant_id uuid, $2 account_id text, $3 entitlement_account_ids uuid[], $4 target_kinds text[],
+--   $5 target_ids text[], $6 time_zones text[], $7 currency_codes text[], $8 anchor_dates date[],
+--   $9 billing_units text[], $10 billing_counts smallint[], $11 start_dates date[], $12 end_dates date[]
+INSERT INTO entitlement_accounts (tenant_id, account_id, entitlement_account_id, target_kind, target_id,
+                                  time_zone, currency_code, anchor_date, billing_unit, billing_count, start_date,
+                                  end_date)
+SELECT $1, $2, t.entitlement_account_id, t.target_kind, t.target_id, t.time_zone, t.currency_code,
+       t.anchor_date, t.billing_unit, t.billing_count, t.start_date, t.end_date
+  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::date[], $9::text[],
+              $10::smallint[], $11::date[], $12::date[])
+       AS t (entitlement_account_id, target_kind, target_id, time_zone, currency_code, anchor_date,
+             billing_unit, billing_count, start_date, end_date)
+ ORDER BY t.entitlement_account_id
+    ON CONFLICT (tenant_id, account_id, entitlement_account_id)
+       DO UPDATE SET start_date = excluded.start_date, end_date = excluded.end_date;
+
+-- name: add_wallets
+-- New wallets. Existing ones are left unchanged, because their policies equal those of this sale.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 entitlement_account_ids uuid[],
+--   $5 usage_resource_ids text[], $6 unit_ids text[], $7 methods text[], $8 periods text[],
+--   $9 combines text[], $10 rating_periods text[], $11 waiting_days integer[],
+--   $12 waiting_hours integer[], $13 late_policies text[], $14 drawdown_orders text[],
+--   $15 labels text[], $16 dimensions text[], the names of each with commas
+INSERT INTO wallets (tenant_id, account_id, wallet_id, entitlement_account_id, usage_resource_id,
+                     unit_of_measure_id, aggregation_method, aggregation_period, aggregation_combine,
+                     rating_period, waiting_days, waiting_hours, late_policy, drawdown_order,
+                     aggregation_label, dimensions)
+SELECT $1, $2, w.wallet_id, w.entitlement_account_id, w.usage_resource_id, w.unit_id, w.method, w.period,
+       w.combine, w.rating_period, w.waiting_days, w.waiting_hours, w.late_policy, w.drawdown_order,
+       w.label, string_to_array(w.dimensions, ',')
+  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+              $10::text[], $11::integer[], $12::integer[], $13::text[], $14::text[], $15::text[],
+              $16::text[])
+       AS w (wallet_id, entitlement_account_id, usage_resource_id, unit_id, method, period, combine,
+             rating_period, waiting_days, waiting_hours, late_policy, drawdown_order, label,
+             dimensions)
+ ORDER BY w.wallet_id
+    ON CONFLICT (tenant_id, account_id, wallet_id) DO NOTHING;

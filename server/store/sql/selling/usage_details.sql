@@ -32,6 +32,7 @@ SELECT h.asset_id, h.usage_resource_id
 -- Some resources of assets, with the terms at a time, in the order of the keys.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[], $5 at timestamptz
 SELECT h.asset_id, a.number, h.usage_resource_id, h.wallet_id, e.target_kind <> 'ASSET' AS is_shared,
+       CASE WHEN h.bound_time IS NOT NULL THEN e.target_kind END AS bound_kind, e.target_id AS bound_id,
        l.order_id, l.position, h.policies, c.anchor_id, r.terms
   FROM unnest($3::uuid[], $4::text[]) WITH ORDINALITY AS k (asset_id, usage_resource_id, turn)
   JOIN asset_resources AS h

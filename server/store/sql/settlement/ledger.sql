@@ -4,15 +4,16 @@
 -- New issues and rollovers, with their balance after this posting.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 grant_ids uuid[],
 --   $5 entitlement_ids uuid[], $6 kinds text[], $7 issue_indices integer[], $8 rollover_counts integer[],
---   $9 quantities numeric[], $10 start_times timestamptz[], $11 expire_times timestamptz[]
+--   $9 quantities numeric[], $10 start_times timestamptz[], $11 expire_times timestamptz[],
+--   $12 arrive_times timestamptz[], $13 source_grant_ids uuid[]
 INSERT INTO grants (tenant_id, account_id, wallet_id, grant_id, entitlement_id, kind, issue_index,
-                    rollover_count, quantity, start_time, expire_time)
+                    rollover_count, quantity, start_time, expire_time, arrive_time, source_grant_id)
 SELECT $1, $2, g.wallet_id, g.grant_id, g.entitlement_id, g.kind, g.issue_index, g.rollover_count,
-       g.quantity, g.start_time, g.expire_time
+       g.quantity, g.start_time, g.expire_time, g.arrive_time, g.source_grant_id
   FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::integer[], $8::integer[], $9::numeric[],
-              $10::timestamptz[], $11::timestamptz[])
+              $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::uuid[])
        AS g (wallet_id, grant_id, entitlement_id, kind, issue_index, rollover_count, quantity, start_time,
-             expire_time)
+             expire_time, arrive_time, source_grant_id)
  ORDER BY g.wallet_id, g.grant_id;
 
 -- name: add_entries
