@@ -13,6 +13,7 @@ from server.domain.billing.causes import Cause
 from server.domain.billing.corrections import Correction, cells_to_save, in_next_period, in_place
 from server.domain.calendar import INSTANT, Period, rating_period
 from server.domain.consumption.cells import Cell
+from server.domain.errors import Aborted
 from server.domain.ids import AccountId, CorrectionId, ExecutionId, WalletId
 from server.domain.modeling.policies import LatePolicy
 from server.domain.selling.grants import Grant
@@ -48,7 +49,7 @@ class CorrectUsage:
 async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     """Take in everything that is pending for a settlement group, unless it is being loaded.
 
-    Raises RATED_LINE_FAILED, and then changes nothing.
+    Raises RATED_LINE_FAILED and Aborted (CONCURRENT_CHANGE), and then changes nothing.
     """
     account_id = command.account_id
     wallet_ids = await pending.group_of(tx, account_id, command.wallet_id)
@@ -56,6 +57,10 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
         return
     await pending.take_late(tx, wallet_ids)
     await ledger.lock_heads(tx, account_id, wallet_ids)
+    # A sale or a rebinding may have connected another wallet before the group was locked.
+    if await pending.group_of(tx, account_id, command.wallet_id) != wallet_ids:
+        message = "another wallet was connected at the same time; try again"
+        raise Aborted("CONCURRENT_CHANGE", message, retry_after_seconds=0.1)
     marked = await pending.take(tx, account_id, wallet_ids)
     # A job may run more than once, and the jobs of a group's wallets take in the same.
     if not marked:

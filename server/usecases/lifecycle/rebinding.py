@@ -247,7 +247,8 @@ class _Rebinding:
             raise chained(account_id, found, is_old=found in old)
         # Usage that opens a period at this moment is seen, and usage after that sees this act.
         await recording.queue_openers(tx, {(account_id, wallet_id) for wallet_id in old})
-        await periods.lock_open(tx, account_id, old | there, self.at)
+        # The period that ends on the day, too: a close of it now would leave the grants there.
+        await periods.lock_open(tx, account_id, old | there, self.at - INSTANT)
         # The final periods at whose end the grants leave are settled again. Marked before wallets
         # are locked, because a correction takes its locks in this order.
         ending = await periods.first_final(tx, account_id, old, self.at - INSTANT)

@@ -116,13 +116,13 @@ SELECT start_time
 
 -- name: first_unsettled_source
 -- Wallets that are rated in tokens are settled before the token wallet, and those from which grants move before the
--- wallet to which they move.
+-- wallet to which they move. What moves at the end of a period is drawn after it, so no later period has to be settled.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_id uuid, $4 before timestamptz
 SELECT min(p.start_time)
   FROM (SELECT h.wallet_id, $4::timestamptz - interval '1 microsecond' AS through FROM asset_resources AS h
          WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.token_wallet_id = $3
          UNION ALL
-        SELECT h.former_wallet_id, least(h.moved_time, $4) FROM asset_resources AS h
+        SELECT h.former_wallet_id, least(h.moved_time, $4 - interval '1 microsecond') FROM asset_resources AS h
          WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = $3 AND h.former_wallet_id IS NOT NULL
            AND h.bound_time < $4) AS s
  CROSS JOIN LATERAL (
