@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.calendar import Period
+from server.domain.calendar import Period, RatingPeriod
 from server.domain.ids import AccountId, JobId, WalletId, derive
 from server.domain.settlement.rewinding import PeriodSize
 from server.domain.work import CLOSE_TOKENS_RANK, JobKind
@@ -85,11 +85,14 @@ async def share_open(
 
 async def lock_open(
     tx: Transaction, account_id: AccountId, wallet_ids: Collection[WalletId], at: datetime
-) -> list[tuple[WalletId, Period]]:
+) -> list[tuple[WalletId, RatingPeriod]]:
     """Lock the periods that are open after a time against recording; return them."""
     args = (tx.tenant_id, account_id, sorted(wallet_ids), at)
     rows = await tx.fetch(SQL["lock_open"], *args)
-    return [(row["wallet_id"], Period(row["start_time"], row["end_time"])) for row in rows]
+    return [
+        (row["wallet_id"], RatingPeriod(row["start_time"], row["end_time"], row["freeze_time"]))
+        for row in rows
+    ]
 
 
 async def mark_moved(

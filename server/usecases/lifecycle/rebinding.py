@@ -9,6 +9,7 @@ from server.domain.billing.causes import Cause
 from server.domain.calendar import (
     INSTANT,
     Period,
+    RatingPeriod,
     freeze_time,
     local_date,
     local_midnight,
@@ -170,6 +171,7 @@ class _Rebinding:
     old: dict[WalletId, StoredWallet] = field(default_factory=dict)
     held: dict[ResourceId, Wallet] = field(default_factory=dict)
     created: list[Wallet] = field(default_factory=list)
+    closing: Sequence[RatingPeriod] = ()
     target: EntitlementAccount = field(init=False)
 
     @property
@@ -248,7 +250,8 @@ class _Rebinding:
         # Usage that opens a period at this moment is seen, and usage after that sees this act.
         await recording.queue_openers(tx, {(account_id, wallet_id) for wallet_id in old})
         # The period that ends on the day, too: a close of it now would leave the grants there.
-        await periods.lock_open(tx, account_id, old | there, self.at - INSTANT)
+        opened = await periods.lock_open(tx, account_id, old | there, self.at - INSTANT)
+        self.closing = [period for wallet_id, period in opened if wallet_id in old]
         # The final periods at whose end the grants leave are settled again. Marked before wallets
         # are locked, because a correction takes its locks in this order.
         ending = await periods.first_final(tx, account_id, old, self.at - INSTANT)
@@ -357,6 +360,9 @@ class _Rebinding:
         period = self._period_at_target(old, self.at)
         while period.start <= until:
             close = freeze_time(zone, max(period.end, self.now), frequency.delay)
+            # Those of a sale for days that are past are closed one after the other.
+            before = [one.freeze for one in self.closing if one.start <= period.start]
+            close = max([close, *(each + INSTANT for each in before)])
             yield DuePeriod(wallet_id=wallet_id, period=period, close_time=close)
             period = period_after(zone, self.target.anchor, frequency.period.cadence, period)
 

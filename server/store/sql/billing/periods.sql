@@ -134,7 +134,7 @@ SELECT min(p.start_time)
 -- name: lock_open
 -- Locks the periods of some wallets that are open after a time against recording and their close.
 --   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[], $4 at timestamptz
-SELECT wallet_id, start_time, end_time
+SELECT wallet_id, start_time, end_time, freeze_time
   FROM rating_periods
  WHERE tenant_id = $1 AND account_id = $2 AND wallet_id = ANY ($3::uuid[]) AND state = 'OPEN' AND end_time > $4
  ORDER BY wallet_id, start_time
