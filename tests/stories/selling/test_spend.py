@@ -7,8 +7,10 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as pb
 from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import types_pb2 as types
 
 from tests.stories.bill_words import owed
+from tests.stories.quote_words import grant
 from tests.stories.sale_words import linked
 from tests.stories.selling.spend_words import expired, figures, spend_now, spending
 from tests.stories.token_words import set_up
@@ -234,3 +236,35 @@ async def test_resources_that_are_not_rated_together_are_not_promised_together(s
 
     assert refused.reason == "POLICY_CONFLICT"
     assert "calls and data" in refused.message
+
+
+@pytest.mark.capability("M70.spend")
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [("validity", "GRANT_TYPE"), ("rollover_policy", "GRANT_TYPE"), ("quantity", "RANGE")],
+)
+async def test_what_is_negotiated_about_a_promise_keeps_it_one_amount_at_a_time(
+    sandbox, part, reason
+):
+    """Two amounts for the same days would both count the same usage."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+    policies = "\nrollover_policies: [{name: rolloverPolicies/all}]"
+    await set_up(world, spending(cap="12000") + policies)
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    asked, promise = linked("spend", "2024-01-01", anchor), "products/spend/grants/promise"
+    parts = {
+        "validity": grant(of=promise, validity=types.Cadence(unit=types.Cadence.MONTH, count=2)),
+        "rollover_policy": grant(of=promise, rollover_policy="rolloverPolicies/all"),
+        "quantity": grant(0, of=promise),
+    }
+    asked.negotiated_grants.append(parts[part])
+
+    refused = await refusal(world.quote(account, asked))
+    asked.negotiated_grants[0].CopyFrom(grant(9_000, of=promise))
+    await world.sell(account, asked)
+
+    assert refused.reason == reason
+    assert [one.field.rpartition(".")[2] for one in refused.violations] == [part]
+    assert figures(await spend_now(world, account)) == (0, 9_000, 0, 9_000)
