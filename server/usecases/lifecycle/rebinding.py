@@ -35,6 +35,7 @@ from server.domain.selling.rebinding import (
     MovedResource,
     adds_to_it,
     chained,
+    check_agreed,
     check_rebindable,
     costs_elsewhere,
     differing,
@@ -92,7 +93,7 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
 
     Raises ASSET_NOT_FOUND, BINDING_TARGET, BINDING_TARGET_NOT_FOUND, INTERVAL_INVALID,
     NOT_SUPPORTED, POLICY_CONFLICT, CURRENCY_MISMATCH, OVERAGE_CONFLICT, REBIND_AGAIN, REBIND_DAY,
-    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR.
+    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR, RATE_BASIS_NOT_ALLOWED.
     """
     account_id = command.account_id
     # As in an activation: sales and other acts on assets of the account wait.
@@ -106,6 +107,7 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
     if known is not None and (known.target_kind, known.target_id) == target_of(asset):
         return asset
     check_rebindable(asset, day, today)
+    check_agreed(asset, key[0] if known is None else known.target_kind)
     act = _Rebinding(tx=tx, buyer=buyer, day=day, now=now, asset=asset)
     await act.bind_to(key, known)
     await act.take_effect()
