@@ -200,6 +200,16 @@ def overlap(
     )
 
 
+def beside_spend(resource_id: ResourceId) -> FailedPrecondition:
+    """Return the refusal to use, or to add to, what a commitment to spend promises."""
+    text = (
+        f"{resource_id} is the money that a commitment to spend promises at this target, so nothing"
+        " else is drawn from it or adds to it; sell it to another target, or with another resource"
+        " of the category CURRENCY"
+    )
+    return FailedPrecondition("COMMITMENT_KIND", text, {"usage_resource": resource_id})
+
+
 def _linked(
     line: SaleLine,
     resource: LineResource,

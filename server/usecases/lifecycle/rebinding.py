@@ -29,6 +29,7 @@ from server.domain.modeling.roles import Binding
 from server.domain.rating.additions import agreements
 from server.domain.selling.activation import DuePeriod, in_turn
 from server.domain.selling.bindings import check_kind
+from server.domain.selling.commitments import beside_spend
 from server.domain.selling.line_refusals import policy_conflict
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.rebinding import (
@@ -93,7 +94,8 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
 
     Raises ASSET_NOT_FOUND, BINDING_TARGET, BINDING_TARGET_NOT_FOUND, INTERVAL_INVALID,
     NOT_SUPPORTED, POLICY_CONFLICT, CURRENCY_MISMATCH, OVERAGE_CONFLICT, REBIND_AGAIN, REBIND_DAY,
-    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR, RATE_BASIS_NOT_ALLOWED.
+    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR, RATE_BASIS_NOT_ALLOWED,
+    COMMITMENT_KIND.
     """
     account_id = command.account_id
     # As in an activation: sales and other acts on assets of the account wait.
@@ -260,7 +262,7 @@ class _Rebinding:
         self.asset = await assets.get(tx, account_id, self.asset.id)
 
     async def _check_rates(self, known: EntitlementAccount | None) -> None:
-        """Raise REBIND_ADDITIONS, CURRENCY_MISMATCH or OVERAGE_CONFLICT."""
+        """Raise REBIND_ADDITIONS, COMMITMENT_KIND, CURRENCY_MISMATCH or OVERAGE_CONFLICT."""
         tx, account_id = self.tx, self.asset.account_id
         for resource in self.asset.resources:
             sold = self.old[resource.wallet_id].sold
@@ -271,6 +273,8 @@ class _Rebinding:
             wallet = self.held[resource.resource_id]
             if wallet not in self.created:
                 there = await wallets.get(tx, account_id, wallet.id, with_pending=False)
+                if there.is_spend:
+                    raise beside_spend(resource.resource_id)
                 if there.token_wallet_ids:
                     raise costs_elsewhere(resource)
         units = {} if known is None else await targets.rate_units(tx, account_id, known.id)
