@@ -32,7 +32,7 @@ Policies = Mapping[ResourceId, PolicyIds]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sold:
-    """What was sold to a target: policies and rate units of its wallets, and its own policies."""
+    """A target in use: its kind and policies, and the policies and rate units of its wallets."""
 
     kind: TargetKind
     wallets: dict[ResourceId, WalletPolicies]

@@ -297,14 +297,15 @@ async def test_nothing_else_adds_to_what_is_promised(sandbox):
     asked = [to(anchor.name, name, "2024-01-01") for name in ("prepaid", "cash")]
 
     refused = [await refusal(world.sell(account, one)) for one in asked]
+    await world.use(anchor, "calls", "2024-01-10", 10_000)
+    spend = await spend_now(world, account)
     [own] = await world.sell(account, line("cash", "2024-01-01"))
     refused += [await refusal(rebind(world, own, "2024-01-01", binding_target=anchor.name))]
-    await world.use(anchor, "calls", "2024-01-10", 10_000)
 
     assert {(one.reason, one.facts["usage_resource"]) for one in refused} == {
         ("COMMITMENT_KIND", "spend-usd")
     }
-    assert figures(await spend_now(world, account)) == (8_000, 2_000, 0, 10_000)
+    assert figures(spend) == (8_000, 2_000, 0, 10_000)
     # The advice: at another target, both are sold, and then nothing is promised there.
     [cash] = await world.sell(account, to(other.name, "cash", "2024-01-01"))
     await world.sell(account, to(cash.name, "prepaid", "2024-01-01"))
