@@ -193,7 +193,7 @@ class _Rebinding:
         self.target = known or self._new_target(key, first)
         self.target = self.target.widened(self.day, self.asset.end_date)
         sold = await targets.wallets(tx, account_id, [known.id] if known else [])
-        await self._find_wallets(key, {wallet.resource_id: wallet for wallet in sold})
+        await self._find_wallets({wallet.resource_id: wallet for wallet in sold})
         await self._lock()
         for resource in self.asset.resources:
             args = (tx, account_id, resource.wallet_id)
@@ -215,11 +215,13 @@ class _Rebinding:
             end_date=self.asset.end_date,
         )
 
-    async def _find_wallets(self, key: TargetKey, sold: Mapping[ResourceId, Wallet]) -> None:
+    async def _find_wallets(self, sold: Mapping[ResourceId, Wallet]) -> None:
         """Find the wallets of the target, or make those that it does not have.
 
         Raises POLICY_CONFLICT.
         """
+        # Not those of the key: an asset stands for the target that it is bound to.
+        key = self.target.target_kind, self.target.target_id
         named = await _policies_of(self.tx, self.asset.account_id, key)
         for resource in self.asset.resources:
             resource_id, policies = resource.resource_id, resource.policies.wallet
