@@ -143,8 +143,8 @@ class AssetServiceServicer:
         the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
         `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+        when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+        counted or held quantities are weighted by time, and when a flat amount is due without usage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

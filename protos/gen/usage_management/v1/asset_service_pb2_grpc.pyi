@@ -83,8 +83,8 @@ class AssetServiceStub:
     the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
     `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 @_typing.type_check_only
@@ -142,8 +142,8 @@ class AssetServiceAsyncStub(AssetServiceStub):
     the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
     `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -234,8 +234,8 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
         `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+        when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+        counted or held quantities are weighted by time, and when a flat amount is due without usage.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
