@@ -85,8 +85,8 @@ class AssetServiceStub:
     `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
     `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 @_typing.type_check_only
@@ -146,8 +146,8 @@ class AssetServiceAsyncStub(AssetServiceStub):
     `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
     `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -240,8 +240,8 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
         `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+        when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+        counted or held quantities are weighted by time, and when a flat amount is due without usage.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
