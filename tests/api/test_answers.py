@@ -133,6 +133,7 @@ async def test_nothing_belongs_to_what_is_absent(wire: Wire, method: str):
         f"accounts/absent/assets/{nil}",
         f"accounts/absent/wallets/{nil}",
         f"runs/{nil}",
+        f"repriceRuns/{nil}",
         "products/absent",
         "rateCards/absent",
         "procedures/absent",

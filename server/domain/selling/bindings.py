@@ -37,12 +37,13 @@ class BoundTarget:
     """The target of a line, and its policies.
 
     For a pack or a commitment it also has the policies of the target's wallets and their rate
-    units.
+    units. If it `is_shared`, rates that are negotiated on the line are agreed for the target.
     """
 
     binding: Binding
     target_id: str | None = None
     target_line: int | None = None
+    is_shared: bool = False
     wallets: Mapping[ResourceId, WalletPolicies] = field(default_factory=dict)
     rate_units: Mapping[ResourceId, str] = field(default_factory=dict)
     policies: Mapping[ResourceId, PolicyIds] = field(default_factory=dict)

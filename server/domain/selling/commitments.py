@@ -20,7 +20,7 @@ from server.domain.modeling.policies import (
 )
 from server.domain.modeling.roles import Binding, ProductRole
 from server.domain.modeling.sold_policies import SoldPolicies, WalletPolicies
-from server.domain.selling.sales import Asset, LineResource, SaleLine
+from server.domain.selling.sales import Asset, GrantParts, LineResource, SaleLine
 from server.domain.selling.targets import Wallet
 
 
@@ -121,7 +121,10 @@ def check_spend(
         raise not_spendable(product_id)
     unit = spends[0].policies.wallet.unit_id
     if unit != currency_code:
-        text = f"{product_id} commits to spend {unit}, and the account pays in {currency_code}"
+        text = (
+            f"{product_id} commits to spend {unit}, and the account pays in {currency_code}; sell a"
+            f" commitment to spend {currency_code}"
+        )
         raise FailedPrecondition("CURRENCY_MISMATCH", text, {"product": product_id})
     for resource in used:
         if resource.terms is None:
@@ -131,6 +134,23 @@ def check_spend(
                 " a tier of 0 percent"
             )
             raise FailedPrecondition("RATE_NOT_FOUND", text, {"usage_resource": name})
+
+
+def check_promise(parts: GrantParts, path: str) -> None:
+    """Raise for a negotiated amount to spend that could not be settled.
+
+    Raises GRANT_TYPE for a rollover or a validity, because amounts of the same days would count the
+    same usage, and RANGE for no amount.
+    """
+    given = {"rollover_policy": parts.rollover_policy_id, "validity": parts.validity}
+    for name, value in given.items():
+        if value is not None:
+            text = "an amount to spend lasts for one refresh interval, and what is left of it is"
+            text += " owed; negotiate its quantity or its refresh policy"
+            raise InvalidArgument.at(f"{path}.{name}", "GRANT_TYPE", text)
+    if parts.quantity == 0:
+        fault = "must be greater than 0, because it is the amount to spend"
+        raise InvalidArgument.at(f"{path}.quantity", "RANGE", fault)
 
 
 def not_spendable(product_id: ProductId) -> FailedPrecondition:
@@ -178,6 +198,16 @@ def overlap(
     return FailedPrecondition(
         "COMMITMENT_OVERLAP", text, {"asset": other, "usage_resource": resource_id}
     )
+
+
+def beside_spend(resource_id: ResourceId) -> FailedPrecondition:
+    """Return the refusal to use, or to add to, what a commitment to spend promises."""
+    text = (
+        f"{resource_id} is the money that a commitment to spend promises at this target, so nothing"
+        " else is drawn from it or adds to it; sell it to another target, or with another resource"
+        " of the category CURRENCY"
+    )
+    return FailedPrecondition("COMMITMENT_KIND", text, {"usage_resource": resource_id})
 
 
 def _linked(

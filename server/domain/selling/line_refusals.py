@@ -24,7 +24,8 @@ def no_wallet(line: SaleLine, resource: LineResource) -> FailedPrecondition:
     """Return the refusal of a line that adds to nothing."""
     return FailedPrecondition(
         "BINDING_TARGET",
-        f"{line.product_id} adds to {resource.resource_id}, and its target has no wallet of it",
+        f"{line.product_id} adds to {resource.resource_id}, and its target has no wallet of it;"
+        f" sell what meters {resource.resource_id} to the target first",
         {"product": line.product_id, "usage_resource": resource.resource_id},
     )
 
@@ -34,6 +35,7 @@ def policy_conflict(wallet: Wallet, policies: WalletPolicies) -> FailedPrecondit
     names = wallet.policies.differences(policies)
     return FailedPrecondition(
         "POLICY_CONFLICT",
-        f"the shared wallet of {wallet.resource_id} was sold with another {', '.join(names)}",
+        f"the shared wallet of {wallet.resource_id} was sold with another {', '.join(names)};"
+        " name the same policies, or another target",
         {"usage_resource": wallet.resource_id, "differences": ",".join(names)},
     )

@@ -33,7 +33,12 @@ from server.domain.modeling.sold_policies import SoldPolicies
 from server.domain.rating.cached_terms import CatalogTerms
 from server.domain.rating.rates import HUNDRED, AdjustmentKind, RateTerms
 from server.domain.selling.bindings import UNBOUND, AskedBinding, BoundTarget
-from server.domain.selling.commitments import check_spend, of_target, spend_policies
+from server.domain.selling.commitments import (
+    check_promise,
+    check_spend,
+    of_target,
+    spend_policies,
+)
 from server.domain.selling.negotiation import (
     Negotiated,
     check_negotiated,
@@ -139,7 +144,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
 
     Raises RESOURCE_NOT_OPTIONAL, RESOURCE_INACTIVE, PERIOD_ORDER, BINDING_TARGET, TIERS_INVALID,
     DECIMAL_RANGE, RESOURCE_TWICE, RESOURCE_NOT_IN_PRODUCT, CURRENCY_MISMATCH, RATE_NOT_FOUND,
-    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE, RATE_BASIS_NOT_ALLOWED.
+    NOT_NEGOTIABLE, RATE_NEGATIVE, RATE_UNREACHABLE, RATE_BASIS_NOT_ALLOWED, GRANT_TYPE, RANGE.
     """
     asked, product, path = inputs.asked, inputs.product, inputs.path
     # Omitted resources are left out before all checks, so that they need no rate.
@@ -176,7 +181,7 @@ def quoted(inputs: LineInputs) -> SaleLine:
         rate_basis=asked.rate_basis,
         resources=resources_by_id,
     )
-    check_rate_basis(line, path=path)
+    check_rate_basis(line, is_shared=inputs.to.is_shared, path=path)
     return line
 
 
@@ -215,7 +220,7 @@ def _resource(inputs: LineInputs, resource: ResolvedResource) -> LineResource:
         definition_product_id=resource.definition_product_id,
         commitment=rate,
         grants=tuple(
-            _grant(asked, grant, resource.unit.scale, inputs.path)
+            _grant(asked, grant, resource.unit.scale, inputs.path, is_spend=is_spend)
             for grant in included(asked, resource)
         ),
         listed_as=_listed_policies(resource, policies, is_apart=is_apart),
@@ -343,14 +348,19 @@ def _rollover(rollover: RolloverPolicy | None, count: Decimal, path: str) -> Rol
     return replace(rollover, max_quantity=granted(rollover.max_quantity, count, path=path))
 
 
-def _grant(asked: AskedLine, grant: ResolvedGrant, scale: int, path: str) -> LineGrant:
+def _grant(
+    asked: AskedLine, grant: ResolvedGrant, scale: int, path: str, *, is_spend: bool
+) -> LineGrant:
     parts = asked.grants.get(grant.id)
     listed = granted(grant.quantity, asked.quantity, path=path)
     agreed = None if parts is None else parts.quantity
     cap = grant.spend_cap and granted(grant.spend_cap, asked.quantity, path=path)
-    if agreed is not None:
-        at = f"{path}.negotiated_grants[{list(asked.grants).index(grant.id)}].quantity"
-        _check_agreed(agreed, scale, cap, at)
+    if parts is not None:
+        at = f"{path}.negotiated_grants[{list(asked.grants).index(grant.id)}]"
+        if agreed is not None:
+            _check_agreed(agreed, scale, cap, f"{at}.quantity")
+        if is_spend:
+            check_promise(parts, at)
     return LineGrant(
         product_grant_id=grant.id,
         quantity=listed if agreed is None else agreed,

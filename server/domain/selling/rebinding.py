@@ -13,10 +13,11 @@ from server.domain.errors import FailedPrecondition, InvalidArgument, Unimplemen
 from server.domain.ids import AccountId, EntitlementId, ResourceId, WalletId
 from server.domain.modeling.policies import AggregationMethod
 from server.domain.modeling.roles import ProductRole
+from server.domain.rating.additions import is_negotiated
 from server.domain.rating.rates import RateTerms
 from server.domain.selling.asset_changes import AssetAct, FieldChange, NewAssetChange
 from server.domain.selling.grants import Entitlement, first_index_from, issue_start
-from server.domain.selling.sales import Asset, AssetResource
+from server.domain.selling.sales import Asset, AssetResource, RateBasis
 from server.domain.selling.targets import TargetKey, TargetKind, Wallet
 
 # Their figures depend on usage before the day, which stays in the wallet before.
@@ -246,6 +247,22 @@ def other_unit(resource_id: ResourceId, unit: str, own: str) -> FailedPreconditi
         f"the target is rated in {unit} for {resource_id}, and the asset in {own}; bind to another"
     )
     return FailedPrecondition("CURRENCY_MISMATCH", text, {"usage_resource": resource_id})
+
+
+def check_agreed(asset: Asset, kind: TargetKind) -> None:
+    """Raise RATE_BASIS_NOT_ALLOWED if rates that follow the catalog would be agreed for a target.
+
+    Of several agreements for a target, the one whose rates began last applies.
+    """
+    if asset.rate_basis is RateBasis.FROZEN or kind is TargetKind.ASSET:
+        return
+    if any(is_negotiated(resource.terms) for resource in asset.resources):
+        name = f"accounts/{asset.account_id}/assets/{asset.id}"
+        text = (
+            f"{name} has negotiated rates that follow the catalog, which cannot be agreed for a"
+            " shared target; bind it to an asset, or sell another one FROZEN for the target"
+        )
+        raise FailedPrecondition("RATE_BASIS_NOT_ALLOWED", text, {"asset": name})
 
 
 def target_policies(resource_id: ResourceId) -> FailedPrecondition:

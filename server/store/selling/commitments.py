@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from server.domain.ids import AccountId, AssetId, ResourceId
+from server.domain.ids import AccountId, AssetId, ResourceId, WalletId
 from server.domain.selling.sales import Asset
 from server.store.connection import Transaction
 from server.store.sql import load
@@ -44,3 +44,11 @@ async def overlapping(
         return None
     found, other = AssetId(row["asset_id"]), AssetId(row["other_id"])
     return found, other, ResourceId(row["usage_resource_id"])
+
+
+async def beside_spend(
+    tx: Transaction, account_id: AccountId, wallet_ids: Sequence[WalletId]
+) -> ResourceId | None:
+    """Return the resource of a wallet of spend that something else uses or adds to, or None."""
+    found = await tx.fetchval(SQL["beside_spend"], tx.tenant_id, account_id, wallet_ids)
+    return None if found is None else ResourceId(found)

@@ -10,7 +10,7 @@ from server.domain.errors import Aborted, FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
 from server.domain.selling.activation import Activation, Before, DuePeriod, activate
 from server.domain.selling.asset_changes import sold_changes
-from server.domain.selling.commitments import overlap
+from server.domain.selling.commitments import beside_spend, overlap
 from server.domain.selling.grants import Grant
 from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
@@ -87,7 +87,7 @@ async def take_effect(
     """Store what lines of an order create, and open their periods; the account is locked.
 
     With `has_assets` the assets exist already. Raises OVERAGE_CONFLICT, COMMITMENT_DUPLICATE,
-    COMMITMENT_OVERLAP.
+    COMMITMENT_OVERLAP, COMMITMENT_KIND.
     """
     account_id = order.account_id
     overages = overages_of(new.assets)
@@ -101,6 +101,7 @@ async def take_effect(
     heads = await ledger.lock_heads(tx, account_id, touched & old) if touched & old else {}
     await (assets.add_parts if has_assets else assets.add)(tx, account_id, new)
     await _check_overlaps(tx, order)
+    await _check_spend(tx, order, new)
     await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
     await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))
@@ -119,6 +120,18 @@ async def _check_overlaps(tx: Transaction, order: Order) -> None:
         asset_id, other_id, resource_id = found
         with of_line(list(lines).index(asset_id)):
             raise overlap(order.account_id, other_id, resource_id, lines[asset_id])
+
+
+async def _check_spend(tx: Transaction, order: Order, new: Activation) -> None:
+    """Raise COMMITMENT_KIND for a line that uses or adds to what another commits to spend."""
+    # What is spent is in the currency of the account; other sales need no look-up.
+    unit = order.currency_code
+    money = [wallet.id for wallet in new.wallets if wallet.policies.unit_id == unit]
+    found = await commitments.beside_spend(tx, order.account_id, money) if money else None
+    if found is not None:
+        held = [{one.resource_id for one in line.resources} for line in order.lines]
+        with of_line(next(index for index, own in enumerate(held) if found in own)):
+            raise beside_spend(found)
 
 
 async def _add_standing(tx: Transaction, order: Order, new: Activation) -> None:

@@ -30,12 +30,14 @@ from server.domain.modeling.roles import Binding
 from server.domain.rating.additions import agreements
 from server.domain.selling.activation import DuePeriod, in_turn
 from server.domain.selling.bindings import check_kind
+from server.domain.selling.commitments import beside_spend
 from server.domain.selling.line_refusals import policy_conflict
 from server.domain.selling.overages import check_overages, overages_of
 from server.domain.selling.rebinding import (
     MovedResource,
     adds_to_it,
     chained,
+    check_agreed,
     check_rebindable,
     costs_elsewhere,
     differing,
@@ -93,7 +95,8 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
 
     Raises ASSET_NOT_FOUND, BINDING_TARGET, BINDING_TARGET_NOT_FOUND, INTERVAL_INVALID,
     NOT_SUPPORTED, POLICY_CONFLICT, CURRENCY_MISMATCH, OVERAGE_CONFLICT, REBIND_AGAIN, REBIND_DAY,
-    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR.
+    REBIND_ADDITIONS, REBIND_CHAIN, REBIND_CALENDAR, RATE_BASIS_NOT_ALLOWED,
+    COMMITMENT_KIND.
     """
     account_id = command.account_id
     # As in an activation: sales and other acts on assets of the account wait.
@@ -107,6 +110,7 @@ async def rebind_asset(tx: Transaction, command: RebindAsset) -> Asset:
     if known is not None and (known.target_kind, known.target_id) == target_of(asset):
         return asset
     check_rebindable(asset, day, today)
+    check_agreed(asset, key[0] if known is None else known.target_kind)
     act = _Rebinding(tx=tx, buyer=buyer, day=day, now=now, asset=asset)
     await act.bind_to(key, known)
     await act.take_effect()
@@ -191,7 +195,7 @@ class _Rebinding:
         self.target = known or self._new_target(key, first)
         self.target = self.target.widened(self.day, self.asset.end_date)
         sold = await targets.wallets(tx, account_id, [known.id] if known else [])
-        await self._find_wallets(key, {wallet.resource_id: wallet for wallet in sold})
+        await self._find_wallets({wallet.resource_id: wallet for wallet in sold})
         await self._lock()
         for resource in self.asset.resources:
             args = (tx, account_id, resource.wallet_id)
@@ -213,11 +217,13 @@ class _Rebinding:
             end_date=self.asset.end_date,
         )
 
-    async def _find_wallets(self, key: TargetKey, sold: Mapping[ResourceId, Wallet]) -> None:
+    async def _find_wallets(self, sold: Mapping[ResourceId, Wallet]) -> None:
         """Find the wallets of the target, or make those that it does not have.
 
         Raises POLICY_CONFLICT.
         """
+        # Not those of the key: an asset stands for the target that it is bound to.
+        key = self.target.target_kind, self.target.target_id
         named = await _policies_of(self.tx, self.asset.account_id, key)
         for resource in self.asset.resources:
             resource_id, policies = resource.resource_id, resource.policies.wallet
@@ -262,7 +268,7 @@ class _Rebinding:
         self.asset = await assets.get(tx, account_id, self.asset.id)
 
     async def _check_rates(self, known: EntitlementAccount | None) -> None:
-        """Raise REBIND_ADDITIONS, CURRENCY_MISMATCH or OVERAGE_CONFLICT."""
+        """Raise REBIND_ADDITIONS, COMMITMENT_KIND, CURRENCY_MISMATCH or OVERAGE_CONFLICT."""
         tx, account_id = self.tx, self.asset.account_id
         for resource in self.asset.resources:
             sold = self.old[resource.wallet_id].sold
@@ -273,6 +279,8 @@ class _Rebinding:
             wallet = self.held[resource.resource_id]
             if wallet not in self.created:
                 there = await wallets.get(tx, account_id, wallet.id, with_pending=False)
+                if there.is_spend:
+                    raise beside_spend(resource.resource_id)
                 if there.token_wallet_ids:
                     raise costs_elsewhere(resource)
         units = {} if known is None else await targets.rate_units(tx, account_id, known.id)

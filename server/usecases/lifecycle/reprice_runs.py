@@ -173,7 +173,7 @@ async def _money(tx: Transaction, command: RepriceAssets, plan: RepricePlan) -> 
         _, money = await trials.measured(tx, scope, lambda: take_effect(tx, command, plan))
         return money
 
-    hint = "name the product or the assets, so that fewer are repriced at once"
+    hint = "choose a product, so that fewer assets are repriced at once"
     return await trials.tried(tx, attempt, hint, MOST_SECONDS)
 
 

@@ -142,7 +142,8 @@ async def _chosen(tx: Transaction, command: RepriceAssets, start: datetime) -> l
     most = command.most_assets
     found = await assets.list_assets(tx, account_id, only, after=None, limit=most + 1, at=start)
     if len(found) > most:
-        text = f"more than {most} assets are sold on that day; name some of them"
+        text = f"more than {most} assets are sold on that day; choose a product, or name some of"
+        text += " them in RepriceAssets"
         raise InvalidArgument.at("assets", "TOO_MANY_ITEMS", text, limit=str(most))
     return found
 

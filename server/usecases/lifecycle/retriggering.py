@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from server.domain.billing.closing import missing_periods
 from server.domain.errors import FailedPrecondition
 from server.domain.ids import AccountId, OrderId, WalletId
+from server.domain.selling.rebinding import wallets_of
 from server.domain.selling.sales import OrderState
 from server.store.access import tenants
 from server.store.billing import periods
@@ -49,7 +50,8 @@ async def retrigger_order(tx: Transaction, command: RetriggerOrder) -> Retrigger
         raise FailedPrecondition("ORDER_NOT_ACTIVE", text, {"state": str(order.state)})
     held = [await assets.get(tx, account_id, asset_id) for asset_id in order.asset_ids]
     found = Retriggered()
-    for wallet_id in sorted({one.wallet_id for asset in held for one in asset.resources}):
+    touched = {key for asset in held for one in asset.resources for key in wallets_of(one)}
+    for wallet_id in sorted(touched):
         found += await _again(tx, account_id, wallet_id)
     return found
 
@@ -60,7 +62,10 @@ async def _again(tx: Transaction, account_id: AccountId, wallet_id: WalletId) ->
     calendar = calendar_of(wallet)
     since = wallet.closed or wallet.service_start
     known = await periods.existing(tx, account_id, wallet_id, since)
-    missing = missing_periods(calendar, known, since=since, until=(wallet.now, wallet.service_end))
+    # A wallet that all its assets have left, for another target, has no periods after that.
+    ends = [asset.last_time for asset in wallet.assets]
+    end = max((one for one in ends if one is not None), default=None) if None not in ends else None
+    missing = missing_periods(calendar, known, since=since, until=(wallet.now, end))
     await periods.open_missing(tx, [new_period(wallet, period) for period in missing])
     # Those that open now have a job already.
     closes = await periods.add_closes(tx, account_id, wallet_id)

@@ -32,8 +32,9 @@ Policies = Mapping[ResourceId, PolicyIds]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sold:
-    """The policies and the rate units of a target's wallets, and the policies that it names."""
+    """A target in use: its kind and policies, and the policies and rate units of its wallets."""
 
+    kind: TargetKind
     wallets: dict[ResourceId, WalletPolicies]
     rate_units: dict[ResourceId, str]
     policies: Policies
@@ -69,7 +70,10 @@ async def bound(
     key = (TargetKind(binding), target_id or "") if binding is not Binding.SELF else None
     policies = await _policies(tx, account_id, key)
     if key is None or not needs_sale(binding, product.role):
-        return BoundTarget(binding=binding, target_id=target_id, policies=policies)
+        is_shared = key is not None and key[0] is not TargetKind.ASSET
+        return BoundTarget(
+            binding=binding, target_id=target_id, is_shared=is_shared, policies=policies
+        )
     known = await _sold_to(tx, account_id, key)
     if known is None:
         if binding is Binding.ASSET:
@@ -78,6 +82,7 @@ async def bound(
     return BoundTarget(
         binding=binding,
         target_id=target_id,
+        is_shared=known.kind is not TargetKind.ASSET,
         wallets=known.wallets,
         rate_units=known.rate_units,
         policies=policies or known.policies,
@@ -106,17 +111,21 @@ async def _to_line(
     last = lines[-1]
     held, units = wallets_of_lines(lines)
     policies: Policies = {}
+    kind = TargetKind.ASSET
     if last.binding is not Binding.SELF:
         key = (TargetKind(last.binding), last.target_id or "")
+        kind = key[0]
         policies = await _policies(tx, account_id, key)
         # What was sold to the target before, also of other resources.
         known = await _sold_to(tx, account_id, key)
         if known is not None:
             held, units = held | known.wallets, units | known.rate_units
             policies = policies or known.policies
+            kind = known.kind
     return BoundTarget(
         binding=Binding.ASSET,
         target_line=position,
+        is_shared=kind is not TargetKind.ASSET,
         wallets=held,
         rate_units=units,
         policies=policies,
@@ -130,6 +139,7 @@ async def _sold_to(tx: Transaction, account_id: AccountId, key: TargetKey) -> _S
         return None
     held = await targets.wallets(tx, account_id, [target.id])
     return _Sold(
+        kind=target.target_kind,
         wallets={wallet.resource_id: wallet.policies for wallet in held},
         rate_units=await targets.rate_units(tx, account_id, target.id),
         policies=await _policies(tx, account_id, (target.target_kind, target.target_id)),

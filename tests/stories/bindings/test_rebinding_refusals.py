@@ -151,17 +151,24 @@ async def test_a_target_with_other_policies_or_periods_is_refused(sandbox):
     block = await overage(world, "block", "BLOCK")
     named = await create_target(world, account, "named", policies=[override(overage_policy=block)])
     await world.product("daily", Metered(resource="calls", grant="1", rating="DAY", rate="2"))
-    [other] = await world.sell(account, line("daily", "2024-01-01"))
+    await world.product("data", Metered(resource="data", grant="1", rate="2"))
+    [other, there] = await world.sell(
+        account,
+        line("daily", "2024-01-01"),
+        to(named.name, "data", "2024-01-01"),
+    )
     free = await bind(world, account, "free", "CUSTOM")
     await world.advance("2024-02-01T12:00")
 
     policies = [
         await refusal(rebind(world, asset, None, binding_target=named.name)),
         await refusal(rebind(world, asset, None, binding_target=other.name)),
+        # An asset stands for the target that it is bound to.
+        await refusal(rebind(world, asset, None, binding_target=there.name)),
     ]
     made = await rebind(world, asset, None, binding_target=free)
 
-    assert [one.reason for one in policies] == ["POLICY_CONFLICT"] * 2
+    assert [one.reason for one in policies] == ["POLICY_CONFLICT"] * 3
     assert made.binding_target == free
 
 

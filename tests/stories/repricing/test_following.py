@@ -13,6 +13,7 @@ from usage_management.v1 import usage_details_service_pb2 as details
 
 from clients.pages import pages
 from clients.values import enum_name
+from tests.stories.bindings.rebind_words import rebind
 from tests.stories.correction_words import corrections
 from tests.stories.quote_words import act, rate, read
 from tests.stories.rate_words import INACTIVE, move, priced, put
@@ -296,6 +297,35 @@ async def test_rates_that_cannot_follow_are_refused_with_the_reason(sandbox):
         assert refused.violations[0].field == "quote.lines[0].rate_basis"
         assert "sell it FROZEN" in refused.message
         assert sold.rate_basis == FROZEN
+
+
+@pytest.mark.capability("M81.follow")
+@pytest.mark.parametrize("way", ["asset", "line", "rebound"])
+async def test_a_negotiated_rate_that_follows_does_not_come_to_a_shared_target_by_another_way(
+    sandbox, way
+):
+    """Through an asset or a line that is bound to the account, or after the sale."""
+    world, account = await shop(sandbox)
+    start, agreed = "2024-01-01", [rate("0.5")]
+    [pooled] = await world.sell(account, line("plan", start, binding="ACCOUNT"))
+    if way == "rebound":
+        [own] = await world.sell(account, following("plan", start, negotiated=agreed))
+        acted = rebind(world, own, start, binding="ACCOUNT")
+    elif way == "asset":
+        asked = to(pooled.name, "plan", start, negotiated_rates=agreed, rate_basis=FOLLOWING)
+        acted = world.quote(account, asked)
+    else:
+        asked = following("plan", start, negotiated=agreed)
+        asked.ClearField("binding")
+        asked.binding_line = 0
+        acted = world.quote(account, line("plan", start, binding="ACCOUNT"), asked)
+
+    refused = await refusal(acted)
+    [instead] = await world.sell(account, line("plan", start, binding="ACCOUNT", negotiated=agreed))
+
+    assert refused.reason == "RATE_BASIS_NOT_ALLOWED"
+    assert "FROZEN" in refused.message
+    assert instead.rate_basis == FROZEN
 
 
 @pytest.mark.capability("M81.follow")

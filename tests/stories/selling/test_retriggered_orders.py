@@ -8,6 +8,7 @@ from usage_management.v1 import access_service_pb2 as access
 from usage_management.v1 import order_service_pb2 as orders
 
 from server.usecases.access.tenants import tenant_id_of
+from tests.stories.bindings.rebind_words import moves, rebind, shop, wallet_of
 from tests.stories.words import Metered, figure, line, refusal
 from tests.stories.world import World
 
@@ -63,6 +64,29 @@ async def test_what_was_lost_of_an_activation_is_created_again_once(sandbox, sto
     lines = await world.liable(account)
     assert [figure(one.overage_quantity) for one in lines if one.used_quantity.value != "0"] == [50]
     assert len(await world.grants(await world.wallet(account, "calls"))) == 3
+
+
+@pytest.mark.capability("M81.retrigger")
+async def test_what_was_lost_of_an_asset_that_is_bound_otherwise_is_created_in_both_wallets(
+    sandbox, story_database
+):
+    """The 100 of January roll over, and move with the 100 of February."""
+    world, account, asset = await shop(sandbox)
+    await world.advance("2024-02-01T10:00")
+    await rebind(world, asset, None, binding="ACCOUNT")
+    whole = await retrigger(world, asset.order)
+
+    await lose(world, story_database)
+    first = await retrigger(world, asset.order)
+    second = await retrigger(world, asset.order)
+    await world.advance("2024-02-20")
+
+    assert (whole, second) == ((0, 0, 0), (0, 0, 0))
+    # January in the wallet before, and February in the one after, with the job of March's issue.
+    assert first[1:] == (2, 1)
+    old, new = [await wallet_of(world, account, kind) for kind in ("assets", "account")]
+    assert [amount for _, amount, _ in await moves(world, old)] == [-100, -100]
+    assert figure(new.posted_balance) == 200
 
 
 @pytest.mark.capability("M81.retrigger")

@@ -7,9 +7,12 @@ from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import consumption_service_pb2 as consumption
 from usage_management.v1 import preview_service_pb2 as pb
 from usage_management.v1 import quote_service_pb2 as quotes
+from usage_management.v1 import types_pb2 as types
 
 from tests.stories.bill_words import owed
-from tests.stories.sale_words import linked
+from tests.stories.bindings.rebind_words import rebind
+from tests.stories.quote_words import grant
+from tests.stories.sale_words import linked, to
 from tests.stories.selling.spend_words import expired, figures, spend_now, spending
 from tests.stories.token_words import set_up
 from tests.stories.words import (
@@ -234,3 +237,77 @@ async def test_resources_that_are_not_rated_together_are_not_promised_together(s
 
     assert refused.reason == "POLICY_CONFLICT"
     assert "calls and data" in refused.message
+
+
+@pytest.mark.capability("M70.spend")
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [("validity", "GRANT_TYPE"), ("rollover_policy", "GRANT_TYPE"), ("quantity", "RANGE")],
+)
+async def test_what_is_negotiated_about_a_promise_keeps_it_one_amount_at_a_time(
+    sandbox, part, reason
+):
+    """Two amounts for the same days would both count the same usage."""
+    world = await sandbox("2024-01-31")
+    await world.product("plan", CALLS)
+    policies = "\nrollover_policies: [{name: rolloverPolicies/all}]"
+    await set_up(world, spending(cap="12000") + policies)
+    account = await world.account("ann")
+    [anchor] = await world.sell(account, line("plan", "2024-01-01"))
+    asked, promise = linked("spend", "2024-01-01", anchor), "products/spend/grants/promise"
+    parts = {
+        "validity": grant(of=promise, validity=types.Cadence(unit=types.Cadence.MONTH, count=2)),
+        "rollover_policy": grant(of=promise, rollover_policy="rolloverPolicies/all"),
+        "quantity": grant(0, of=promise),
+    }
+    asked.negotiated_grants.append(parts[part])
+
+    refused = await refusal(world.quote(account, asked))
+    asked.negotiated_grants[0].CopyFrom(grant(9_000, of=promise))
+    await world.sell(account, asked)
+
+    assert refused.reason == reason
+    assert [one.field.rpartition(".")[2] for one in refused.violations] == [part]
+    assert figures(await spend_now(world, account)) == (0, 9_000, 0, 9_000)
+
+
+PREPAID = """
+product: {name: products/prepaid, usage_model_type: PACK}
+product_usage_resources:
+- product_usage_resource: {usage_resource: usageResources/spend-usd}
+  grants: [{product_usage_grant: {name: products/prepaid/grants/money, quantity: 500, type: GRANT}}]
+"""
+
+CASH = """
+product: {name: products/cash, usage_model_type: ANCHOR}
+product_usage_resources:
+- product_usage_resource: {usage_resource: usageResources/spend-usd}
+  rate_card_entries:
+  - {name: rateCards/base/entries/cash, currency_code: USD, rate: {value: 1, currency_code: USD}}
+"""
+
+
+@pytest.mark.capability("M70.spend")
+async def test_nothing_else_adds_to_what_is_promised(sandbox):
+    """500 of a pack would pay for usage instead of the promise, and so raise the shortfall."""
+    world, account, anchor, _ = await shop(sandbox)
+    await set_up(world, PREPAID)
+    await set_up(world, CASH)
+    [other] = await world.sell(account, line("plan", "2024-01-01"))
+    asked = [to(anchor.name, name, "2024-01-01") for name in ("prepaid", "cash")]
+
+    refused = [await refusal(world.sell(account, one)) for one in asked]
+    await world.use(anchor, "calls", "2024-01-10", 10_000)
+    spend = await spend_now(world, account)
+    [own] = await world.sell(account, line("cash", "2024-01-01"))
+    refused += [await refusal(rebind(world, own, "2024-01-01", binding_target=anchor.name))]
+
+    assert {(one.reason, one.facts["usage_resource"]) for one in refused} == {
+        ("COMMITMENT_KIND", "spend-usd")
+    }
+    assert figures(spend) == (8_000, 2_000, 0, 10_000)
+    # The advice: at another target, both are sold, and then nothing is promised there.
+    [cash] = await world.sell(account, to(other.name, "cash", "2024-01-01"))
+    await world.sell(account, to(cash.name, "prepaid", "2024-01-01"))
+    late = await refusal(world.sell(account, linked("spend", "2024-01-01", other)))
+    assert late.reason in {"COMMITMENT_KIND", "POLICY_CONFLICT"}

@@ -81,10 +81,12 @@ class AssetServiceStub:
     metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
     commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
     the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
-    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token,
+    `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
+    `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 @_typing.type_check_only
@@ -140,10 +142,12 @@ class AssetServiceAsyncStub(AssetServiceStub):
     metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
     commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
     the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
-    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+    `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token,
+    `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
+    `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
     INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-    when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-    different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+    when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+    counted or held quantities are weighted by time, and when a flat amount is due without usage.
     """
 
 class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -232,10 +236,12 @@ class AssetServiceServicer(metaclass=_abc_1.ABCMeta):
         metadata name another one), `REBIND_AGAIN` when it was bound to another target before, `REBIND_ADDITIONS` when packs,
         commitments or negotiated rates of the old target apply to it, `REBIND_CHAIN` when grants of another asset moved to
         the old target or away from the new one, `REBIND_CALENDAR` when the new target has other rating periods, `POLICY_CONFLICT`,
-        `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token; with
+        `OVERAGE_CONFLICT` and `CURRENCY_MISMATCH` when it has other policies or another currency or token,
+        `RATE_BASIS_NOT_ALLOWED` when negotiated rates that follow the catalog would be agreed for a shared target,
+        `COMMITMENT_KIND` when it would use what a commitment to spend promises there; with
         INVALID_ARGUMENT (`BINDING_TARGET`) when the asset is not an anchor or the target cannot be one, (`INTERVAL_INVALID`)
-        when the asset is not sold on the day; and with UNIMPLEMENTED (`NOT_SUPPORTED`) when it is rated in tokens, when
-        different values are counted or held quantities are weighted by time, and when a flat amount is due without usage.
+        when the asset is not sold on the day; and with `NOT_SUPPORTED` when it is rated in tokens, when different values are
+        counted or held quantities are weighted by time, and when a flat amount is due without usage.
         """
 
 def add_AssetServiceServicer_to_server(servicer: AssetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -397,7 +397,8 @@ class ErrorDetails(_message.Message):
         """The order is a draft; activate it first."""
         COMMITMENT_KIND: ErrorDetails._Reason.ValueType  # 490
         """The commitment to spend has no promised amount or no usage that counts; add a resource of the category `CURRENCY`
-        with a grant of the type `COMMIT`, and the resources whose usage counts, with rates.
+        with a grant of the type `COMMIT`, and the resources whose usage counts, with rates. Or a line uses or adds to the
+        money that a commitment to spend promises at its target; use another target or another resource of money.
         """
         REPRICED_LATER: ErrorDetails._Reason.ValueType  # 470
         """The asset has rates from a later day on already; use that day or a later one."""
@@ -841,7 +842,8 @@ class ErrorDetails(_message.Message):
     """The order is a draft; activate it first."""
     COMMITMENT_KIND: ErrorDetails.Reason.ValueType  # 490
     """The commitment to spend has no promised amount or no usage that counts; add a resource of the category `CURRENCY`
-    with a grant of the type `COMMIT`, and the resources whose usage counts, with rates.
+    with a grant of the type `COMMIT`, and the resources whose usage counts, with rates. Or a line uses or adds to the
+    money that a commitment to spend promises at its target; use another target or another resource of money.
     """
     REPRICED_LATER: ErrorDetails.Reason.ValueType  # 470
     """The asset has rates from a later day on already; use that day or a later one."""

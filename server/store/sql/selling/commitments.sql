@@ -27,3 +27,14 @@ SELECT n.asset_id, o.asset_id AS other_id, n.usage_resource_id
    AND (NOT n.asset_id = ANY ($5::uuid[])
         OR (n.role = 'MONETARY_COMMITMENT' AND o.role = 'MONETARY_COMMITMENT'))
  ORDER BY a.number, b.number LIMIT 1;
+
+-- name: beside_spend
+-- What is used in, or adds to, a wallet of spend without being a commitment to spend.
+--   $1 tenant_id uuid, $2 account_id text, $3 wallet_ids uuid[]
+SELECT h.usage_resource_id
+  FROM asset_resources AS h
+ WHERE h.tenant_id = $1 AND h.account_id = $2 AND h.wallet_id = ANY ($3::uuid[]) AND h.role <> 'MONETARY_COMMITMENT'
+   AND EXISTS (SELECT FROM asset_resources AS s
+                WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.wallet_id = h.wallet_id
+                  AND s.role = 'MONETARY_COMMITMENT' AND s.token_wallet_id IS NULL)
+ ORDER BY h.usage_resource_id LIMIT 1;
