@@ -176,6 +176,7 @@ class _Rebinding:
     held: dict[ResourceId, Wallet] = field(default_factory=dict)
     created: list[Wallet] = field(default_factory=list)
     closing: Sequence[RatingPeriod] = ()
+    joined: Sequence[RatingPeriod] = ()
     target: EntitlementAccount = field(init=False)
 
     @property
@@ -258,6 +259,7 @@ class _Rebinding:
         # The period that ends on the day, too: a close of it now would leave the grants there.
         opened = await periods.lock_open(tx, account_id, old | there, self.at - INSTANT)
         self.closing = [period for wallet_id, period in opened if wallet_id in old]
+        self.joined = [period for wallet_id, period in opened if wallet_id in there]
         # The final periods at whose end the grants leave are settled again. Marked before wallets
         # are locked, because a correction takes its locks in this order.
         ending = await periods.first_final(tx, account_id, old, self.at - INSTANT)
@@ -304,6 +306,11 @@ class _Rebinding:
             raise not_on(
                 self.asset, self.day, local_date(zone, closed), "its rating period is final"
             )
+        # What leaves in a period that is closed later than that of the new target comes too late.
+        early = [one.end for one in self.joined if self._is_closed_before(one)]
+        if early:
+            why = "the new target's rating period is closed before that of the target before"
+            raise not_on(self.asset, self.day, local_date(zone, max(early)), why)
         for resource in self.asset.resources:
             wallet = self.old[resource.wallet_id]
             whole = self._period_of(wallet, self.at)
@@ -315,6 +322,12 @@ class _Rebinding:
             day = differing(opened, alike, self.at, zone)
             if day is not None:
                 raise other_calendar(resource, day)
+
+    def _is_closed_before(self, joined: RatingPeriod) -> bool:
+        """Return whether a period of the new target is closed before one that it waits for."""
+        if joined.end <= self.at:
+            return False
+        return any(one.start <= joined.start and one.freeze > joined.freeze for one in self.closing)
 
     def _within(self, resource: AssetResource, whole: Period) -> FailedPrecondition:
         """Return the refusal of a day within a rating period."""

@@ -8,8 +8,10 @@ from usage_management.v1 import access_service_pb2 as access
 
 from server.usecases.billing import closing, corrections
 from tests.stories.bindings.rebind_words import moves, rebind, shop, wallet_of
-from tests.stories.words import Metered, figure, line, moment, stamp
+from tests.stories.words import Metered, figure, line, moment, refusal, stamp
 from tests.stories.world import World
+
+DAILY = Metered(resource="calls", grant="10", refresh="DAY", rate="2", rating="DAY", waiting_days=2)
 
 
 class Held:
@@ -101,11 +103,8 @@ async def test_an_issue_after_the_day_does_not_hold_up_the_close(sandbox):
 @pytest.mark.capability("M74.rebind")
 async def test_days_of_a_sale_for_the_past_are_closed_before_those_of_the_target(sandbox):
     """Nine days are closed one after the other, and the ninth of the pool after them."""
-    daily = Metered(
-        resource="calls", grant="10", refresh="DAY", rate="2", rating="DAY", waiting_days=2
-    )
     world = await sandbox("2024-01-10T05:00")
-    await world.product("plan", daily)
+    await world.product("plan", DAILY)
     account = await world.account("ann")
     [asset] = await world.sell(account, line("plan", "2024-01-01"))
     await world.use(asset, "calls", "2024-01-09", 4)
@@ -115,3 +114,21 @@ async def test_days_of_a_sale_for_the_past_are_closed_before_those_of_the_target
 
     # Three days are not final, and each has 10 of its own.
     assert await posted(world, account) == [0, 30]
+
+
+@pytest.mark.capability("M74.rebind")
+async def test_a_day_that_the_new_target_closes_before_is_refused(sandbox):
+    """The days of a sale for the past are closed after those that the pool has already."""
+    world = await sandbox("2024-01-01T05:00")
+    await world.product("plan", DAILY)
+    account = await world.account("ann")
+    await world.sell(account, line("plan", "2024-01-01", binding="ACCOUNT"))
+    await world.advance("2024-01-11T05:00")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+
+    refused = await refusal(rebind(world, asset, "2024-01-09", binding="ACCOUNT"))
+    await rebind(world, asset, refused.facts["start_date"], binding="ACCOUNT")
+    await world.advance("2024-01-20")
+
+    assert refused.reason == "REBIND_DAY"
+    assert "is closed before that of the target before" in refused.message
