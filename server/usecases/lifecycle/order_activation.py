@@ -14,7 +14,7 @@ from server.domain.selling.commitments import beside_spend, overlap
 from server.domain.selling.grants import Grant
 from server.domain.selling.line_refusals import of_line
 from server.domain.selling.overages import check_overages, overages_of
-from server.domain.selling.sales import Order, OrderState, RateBasis
+from server.domain.selling.sales import Buyer, Order, OrderState, RateBasis
 from server.domain.selling.targets import target_key
 from server.domain.settlement.ledger import Head
 from server.domain.settlement.standing import standing
@@ -33,6 +33,7 @@ from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
 from server.usecases.lifecycle.following import follow
+from server.usecases.selling.orders import CreateDirectOrder, CreateOrder, create
 from server.usecases.selling.quoting import check_external_ids, not_active
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
@@ -61,6 +62,19 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     buyer = await orders.lock_buyer(tx, account_id)
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
+    return await _activate(tx, buyer, order)
+
+
+async def sell(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
+    """Create an order and activate it. Raises the errors of `create` and `activate_order`."""
+    order = await create(tx, command)
+    buyer = await orders.lock_buyer(tx, order.account_id)
+    return await _activate(tx, buyer, order)
+
+
+async def _activate(tx: Transaction, buyer: Buyer, order: Order) -> Order:
+    """Activate a draft order of a locked account."""
+    account_id = order.account_id
     await _check_sold(tx, order)
     # Another order may have taken an id since the quote; none can while the account is locked.
     await check_external_ids(tx, account_id, [line.external_id for line in order.lines])

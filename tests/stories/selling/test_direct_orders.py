@@ -57,6 +57,43 @@ async def test_an_order_without_a_quote_freezes_the_catalog_and_what_was_negotia
     assert await owed(world, account) == {"calls": (10, 5)}
 
 
+@pytest.mark.capability("M72.records")
+async def test_an_order_is_created_and_activated_in_one_call_or_not_at_all(sandbox):
+    """Directly and from a quote; what cannot be activated is not ordered either."""
+    daily = Metered(resource="calls", grant="100", rate="1", rating="DAY")
+    world, account = await shop(sandbox, daily)
+    plan = line("plan", "2024-01-01")
+    early = line("plan", "1990-01-01")
+    late = await world.quote(account, early)
+    quote = await world.quote(account, plan)
+
+    tried = await create(world, account, plan, activate=True, validate_only=True)
+    none = await world.wallets(account)
+    direct = await create(world, account, plan, activate=True)
+    of_quote = await world.client.orders.CreateOrder(
+        orders.CreateOrderRequest(quote=quote.name, activate=True)
+    )
+    before = await world.client.orders.ListOrders(orders.ListOrdersRequest(parent=account))
+    refused = [
+        await refusal(create(world, account, plan, early, activate=True)),
+        await refusal(
+            world.client.orders.CreateOrder(
+                orders.CreateOrderRequest(quote=late.name, activate=True)
+            )
+        ),
+    ]
+    after = await world.client.orders.ListOrders(orders.ListOrdersRequest(parent=account))
+    unchanged = await world.client.quotes.GetQuote(quotes.GetQuoteRequest(name=late.name))
+
+    assert (enum_name(tried, "state"), len(none)) == ("ACTIVE", 0)
+    assert [enum_name(one, "state") for one in (direct, of_quote)] == ["ACTIVE", "ACTIVE"]
+    assert [len(one.assets) for one in (direct, of_quote)] == [1, 1]
+    assert [one.reason for one in refused] == ["BACKDATED_TOO_FAR", "BACKDATED_TOO_FAR"]
+    assert [one.facts["line"] for one in refused] == ["1", "0"]
+    assert list(after.orders) == list(before.orders)
+    assert enum_name(unchanged, "state") == "DRAFT"
+
+
 async def test_a_direct_order_stays_within_the_limits_of_the_catalog(sandbox):
     world, account = await shop(sandbox)
     asked = line("plan", "2024-01-01")

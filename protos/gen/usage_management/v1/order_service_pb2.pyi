@@ -237,6 +237,7 @@ class CreateOrderRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    ACTIVATE_FIELD_NUMBER: _builtins.int
     quote: _builtins.str
     """The quote: `accounts/{account}/quotes/{quote}`."""
     request_id: _builtins.str
@@ -245,6 +246,10 @@ class CreateOrderRequest(_message.Message):
     """The account of a direct order: `accounts/{account}`; required for it, and unused for a quote, which has its own."""
     validate_only: _builtins.bool
     """True to validate only: the order is returned but not stored, and errors are the same as otherwise."""
+    activate: _builtins.bool
+    """True to activate the order at once, as `ActivateOrder` does: both happen, or nothing. Needs the permission
+    `sales.activate` as well.
+    """
     @_builtins.property
     def order(self) -> Global___Order:
         """The direct order: its `price_book` and its `lines`."""
@@ -257,10 +262,11 @@ class CreateOrderRequest(_message.Message):
         request_id: _builtins.str = ...,
         parent: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        activate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "quote", b"quote", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "parent", b"parent", "quote", b"quote", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate", b"activate", "order", b"order", "parent", b"parent", "quote", b"quote", "request_id", b"request_id", "source", b"source", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["quote", "order"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

@@ -86,7 +86,8 @@ class OrderServiceServicer:
 
         Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
         `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
-        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
+        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`. With `activate`
+        also as `ActivateOrder`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class OrderServiceStub:
 
     Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
     `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
-    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
+    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`. With `activate`
+    also as `ActivateOrder`.
     """
     ActivateOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -83,7 +84,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
     `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
-    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
+    the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`. With `activate`
+    also as `ActivateOrder`.
     """
     ActivateOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ActivateOrderRequest, _order_service_pb2.Order]  # type: ignore[assignment]
     """Activates a draft order: creates an asset for each line, its entitlements, and the entitlement account and
@@ -138,7 +140,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with FAILED_PRECONDITION: `QUOTE_STATE` if the quote was ordered before, rejected or withdrawn,
         `APPROVAL_REQUIRED` if it waits for approval, or if terms of a direct order would need one (quote them, and have
-        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`.
+        the quote approved), `QUOTE_EXPIRED` after its `expire_time`; and as `QuoteService.CreateQuote`. With `activate`
+        also as `ActivateOrder`.
         """
 
     @_abc_1.abstractmethod

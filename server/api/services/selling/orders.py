@@ -16,11 +16,12 @@ from server.api.mapping.selling.orders import (
     order_to_pb,
     retriggered_to_pb,
 )
+from server.api.permissions import refuse_without
 from server.api.reader import named
-from server.api.transactions import of_account, run_list, run_mutation, run_query
+from server.api.transactions import caller, of_account, run_list, run_mutation, run_query
 from server.domain.limits import check_lines
 from server.env import Env
-from server.usecases.lifecycle.order_activation import activate_order
+from server.usecases.lifecycle.order_activation import activate_order, sell
 from server.usecases.lifecycle.retriggering import RetriggerOrder, retrigger_order
 from server.usecases.selling import orders
 
@@ -62,12 +63,12 @@ class OrderService(rpc.OrderServiceServicer):
         most = self._env.config.quote_lines
         check_lines(len(request.order.lines), most=most, sale="order")
         command = create_order_from_pb(request)
+        make = orders.create
+        if request.activate:
+            refuse_without(caller().permissions, "sales.activate")
+            make = sell
         return await run_mutation(
-            self._env,
-            request,
-            pb.Order,
-            lambda tx: orders.create(tx, command),
-            order_to_pb,
+            self._env, request, pb.Order, lambda tx: make(tx, command), order_to_pb
         )
 
     async def ActivateOrder(self, request: pb.ActivateOrderRequest, context: Context) -> pb.Order:
