@@ -1,7 +1,7 @@
 """A product with all its dependencies: read as a whole, activated in dependency order."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from server.domain.ids import (
@@ -89,7 +89,7 @@ async def units_of_class(
 
 
 async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
-    """Return a product with everything it depends on."""
+    """Return a product with everything it depends on, without selling models: see `with_models`."""
     product_id = product.content.id
     product_resources = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
     grants = await _of(tx, PRODUCT_GRANT, SQL["product_grants"], product_id)
@@ -104,10 +104,6 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
     commitment = _ids(level.commitment for level in levels)
     refresh = _ids(record.content.refresh_id for record in grants)
     rollover = _ids(record.content.rollover_id for record in grants)
-    models = {record.content.selling_model_id for record in grants} - {None}
-    # Rates name selling models too, and become active with the product.
-    priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, product_id)
-    models |= {SellingModelId(row["selling_model_id"]) for row in priced}
     return Graph(
         product=product,
         resources={record.content.id: record for record in resources},
@@ -136,11 +132,18 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
         rollovers=_by_id(
             await _some(tx, ROLLOVER, SQL["rollovers"], rollover), lambda record: record.id
         ),
-        models=_by_id(
-            await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, models)),
-            lambda record: record.id,
-        ),
+        models={},
     )
+
+
+async def with_models(tx: Transaction, graph: Graph) -> Graph:
+    """Return a product with the selling models of its grants and rates; a sale names its own."""
+    models = {record.content.selling_model_id for record in graph.grants} - {None}
+    # Rates name selling models too, and become active with the product.
+    priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, graph.product.content.id)
+    models |= {SellingModelId(row["selling_model_id"]) for row in priced}
+    found = await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, models))
+    return replace(graph, models=_by_id(found, lambda record: record.id))
 
 
 async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:

@@ -61,7 +61,7 @@ async def activate_product(
     product = await store.lock_product(tx, product_id)
     if product is None:
         raise NotFound.of("Product", f"products/{product_id}")
-    graph = await store.load_graph(tx, product)
+    graph = await store.with_models(tx, await store.load_graph(tx, product))
     entries = await store.draft_entries(tx, product_id)
     # Raising the catalog's revision serializes transactions that activate rates, so that the check
     # for overlaps sees the rates of the one before.

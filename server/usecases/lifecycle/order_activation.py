@@ -62,6 +62,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     buyer = await orders.lock_buyer(tx, account_id)
     order = await orders.lock(tx, account_id, order_id)
     _check_state(order, command.revision)
+    await _check_sold(tx, order)
     return await _activate(tx, buyer, order)
 
 
@@ -69,13 +70,15 @@ async def sell(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Ord
     """Create an order and activate it. Raises the errors of `create` and `activate_order`."""
     order = await create(tx, command)
     buyer = await orders.lock_buyer(tx, order.account_id)
+    # The lines of a direct order were checked when they were quoted.
+    if order.quote_id is not None:
+        await _check_sold(tx, order)
     return await _activate(tx, buyer, order)
 
 
 async def _activate(tx: Transaction, buyer: Buyer, order: Order) -> Order:
     """Activate a draft order of a locked account."""
     account_id = order.account_id
-    await _check_sold(tx, order)
     # Another order may have taken an id since the quote; none can while the account is locked.
     await check_external_ids(tx, account_id, [line.external_id for line in order.lines])
     # A line that is bound to another one has that one's target.
