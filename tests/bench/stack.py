@@ -71,6 +71,8 @@ async def stack(processes: int = 1) -> AsyncIterator[Stack]:
                 "USAGE_PORT": str(free_port()),
                 "USAGE_METRICS_PORT": str(free_port()),
                 "USAGE_LOG_LEVEL": "warning",
+                # `fill` writes more entries than a card may have; products are added after it.
+                "USAGE_RATE_CARD_ENTRIES": "100000",
             }
             environment.pop("REDIS_URL", None)
             operator = _migrate(environment)
