@@ -100,9 +100,10 @@ async def list_grants(
     current = await get(tx, account_id, wallet_id)
     live = {grant.grant.id: grant for grant in current.balance.grants}
     posted = await grants.list_grants(tx, account_id, wallet_id)
-    # Grants that are used up or expired are no longer loaded with the wallet.
+    # Grants that are used up or expired are no longer loaded with the wallet. Others have nothing
+    # any more: usage that is not corrected yet leaves no remainder to roll over or to move to them.
     over = [
-        GrantBalance(grant=grant, is_open=False, is_provisional=False)
+        GrantBalance(grant=grant.holding(ZERO), is_open=False, is_provisional=grant.balance != 0)
         for grant, _ in posted
         if grant.id not in live
     ]

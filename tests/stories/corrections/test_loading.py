@@ -23,6 +23,7 @@ from tests.stories.words import (
     Metered,
     codes,
     figure,
+    line,
     moment,
     refusal,
     stamp,
@@ -195,3 +196,27 @@ async def test_a_loading_that_starts_after_the_usage_makes_its_correction_wait(w
     await world.advance("2024-02-24T00:01")
 
     assert len(await corrections(world, account)) == 1
+
+
+@pytest.mark.parametrize("used", [2, 6])
+async def test_grants_count_what_waits_like_their_wallet(world, used):
+    """A remainder that late usage takes was posted, and has nothing before it is corrected."""
+    plan = Metered(resource="calls", grant="10", refresh="MONTH", rate="2", max_rollovers=1)
+    await world.product("plan", plan)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    await world.use(asset, "calls", "2024-01-10", 4)
+    await world.advance("2024-02-10")
+    loading = await start(world, account, "2024-02-20")
+    await world.use(asset, "calls", "2024-01-11", used)
+
+    waiting = await world.wallet(account, "calls")
+    [_, *february] = await world.grants(waiting)
+    await end(world, loading)
+    await world.advance("2024-02-10T00:01")
+
+    assert sorted(figure(one.balance) for one in february) == [6 - used, 10]
+    assert [one.provisional for one in february if figure(one.balance) == 6 - used] == [True]
+    assert figure(waiting.balance) == 10 + 6 - used
+    corrected = await world.grants(await world.wallet(account, "calls"))
+    assert sorted(figure(one.balance) for one in corrected[1:]) == [6 - used, 10]
