@@ -14,6 +14,7 @@ import grpc
 from usage_management.v1 import asset_service_pb2 as assets
 from usage_management.v1 import wallet_service_pb2 as wallets
 
+from server.app import tune_garbage_collector
 from server.domain.ids import AccountId, RecordId, TenantId, WalletId
 from server.store.connection import Transaction
 from server.store.pool import open_pool
@@ -54,6 +55,8 @@ async def corrections(months: int) -> list[dict[str, Any]]:
         pool = await open_pool(as_service(running.dsn), size=2)
         try:
             await owner.execute("ANALYZE")
+            # As in a worker, which corrects.
+            tune_garbage_collector()
             return await _measure(running, owner, pool, wallet, months)
         finally:
             await pool.close()

@@ -6,6 +6,7 @@ domain's own functions. What is known of the usage is always everything that has
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain
 
 from server.domain.billing.closing import closing
 from server.domain.billing.corrections import Correction, FinalBooks, cells_to_save, correction
@@ -17,6 +18,7 @@ from server.domain.settlement.rewinding import (
     PeriodSize,
     Span,
     continued,
+    keeps_balances,
     less,
     rewound,
     spans,
@@ -33,8 +35,9 @@ from tests.oracle.purses import Purse, emptied
 class Ledger:
     """All wallets of an account, and the records that it has at the moment.
 
-    `pending` has the earliest final month of each wallet in which something changed. A correction
-    takes `months_at_once`.
+    `pending` has the earliest final month of each wallet in which something changed, and
+    `last_used` the last one in which usage did, or None if something else did. A correction takes
+    `months_at_once`.
     """
 
     def __init__(self, plan: Plan, *, reopens: bool = False, months_at_once: int = 100) -> None:
@@ -44,6 +47,7 @@ class Ledger:
         self.known: set[str] = set()
         self.purses = {wallet.name: _purse(plan, wallet) for wallet in plan.wallets}
         self.pending: dict[str, int] = {}
+        self.last_used: dict[str, int | None] = {}
         for purse in self.purses.values():
             purse.reopens = reopens
 
@@ -110,9 +114,9 @@ class Ledger:
     def take_in(self) -> None:
         """Correct everything that is pending; usage comes before the tokens that it costs."""
         for name, purse in self.purses.items():
-            since = self.pending.pop(name, None)
+            since, last_used = self.pending.pop(name, None), self.last_used.pop(name, None)
             if since is not None and since < purse.final:
-                self._correct(purse, since)
+                self._correct(purse, since, last_used)
         assert not self.pending, self.pending
 
     def invoice(self) -> None:
@@ -171,11 +175,16 @@ class Ledger:
             assert len({line.id for line in purse.lines}) == len(purse.lines)
 
     def _mark(self, record: Record) -> None:
-        self._mark_month(record.wallet, month_of(record.time.date()))
+        month = month_of(record.time.date())
+        if month < self.purses[record.wallet].final:
+            last = self.last_used.get(record.wallet, month)
+            self._mark_month(record.wallet, month)
+            self.last_used[record.wallet] = None if last is None else max(month, last)
 
     def _mark_month(self, name: str, month: int) -> None:
         if month < self.purses[name].final:
             self.pending[name] = min(month, self.pending.get(name, month))
+            self.last_used[name] = None
 
     def _plan(self, wallet: plans.Wallet) -> None:
         """Let a wallet be sold otherwise."""
@@ -187,11 +196,12 @@ class Ledger:
     def _load(self, purse: Purse, since: int) -> WalletState:
         return purse.load(states.cells(purse.wallet, self.records.values()), since)
 
-    def _correct(self, purse: Purse, month: int) -> None:
+    def _correct(self, purse: Purse, month: int, last_used: int | None) -> None:
         final = range(month, purse.final)
         sizes = [PeriodSize(states.period(number).start, cells=1) for number in final]
+        last = None if last_used is None else states.period(last_used).start
         slices: list[Correction] = []
-        for span in spans(sizes[0].start, sizes, limit=self.months_at_once):
+        for span in spans(sizes[0].start, sizes, limit=self.months_at_once, last_used=last):
             state = self._before(purse, span, slices)
             books = FinalBooks(
                 state=state,
@@ -202,10 +212,13 @@ class Ledger:
             )
             fixed = correction(books)
             through = month_of(span.until.date()) if span.until else purse.final
-            purse.begin(state.cells, month_of(span.since.date()), through)
+            carries_on = purse.begin(state.cells, month_of(span.since.date()), through)
             if purse.wallet.token:
                 self._pass_on(purse, fixed.cells, fixed.results, fixed.lines, span)
             slices.append(fixed)
+            movements = chain.from_iterable(fixed.movements for fixed in slices)
+            if not carries_on and span.ends_after(last) and keeps_balances(movements):
+                break
         purse.correct(slices)
 
     def _before(self, purse: Purse, span: Span, slices: list[Correction]) -> WalletState:

@@ -160,14 +160,19 @@ class Purse:
         for billing in again & self.bills.keys():
             self.bill(billing)
 
-    def begin(self, cells: Iterable[Cell], after: int, through: int) -> None:
-        """Keep the cells with which the months after one begin, through another one."""
+    def begin(self, cells: Iterable[Cell], after: int, through: int) -> bool:
+        """Keep the cells with which the months after one begin, through another one.
+
+        Return whether any of them changed.
+        """
+        before = dict(self.standing)
         for month in range(after + 1, through + 1):
             start = states.period(month).start
             due = {one.id: one for one in cells if is_standing(one) and one.period.start == start}
             # A series that holds nothing any more keeps its cell, as it does in the store.
             held = (_nothing_held(one) for one in self.standing[month] if one.id not in due)
             self.standing[month] = (*due.values(), *held)
+        return self.standing != before
 
     def booked(self, span: Span) -> dict[UsageKey, Booked]:
         """Return the sums of the lines of the usage of some months."""

@@ -124,7 +124,7 @@ async def claims_and_writes_go_by_key(owner, app, filled):
         " WHERE account_id = 'old7' LIMIT 9) s"
     )
     zeros = [0] * 9
-    args = (TENANT, "old7", cells, zeros, zeros, zeros, cells)
+    args = (TENANT, "old7", cells, zeros, zeros, cells)
     found["save_drawn"] = await pages(app, summaries["save_drawn"], *args)
 
     # A look-up is a few pages of an index, three or four levels deep, and one of the table.

@@ -12,3 +12,8 @@ class Cause(StrEnum):
     SALE = "SALE"
     RATE = "RATE"
     REBIND = "REBIND"
+
+    @property
+    def is_of_usage(self) -> bool:
+        """True if only usage of the period changed, and nothing that holds in later ones too."""
+        return self in (Cause.LATE, Cause.VOID, Cause.AMEND)

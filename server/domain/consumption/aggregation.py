@@ -167,17 +167,22 @@ class _Running:
 
     def add(self, cell: Cell) -> Decimal:
         """Add one more cell, and return its increment."""
-        key = window(cell.start, cell.period.start, self.policy.period, self.zone)
-        before = self.windows.get(key, ZERO)
-        after = self._with(before, cell.counted)
-        self.windows[key] = after
         total = self.total
-        if self.policy.combine is Combination.TOTAL:
-            self.total = total + after - before
+        if self.policy.combine is Combination.TOTAL and self.policy.method.adds_up:
+            # The total of all windows is that of all cells.
+            self.total = self._with(total, cell.counted)
         else:
-            self.total = max(total, after)
+            self.total = self._by_window(cell)
         assert self.total >= total, (cell, total)
         return self.total - total
+
+    def _by_window(self, cell: Cell) -> Decimal:
+        key = window(cell.start, cell.period.start, self.policy.period, self.zone)
+        before = self.windows.get(key, ZERO)
+        after = self.windows[key] = self._with(before, cell.counted)
+        if self.policy.combine is Combination.TOTAL:
+            return self.total + after - before
+        return max(self.total, after)
 
     def _with(self, value: Decimal, measure: Measure) -> Decimal:
         if self.policy.method in _ADDED:

@@ -100,18 +100,19 @@ def draw_down(
     assert quantity >= 0, quantity
     debits: list[Debit] = []
     owed = quantity
-    payers = (grant for grant in grants if grant.balance > 0 and grant.is_open(at))
+    payers = [grant for grant in grants if grant.balance > 0 and grant.is_open(at)]
     turn = TURN[order]
-    ordered = sorted(
-        payers,
-        key=lambda candidate: (
-            candidate.entitlement_id not in ratios,
-            turn(candidate),
-            numbers.get(candidate.entitlement_id, 0),
-            candidate.id,
-        ),
-    )
-    for grant in ordered if owed else ():
+    # Most usage has a single payer, for which the key would cost more than the payment.
+    if len(payers) > 1:
+        payers.sort(
+            key=lambda candidate: (
+                candidate.entitlement_id not in ratios,
+                turn(candidate),
+                numbers.get(candidate.entitlement_id, 0),
+                candidate.id,
+            ),
+        )
+    for grant in payers if owed else ():
         debit = _debit(grant, owed, ratios.get(grant.entitlement_id, ONE))
         # Under a surcharge, a remainder may be too small for the smallest quantity.
         if debit.quantity == 0:

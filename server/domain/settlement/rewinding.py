@@ -47,6 +47,10 @@ class Span(NamedTuple):
     since: datetime
     until: datetime | None = None
 
+    def ends_after(self, start: datetime | None) -> bool:
+        """Return whether it ends with or after the period that starts at a time, if it is known."""
+        return start is not None and self.until is not None and start < self.until
+
 
 class PeriodSize(NamedTuple):
     """A rating period and the number of its cells."""
@@ -143,18 +147,37 @@ def continued(state: WalletState, before: Settlement, at: datetime) -> WalletSta
     )
 
 
-def spans(since: datetime, periods: Iterable[PeriodSize], *, limit: int) -> tuple[Span, ...]:
+def spans(
+    since: datetime,
+    periods: Iterable[PeriodSize],
+    *,
+    limit: int,
+    last_used: datetime | None = None,
+) -> tuple[Span, ...]:
     """Return the periods since a time in slices of at most `limit` cells.
 
     A period is never split, so one that is larger is a slice of its own. There is always one slice.
+    With `last_used`, the start of the last period whose usage changed, a slice ends with the period
+    that follows it: most remainders are used up there, and then the later periods are as before.
     """
+    found = tuple(periods)
+    later = [period.start for period in found if last_used and period.start > last_used]
     starts, cells = [since], 0
-    for period in periods:
-        if cells and cells + period.cells > limit:
+    for period in found:
+        if cells and (cells + period.cells > limit or later[1:2] == [period.start]):
             starts.append(period.start)
             cells = 0
         cells += period.cells
     return tuple(map(Span, starts, [*starts[1:], None]))
+
+
+@exact
+def keeps_balances(movements: Iterable[Movement]) -> bool:
+    """Return whether movements leave every grant with the balance that it has."""
+    moved: dict[GrantId, Decimal] = {}
+    for movement in movements:
+        moved[movement.grant_id] = moved.get(movement.grant_id, ZERO) + movement.amount
+    return not any(moved.values())
 
 
 @exact

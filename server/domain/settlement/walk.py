@@ -150,12 +150,16 @@ _ENDS, _LEAVES, _BEGINS = 0, 1, 2
 
 @dataclass(slots=True)
 class _Walk:
-    """The grants as they are at `now`, and the boundaries that are still ahead."""
+    """The grants as they are at `now`, and the boundaries that are still ahead.
+
+    `payers` are the grants that have a balance: a long walk leaves many that are used up.
+    """
 
     terms: WalletTerms
     entitlements: dict[EntitlementId, Entitlement]
     now: datetime = EARLIEST
     grants: dict[GrantId, Grant] = field(default_factory=dict)
+    payers: dict[GrantId, Grant] = field(default_factory=dict)
     due: dict[GrantId, tuple[Grant, Movement]] = field(default_factory=dict)
     opened: list[GrantId] = field(default_factory=list)
     rolled: dict[Window, Decimal] = field(default_factory=dict)
@@ -224,7 +228,7 @@ class _Walk:
     def draw(self, increment: Increment) -> SettledIncrement:
         """Spend one increment. All boundaries before it have been handled."""
         drawdown = draw_down(
-            self.grants.values(),
+            self.payers.values(),
             increment.quantity,
             order=self.terms.order,
             at=increment.at,
@@ -335,7 +339,7 @@ class _Walk:
 
     def _keep(self, grant: Grant) -> None:
         assert grant.id not in self.grants, grant
-        self.grants[grant.id] = grant
+        self._hold(grant)
         if grant.expire is not None:
             heappush(
                 self.boundaries, (grant.expire, _ENDS, self._counted_rollovers(grant), grant.id)
@@ -360,8 +364,15 @@ class _Walk:
         grant = self.grants[movement.grant_id]
         balance = grant.balance + movement.amount
         assert balance >= 0, (grant, movement)
-        self.grants[grant.id] = grant.holding(balance)
+        self._hold(grant.holding(balance))
         self.movements.append(movement)
+
+    def _hold(self, grant: Grant) -> None:
+        self.grants[grant.id] = grant
+        if grant.balance:
+            self.payers[grant.id] = grant
+        else:
+            self.payers.pop(grant.id, None)
 
 
 def _ratio(terms: RateTerms | None, used: Decimal) -> Decimal:

@@ -38,10 +38,16 @@ class MissingPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The earliest final period of a wallet that changed, and the causes."""
+    """The earliest and the last final period of a wallet that changed, and the causes."""
 
     since: datetime
+    last: datetime
     causes: frozenset[Cause]
+
+    @property
+    def last_used(self) -> datetime | None:
+        """The last period whose usage changed; None if something else holds in later ones too."""
+        return self.last if all(cause.is_of_usage for cause in self.causes) else None
 
 
 async def share_late(tx: Transaction, wallets: Iterable[WalletKey]) -> None:
@@ -144,14 +150,18 @@ async def take(
 ) -> dict[WalletId, Pending]:
     """Delete and return what is pending for some wallets; the caller holds their locks."""
     rows = await tx.fetch(SQL["take"], tx.tenant_id, account_id, sorted(wallet_ids))
-    found: dict[WalletId, Pending] = {}
+    marks: dict[WalletId, list[tuple[datetime, Cause]]] = {}
     for row in rows:
-        wallet_id, cause = WalletId(row["wallet_id"]), Cause(row["cause"])
-        known = found.get(wallet_id)
-        since = row["start_time"] if known is None else min(known.since, row["start_time"])
-        causes = {cause} if known is None else known.causes | {cause}
-        found[wallet_id] = Pending(since=since, causes=frozenset(causes))
-    return found
+        mark_ = (row["start_time"], Cause(row["cause"]))
+        marks.setdefault(WalletId(row["wallet_id"]), []).append(mark_)
+    return {
+        wallet_id: Pending(
+            since=min(start for start, _ in found),
+            last=max(start for start, _ in found),
+            causes=frozenset(cause for _, cause in found),
+        )
+        for wallet_id, found in marks.items()
+    }
 
 
 async def first(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> datetime | None:

@@ -61,7 +61,6 @@ async def save_drawn(
         tx.tenant_id,
         account_id,
         ids,
-        [result.increment.quantity for result in results],
         [result.drawn for result in results],
         [result.overage for result in results],
         [line_of.get(cell_id) for cell_id in ids],

@@ -328,6 +328,10 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     days = row["waiting_days"]
     delay = Delay(row["waiting_hours"], DelayUnit.HOURS) if days is None else Delay(days)
     frequency = RatingFrequency(period=PolicyPeriod(row["rating_period"]), delay=delay)
+    cells, effects = _decode_cells(wallet_id, row), decode_effects(row["effects"])
+    state = _state(wallet_id, row, frequency.period, anchor, cells)
+    if row["since"] is not None:
+        state = rewound(state, row["since"], effects)
     return StoredWallet(
         account_id=account_id,
         resource_id=ResourceId(row["usage_resource_id"]),
@@ -344,10 +348,10 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
         grant_heads=decode_grants(wallet_id, row["grants"])[1],
         assets=decode_assets(row["assets"])[0],
         sold=decode_assets(row["assets"])[3],
-        state=_state(wallet_id, row, frequency.period, anchor),
-        cells=_decode_cells(wallet_id, row),
+        state=with_standing(state, row["until"]),
+        cells=cells,
         since=row["since"],
-        effects=decode_effects(row["effects"]),
+        effects=effects,
         correction_count=row["correction_count"],
         now=row["now"],
         closed=row["closed"],
@@ -357,11 +361,13 @@ def _stored(account_id: AccountId, row: Record) -> StoredWallet:
     )
 
 
-def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date) -> WalletState:
+def _state(
+    wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date, cells: tuple[Cell, ...]
+) -> WalletState:
     zone = row["time_zone"]
     services = {one.id: one.service for one in decode_assets(row["assets"])[0]}
     service_start = local_midnight(zone, row["start_date"])
-    state = WalletState(
+    return WalletState(
         terms=WalletTerms(
             id=wallet_id,
             zone=zone,
@@ -378,7 +384,7 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         ),
         grants=decode_grants(wallet_id, row["grants"])[0],
         entitlements=decode_entitlements(wallet_id, row["entitlements"]),
-        cells=_decode_cells(wallet_id, row),
+        cells=cells,
         period=rating_period(zone, anchor, length, row["now"]),
         services=services,
         rates=decode_assets(row["assets"])[1],
@@ -386,9 +392,6 @@ def _state(wallet_id: WalletId, row: Record, length: PolicyPeriod, anchor: date)
         rating_versions=InForce(decode_versions(row["versions"]), zone, service_start),
         since=row["since"] or row["closed"],
     )
-    if row["since"] is not None:
-        state = rewound(state, row["since"], decode_effects(row["effects"]))
-    return with_standing(state, row["until"])
 
 
 def _decode_cells(wallet_id: WalletId, row: Record) -> tuple[Cell, ...]:

@@ -1,8 +1,8 @@
 """Corrections: final periods that have changed are settled again, and the difference is booked.
 
 A correction takes in everything that is pending for a settlement group: the wallets of an account
-that are connected by tokens. It reads and computes a slice of periods at a time, and posts at the
-end, in one transaction.
+that are connected by tokens. It reads and computes a slice of periods at a time, until the rest is
+as it was, and posts at the end, in one transaction.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from server.domain.selling.grants import Grant
 from server.domain.settlement.ledger import Movement
 from server.domain.settlement.moves import changed_arrivals, departed, first_changed, replaced
 from server.domain.settlement.ratable_lines import RatableLine, UsageKey
-from server.domain.settlement.rewinding import in_posting_order
+from server.domain.settlement.rewinding import in_posting_order, keeps_balances
 from server.domain.settlement.standing import is_standing
 from server.domain.settlement.tokens import tokens_of
 from server.env import new_id
@@ -35,7 +35,7 @@ from server.store.settlement.wallets import StoredWallet
 from server.usecases.billing.closing import bill_period, calendar_of, new_period
 from server.usecases.billing.loading import postpone
 from server.usecases.billing.pending import add_missing_final
-from server.usecases.billing.slices import Slice, slices
+from server.usecases.billing.slices import Changed, Slice, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,10 @@ async def correct_usage(tx: Transaction, command: CorrectUsage) -> None:
     if not marked:
         return
     group = _SettlementGroup(
-        tx=tx, account_id=account_id, since={k: p.since for k, p in marked.items()}
+        tx=tx,
+        account_id=account_id,
+        since={wallet_id: one.since for wallet_id, one in marked.items()},
+        last_used={wallet_id: one.last_used for wallet_id, one in marked.items()},
     )
     for wallet_id in wallet_ids:
         # Usage comes before the tokens that it costs, and what leaves a wallet before it arrives.
@@ -104,26 +107,35 @@ class _Corrected:
 class _SettlementGroup:
     """A settlement group while it is corrected: the wallets, each from the first change on.
 
-    `arrivals` are what moves to a wallet now, where it may have changed.
+    `last_used` are the last periods whose usage changed, where nothing else did. `arrivals` are
+    what moves to a wallet now, where it may have changed.
     """
 
     tx: Transaction
     account_id: AccountId
     since: dict[WalletId, datetime]
+    last_used: dict[WalletId, datetime | None]
     found: dict[WalletId, _Corrected] = field(default_factory=dict)
     arrivals: dict[WalletId, tuple[Grant, ...]] = field(default_factory=dict)
 
     async def correct(self, wallet_id: WalletId, since: datetime) -> None:
         """Compute the correction of a wallet, and save the cells that are derived from it."""
         args = (self.tx, self.account_id, wallet_id, since)
-        async for slice_ in slices(*args, arrivals=self.arrivals.get(wallet_id)):
+        last_used = self.last_used.get(wallet_id)
+        changed = Changed(arrivals=self.arrivals.get(wallet_id), last_used=last_used)
+        async for slice_ in slices(*args, changed=changed):
             corrected = self.found.setdefault(wallet_id, _Corrected(wallet=slice_.wallet))
             corrected.add(slice_.correction)
-            await self._save_standing(slice_)
+            carries_on = await self._save_standing(slice_)
             await _save_drawn(self.tx, slice_)
             for token_id in slice_.wallet.token_wallet_ids:
                 await self._pass_on(slice_, token_id)
             await self._move_on(slice_)
+            if carries_on or not slice_.span.ends_after(last_used):
+                continue
+            # The periods that follow begin as they did before, and nothing in them changed.
+            if keeps_balances(corrected.movements):
+                break
 
     async def _move_on(self, slice_: Slice) -> None:
         """Keep what leaves a wallet now; the final periods into which it arrives change with it."""
@@ -147,6 +159,7 @@ class _SettlementGroup:
                 # A boundary at the start of a period belongs to the period before it.
                 before = calendar_of(target).containing(first - INSTANT).start
                 self.since[wallet_id] = min(before, self.since.get(wallet_id, before))
+                self.last_used[wallet_id] = None
 
     async def correct_arrivals(self, wallet_id: WalletId) -> None:
         """Compute what changes in arrivals after the last final period, which no walk has."""
@@ -167,11 +180,11 @@ class _SettlementGroup:
             corrected.movements += movements
             corrected.opened += opened
 
-    async def _save_standing(self, slice_: Slice) -> None:
+    async def _save_standing(self, slice_: Slice) -> bool:
         """Save the cells without records of the periods after the first one, which may differ now.
 
         Those with which the next slice begins are among them, and those of the first open period.
-        Later ones are derived when they are read.
+        Later ones are derived when they are read. Return whether any of them changed.
         """
         wallet, (since, until) = slice_.wallet, slice_.span
         first_open = await store.first_open(self.tx, self.account_id, wallet.id)
@@ -189,6 +202,7 @@ class _SettlementGroup:
         changed, gone = cells_to_save(of_later(wallet.cells), of_later(wallet.state.cells))
         await summaries.add_standing(self.tx, wallet, changed)
         await store.empty_standing(self.tx, self.account_id, gone)
+        return bool(changed or gone)
 
     async def _pass_on(self, slice_: Slice, token_id: WalletId) -> None:
         """Save the tokens that final usage costs now; final periods of tokens change with them."""
@@ -212,6 +226,7 @@ class _SettlementGroup:
         ]
         if final:
             self.since[token_id] = min([*final, self.since.get(token_id, final[0])])
+            self.last_used[token_id] = None
 
 
 async def _save_drawn(tx: Transaction, slice_: Slice) -> None:

@@ -37,23 +37,36 @@ class Slice:
     correction: Correction
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What is known of the change of a wallet.
+
+    `arrivals` are what moves here from other wallets now, if it is not what was posted. `last_used`
+    is the last period whose usage changed, if nothing else did; a slice ends soon after it.
+    """
+
+    arrivals: Sequence[Grant] | None = None
+    last_used: datetime | None = None
+
+
+ANYTHING = Changed()
+
+
 async def slices(
     tx: Transaction,
     account_id: AccountId,
     wallet_id: WalletId,
     since: datetime,
     before: datetime | None = None,
-    arrivals: Sequence[Grant] | None = None,
+    changed: Changed = ANYTHING,
 ) -> AsyncIterator[Slice]:
     """Yield the final periods of a wallet from a time on, or those between two times, in turn.
-
-    `arrivals` are what moves here from other wallets now, if it is not what was posted.
 
     Raises RATED_LINE_FAILED if usage that was rated cannot be rated any more.
     """
     sizes = await periods.final_sizes(tx, account_id, wallet_id, since)
     last: Slice | None = None
-    for span in spans(since, sizes, limit=SLICE_CELLS):
+    for span in spans(since, sizes, limit=SLICE_CELLS, last_used=changed.last_used):
         if before is not None and last is not None and before <= span.since:
             return
         wallet = await wallets.get_final(tx, account_id, wallet_id, span)
@@ -61,8 +74,8 @@ async def slices(
             return
         through = min(wallet.closed, span.until or wallet.closed, before or wallet.closed)
         state = await _state(tx, wallet, span, last)
-        if arrivals is not None:
-            own = (grant for grant in arrivals if span.since < grant.opens <= through)
+        if changed.arrivals is not None:
+            own = (grant for grant in changed.arrivals if span.since < grant.opens <= through)
             state = replace(state, arrivals=tuple(own))
         books = await _final_books(tx, wallet, state, span, through)
         last = Slice(span=span, wallet=wallet, books=books, correction=correction(books))

@@ -3,17 +3,17 @@
 -- name: save_drawn
 -- The quantities of each cell, and its ratable line. The keys are repeated as lists: with the join alone, the
 -- planner reads the whole account as long as it estimates it as small.
---   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_ids uuid[], $4 quantities numeric[],
---   $5 drawn numeric[], $6 overages numeric[], $7 ratable_summary_ids uuid[]
+--   $1 tenant_id uuid, $2 account_id text, $3 usage_summary_ids uuid[], $4 drawn numeric[],
+--   $5 overages numeric[], $6 ratable_summary_ids uuid[]
 UPDATE usage_summaries AS s
-   SET quantity = d.quantity, drawn_quantity = d.drawn, overage_quantity = d.overage,
+   SET quantity = d.drawn + d.overage, drawn_quantity = d.drawn, overage_quantity = d.overage,
        ratable_summary_id = d.ratable_summary_id
-  FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::uuid[])
-       AS d (usage_summary_id, quantity, drawn, overage, ratable_summary_id)
+  FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::uuid[])
+       AS d (usage_summary_id, drawn, overage, ratable_summary_id)
  WHERE s.tenant_id = $1 AND s.account_id = $2 AND s.usage_summary_id = d.usage_summary_id
    AND s.usage_summary_id = ANY ($3::uuid[])
    AND (s.quantity, s.drawn_quantity, s.overage_quantity, s.ratable_summary_id)
-       IS DISTINCT FROM (d.quantity, d.drawn, d.overage, d.ratable_summary_id);
+       IS DISTINCT FROM (d.drawn + d.overage, d.drawn, d.overage, d.ratable_summary_id);
 
 -- name: add_token_cells
 -- The cells of a token wallet, made of the cells of other wallets. A correction changes them.
