@@ -1,6 +1,7 @@
 """A product with all its dependencies: read as a whole, activated in dependency order."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -54,6 +55,7 @@ SQL = load("rating/product_graph.sql")
 
 T = TypeVar("T")
 K = TypeVar("K")
+P = TypeVar("P", ProductResource, ProductGrant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,50 +92,47 @@ async def units_of_class(
 
 async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
     """Return a product with everything it depends on, without selling models: see `with_models`."""
-    product_id = product.content.id
-    product_resources = await _of(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_id)
-    grants = await _of(tx, PRODUCT_GRANT, SQL["product_grants"], product_id)
-    ids = [record.content.resource_id for record in product_resources]
-    resources = await _some(tx, RESOURCE, SQL["resources"], ids)
-    class_ids = {record.content.unit_class_id for record in resources}
-    levels = [record.content.policies for record in product_resources]
-    levels += [record.content.policies for record in resources]
-    aggregation = _ids(level.aggregation for level in levels)
-    frequency = _ids(level.rating_frequency for level in levels)
-    overage = _ids(level.overage for level in levels)
-    commitment = _ids(level.commitment for level in levels)
-    refresh = _ids(record.content.refresh_id for record in grants)
-    rollover = _ids(record.content.rollover_id for record in grants)
-    return Graph(
-        product=product,
-        resources={record.content.id: record for record in resources},
-        product_resources=tuple(product_resources),
-        grants=tuple(grants),
-        classes=_by_id(
-            await _some(tx, UNIT_CLASS, SQL["unit_classes"], class_ids), lambda record: record.id
-        ),
-        units=tuple(await _some(tx, UNIT, SQL["units"], class_ids)),
-        aggregations=_by_id(
-            await _some(tx, AGGREGATION, SQL["aggregations"], aggregation), lambda record: record.id
-        ),
-        frequencies=_by_id(
-            await _some(tx, RATING_FREQUENCY, SQL["rating_frequencies"], frequency),
-            lambda record: record.id,
-        ),
-        overages=_by_id(
-            await _some(tx, OVERAGE, SQL["overages"], overage), lambda record: record.id
-        ),
-        commitments=_by_id(
-            await _some(tx, COMMITMENT, SQL["commitments"], commitment), lambda record: record.id
-        ),
-        refreshes=_by_id(
-            await _some(tx, REFRESH, SQL["refreshes"], refresh), lambda record: record.id
-        ),
-        rollovers=_by_id(
-            await _some(tx, ROLLOVER, SQL["rollovers"], rollover), lambda record: record.id
-        ),
+    return (await load_graphs(tx, [product]))[product.content.id]
+
+
+async def load_graphs(
+    tx: Transaction, products: Sequence[StoredRecord[Product]]
+) -> dict[ProductId, Graph]:
+    """Return some products, each with everything that one of them depends on."""
+    ids = [product.content.id for product in products]
+    row = await tx.fetchrow(SQL["graph"], tx.tenant_id, ids)
+    assert row is not None, "a statement without a table returns a row"
+
+    def some(kind: Kind[T], name: str) -> tuple[StoredRecord[T], ...]:
+        return tuple(kept(kind, each) for each in row[name])
+
+    held = some(PRODUCT_RESOURCE, "product_resources")
+    grants = some(PRODUCT_GRANT, "grants")
+    whole = Graph(
+        product=products[0],
+        resources=_by_id(some(RESOURCE, "resources"), lambda record: record.id),
+        product_resources=held,
+        grants=grants,
+        classes=_by_id(some(UNIT_CLASS, "classes"), lambda record: record.id),
+        units=some(UNIT, "units"),
+        aggregations=_by_id(some(AGGREGATION, "aggregations"), lambda record: record.id),
+        frequencies=_by_id(some(RATING_FREQUENCY, "frequencies"), lambda record: record.id),
+        overages=_by_id(some(OVERAGE, "overages"), lambda record: record.id),
+        commitments=_by_id(some(COMMITMENT, "commitments"), lambda record: record.id),
+        refreshes=_by_id(some(REFRESH, "refreshes"), lambda record: record.id),
+        rollovers=_by_id(some(ROLLOVER, "rollovers"), lambda record: record.id),
         models={},
     )
+    held_by, granted_by = _by_product(held), _by_product(grants)
+    return {
+        product.content.id: replace(
+            whole,
+            product=product,
+            product_resources=tuple(held_by[product.content.id]),
+            grants=tuple(granted_by[product.content.id]),
+        )
+        for product in products
+    }
 
 
 async def with_models(tx: Transaction, graph: Graph) -> Graph:
@@ -142,8 +141,15 @@ async def with_models(tx: Transaction, graph: Graph) -> Graph:
     # Rates name selling models too, and become active with the product.
     priced = await tx.fetch(SQL["entry_models"], tx.tenant_id, graph.product.content.id)
     models |= {SellingModelId(row["selling_model_id"]) for row in priced}
-    found = await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, models))
-    return replace(graph, models=_by_id(found, lambda record: record.id))
+    return replace(graph, models=await selling_models(tx, models))
+
+
+async def selling_models(
+    tx: Transaction, ids: Iterable[SellingModelId | None]
+) -> dict[SellingModelId, StoredRecord[SellingModel]]:
+    """Return the selling models that are named."""
+    found = await _some(tx, SELLING_MODEL, SQL["selling_models"], filter(None, ids))
+    return _by_id(found, lambda record: record.id)
 
 
 async def draft_entries(tx: Transaction, product_id: ProductId) -> list[RateCardEntry]:
@@ -176,10 +182,11 @@ async def activate(tx: Transaction, graph: Graph, units: Iterable[str], revision
     await tx.execute(SQL["activate_entries"], tx.tenant_id, product_id, revision)
 
 
-async def _of(
-    tx: Transaction, kind: Kind[T], query: str, product_id: ProductId
-) -> list[StoredRecord[T]]:
-    return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, product_id)]
+def _by_product(records: Iterable[StoredRecord[P]]) -> dict[ProductId, list[StoredRecord[P]]]:
+    found: dict[ProductId, list[StoredRecord[P]]] = defaultdict(list)
+    for record in records:
+        found[record.content.product_id].append(record)
+    return found
 
 
 async def _some(
@@ -189,10 +196,6 @@ async def _some(
     # A sale reads several products; most name no policy of some kinds.
     rows = await tx.fetch(query, tx.tenant_id, named) if named else ()
     return [kept(kind, row) for row in rows]
-
-
-def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:
-    return {policy_id for policy_id in ids if policy_id is not None}
 
 
 def _by_id(records: Iterable[StoredRecord[T]], key: Callable[[T], K]) -> dict[K, StoredRecord[T]]:

@@ -5,34 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from server.domain.ids import PolicyId, PriceBookId, ProductId, RateCardId, ResourceId
+from server.domain.ids import PriceBookId, ProductId, RateCardId, ResourceId
 from server.domain.modeling.catalog import (
     CatalogState,
-    Product,
-    ProductGrant,
-    ProductResource,
     StoredRecord,
 )
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry
 from server.store.connection import Transaction
 from server.store.modeling.catalog import (
     PRODUCT,
-    PRODUCT_GRANT,
-    PRODUCT_RESOURCE,
-    RESOURCE,
-    UNIT,
-    UNIT_CLASS,
-)
-from server.store.modeling.policies import (
-    AGGREGATION,
-    COMMITMENT,
-    OVERAGE,
-    RATING_FREQUENCY,
-    REFRESH,
-    ROLLOVER,
 )
 from server.store.modeling.records import Kind, kept
-from server.store.modeling.selling_models import SELLING_MODEL
 from server.store.rating import product_graph as graph
 from server.store.rating import rates
 from server.store.rating.product_graph import Graph
@@ -40,7 +23,6 @@ from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
 from server.store.sql import load
 
 SQL = load("validation/validator.sql")
-OF = graph.SQL
 
 T = TypeVar("T")
 
@@ -86,89 +68,12 @@ async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Lo
 
 
 async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[ProductId, Graph]:
+    """Return products with what they depend on and the selling models of their grants."""
     products = await _kept(tx, PRODUCT, SQL["products"], product_ids)
-    if not products:
-        return {}
-    product_resources = await _kept(tx, PRODUCT_RESOURCE, SQL["product_resources"], product_ids)
-    grants = await _kept(tx, PRODUCT_GRANT, SQL["product_grants"], product_ids)
-    # One graph for all of them, so that the number of queries does not grow with the products.
-    whole = await _whole(tx, products[0], product_resources, grants)
-    return {
-        product.content.id: replace(
-            whole,
-            product=product,
-            product_resources=tuple(
-                record
-                for record in product_resources
-                if record.content.product_id == product.content.id
-            ),
-            grants=tuple(
-                record for record in grants if record.content.product_id == product.content.id
-            ),
-        )
-        for product in products
-    }
-
-
-async def _whole(
-    tx: Transaction,
-    product: StoredRecord[Product],
-    product_resources: Sequence[StoredRecord[ProductResource]],
-    grants: Sequence[StoredRecord[ProductGrant]],
-) -> Graph:
-    """Return one graph of all resources and grants, as if they belonged to one product."""
-    resources = await _kept(
-        tx, RESOURCE, OF["resources"], {record.content.resource_id for record in product_resources}
-    )
-    class_ids = {record.content.unit_class_id for record in resources}
-    levels = [record.content.policies for record in product_resources]
-    levels += [record.content.policies for record in resources]
-    aggregations = _ids(level.aggregation for level in levels)
-    frequencies = _ids(level.rating_frequency for level in levels)
-    overages = _ids(level.overage for level in levels)
-    commitments = _ids(level.commitment for level in levels)
-    refreshes = _ids(record.content.refresh_id for record in grants)
-    rollovers = _ids(record.content.rollover_id for record in grants)
-    models = {record.content.selling_model_id for record in grants}
-    return Graph(
-        product=product,
-        product_resources=tuple(product_resources),
-        grants=tuple(grants),
-        resources={record.content.id: record for record in resources},
-        classes={
-            record.content.id: record
-            for record in await _kept(tx, UNIT_CLASS, OF["unit_classes"], class_ids)
-        },
-        units=tuple(await _kept(tx, UNIT, OF["units"], class_ids)),
-        aggregations={
-            record.content.id: record
-            for record in await _kept(tx, AGGREGATION, OF["aggregations"], aggregations)
-        },
-        frequencies={
-            record.content.id: record
-            for record in await _kept(tx, RATING_FREQUENCY, OF["rating_frequencies"], frequencies)
-        },
-        overages={
-            record.content.id: record
-            for record in await _kept(tx, OVERAGE, OF["overages"], overages)
-        },
-        commitments={
-            record.content.id: record
-            for record in await _kept(tx, COMMITMENT, OF["commitments"], commitments)
-        },
-        refreshes={
-            record.content.id: record
-            for record in await _kept(tx, REFRESH, OF["refreshes"], refreshes)
-        },
-        models={
-            record.content.id: record
-            for record in await _kept(tx, SELLING_MODEL, OF["selling_models"], filter(None, models))
-        },
-        rollovers={
-            record.content.id: record
-            for record in await _kept(tx, ROLLOVER, OF["rollovers"], rollovers)
-        },
-    )
+    graphs = await graph.load_graphs(tx, products) if products else {}
+    named = {one.content.selling_model_id for each in graphs.values() for one in each.grants}
+    models = await graph.selling_models(tx, named)
+    return {product_id: replace(each, models=models) for product_id, each in graphs.items()}
 
 
 async def _entries(
@@ -211,7 +116,3 @@ async def _kept(
     tx: Transaction, kind: Kind[T], query: str, ids: Iterable[str]
 ) -> list[StoredRecord[T]]:
     return [kept(kind, row) for row in await tx.fetch(query, tx.tenant_id, sorted(ids))]
-
-
-def _ids(ids: Iterable[PolicyId | None]) -> set[PolicyId]:
-    return {policy_id for policy_id in ids if policy_id is not None}

@@ -39,7 +39,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What is known of the change of a wallet.
+    """The part of a wallet's change that is known before its periods are read.
 
     `arrivals` are what moves here from other wallets now, if it is not what was posted. `last_used`
     is the last period whose usage changed, if nothing else did; a slice ends soon after it.

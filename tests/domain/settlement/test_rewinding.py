@@ -14,15 +14,12 @@ from server.domain.modeling.policies import RolloverPolicy
 from server.domain.settlement.ledger import CauseKind, EntryKind, Movement
 from server.domain.settlement.rewinding import (
     MovementKey,
-    PeriodSize,
-    Span,
     continued,
     corrections,
     counts_since,
     in_posting_order,
     less,
     rewound,
-    spans,
 )
 from server.domain.settlement.walk import EXPIRED, ROLLED_IN, ROLLED_OUT, opening
 from server.domain.settlement.wallet_states import walked
@@ -123,45 +120,6 @@ def test_what_ended_before_is_not_needed_to_rewind():
     found = rewound(books.state(since), since, effects_of(books.entries))
 
     assert [(one.start, one.balance) for one in found.grants] == [(day(2, 1), 100)]
-
-
-def test_slices_split_no_period():
-    def sliced(*sizes, limit=10):
-        starts = [day(number, 1) for number in range(1, 1 + len(sizes))]
-        found = spans(starts[0], map(PeriodSize, starts, sizes), limit=limit)
-        assert [one.until for one in found] == [*(one.since for one in found[1:]), None]
-        return [one.since.month for one in found]
-
-    assert sliced(5, 5, 1, 9, 1) == [1, 3, 5]
-    assert sliced(30, 1, 30, 0, 0) == [1, 2, 3, 4]
-    assert sliced(0, 0, 11) == [1]
-    assert spans(JANUARY.start, (), limit=10) == (Span(JANUARY.start),)
-
-
-def test_a_slice_ends_with_the_period_after_the_last_whose_usage_changed():
-    def sliced(last_used, *, limit=100):
-        starts = [day(number, 1) for number in range(1, 7)]
-        periods = [PeriodSize(start, 3) for start in starts]
-        found = spans(starts[0], periods, limit=limit, last_used=last_used)
-        assert [one.until for one in found] == [*(one.since for one in found[1:]), None]
-        return [one.since.month for one in found]
-
-    assert sliced(day(1, 1)) == [1, 3]
-    assert sliced(day(3, 1)) == [1, 5]
-    # A slice is not split where nothing would be left to spare.
-    assert sliced(day(4, 1)) == [1, 6]
-    assert sliced(day(5, 1)) == sliced(day(6, 1)) == [1]
-    assert sliced(day(3, 1), limit=6) == [1, 3, 5]
-
-
-def test_a_slice_ends_after_a_period_that_it_has_whole():
-    slice_ = Span(JANUARY.start, MARCH.start)
-
-    assert slice_.ends_after(FEBRUARY.start)
-    assert not slice_.ends_after(MARCH.start)
-    # Of the last slice, and of what else than usage changed, nothing is known.
-    assert not Span(JANUARY.start).ends_after(JANUARY.start)
-    assert not slice_.ends_after(None)
 
 
 def test_a_slice_goes_on_with_the_grants_that_the_one_before_left():

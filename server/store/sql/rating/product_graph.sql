@@ -8,37 +8,54 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
        create_time, created_by, update_time, updated_by
   FROM products WHERE tenant_id = $1 AND product_id = $2 FOR UPDATE;
 
--- name: product_resources
--- The resources of a product.
---   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, has_fixed_policies, start_date, end_date,
-       aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
-  FROM product_usage_resources WHERE tenant_id = $1 AND product_id = $2 ORDER BY product_usage_resource_id;
-
--- name: product_grants
--- The grants of a product.
---   $1 tenant_id uuid, $2 product_id text
-SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, is_fixed, max_increase_percent,
-       spend_cap,
-       unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
-       create_time, created_by, update_time, updated_by
-  FROM product_usage_grants WHERE tenant_id = $1 AND product_id = $2 ORDER BY grant_id;
-
--- name: resources
--- Some usage resources.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT usage_resource_id, display_name, category, unit_class_id, unit_of_measure_id, token_resource_id,
-       definition_product_id, dimensions, rating_frequency_policy_id, overage_policy_id, drawdown_order, state, revision, create_time, created_by, update_time, updated_by
-  FROM usage_resources WHERE tenant_id = $1 AND usage_resource_id = ANY ($2::text[]) ORDER BY usage_resource_id;
-
--- name: unit_classes
--- Some classes of units.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
-       create_time, created_by, update_time, updated_by
-  FROM unit_classes WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_class_id;
+-- name: graph
+-- The resources and grants of some products, and the records that these depend on: each kind as an array of its rows,
+-- so that one statement reads them all.
+--   $1 tenant_id uuid, $2 product_ids text[]
+WITH held AS MATERIALIZED (
+    SELECT p.usage_resource_id, r.unit_class_id, p.aggregation_policy_id, p.commitment_policy_id,
+           ARRAY[p.rating_frequency_policy_id, r.rating_frequency_policy_id] AS frequencies,
+           ARRAY[p.overage_policy_id, r.overage_policy_id] AS overages
+      FROM product_usage_resources AS p
+     CROSS JOIN LATERAL (
+           SELECT o.* FROM usage_resources AS o
+            WHERE o.tenant_id = $1 AND o.usage_resource_id = p.usage_resource_id LIMIT 1) AS r
+     WHERE p.tenant_id = $1 AND p.product_id = ANY ($2::text[])),
+granted AS MATERIALIZED (
+    SELECT refresh_policy_id, rollover_policy_id FROM product_usage_grants
+     WHERE tenant_id = $1 AND product_id = ANY ($2::text[]))
+SELECT ARRAY(SELECT p FROM product_usage_resources AS p
+              WHERE p.tenant_id = $1 AND p.product_id = ANY ($2::text[])
+              ORDER BY p.product_id, p.product_usage_resource_id) AS product_resources,
+       ARRAY(SELECT g FROM product_usage_grants AS g
+              WHERE g.tenant_id = $1 AND g.product_id = ANY ($2::text[]) ORDER BY g.product_id, g.grant_id) AS grants,
+       ARRAY(SELECT r FROM usage_resources AS r
+              WHERE r.tenant_id = $1 AND r.usage_resource_id = ANY (ARRAY(SELECT DISTINCT usage_resource_id FROM held))
+              ORDER BY r.usage_resource_id) AS resources,
+       ARRAY(SELECT c FROM unit_classes AS c
+              WHERE c.tenant_id = $1 AND c.unit_class_id = ANY (ARRAY(SELECT DISTINCT unit_class_id FROM held))
+              ORDER BY c.unit_class_id) AS classes,
+       ARRAY(SELECT u FROM units_of_measure AS u
+              WHERE u.tenant_id = $1 AND u.unit_class_id = ANY (ARRAY(SELECT DISTINCT unit_class_id FROM held))
+              ORDER BY u.unit_of_measure_id) AS units,
+       ARRAY(SELECT a FROM aggregation_policies AS a
+              WHERE a.tenant_id = $1 AND a.policy_id = ANY (ARRAY(SELECT DISTINCT aggregation_policy_id FROM held))
+              ORDER BY a.policy_id) AS aggregations,
+       ARRAY(SELECT f FROM rating_frequency_policies AS f
+              WHERE f.tenant_id = $1 AND f.policy_id = ANY (ARRAY(SELECT DISTINCT unnest(frequencies) FROM held))
+              ORDER BY f.policy_id) AS frequencies,
+       ARRAY(SELECT o FROM overage_policies AS o
+              WHERE o.tenant_id = $1 AND o.policy_id = ANY (ARRAY(SELECT DISTINCT unnest(overages) FROM held))
+              ORDER BY o.policy_id) AS overages,
+       ARRAY(SELECT c FROM commitment_policies AS c
+              WHERE c.tenant_id = $1 AND c.policy_id = ANY (ARRAY(SELECT DISTINCT commitment_policy_id FROM held))
+              ORDER BY c.policy_id) AS commitments,
+       ARRAY(SELECT r FROM refresh_policies AS r
+              WHERE r.tenant_id = $1 AND r.policy_id = ANY (ARRAY(SELECT DISTINCT refresh_policy_id FROM granted))
+              ORDER BY r.policy_id) AS refreshes,
+       ARRAY(SELECT r FROM rollover_policies AS r
+              WHERE r.tenant_id = $1 AND r.policy_id = ANY (ARRAY(SELECT DISTINCT rollover_policy_id FROM granted))
+              ORDER BY r.policy_id) AS rollovers;
 
 -- name: units
 -- The units of some classes.
@@ -46,46 +63,6 @@ SELECT unit_class_id, display_name, kind, default_unit_id, state, revision,
 SELECT unit_of_measure_id, display_name, unit_class_id, factor, divisor, scale, rounding, sequence, state,
        revision, create_time, created_by, update_time, updated_by
   FROM units_of_measure WHERE tenant_id = $1 AND unit_class_id = ANY ($2::text[]) ORDER BY unit_of_measure_id;
-
--- name: aggregations
--- Some aggregation policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, method, period, combine, unique_label, state, revision, version,
-       create_time, created_by, update_time, updated_by
-  FROM aggregation_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
-
--- name: rating_frequencies
--- Some rating frequency policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, period, waiting_days, waiting_hours, late_policy, state, revision, version,
-       create_time, created_by, update_time, updated_by
-  FROM rating_frequency_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
-
--- name: overages
--- Some overage policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, overage, state, revision, version, create_time, created_by, update_time, updated_by
-  FROM overage_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
-
--- name: commitments
--- Some commitment policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, rate, state, revision, version, create_time, created_by, update_time, updated_by
-  FROM commitment_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
-
--- name: refreshes
--- Some refresh policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, interval_unit, interval_count, state, revision, version,
-       create_time, created_by, update_time, updated_by
-  FROM refresh_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
-
--- name: rollovers
--- Some rollover policies.
---   $1 tenant_id uuid, $2 ids text[]
-SELECT policy_id, display_name, max_rollovers, max_quantity, max_percent, remainder_percent, state, revision, version,
-       create_time, created_by, update_time, updated_by
-  FROM rollover_policies WHERE tenant_id = $1 AND policy_id = ANY ($2::text[]) ORDER BY policy_id;
 
 -- name: selling_models
 -- Some selling models.

@@ -8,28 +8,6 @@ SELECT product_id, display_name, usage_model_type, grant_binding, state, revisio
        create_time, created_by, update_time, updated_by
   FROM products WHERE tenant_id = $1 AND product_id = ANY ($2::text[]) ORDER BY product_id;
 
--- name: product_resources
--- The resources of some products.
---   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, product_usage_resource_id, usage_resource_id, token_resource_id, is_optional, has_fixed_policies, start_date, end_date,
-       aggregation_policy_id, rating_frequency_policy_id, overage_policy_id, commitment_policy_id,
-       drawdown_order, state, revision, create_time, created_by, update_time, updated_by
-  FROM product_usage_resources
- WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
- ORDER BY product_id, product_usage_resource_id;
-
--- name: product_grants
--- The grants of some products.
---   $1 tenant_id uuid, $2 product_ids text[]
-SELECT product_id, grant_id, display_name, product_usage_resource_id, type, quantity, is_fixed, max_increase_percent,
-       spend_cap,
-       unit_of_measure_id, validity_unit,
-       validity_count, refresh_policy_id, rollover_policy_id, selling_model_id, start_date, end_date, state, revision,
-       create_time, created_by, update_time, updated_by
-  FROM product_usage_grants
- WHERE tenant_id = $1 AND product_id = ANY ($2::text[])
- ORDER BY product_id, grant_id;
-
 -- name: entries
 -- The entries of some products that are not inactive.
 --   $1 tenant_id uuid, $2 product_ids text[]
