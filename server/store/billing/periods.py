@@ -36,21 +36,22 @@ class HeldPeriod:
     is_final: bool
 
 
-async def open_missing(tx: Transaction, periods: Sequence[NewPeriod]) -> None:
-    """Open the periods that do not exist, and add the job that closes each."""
-    rows = await tx.fetch(
-        SQL["open_periods"],
-        tx.tenant_id,
+async def open_missing(
+    tx: Transaction, periods: Sequence[NewPeriod], others: Sequence[Job] = ()
+) -> None:
+    """Open the periods that do not exist, and add the job that closes each, with other jobs."""
+    columns = (
         [new.account_id for new in periods],
         [new.wallet_id for new in periods],
         [new.period.start for new in periods],
         [new.period.end for new in periods],
         [new.freeze_time for new in periods],
     )
+    rows = await tx.fetch(SQL["open_periods"], tx.tenant_id, *columns) if periods else ()
     # The query returns only periods that it opened; the others have their job already.
-    if rows:
-        closing = [_close(**row) for row in rows]
-        await jobs.add(tx, closing)
+    due = [*(_close(**row) for row in rows), *others]
+    if due:
+        await jobs.add(tx, due)
 
 
 async def add_closes(tx: Transaction, account_id: AccountId, wallet_id: WalletId) -> int:

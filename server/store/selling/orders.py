@@ -146,7 +146,6 @@ async def mark_active(tx: Transaction, order: Order, activate_time: datetime) ->
     args = (tx.tenant_id, order.account_id)
     row = await tx.fetchrow(SQL["mark_active"], *args, order.id, activate_time)
     assert row is not None, order.id
-    await bump_rates(tx, order.account_id)
     return replace(
         order,
         state=OrderState.ACTIVE,

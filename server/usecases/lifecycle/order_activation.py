@@ -1,6 +1,6 @@
 """Activate an order: create assets, wallets, first grants and rating periods, all or none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -20,12 +20,12 @@ from server.domain.settlement.ledger import Head
 from server.domain.settlement.standing import standing
 from server.domain.settlement.walk import opening
 from server.env import new_id
-from server.store import jobs
 from server.store.access import tenants
 from server.store.access.tenants import now
 from server.store.billing import periods, summaries
 from server.store.billing.periods import NewPeriod
 from server.store.connection import Transaction
+from server.store.jobs import Job
 from server.store.selling import asset_changes, assets, commitments, orders
 from server.store.selling import overages as stored_overages
 from server.store.settlement import ledger, wallets
@@ -33,8 +33,9 @@ from server.store.settlement.ledger import WalletPosting
 from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
 from server.usecases.lifecycle.following import follow
+from server.usecases.modeling.resolution import not_active
 from server.usecases.selling.orders import CreateDirectOrder, CreateOrder, create
-from server.usecases.selling.quoting import check_external_ids, not_active
+from server.usecases.selling.quoting import check_external_ids
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
 UNKNOWN_ASSET = "-"
@@ -68,8 +69,8 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
 
 async def sell(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
     """Create an order and activate it. Raises the errors of `create` and `activate_order`."""
-    order = await create(tx, command)
-    buyer = await orders.lock_buyer(tx, order.account_id)
+    buyer = await orders.lock_buyer(tx, command.account_id)
+    order = await create(tx, command, buyer)
     # The lines of a direct order were checked when they were quoted.
     if order.quote_id is not None:
         await _check_sold(tx, order)
@@ -119,11 +120,11 @@ async def take_effect(
     await (assets.add_parts if has_assets else assets.add)(tx, account_id, new)
     await _check_overlaps(tx, order)
     await _check_spend(tx, order, new)
-    await _open(tx, account_id, [due for due in new.periods if due.wallet_id not in old])
+    refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
+    ahead = [due for due in new.periods if due.wallet_id not in old]
+    await _open(tx, account_id, ahead, refreshes)
     await _add_standing(tx, order, new)
     await ledger.post(tx, account_id, _postings(new.grants, heads))
-    refreshes = [refresh_job(account_id, wallet_id, at) for wallet_id, at in new.refreshes]
-    await jobs.add(tx, refreshes)
 
 
 async def _check_overlaps(tx: Transaction, order: Order) -> None:
@@ -223,10 +224,14 @@ async def _open_old(tx: Transaction, account_id: AccountId, due: list[DuePeriod]
     await _open(tx, account_id, ahead)
 
 
-async def _open(tx: Transaction, account_id: AccountId, due: Iterable[DuePeriod]) -> None:
+async def _open(
+    tx: Transaction,
+    account_id: AccountId,
+    due: Iterable[DuePeriod],
+    refreshes: Sequence[Job] = (),
+) -> None:
     new = [NewPeriod(account_id, each.wallet_id, each.period, each.close_time) for each in due]
-    if new:
-        await periods.open_missing(tx, new)
+    await periods.open_missing(tx, new, refreshes)
 
 
 def _postings(grants: tuple[Grant, ...], heads: dict[WalletId, Head]) -> list[WalletPosting]:

@@ -75,7 +75,20 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
         text = f"products/{product_id} is {product.state}; {how} puts it in force"
         facts = {"product": product_id, "state": product.state}
         raise FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
-    return resolved_graph(await store.load_graph(tx, product))
+    graph = await store.load_graph(tx, product)
+    for held in graph.product_resources:
+        resource_id = held.content.resource_id
+        is_sold = held.state is CatalogState.ACTIVE
+        if is_sold and graph.resources[resource_id].state is not CatalogState.ACTIVE:
+            raise not_active(product_id, resource_id)
+    return resolved_graph(graph)
+
+
+def not_active(product_id: ProductId, resource_id: ResourceId) -> FailedPrecondition:
+    """Return the refusal of a resource that is no longer sold."""
+    text = f"{resource_id} of {product_id} is not active; ChangeStates puts it in force again"
+    facts = {"product": product_id, "usage_resource": resource_id}
+    return FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
 
 
 def resolved_graph(graph: Graph) -> ResolvedProduct:

@@ -17,6 +17,7 @@ from server.domain.rating.rate_index import CatalogRates, Parts, Question, RateN
 from server.domain.rating.sold_rates import AssetResourceKey, TargetResourceKey
 from server.store.access.tenants import now
 from server.store.connection import Transaction
+from server.store.modeling.records import not_found
 from server.store.rating.procedures import discovery_versions
 from server.store.rating.rate_snapshots import (
     asset_rates,
@@ -24,6 +25,7 @@ from server.store.rating.rate_snapshots import (
     rows_of_product,
     target_rates,
 )
+from server.store.rating.rates import PRICE_BOOK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +82,15 @@ class ProductCatalog:
 async def product_catalog(
     tx: Transaction, price_book_id: PriceBookId, product_id: ProductId
 ) -> ProductCatalog:
-    """Return the catalog of a product, read from the database to see what the transaction sees."""
+    """Return the catalog of a product, read from the database to see what the transaction sees.
+
+    Raises PRICE_BOOK_NOT_FOUND.
+    """
     versions = await discovery_versions(tx)
     rows = await rows_of_product(tx, price_book_id, product_id)
     books, entries, _ = rows
+    if not books:
+        raise not_found(PRICE_BOOK, price_book_id)
     edges = {row[name] for row in (*books, *entries) for name in ("start_date", "end_date")}
     edges |= {
         day
@@ -99,7 +106,7 @@ async def catalog_terms(
 ) -> dict[ResourceId, CatalogTerms]:
     """Return the catalog's terms for each resource, as `DiscoverRates` finds them on that day.
 
-    A resource without a rate is left out. Raises PROCEDURE_NOT_IN_FORCE.
+    A resource without a rate is left out. Raises PRICE_BOOK_NOT_FOUND, PROCEDURE_NOT_IN_FORCE.
     """
     return (await product_catalog(tx, wanted.price_book_id, wanted.product_id)).on(wanted)
 

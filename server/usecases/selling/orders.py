@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from server.domain.ids import AccountId, AssetId, OrderId, PriceBookId, QuoteId
 from server.domain.selling.quote_states import check_orderable, check_within_limits
 from server.domain.selling.quoting import AskedLine
-from server.domain.selling.sales import Order
+from server.domain.selling.sales import Buyer, Order
 from server.env import new_id
 from server.store.connection import Transaction
 from server.store.keys import TimeKey
@@ -31,15 +31,18 @@ class CreateDirectOrder:
     lines: tuple[AskedLine, ...]
 
 
-async def create(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
-    """Create a draft order, of a quote or directly.
+async def create(
+    tx: Transaction, command: CreateOrder | CreateDirectOrder, buyer: Buyer | None = None
+) -> Order:
+    """Create a draft order, of a quote or directly; `buyer` is the account if it is read already.
 
     Raises the errors of `sellable` and `quote_lines`, and QUOTE_NOT_FOUND, QUOTE_STATE,
     APPROVAL_REQUIRED, QUOTE_EXPIRED.
     """
     if isinstance(command, CreateOrder):
         return await _of_quote(tx, command)
-    return await _directly(tx, command)
+    found = buyer or await quotes.get_buyer(tx, command.account_id)
+    return await _directly(tx, found, command)
 
 
 async def _of_quote(tx: Transaction, command: CreateOrder) -> Order:
@@ -56,8 +59,7 @@ async def _of_quote(tx: Transaction, command: CreateOrder) -> Order:
     return await orders.get(tx, account_id, order_id)
 
 
-async def _directly(tx: Transaction, command: CreateDirectOrder) -> Order:
-    buyer = await quotes.get_buyer(tx, command.account_id)
+async def _directly(tx: Transaction, buyer: Buyer, command: CreateDirectOrder) -> Order:
     products = await sellable(tx, [line.product_id for line in command.lines])
     asked = (buyer, command.price_book_id, command.lines, products)
     found = await quote_lines(tx, *asked, sale="order")

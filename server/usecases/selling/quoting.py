@@ -26,7 +26,7 @@ from server.store.connection import Transaction
 from server.store.modeling import records
 from server.store.modeling.policies import REFRESH, ROLLOVER
 from server.store.modeling.selling_models import SELLING_MODEL
-from server.store.selling import assets, orders, quotes
+from server.store.selling import assets
 from server.usecases.modeling.resolution import resolved_product
 from server.usecases.rating.custom_fields import checked_values
 from server.usecases.rating.discovery import CatalogTermsQuery, catalog_terms
@@ -60,12 +60,6 @@ async def sellable(tx: Transaction, product_ids: Iterable[ProductId]) -> Product
             text = f"no resource of products/{product.product_id} is active; ChangeStates puts one"
             text += " in force"
             raise FailedPrecondition("RESOURCE_INACTIVE", text, {"product": product.product_id})
-    held = [
-        (product.product_id, resource.resource_id)
-        for product in products.values()
-        for resource in product.resources
-    ]
-    await check_active(tx, held)
     return products
 
 
@@ -85,7 +79,6 @@ async def quote_lines(
     Raises PRICE_BOOK_NOT_FOUND, CODE_TAKEN, and the errors of `quoted`, `bound`, `overridden`,
     `as_of` and `catalog_terms`.
     """
-    await quotes.check_price_book(tx, price_book_id)
     await check_external_ids(tx, buyer.id, [line.external_id for line in asked])
     rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}
     lines: list[SaleLine] = []
@@ -122,20 +115,6 @@ async def _with_fields(tx: Transaction, given: AskedLine, path: str) -> AskedLin
         for index, asked in enumerate(given.negotiated)
     ]
     return replace(given, negotiated=tuple(negotiated))
-
-
-async def check_active(tx: Transaction, sold: Sequence[tuple[ProductId, ResourceId]]) -> None:
-    """Raise RESOURCE_INACTIVE for the first of these that is no longer sold."""
-    gone = await orders.find_inactive(tx, sold)
-    if gone is not None:
-        raise not_active(*gone)
-
-
-def not_active(product_id: ProductId, resource_id: ResourceId) -> FailedPrecondition:
-    """Return the refusal of a resource that is no longer sold."""
-    text = f"{resource_id} of {product_id} is not active; ChangeStates puts it in force again"
-    facts = {"product": product_id, "usage_resource": resource_id}
-    return FailedPrecondition("RESOURCE_INACTIVE", text, dict(facts))
 
 
 async def check_external_ids(
