@@ -86,7 +86,6 @@ async def add_parts(tx: Transaction, account_id: AccountId, new: Activation) -> 
     await targets.add_wallets(tx, account_id, new.wallets)
     resources = [(asset.id, resource) for asset in new.assets for resource in asset.resources]
     await _add_resources(tx, account_id, resources)
-    await _add_rates(tx, account_id, resources)
     sold = [
         (resource.resource_id, entitlement)
         for _, resource in resources
@@ -165,6 +164,7 @@ async def _add_resources(
     account_id: AccountId,
     keyed: Sequence[tuple[AssetId, AssetResource]],
 ) -> None:
+    """Insert the resources of assets, with their rates."""
     resources = [resource for _, resource in keyed]
     await tx.execute(
         SQL["add_asset_resources"],
@@ -182,29 +182,8 @@ async def _add_resources(
         [resource.role for resource in resources],
         [resource.commitment for resource in resources],
         [resource.is_fixed for resource in resources],
-    )
-
-
-async def _add_rates(
-    tx: Transaction,
-    account_id: AccountId,
-    keyed: Sequence[tuple[AssetId, AssetResource]],
-) -> None:
-    rated = [
-        (asset_id, resource, TERMS.encode(resource.terms))
-        for asset_id, resource in keyed
-        if resource.terms is not None
-    ]
-    await tx.execute(
-        SQL["add_asset_rates"],
-        tx.tenant_id,
-        account_id,
-        [derive(a, "rate", r.resource_id, r.start_time.isoformat()) for a, r, _ in rated],
-        [asset_id for asset_id, _, _ in rated],
-        [resource.resource_id for _, resource, _ in rated],
-        [resource.start_time for _, resource, _ in rated],
-        [resource.end_time for _, resource, _ in rated],
-        [terms for _, _, terms in rated],
+        [derive(a, "rate", r.resource_id, r.start_time.isoformat()) for a, r in keyed],
+        [None if r.terms is None else TERMS.encode(r.terms) for r in resources],
     )
 
 

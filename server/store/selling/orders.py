@@ -65,10 +65,10 @@ async def add(
 
 async def add_direct(tx: Transaction, buyer: Buyer, new: NewOrder) -> Order:
     """Insert a draft with its own lines, and return it."""
-    args = (tx.tenant_id, buyer.id, new.id)
-    row = await tx.fetchrow(SQL["add_direct_order"], *args, new.price_book_id, buyer.currency_code)
+    lines = (new.asset_ids, *line_columns(new.lines))
+    args = (tx.tenant_id, buyer.id, new.id, *lines, new.price_book_id, buyer.currency_code)
+    row = await tx.fetchrow(SQL["add_direct_order"], *args)
     assert row is not None, new.id
-    await tx.execute(SQL["add_direct_lines"], *args, new.asset_ids, *line_columns(new.lines))
     names = [*sold_names(buyer.id, new.lines), PRICE_BOOK.resource_name(new.price_book_id)]
     await used_records.add(tx, names)
     return Order(

@@ -19,33 +19,33 @@ SELECT $1, $2, a.asset_id, 1, a.number, a.product_id, a.quantity, a.start_date, 
  ORDER BY a.asset_id;
 
 -- name: add_asset_resources
--- The wallets that usage of the new assets goes to.
+-- The wallets that usage of the new assets goes to, and their rates from the first day on.
 --   $1 tenant_id uuid, $2 account_id text, $3 asset_ids uuid[], $4 usage_resource_ids text[],
 --   $5 wallet_ids uuid[], $6 overages text[], $7 start_times timestamptz[], $8 end_times timestamptz[],
 --   $9 policies jsonb[], $10 token_wallet_ids uuid[], $11 definition_product_ids text[], $12 roles text[],
---   $13 commitment_rates text[], $14 are_fixed boolean[]
+--   $13 commitment_rates text[], $14 are_fixed boolean[], $15 asset_rate_ids uuid[], $16 terms jsonb[], null without a
+--   rate
+WITH new AS MATERIALIZED (
+    SELECT r.*
+      FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+                  $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::boolean[], $15::uuid[],
+                  $16::jsonb[])
+           AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies, token_wallet_id,
+                 definition_product_id, role, commitment_rate, is_fixed, asset_rate_id, terms)),
+rated AS (
+    INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id, start_time,
+                             end_time, terms)
+    SELECT $1, $2, n.asset_rate_id, n.asset_id, n.usage_resource_id, n.start_time, n.end_time, n.terms
+      FROM new AS n
+     WHERE n.terms IS NOT NULL
+     ORDER BY n.asset_rate_id)
 INSERT INTO asset_resources (tenant_id, account_id, asset_id, usage_resource_id, wallet_id, overage,
                              start_time, end_time, policies, token_wallet_id, definition_product_id, role,
                              commitment_rate, is_fixed)
-SELECT $1, $2, r.asset_id, r.usage_resource_id, r.wallet_id, r.overage, r.start_time, r.end_time,
-       r.policies, r.token_wallet_id, r.definition_product_id, r.role, r.commitment_rate, r.is_fixed
-  FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-              $9::jsonb[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::boolean[])
-       AS r (asset_id, usage_resource_id, wallet_id, overage, start_time, end_time, policies,
-             token_wallet_id, definition_product_id, role, commitment_rate, is_fixed)
- ORDER BY r.asset_id, r.usage_resource_id COLLATE "C";
-
--- name: add_asset_rates
--- The rates of the new assets from their first day on.
---   $1 tenant_id uuid, $2 account_id text, $3 asset_rate_ids uuid[], $4 asset_ids uuid[],
---   $5 usage_resource_ids text[], $6 start_times timestamptz[], $7 end_times timestamptz[],
---   $8 terms jsonb[]
-INSERT INTO asset_rates (tenant_id, account_id, asset_rate_id, asset_id, usage_resource_id, start_time,
-                         end_time, terms)
-SELECT $1, $2, r.asset_rate_id, r.asset_id, r.usage_resource_id, r.start_time, r.end_time, r.terms
-  FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::jsonb[])
-       AS r (asset_rate_id, asset_id, usage_resource_id, start_time, end_time, terms)
- ORDER BY r.asset_rate_id;
+SELECT $1, $2, n.asset_id, n.usage_resource_id, n.wallet_id, n.overage, n.start_time, n.end_time,
+       n.policies, n.token_wallet_id, n.definition_product_id, n.role, n.commitment_rate, n.is_fixed
+  FROM new AS n
+ ORDER BY n.asset_id, n.usage_resource_id COLLATE "C";
 
 -- name: find_asset
 -- One asset without its resources; its order is that of the line in force.

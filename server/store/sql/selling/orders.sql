@@ -23,30 +23,27 @@ SELECT tenant_id, account_id, $3, position, ($5::uuid[])[(row_number() OVER (ORD
  ORDER BY position;
 
 -- name: add_direct_order
--- A new order without a quote is a draft.
---   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 price_book_id text, $5 currency_code text
-INSERT INTO orders (tenant_id, account_id, order_id, state, price_book_id, currency_code)
-VALUES ($1, $2, $3, 'DRAFT', $4, $5)
-RETURNING revision, create_time, created_by, update_time, updated_by;
-
--- name: add_direct_lines
--- The lines of an order without a quote as first versions, each of a new asset.
+-- A new order without a quote is a draft; its lines are first versions, each of a new asset.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 asset_ids uuid[], $5 positions smallint[],
 --   $6 product_ids text[], $7 quantities numeric[], $8 start_dates date[], $9 end_dates date[],
 --   $10 bindings text[], $11 resources jsonb[], $12 roles text[], $13 target_ids text[],
 --   $14 selling_model_ids text[], $15 external_ids text[], $16 nested boolean[], $17 target_lines smallint[],
---   $18 omitted text[], $19 rate_bases text[]
-INSERT INTO order_lines (tenant_id, account_id, order_id, asset_id, position, product_id, quantity, start_date,
-                         end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
-                         omitted, rate_basis, resources)
-SELECT $1, $2, $3, l.asset_id, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
-       l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
-  FROM unnest($4::uuid[], $5::smallint[], $6::text[], $7::numeric[], $8::date[], $9::date[], $10::text[],
-              $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::smallint[], $18::text[],
-              $19::text[])
-       AS l (asset_id, position, product_id, quantity, start_date, end_date, binding, resources, role, target_id,
-             selling_model_id, external_id, nested, target_line, omitted, rate_basis)
- ORDER BY l.position;
+--   $18 omitted text[], $19 rate_bases text[], $20 price_book_id text, $21 currency_code text
+WITH lines AS (
+    INSERT INTO order_lines (tenant_id, account_id, order_id, asset_id, position, product_id, quantity, start_date,
+                             end_date, role, binding, target_id, target_line, selling_model_id, external_id, nested,
+                             omitted, rate_basis, resources)
+    SELECT $1, $2, $3, l.asset_id, l.position, l.product_id, l.quantity, l.start_date, l.end_date, l.role, l.binding,
+           l.target_id, l.target_line, l.selling_model_id, l.external_id, l.nested, l.omitted, l.rate_basis, l.resources
+      FROM unnest($4::uuid[], $5::smallint[], $6::text[], $7::numeric[], $8::date[], $9::date[], $10::text[],
+                  $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::smallint[],
+                  $18::text[], $19::text[])
+           AS l (asset_id, position, product_id, quantity, start_date, end_date, binding, resources, role, target_id,
+                 selling_model_id, external_id, nested, target_line, omitted, rate_basis)
+     ORDER BY l.position)
+INSERT INTO orders (tenant_id, account_id, order_id, state, price_book_id, currency_code)
+VALUES ($1, $2, $3, 'DRAFT', $20, $21)
+RETURNING revision, create_time, created_by, update_time, updated_by;
 
 -- name: line_of_asset
 -- The line in force of an asset.
