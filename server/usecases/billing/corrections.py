@@ -188,7 +188,9 @@ class _SettlementGroup:
         """
         wallet, (since, until) = slice_.wallet, slice_.span
         first_open = await store.first_open(self.tx, self.account_id, wallet.id)
-        end = slice_.books.closed if first_open is None else first_open.end
+        # The end of all final periods, not of those of the slice: the next one may be final, too.
+        end = wallet.closed if first_open is None else first_open.end
+        assert end is not None, wallet
 
         def of_later(cells: Sequence[Cell]) -> list[Cell]:
             return [
