@@ -33,12 +33,14 @@ TRIES = 3
 ACQUIRE_SECONDS = 5.0
 BACKOFF_SECONDS = 0.02
 
+# The driver knows a statement or the type of a row from before a migration; it then forgets them.
+_OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 # These errors prove a rollback, so the work can be retried.
 _AGAIN = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
-    asyncpg.InvalidCachedStatementError,
+    *_OUTDATED,
 )
 # After these errors a commit may or may not have happened.
 _LOST = (
@@ -148,10 +150,16 @@ async def read(
         await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return await work(tx)
 
-    try:
+    async def once() -> R:
         if snapshot:
             return await _attempt(pool, tenant_id, see_one_moment, seconds)
         return await _look(pool, tenant_id, work, seconds)
+
+    try:
+        try:
+            return await once()
+        except _OUTDATED:
+            return await once()
     except (_OutcomeUnknownError, _NothingHappenedError, *_NOT_YET) as error:
         raise _unavailable() from error
     except _TOO_LATE as error:
@@ -181,6 +189,8 @@ async def _look(pool: SharedPool, tenant_id: TenantId, work: Work[R], seconds: f
             return await work(Transaction(connection, tenant_id))
     except TimeoutError:
         raise  # TimeoutError is an OSError, but the connection is intact
+    except _OUTDATED:
+        raise  # the connection is intact here, too
     except _LOST as error:
         _drop_confused(connection, error)
         raise _NothingHappenedError from error
@@ -257,7 +267,7 @@ def _drop(connection: PoolConnectionProxy) -> None:
 
 def _drop_confused(connection: PoolConnectionProxy, error: BaseException) -> None:
     """Close a connection whose driver no longer matches the server's answers."""
-    if isinstance(error, asyncpg.InternalClientError):
+    if isinstance(error, asyncpg.InternalClientError) and not isinstance(error, _OUTDATED):
         _drop(connection)
 
 

@@ -212,12 +212,12 @@ class Ledger:
             )
             fixed = correction(books)
             through = month_of(span.until.date()) if span.until else purse.final
-            carries_on = purse.begin(state.cells, month_of(span.since.date()), through)
+            standing_changed = purse.begin(state.cells, month_of(span.since.date()), through)
             if purse.wallet.token:
                 self._pass_on(purse, fixed.cells, fixed.results, fixed.lines, span)
             slices.append(fixed)
             movements = chain.from_iterable(fixed.movements for fixed in slices)
-            if not carries_on and span.ends_after(last) and keeps_balances(movements):
+            if not standing_changed and span.ends_after(last) and keeps_balances(movements):
                 break
         purse.correct(slices)
 

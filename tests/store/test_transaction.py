@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -50,6 +51,26 @@ def add_account(tenant: UUID, account: str):
 
 async def accounts(tx) -> list[str]:
     return [row[0] for row in await tx.fetch("SELECT account_id FROM accounts ORDER BY account_id")]
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_rows_are_read_by_their_type_after_a_migration(pool, owner, snapshot):
+    """A migration under a running service changes the type of a row that the driver knows."""
+    numbers = iter(range(10))
+
+    async def migrate_and_read(how) -> list[str]:
+        async def ids(tx) -> list[str]:
+            rows = await tx.fetchval("SELECT ARRAY(SELECT a FROM account_codes AS a)")
+            return [row["account_id"] for row in rows]
+
+        await asyncio.gather(*(how(ids) for _ in range(4)))
+        await owner.execute(f"ALTER TABLE account_codes ADD COLUMN new{next(numbers)} text")
+        return await how(ids)
+
+    await transact(pool, ONE, add_account(ONE, "ann"))
+
+    assert await migrate_and_read(partial(read, pool, ONE, snapshot=snapshot)) == ["ann"]
+    assert await migrate_and_read(partial(transact, pool, ONE)) == ["ann"]
 
 
 async def test_what_is_refused_half_way_leaves_nothing(pool):

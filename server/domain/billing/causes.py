@@ -15,5 +15,5 @@ class Cause(StrEnum):
 
     @property
     def is_of_usage(self) -> bool:
-        """True if only usage of the period changed, and nothing that holds in later ones too."""
+        """True if the cause changes usage of marked periods only."""
         return self in (Cause.LATE, Cause.VOID, Cause.AMEND)

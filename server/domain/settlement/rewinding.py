@@ -48,7 +48,7 @@ class Span(NamedTuple):
     until: datetime | None = None
 
     def ends_after(self, start: datetime | None) -> bool:
-        """Return whether it ends with or after the period that starts at a time, if it is known."""
+        """Return whether it has the whole period that starts at `start`; False if unknown."""
         return start is not None and self.until is not None and start < self.until
 
 

@@ -37,9 +37,9 @@ class HeldPeriod:
 
 
 async def open_missing(
-    tx: Transaction, periods: Sequence[NewPeriod], others: Sequence[Job] = ()
+    tx: Transaction, periods: Sequence[NewPeriod], more_jobs: Sequence[Job] = ()
 ) -> None:
-    """Open the periods that do not exist, and add the job that closes each, with other jobs."""
+    """Open the periods that do not exist. Add the jobs that close them and `more_jobs` at once."""
     columns = (
         [new.account_id for new in periods],
         [new.wallet_id for new in periods],
@@ -49,7 +49,7 @@ async def open_missing(
     )
     rows = await tx.fetch(SQL["open_periods"], tx.tenant_id, *columns) if periods else ()
     # The query returns only periods that it opened; the others have their job already.
-    due = [*(_close(**row) for row in rows), *others]
+    due = [*(_close(**row) for row in rows), *more_jobs]
     if due:
         await jobs.add(tx, due)
 

@@ -98,7 +98,9 @@ async def load_graph(tx: Transaction, product: StoredRecord[Product]) -> Graph:
 async def load_graphs(
     tx: Transaction, products: Sequence[StoredRecord[Product]]
 ) -> dict[ProductId, Graph]:
-    """Return some products, each with everything that one of them depends on."""
+    """Return the graph of each product; they share their resources, units and policies."""
+    if not products:
+        return {}
     ids = [product.content.id for product in products]
     row = await tx.fetchrow(SQL["graph"], tx.tenant_id, ids)
     assert row is not None, "a statement without a table returns a row"

@@ -88,12 +88,6 @@ def buyer_from_row(row: Record) -> Buyer:
     )
 
 
-async def check_price_book(tx: Transaction, price_book_id: PriceBookId) -> None:
-    """Raise PRICE_BOOK_NOT_FOUND unless the price book exists."""
-    if not await tx.fetchval(SQL["has_price_book"], tx.tenant_id, price_book_id):
-        raise NotFound.of("PriceBook", f"priceBooks/{price_book_id}")
-
-
 async def add(tx: Transaction, buyer: Buyer, new: NewQuote) -> Quote:
     """Insert a quote and return it."""
     row = await tx.fetchrow(

@@ -12,12 +12,9 @@ from server.domain.modeling.catalog import (
 )
 from server.domain.rating.rate_cards import PriceBook, RateCard, RateCardEntry
 from server.store.connection import Transaction
-from server.store.modeling.catalog import (
-    PRODUCT,
-)
+from server.store.modeling.catalog import PRODUCT
 from server.store.modeling.records import Kind, kept
-from server.store.rating import product_graph as graph
-from server.store.rating import rates
+from server.store.rating import product_graph, rates
 from server.store.rating.product_graph import Graph
 from server.store.rating.rate_entries import entry_from_row, tiers_from_rows
 from server.store.sql import load
@@ -70,10 +67,10 @@ async def load_products(tx: Transaction, product_ids: Sequence[ProductId]) -> Lo
 async def _graphs(tx: Transaction, product_ids: Sequence[ProductId]) -> dict[ProductId, Graph]:
     """Return products with what they depend on and the selling models of their grants."""
     products = await _kept(tx, PRODUCT, SQL["products"], product_ids)
-    graphs = await graph.load_graphs(tx, products) if products else {}
-    named = {one.content.selling_model_id for each in graphs.values() for one in each.grants}
-    models = await graph.selling_models(tx, named)
-    return {product_id: replace(each, models=models) for product_id, each in graphs.items()}
+    graphs = await product_graph.load_graphs(tx, products)
+    named = {grant.content.selling_model_id for graph in graphs.values() for grant in graph.grants}
+    models = await product_graph.selling_models(tx, named)
+    return {product_id: replace(graph, models=models) for product_id, graph in graphs.items()}
 
 
 async def _entries(

@@ -126,12 +126,12 @@ class _SettlementGroup:
         async for slice_ in slices(*args, changed=changed):
             corrected = self.found.setdefault(wallet_id, _Corrected(wallet=slice_.wallet))
             corrected.add(slice_.correction)
-            carries_on = await self._save_standing(slice_)
+            standing_changed = await self._save_standing(slice_)
             await _save_drawn(self.tx, slice_)
             for token_id in slice_.wallet.token_wallet_ids:
                 await self._pass_on(slice_, token_id)
             await self._move_on(slice_)
-            if carries_on or not slice_.span.ends_after(last_used):
+            if standing_changed or not slice_.span.ends_after(last_used):
                 continue
             # The periods that follow begin as they did before, and nothing in them changed.
             if keeps_balances(corrected.movements):

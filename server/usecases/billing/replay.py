@@ -24,7 +24,9 @@ from server.domain.settlement.ratable_lines import RatableLine
 from server.store.billing import replay as store
 from server.store.billing.replay import ReplayLine
 from server.store.connection import Transaction
-from server.store.selling import accounts, quotes
+from server.store.modeling import records
+from server.store.rating.rates import PRICE_BOOK
+from server.store.selling import accounts
 from server.usecases.billing.replay_inputs import (
     ReplayContext,
     ReplayRates,
@@ -77,7 +79,7 @@ async def replay(tx: Transaction, command: ReplayRates) -> list[Replayed]:
     """
     account_id = command.account_id
     await accounts.get(tx, account_id)
-    await quotes.check_price_book(tx, command.price_book_id)
+    await records.get(tx, PRICE_BOOK, command.price_book_id)
     sold = await store.sold_as(tx, account_id)
     if command.asset_id is not None and command.asset_id not in sold:
         raise NotFound.of("Asset", f"accounts/{account_id}/assets/{command.asset_id}")

@@ -53,9 +53,9 @@ class ActivateOrder:
 async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
     """Activate a draft order: open wallets, post first grants, open rating periods.
 
-    Raises ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH, RESOURCE_INACTIVE, POLICY_CONFLICT,
-    BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS, LIMIT_ORDER_PERIODS, and the errors of
-    `take_effect`.
+    Raises ACCOUNT_NOT_FOUND, ORDER_NOT_FOUND, ORDER_ALREADY_ACTIVE, ETAG_MISMATCH,
+    RESOURCE_INACTIVE, POLICY_CONFLICT, BACKDATED_TOO_FAR, CODE_TAKEN, LIMIT_ORDER_WALLETS,
+    LIMIT_ORDER_PERIODS, and the errors of `take_effect`.
     """
     account_id, order_id = command.account_id, command.order_id
     # Activations of one account run one after the other, so that its numbers have no gap and a
@@ -69,6 +69,7 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
 
 async def sell(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
     """Create an order and activate it. Raises the errors of `create` and `activate_order`."""
+    # The account first, as in every act on it; it stays locked while the lines are quoted.
     buyer = await orders.lock_buyer(tx, command.account_id)
     order = await create(tx, command, buyer)
     # The lines of a direct order were checked when they were quoted.

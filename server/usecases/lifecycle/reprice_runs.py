@@ -31,7 +31,8 @@ from server.store.connection import Transaction
 from server.store.jobs import NO_ACCOUNT, Job
 from server.store.modeling import records
 from server.store.modeling.catalog import PRODUCT
-from server.store.selling import accounts, quotes
+from server.store.rating.rates import PRICE_BOOK
+from server.store.selling import accounts
 from server.store.transaction import Savepoint
 from server.usecases.billing import trials
 from server.usecases.billing.trials import MOST_SECONDS, NotTried, TrialScope
@@ -101,7 +102,7 @@ async def _check_names(tx: Transaction, choice: RepriceChoice) -> None:
         await records.get(tx, PRODUCT, choice.product_id)
     for price_book_id in (choice.price_book_id, choice.new_price_book_id):
         if price_book_id is not None:
-            await quotes.check_price_book(tx, price_book_id)
+            await records.get(tx, PRICE_BOOK, price_book_id)
 
 
 async def _find_accounts(tx: Transaction, run_id: RepriceRunId, after: str) -> None:

@@ -29,7 +29,9 @@ from server.domain.selling.repricing import (
 from server.domain.selling.sales import Asset, RateBasis
 from server.store.access import tenants
 from server.store.connection import Transaction
-from server.store.selling import asset_changes, asset_rates, assets, orders, quotes
+from server.store.modeling import records
+from server.store.rating.rates import PRICE_BOOK
+from server.store.selling import asset_changes, asset_rates, assets, orders
 from server.store.selling.assets import AssetFilter
 from server.usecases.lifecycle import rate_changes
 from server.usecases.lifecycle.sold_catalogs import SoldCatalogs
@@ -97,7 +99,7 @@ async def plan_repricing(tx: Transaction, command: RepriceAssets) -> RepricePlan
     # Sales and other acts on assets of the account wait, as for an activation.
     buyer = await orders.lock_buyer(tx, account_id)
     if command.price_book_id is not None:
-        await quotes.check_price_book(tx, command.price_book_id)
+        await records.get(tx, PRICE_BOOK, command.price_book_id)
     start = local_midnight(buyer.zone, command.day)
     chosen = await _chosen(tx, command, start)
     last = await asset_rates.last_starts(tx, account_id, [asset.id for asset in chosen])

@@ -78,8 +78,8 @@ async def resolved_product(tx: Transaction, product_id: ProductId) -> ResolvedPr
     graph = await store.load_graph(tx, product)
     for held in graph.product_resources:
         resource_id = held.content.resource_id
-        is_sold = held.state is CatalogState.ACTIVE
-        if is_sold and graph.resources[resource_id].state is not CatalogState.ACTIVE:
+        is_active = held.state is CatalogState.ACTIVE
+        if is_active and graph.resources[resource_id].state is not CatalogState.ACTIVE:
             raise not_active(product_id, resource_id)
     return resolved_graph(graph)
 

@@ -89,6 +89,7 @@ async def product_catalog(
     versions = await discovery_versions(tx)
     rows = await rows_of_product(tx, price_book_id, product_id)
     books, entries, _ = rows
+    # A row for each card of the book, which has at least one.
     if not books:
         raise not_found(PRICE_BOOK, price_book_id)
     edges = {row[name] for row in (*books, *entries) for name in ("start_date", "end_date")}

@@ -34,7 +34,9 @@ class CreateDirectOrder:
 async def create(
     tx: Transaction, command: CreateOrder | CreateDirectOrder, buyer: Buyer | None = None
 ) -> Order:
-    """Create a draft order, of a quote or directly; `buyer` is the account if it is read already.
+    """Create a draft order, of a quote or directly.
+
+    A direct order reads its account unless it has the `buyer` already.
 
     Raises the errors of `sellable` and `quote_lines`, and QUOTE_NOT_FOUND, QUOTE_STATE,
     APPROVAL_REQUIRED, QUOTE_EXPIRED.

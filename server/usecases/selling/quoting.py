@@ -76,8 +76,8 @@ async def quote_lines(
 
     `sale` is the field of the request that has the lines.
 
-    Raises PRICE_BOOK_NOT_FOUND, CODE_TAKEN, and the errors of `quoted`, `bound`, `overridden`,
-    `as_of` and `catalog_terms`.
+    Raises CODE_TAKEN, and the errors of `quoted`, `bound`, `overridden`, `as_of` and
+    `catalog_terms`.
     """
     await check_external_ids(tx, buyer.id, [line.external_id for line in asked])
     rates: dict[_PricedAs, dict[ResourceId, CatalogTerms]] = {}

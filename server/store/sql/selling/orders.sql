@@ -134,9 +134,11 @@ SELECT w.product_id, w.usage_resource_id
 -- name: mark_active
 -- An order takes effect once; the time is the tenant's. The rates of the account change with it.
 --   $1 tenant_id uuid, $2 account_id text, $3 order_id uuid, $4 activate_time timestamptz
-WITH changed AS (
+WITH done AS (
+    UPDATE orders SET state = 'ACTIVE', activate_time = $4, revision = revision + 1
+     WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT'
+    RETURNING revision, create_time, created_by, update_time, updated_by),
+changed AS (
     UPDATE accounts SET rate_revision = rate_revision + 1
-     WHERE tenant_id = $1 AND account_id = $2)
-UPDATE orders SET state = 'ACTIVE', activate_time = $4, revision = revision + 1
- WHERE tenant_id = $1 AND account_id = $2 AND order_id = $3 AND state = 'DRAFT'
-RETURNING revision, create_time, created_by, update_time, updated_by;
+     WHERE tenant_id = $1 AND account_id = $2 AND EXISTS (SELECT FROM done))
+SELECT revision, create_time, created_by, update_time, updated_by FROM done;

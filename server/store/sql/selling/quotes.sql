@@ -8,11 +8,6 @@ SELECT account_id, time_zone, currency_code, billing_unit, billing_count, billin
   FROM accounts
  WHERE tenant_id = $1 AND account_id = $2;
 
--- name: has_price_book
--- Checked first, so that the refusal names the price book instead of a foreign key.
---   $1 tenant_id uuid, $2 price_book_id text
-SELECT EXISTS (SELECT FROM price_books WHERE tenant_id = $1 AND price_book_id = $2);
-
 -- name: add_quote
 -- A new quote is a draft, or waits for approval.
 --   $1 tenant_id uuid, $2 account_id text, $3 quote_id uuid, $4 state text, $5 price_book_id text,
