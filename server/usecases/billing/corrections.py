@@ -201,7 +201,9 @@ class _SettlementGroup:
                 and cell.period.end <= end
             ]
 
-        changed, gone = cells_to_save(of_later(wallet.cells), of_later(wallet.state.cells))
+        changed, due_no_more = cells_to_save(of_later(wallet.cells), of_later(wallet.state.cells))
+        # One that holds nothing was emptied before.
+        gone = tuple(cell for cell in due_no_more if cell.measure.last)
         await summaries.add_standing(self.tx, wallet, changed)
         await store.empty_standing(self.tx, self.account_id, gone)
         return bool(changed or gone)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from server.usecases.billing import slices
+from tests.stories.consumption.amend_words import void
 from tests.stories.consumption.loading_words import end, start
-from tests.stories.words import Metered, figure, line
+from tests.stories.words import Metered, figure, line, usage
 from tests.stories.world import World
 
 MONTHS = [1, 2, 3, 4, 5, 6]
@@ -90,3 +91,28 @@ async def test_it_goes_on_to_the_end_where_nothing_expires(sandbox, corrected):
 
     assert found == [0, 0, 0, 0, 0, 0, 4 * 6 - 1 + 2 * 10]
     assert corrected == MONTHS
+
+
+async def test_it_ends_where_a_reading_that_was_taken_back_is_not_held_any_more(sandbox, corrected):
+    world: World = await sandbox("2024-01-01")
+    gauge = Metered(
+        resource="disk", method="TIME_WEIGHTED", window="RATING_PERIOD", scale=6, rate="2"
+    )
+    await world.product("plan", gauge)
+    account = await world.account("ann")
+    [asset] = await world.sell(account, line("plan", "2024-01-01"))
+    for month in MONTHS:
+        await world.advance(f"2024-{month:02}-25")
+        await world.use(asset, "disk", f"2024-{month:02}-05", 5)
+        await world.use(asset, "disk", f"2024-{month:02}-20", 0)
+    await world.advance("2024-07-10")
+    await world.record([usage(asset, "disk", "2024-01-31", 7, "wrong")])
+    await world.advance("2024-07-11")
+    await void(world, account, "wrong")
+    await world.advance("2024-07-12")
+    corrected.clear()
+
+    await world.use(asset, "disk", "2024-01-06", 6)
+    await world.advance("2024-07-13")
+
+    assert corrected == [1]
