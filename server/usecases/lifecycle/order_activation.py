@@ -34,7 +34,12 @@ from server.usecases.billing import pending
 from server.usecases.billing.closing import refresh_job
 from server.usecases.lifecycle.following import follow
 from server.usecases.modeling.resolution import not_active
-from server.usecases.selling.orders import CreateDirectOrder, CreateOrder, create
+from server.usecases.selling.orders import (
+    CreateDirectOrder,
+    CreateOrder,
+    create_direct,
+    of_quote,
+)
 from server.usecases.selling.quoting import check_external_ids
 
 # Stands for the id of an asset that is bound to itself and does not exist yet.
@@ -68,13 +73,17 @@ async def activate_order(tx: Transaction, command: ActivateOrder) -> Order:
 
 
 async def sell(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
-    """Create an order and activate it. Raises the errors of `create` and `activate_order`."""
+    """Create an order and activate it.
+
+    Raises the errors of `of_quote` or `create_direct`, and those of `activate_order`.
+    """
     # The account first, as in every act on it; it stays locked while the lines are quoted.
     buyer = await orders.lock_buyer(tx, command.account_id)
-    order = await create(tx, command, buyer)
-    # The lines of a direct order were checked when they were quoted.
-    if order.quote_id is not None:
+    if isinstance(command, CreateOrder):
+        order = await of_quote(tx, command)
         await _check_sold(tx, order)
+    else:
+        order = await create_direct(tx, buyer, command)
     return await _activate(tx, buyer, order)
 
 

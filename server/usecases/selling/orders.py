@@ -31,23 +31,21 @@ class CreateDirectOrder:
     lines: tuple[AskedLine, ...]
 
 
-async def create(
-    tx: Transaction, command: CreateOrder | CreateDirectOrder, buyer: Buyer | None = None
-) -> Order:
+async def create(tx: Transaction, command: CreateOrder | CreateDirectOrder) -> Order:
     """Create a draft order, of a quote or directly.
 
-    A direct order reads its account unless it has the `buyer` already.
-
-    Raises the errors of `sellable` and `quote_lines`, and QUOTE_NOT_FOUND, QUOTE_STATE,
-    APPROVAL_REQUIRED, QUOTE_EXPIRED.
+    Raises the errors of `of_quote` and `create_direct`, and ACCOUNT_NOT_FOUND.
     """
     if isinstance(command, CreateOrder):
-        return await _of_quote(tx, command)
-    found = buyer or await quotes.get_buyer(tx, command.account_id)
-    return await _directly(tx, found, command)
+        return await of_quote(tx, command)
+    return await create_direct(tx, await quotes.get_buyer(tx, command.account_id), command)
 
 
-async def _of_quote(tx: Transaction, command: CreateOrder) -> Order:
+async def of_quote(tx: Transaction, command: CreateOrder) -> Order:
+    """Create a draft order of a quote.
+
+    Raises QUOTE_NOT_FOUND, QUOTE_STATE, APPROVAL_REQUIRED, QUOTE_EXPIRED.
+    """
     account_id, quote_id = command.account_id, command.quote_id
     # Locked, so that no second order is made of the quote.
     quote = await quotes.lock(tx, account_id, quote_id)
@@ -61,7 +59,11 @@ async def _of_quote(tx: Transaction, command: CreateOrder) -> Order:
     return await orders.get(tx, account_id, order_id)
 
 
-async def _directly(tx: Transaction, buyer: Buyer, command: CreateDirectOrder) -> Order:
+async def create_direct(tx: Transaction, buyer: Buyer, command: CreateDirectOrder) -> Order:
+    """Create a draft order without a quote.
+
+    Raises the errors of `sellable` and `quote_lines`, and APPROVAL_REQUIRED.
+    """
     products = await sellable(tx, [line.product_id for line in command.lines])
     asked = (buyer, command.price_book_id, command.lines, products)
     found = await quote_lines(tx, *asked, sale="order")
