@@ -62,7 +62,7 @@ class SoldCatalogs:
         self._products: dict[tuple[PriceBookId, ProductId], ProductCatalog] = {}
 
     async def of(self, asset: Asset) -> SoldCatalog:
-        """Return the catalog for an asset."""
+        """Return the catalog for an asset. Raises PRICE_BOOK_NOT_FOUND."""
         if asset.order_id not in self._orders:
             order = await orders.get(self._tx, self._account_id, asset.order_id)
             self._orders[asset.order_id] = order
